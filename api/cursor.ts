@@ -1,0 +1,49 @@
+import { createHash } from "node:crypto";
+import type { Field } from "../common/collection.ts";
+import type { Place } from "../common/tables.ts";
+import { ITEM_ID } from "../common/write.ts";
+import { malformed } from "./headers.ts";
+
+/** The list that a cursor belongs to: it goes on in the same one only. */
+export type List = {
+  collection: string;
+  newestFirst: boolean;
+  filters: readonly { field: Field; value: unknown }[];
+};
+
+/** The end of the year 9999, the last that MySQL's DATETIME holds. */
+const LAST_MS = 253_402_300_799_999;
+
+/** A place in a list as an opaque word. */
+export function writeCursor({ createdAt, id }: Place, list: List): string {
+  return Buffer.from(JSON.stringify([createdAt, id, digest(list)])).toString("base64url");
+}
+
+/** The place that a cursor names. Throws 400 where it is none, or of another list. */
+export function readCursor(cursor: string, list: List): Place {
+  const [createdAt, id, listDigest] = parse(cursor);
+  const isPlace =
+    Number.isSafeInteger(createdAt) &&
+    (createdAt as number) >= 0 &&
+    (createdAt as number) <= LAST_MS &&
+    typeof id === "string" &&
+    ITEM_ID.test(id);
+  if (!isPlace) throw malformed("The cursor is not one that this API gave.");
+  if (listDigest !== digest(list))
+    throw malformed("The cursor is of another list: collection, order and filters must stay.");
+  return { createdAt: createdAt as number, id };
+}
+
+function parse(cursor: string): unknown[] {
+  try {
+    const value = JSON.parse(Buffer.from(cursor, "base64url").toString());
+    return Array.isArray(value) ? value : [];
+  } catch {
+    return [];
+  }
+}
+
+function digest({ collection, newestFirst, filters }: List): string {
+  const parts = [collection, newestFirst, filters.map(({ field, value }) => [field.name, value])];
+  return createHash("sha256").update(JSON.stringify(parts)).digest("base64url").slice(0, 8);
+}

@@ -1,0 +1,43 @@
+import { collections as declared } from "../collections/collections.ts";
+import type { Collection } from "../common/collection.ts";
+import type { Config } from "../common/config.ts";
+import { openPool } from "../common/database.ts";
+import { listen } from "../common/http-server.ts";
+import type { Logger } from "../common/logger.ts";
+import { runProcess, type Stop } from "../common/process.ts";
+import { watchReadiness } from "../common/readiness.ts";
+import { createMetrics } from "../common/telemetry.ts";
+import { createApp } from "./app.ts";
+import { createPublisher } from "./publisher.ts";
+import { createReader } from "./reader.ts";
+
+if (import.meta.main) await runProcess("api", (config, logger) => start(config, logger, declared));
+
+/** Starts the API on the given collections; resolves once it listens. */
+export async function start(
+  config: Config,
+  logger: Logger,
+  collections: readonly Collection[],
+): Promise<Stop> {
+  const ending = new AbortController();
+  const stop = ending.signal;
+  const pool = openPool({ mysqlUrl: config.MYSQL_URL, poolSize: config.MYSQL_POOL_SIZE });
+  const metrics = createMetrics();
+  const readiness = watchReadiness({ pool, collections, logger, stop });
+  const reader = createReader({ pool, metrics });
+  const publisher = await createPublisher({
+    projectId: config.GOOGLE_CLOUD_PROJECT,
+    topic: config.PUBSUB_TOPIC,
+    logger,
+    metrics,
+  });
+  const shared = { config, collections, publisher, reader, readiness, metrics, logger, stop };
+  const server = await listen(createApp(shared), config.PORT);
+  logger.info("api started", { port: server.port });
+  return async () => {
+    ending.abort();
+    await server.close();
+    await publisher.stop();
+    await pool.end();
+  };
+}

@@ -1,0 +1,45 @@
+import type { Row } from "../common/tables.ts";
+import type { Write } from "../common/write.ts";
+import { timeOfWriteId } from "../common/write-id.ts";
+import { Problem } from "./problem.ts";
+import type { Reader } from "./reader.ts";
+
+/** A version named but never seen is waited for by the subscriber this long; see decide.ts. */
+const IN_FLIGHT_MS = 60_000;
+
+/**
+ * Answers 412 at once where the row shows already that a write's condition cannot hold. Where it
+ * may yet hold, or MySQL does not answer, the verdict is left to settlement. Returns whether the
+ * version in If-Match is the row's.
+ */
+export async function checkCondition(reader: Reader, write: Write): Promise<boolean> {
+  const row = await rowIfReadable(reader, write);
+  if (row === "unknown") return false;
+  const isThere = row !== undefined && row.deletedAt === null;
+  if (write.ifNoneMatch) {
+    if (isThere) throw new Problem("failed-precondition", "The item exists.");
+    return false;
+  }
+  const version = write.ifMatch as string;
+  if (version === "*" || (isThere && row.version === version)) return true;
+  const isInFlight =
+    version > (row?.version ?? "") && Date.now() - timeOfWriteId(version) < IN_FLIGHT_MS;
+  if (isInFlight) return false;
+  throw new Problem("failed-precondition", "The item is not at the version in If-Match.");
+}
+
+/** Answers 422 where the row shows already that the idempotency key had another body. */
+export async function checkReusedKey(reader: Reader, write: Write): Promise<void> {
+  const row = await rowIfReadable(reader, write);
+  if (row === "unknown" || !row?.fingerprint || row.fingerprint === write.fingerprint) return;
+  throw new Problem("reused-key", "The Idempotency-Key was used before, with another body.");
+}
+
+async function rowIfReadable(reader: Reader, write: Write): Promise<Row | undefined | "unknown"> {
+  try {
+    return await reader.row(write.collection, write.itemId);
+  } catch (error) {
+    if (error instanceof Problem && error.status === 503) return "unknown";
+    throw error;
+  }
+}

@@ -1,0 +1,90 @@
+import { Batcher, QueueFull } from "../common/batcher.ts";
+import type { Collection } from "../common/collection.ts";
+import { classifyDatabaseError, type Pool, withConnection } from "../common/database.ts";
+import { READ } from "../common/limits.ts";
+import { type Receipt, selectReceipts } from "../common/receipts.ts";
+import { type Row, selectPage, selectRows } from "../common/tables.ts";
+import type { Metrics } from "../common/telemetry.ts";
+import { Problem } from "./problem.ts";
+
+/** Reads rows and receipts. Rejects with a 503 Problem while MySQL does not answer. */
+export type Reader = {
+  row(collection: Collection, id: string): Promise<Row | undefined>;
+  /** The receipt, where the write is settled, and the item's row as it is then. */
+  receipt(
+    collection: Collection,
+    itemId: string,
+    write: string,
+  ): Promise<{ receipt: Receipt | undefined; row: Row | undefined }>;
+  page(collection: Collection, page: Parameters<typeof selectPage>[2]): Promise<Row[]>;
+};
+
+type RowKey = { collection: Collection; itemId: string };
+type ReceiptKey = RowKey & { write: string };
+
+/** Reads by group commit: concurrent reads by id become one `WHERE id IN (…)`. */
+export function createReader({ pool, metrics }: { pool: Pool; metrics: Metrics }): Reader {
+  const rows = new Batcher<RowKey, Row | undefined>({
+    ...READ,
+    dispatch: (keys) =>
+      perCollection(keys, async (collection, own) => {
+        metrics.batchSize.observe({ batcher: "read" }, own.length);
+        const ids = [...new Set(own.map(({ itemId }) => itemId))];
+        const found = await withConnection(pool, (connection) =>
+          selectRows(connection, collection, ids),
+        );
+        const byId = new Map(found.map((row) => [row.id, row]));
+        return own.map(({ itemId }) => byId.get(itemId));
+      }),
+  });
+  const receipts = new Batcher<
+    ReceiptKey,
+    { receipt?: Receipt | undefined; row?: Row | undefined }
+  >({
+    ...READ,
+    dispatch: (keys) =>
+      perCollection(keys, async (collection, own) => {
+        const found = await withConnection(pool, (connection) =>
+          selectReceipts(connection, collection, own),
+        );
+        return own.map(({ itemId, write }) => {
+          const receipt = found.receipts.get(write);
+          return {
+            receipt: receipt?.itemId === itemId ? receipt : undefined,
+            row: found.rows.get(itemId),
+          };
+        });
+      }),
+  });
+  return {
+    row: (collection, itemId) => rows.add({ collection, itemId }).catch(refuse),
+    receipt: async (collection, itemId, write) => {
+      const { receipt, row } = await receipts.add({ collection, itemId, write }).catch(refuse);
+      return { receipt, row };
+    },
+    page: (collection, page) =>
+      withConnection(pool, (connection) => selectPage(connection, collection, page)).catch(refuse),
+  };
+}
+
+/** Answers keys of mixed collections with one statement for each collection among them. */
+async function perCollection<Key extends RowKey, Result>(
+  keys: readonly Key[],
+  read: (collection: Collection, keys: Key[]) => Promise<Result[]>,
+): Promise<Result[]> {
+  const answers = new Map<Key, Result>();
+  for (const [collection, own] of Map.groupBy(keys, (key) => key.collection)) {
+    const results = await read(collection, own);
+    own.forEach((key, index) => {
+      answers.set(key, results[index] as Result);
+    });
+  }
+  return keys.map((key) => answers.get(key) as Result);
+}
+
+function refuse(error: unknown): never {
+  if (error instanceof QueueFull) throw new Problem("unavailable", "Too many reads are waiting.");
+  if (classifyDatabaseError(error) === "transient")
+    throw new Problem("unavailable", "The database does not answer.");
+  throw error;
+}

@@ -1,0 +1,95 @@
+import type { Response } from "express";
+import type { Receipt } from "../common/receipts.ts";
+import type { Row } from "../common/tables.ts";
+import type { Write } from "../common/write.ts";
+import type { RecordResult } from "./bulk.ts";
+import { entityTag, type Prefer } from "./headers.ts";
+import { Problem, type ProblemName } from "./problem.ts";
+import { receiptPath } from "./receipts.ts";
+
+type Settled = { receipt: Receipt; row: Row | undefined };
+
+/** 202: Pub/Sub holds the write; its receipt is where the body and the Link header say. */
+export function answerAccepted(response: Response, write: Write, prefer: Prefer): void {
+  const { status, ...body } = acceptedResult(write);
+  setHeaders(response, write, prefer);
+  response.status(status);
+  if (prefer.isMinimal) response.end();
+  else response.json(body);
+}
+
+/** What a settled write is answered with where the client waited for it. */
+export function answerSettled(
+  response: Response,
+  write: Write,
+  settled: Settled,
+  prefer: Prefer,
+): void {
+  setHeaders(response, write, prefer);
+  const { status, item, version } = judgeSettled(write, settled);
+  if (version) response.setHeader("ETag", entityTag(version));
+  response.status(item && prefer.isMinimal && status === 200 ? 204 : status);
+  if (item && !prefer.isMinimal) response.json(item);
+  else response.end();
+}
+
+/** An accepted record of a bulk request. */
+export function acceptedResult(write: Write): RecordResult {
+  return {
+    status: 202,
+    id: write.itemId,
+    write: write.id,
+    receipt: receiptPath({ ...write, write: write.id }),
+  };
+}
+
+/** A settled record of a bulk request whose client waited. */
+export function settledResult(write: Write, settled: Settled): RecordResult {
+  const accepted = acceptedResult(write);
+  try {
+    const { status } = judgeSettled(write, settled);
+    return { ...accepted, status, outcome: settled.receipt.outcome };
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    return { ...accepted, ...error.toJSON(), outcome: settled.receipt.outcome } as RecordResult;
+  }
+}
+
+/**
+ * Status and item of a settled write: what it stored, where it was applied; else the item as it
+ * stands. Throws a Problem where the write was refused or nothing is there.
+ */
+function judgeSettled(
+  write: Write,
+  { receipt, row }: Settled,
+): { status: number; item?: Record<string, unknown>; version?: string } {
+  const { outcome, reason } = receipt;
+  if (outcome === "applied") {
+    if (write.kind === "delete") return { status: 204 };
+    const isNew = write.kind === "create" || row?.createdAt === write.acceptedAt;
+    const item = { id: write.itemId, ...write.item };
+    return { status: isNew ? 201 : 200, item, version: write.id };
+  }
+  const isConditional = write.ifMatch !== undefined || write.ifNoneMatch === true;
+  const problems: Partial<Record<typeof outcome, ProblemName>> = {
+    conflict: isConditional ? "failed-precondition" : "conflict",
+    dead: "dead-write",
+  };
+  const problem = problems[outcome];
+  if (problem)
+    throw new Problem(problem, reason ?? outcome, {
+      members: { receipt: acceptedResult(write).receipt },
+    });
+  if (!row?.item) throw new Problem("deleted", "The item was deleted.");
+  return { status: 200, item: { id: row.id, ...row.item }, version: row.version };
+}
+
+function setHeaders(response: Response, write: Write, prefer: Prefer): void {
+  const { receipt } = acceptedResult(write);
+  // RFC 8631: the status of what this answer is about.
+  response.setHeader("Link", `<${receipt}>; rel="status"`);
+  if (write.kind === "create")
+    response.setHeader("Location", `/api/${write.collection.name}/${write.itemId}`);
+  if (prefer.applied.length > 0)
+    response.setHeader("Preference-Applied", prefer.applied.join(", "));
+}

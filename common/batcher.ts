@@ -1,0 +1,127 @@
+/**
+ * The group commit. Items added while earlier batches are under way wait together and leave
+ * together, so one trip serves many. There is no timer: a batch leaves at the end of the event
+ * loop's turn in which its first item came, if fewer than `maxConcurrent` are under way;
+ * otherwise when one of those ends. Alone, an item waits for nobody; under load, batches grow by
+ * themselves. The price is that one batch fails or succeeds in one trip, so `dispatch` answers
+ * for each item by itself.
+ *
+ * Idea and reading order: graphql/dataloader; the name of the idea: InnoDB's group commit.
+ */
+export class Batcher<Item, Result> {
+  readonly #options: BatcherOptions<Item, Result>;
+  readonly #queue: Waiting<Item, Result>[] = [];
+  #running = 0;
+  #scheduled = false;
+  #draining: PromiseWithResolvers<void> | undefined;
+
+  /** Throws a RangeError naming the option where a limit is not a whole number above zero. */
+  constructor(options: BatcherOptions<Item, Result>) {
+    for (const name of ["maxItems", "maxBytes", "maxConcurrent", "maxQueued"] as const) {
+      const limit = options[name];
+      if (!(limit >= 1)) throw new RangeError(`Batcher: ${name} must be at least 1, not ${limit}.`);
+    }
+    this.#options = options;
+  }
+
+  /** Items waiting for a batch; those under way are not counted. */
+  get queued(): number {
+    return this.#queue.length;
+  }
+
+  /**
+   * Resolves or rejects with the item's own result. Rejects at once with {@link QueueFull} when
+   * `maxQueued` items wait already, and with an Error once {@link drain} was called.
+   */
+  add(item: Item): Promise<Result> {
+    if (this.#draining) return Promise.reject(new Error("Batcher: add() after drain()."));
+    if (this.#queue.length >= this.#options.maxQueued)
+      return Promise.reject(new QueueFull(this.#options.maxQueued));
+    const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    this.#queue.push({ item, resolve, reject });
+    this.#schedule();
+    return promise;
+  }
+
+  /** Refuses further items; resolves when every item added before has its result. */
+  drain(): Promise<void> {
+    this.#draining ??= Promise.withResolvers<void>();
+    this.#finish();
+    return this.#draining.promise;
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#running >= this.#options.maxConcurrent) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#dispatchWhatWaits();
+    });
+  }
+
+  #dispatchWhatWaits(): void {
+    while (this.#queue.length > 0 && this.#running < this.#options.maxConcurrent)
+      void this.#dispatch(this.#takeBatch());
+  }
+
+  /** As many as `maxItems` and `maxBytes` allow; one item always, however large it is. */
+  #takeBatch(): Waiting<Item, Result>[] {
+    const { maxItems, maxBytes, sizeOf } = this.#options;
+    let count = 0;
+    for (let bytes = 0; count < this.#queue.length && count < maxItems; count += 1) {
+      bytes += sizeOf?.((this.#queue[count] as Waiting<Item, Result>).item) ?? 0;
+      if (bytes > maxBytes && count > 0) break;
+    }
+    return this.#queue.splice(0, count);
+  }
+
+  async #dispatch(batch: Waiting<Item, Result>[]): Promise<void> {
+    this.#running += 1;
+    try {
+      const results = await this.#options.dispatch(batch.map(({ item }) => item));
+      if (results.length !== batch.length)
+        throw new Error(
+          `Batcher: dispatch must answer ${batch.length} items, but answered ${results.length}.`,
+        );
+      batch.forEach(({ resolve, reject }, index) => {
+        const result = results[index] as Result | Error;
+        if (result instanceof Error) reject(result);
+        else resolve(result);
+      });
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+    }
+    this.#running -= 1;
+    this.#dispatchWhatWaits();
+    this.#finish();
+  }
+
+  #finish(): void {
+    if (this.#running === 0 && this.#queue.length === 0) this.#draining?.resolve();
+  }
+}
+
+export type BatcherOptions<Item, Result> = {
+  /** Answers each item in order, with its result or with an Error; throws to fail them all. */
+  dispatch: (items: Item[]) => Promise<(Result | Error)[]>;
+  maxItems: number;
+  /** Counted by `sizeOf`; a single larger item goes alone. */
+  maxBytes: number;
+  maxConcurrent: number;
+  maxQueued: number;
+  sizeOf?: (item: Item) => number;
+};
+
+/** `add` found `maxQueued` items waiting. The caller should try again later. */
+export class QueueFull extends Error {
+  constructor(maxQueued: number) {
+    super(`The queue is full: ${maxQueued} items wait already.`);
+    this.name = "QueueFull";
+  }
+}
+
+type Waiting<Item, Result> = {
+  item: Item;
+  resolve: (result: Result) => void;
+  reject: (error: unknown) => void;
+};

@@ -1,0 +1,58 @@
+/**
+ * Every limit that two rooms or two people must agree on, with its reason. Limits that concern
+ * one file stand in that file.
+ */
+
+/** A request's body, also after decompression: what a bulk of ordinary records needs. */
+export const BODY_BYTES = 4 * 1024 * 1024;
+/** Records in one bulk request. */
+export const BULK_RECORDS = 10_000;
+/** An item's JSON: far below Pub/Sub's 10 MB a message, and a batch of them fits MySQL's packet. */
+export const ITEM_BYTES = 256 * 1024;
+
+/** Pub/Sub takes 1,000 messages and 10 MB a publish request; half of both leaves room. */
+export const PUBLISH = {
+  maxItems: 500,
+  maxBytes: 5 * 1024 * 1024,
+  maxConcurrent: 4,
+  /** Writes waiting to be published; about a second's worth at full speed. */
+  maxQueued: 20_000,
+};
+/** A client is answered by then, with 503 where Pub/Sub has not answered. */
+export const PUBLISH_DEADLINE_MS = 4_000;
+
+/** Rows in one statement: larger ones gain nothing (see docs/decisions). */
+export const SETTLE = {
+  maxItems: 500,
+  /** Escaped text at most doubles; MariaDB takes 16 MiB a packet by default. */
+  maxBytes: 4 * 1024 * 1024,
+  maxConcurrent: 3,
+  maxQueued: 10_000,
+};
+/** Messages that Pub/Sub may have delivered unsettled: what is in batches, and the next batches. */
+export const PULL_MESSAGES = 2 * SETTLE.maxItems * SETTLE.maxConcurrent;
+export const PULL_BYTES = 64 * 1024 * 1024;
+
+/** Concurrent reads by id become one statement of at most this many keys. */
+export const READ = { maxItems: 500, maxBytes: 1024 * 1024, maxConcurrent: 2, maxQueued: 20_000 };
+
+/** The longest `Prefer: wait`, in seconds. */
+export const WAIT_SECONDS = 30;
+/** App Engine kills 2 s after SIGTERM; the rest is for the process's own end. */
+export const STOP_DEADLINE_MS = 1_700;
+/** What two machines' clocks may differ by; a version further ahead was never minted. */
+export const CLOCK_SKEW_MS = 60_000;
+
+/** Throws where limits contradict each other; called by both processes at start. */
+export function assertLimits(): void {
+  const laws: [boolean, string][] = [
+    [ITEM_BYTES < PUBLISH.maxBytes, "ITEM_BYTES must be below PUBLISH.maxBytes"],
+    [ITEM_BYTES <= BODY_BYTES, "ITEM_BYTES must not pass BODY_BYTES"],
+    [BULK_RECORDS <= PUBLISH.maxQueued, "BULK_RECORDS must not pass PUBLISH.maxQueued"],
+    [PULL_MESSAGES <= SETTLE.maxQueued, "PULL_MESSAGES must not pass SETTLE.maxQueued"],
+    [PUBLISH.maxItems <= 1_000, "PUBLISH.maxItems must not pass Pub/Sub's 1,000"],
+    [STOP_DEADLINE_MS < 2_000, "STOP_DEADLINE_MS must be below App Engine's 2 s"],
+  ];
+  const broken = laws.filter(([holds]) => !holds).map(([, law]) => law);
+  if (broken.length > 0) throw new Error(`The limits contradict each other: ${broken.join("; ")}.`);
+}

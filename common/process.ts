@@ -1,0 +1,56 @@
+import { type Config, ConfigError, readConfig } from "./config.ts";
+import { assertLimits, STOP_DEADLINE_MS } from "./limits.ts";
+import { createLogger, type Logger } from "./logger.ts";
+
+/** A running process's way to end: takes no more, finishes what it has, closes what it opened. */
+export type Stop = () => Promise<void>;
+
+/**
+ * Runs one of the processes: reads the configuration, starts, and on SIGTERM or SIGINT stops
+ * within App Engine's 2 seconds and exits 0. What nobody caught is logged and ends it with 1.
+ */
+export async function runProcess(
+  name: "api" | "subscriber",
+  start: (config: Config, logger: Logger) => Promise<Stop>,
+): Promise<void> {
+  assertLimits();
+  const config = readConfigOrExit(name);
+  const logger = await createLogger({
+    service: name,
+    projectId: config.GOOGLE_CLOUD_PROJECT,
+    format: config.LOG_FORMAT,
+    level: config.LOG_LEVEL,
+  });
+  for (const event of ["uncaughtException", "unhandledRejection"] as const)
+    process.on(event, (error: Error) => {
+      logger.error("the process ends on an error that nobody caught", { stack: error?.stack });
+      process.exit(1);
+    });
+  let stop: Stop = async () => {};
+  let isStopping = false;
+  const end = async (signal: string) => {
+    if (isStopping) return;
+    isStopping = true;
+    logger.info("stopping", { signal });
+    const timer = setTimeout(() => {
+      logger.warn("stopped before everything was finished; Pub/Sub delivers it again");
+      process.exit();
+    }, STOP_DEADLINE_MS);
+    await stop();
+    clearTimeout(timer);
+    logger.info("stopped");
+    process.exit();
+  };
+  process.on("SIGTERM", end).on("SIGINT", end);
+  stop = await start(config, logger);
+}
+
+function readConfigOrExit(name: "api" | "subscriber"): Config {
+  try {
+    return readConfig(process.env, name);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exit(1);
+  }
+}

@@ -1,0 +1,195 @@
+import type { Collection } from "./collection.ts";
+import { type Connection, query } from "./database.ts";
+import { fromDateTime, type Row, selectRows, toDateTime } from "./tables.ts";
+import { timeOfWriteId } from "./write-id.ts";
+
+/** A write's fate, once committed. It never changes. */
+export type Outcome = "applied" | "superseded" | "conflict" | "duplicate" | "dead";
+
+/** What is known of one settled write. Times in milliseconds since 1970. */
+export type Receipt = {
+  write: string;
+  collection: string;
+  itemId: string;
+  outcome: Outcome;
+  reason: string | null;
+  acceptedAt: number;
+  settledAt: number;
+  trace: string | null;
+};
+
+/** A message that can never be settled as a write. */
+export type DeadLetter = {
+  messageId: string;
+  writeId: string | null;
+  attributes: Record<string, string>;
+  data: Buffer;
+  reason: string;
+};
+
+/** MySQL's limit on the two reason columns, in characters. */
+const WRITES_REASON_CHARACTERS = 255;
+const DEAD_REASON_CHARACTERS = 1_000;
+
+/** The receipt that a row is: that of its current version. */
+export function receiptOfRow(collection: Collection, row: Row): Receipt {
+  return {
+    write: row.version,
+    collection: collection.name,
+    itemId: row.id,
+    outcome: "applied",
+    reason: null,
+    acceptedAt: row.updatedAt,
+    settledAt: row.appliedAt,
+    trace: row.trace,
+  };
+}
+
+/**
+ * The receipts of these writes, and the rows of their items, by id. A write that is not among the
+ * receipts is not settled; the caller checks that a receipt is of the item it asked for. The rows
+ * are read first: a version that is replaced in between has
+ * moved to `writes` by the time that is read.
+ */
+export async function selectReceipts(
+  connection: Connection,
+  collection: Collection,
+  keys: readonly { itemId: string; write: string }[],
+): Promise<{ receipts: Map<string, Receipt>; rows: Map<string, Row> }> {
+  const ids = [...new Set(keys.map(({ itemId }) => itemId))];
+  const rows = new Map(
+    (await selectRows(connection, collection, ids)).map((row) => [row.id, row] as const),
+  );
+  const receipts = new Map<string, Receipt>();
+  const others: string[] = [];
+  for (const { itemId, write } of keys) {
+    const row = rows.get(itemId);
+    if (row?.version === write) receipts.set(write, receiptOfRow(collection, row));
+    else others.push(write);
+  }
+  const keep = (receipt: Receipt) => {
+    if (receipt.collection === collection.name) receipts.set(receipt.write, receipt);
+  };
+  (await selectSettled(connection, others)).forEach(keep);
+  const unsettled = others.filter((write) => !receipts.has(write));
+  (await selectDead(connection, unsettled)).forEach(keep);
+  return { receipts, rows };
+}
+
+/** The receipts in `writes` among these ids. */
+export async function selectSettled(
+  connection: Connection,
+  ids: readonly string[],
+): Promise<Receipt[]> {
+  if (ids.length === 0) return [];
+  const rows = await query(
+    connection,
+    "SELECT id, collection, item_id, outcome, reason, settled_at, trace FROM writes WHERE id IN (?)",
+    [ids],
+  );
+  return rows.map((columns) => ({
+    write: columns.id as string,
+    collection: columns.collection as string,
+    itemId: columns.item_id as string,
+    outcome: columns.outcome as Outcome,
+    reason: columns.reason as string | null,
+    acceptedAt: timeOfWriteId(columns.id as string),
+    settledAt: fromDateTime(columns.settled_at as string),
+    trace: columns.trace as string | null,
+  }));
+}
+
+/** The receipts of dead writes among these ids. */
+export async function selectDead(
+  connection: Connection,
+  ids: readonly string[],
+): Promise<Receipt[]> {
+  if (ids.length === 0) return [];
+  const rows = await query(
+    connection,
+    "SELECT write_id, attributes, reason, first_seen FROM dead_letters WHERE write_id IN (?)",
+    [ids],
+  );
+  return rows.map((columns) => {
+    const attributes = JSON.parse(columns.attributes as string) as Record<string, string>;
+    return {
+      write: columns.write_id as string,
+      collection: attributes["ce-source"]?.replace("/api/", "") ?? "",
+      itemId: attributes["ce-subject"] ?? "",
+      outcome: "dead",
+      reason: columns.reason as string,
+      acceptedAt: timeOfWriteId(columns.write_id as string),
+      settledAt: fromDateTime(columns.first_seen as string),
+      trace: attributes.traceparent?.split("-")[1] ?? null,
+    };
+  });
+}
+
+/**
+ * The dead writes with ids from `first` to `last`: a range of a small table's key, so that asking
+ * costs a batch next to nothing.
+ */
+export async function selectDeadBetween(
+  connection: Connection,
+  first: string,
+  last: string,
+): Promise<Set<string>> {
+  const rows = await query(
+    connection,
+    "SELECT write_id FROM dead_letters WHERE write_id BETWEEN ? AND ?",
+    [first, last],
+  );
+  return new Set(rows.map(({ write_id }) => write_id as string));
+}
+
+/** Inserts receipts into `writes`: versions that were replaced, and writes without effect. */
+export async function insertReceipts(
+  connection: Connection,
+  receipts: readonly Receipt[],
+): Promise<void> {
+  if (receipts.length === 0) return;
+  const values = receipts.map((receipt) => [
+    receipt.write,
+    receipt.collection,
+    receipt.itemId,
+    receipt.outcome,
+    cut(receipt.reason, WRITES_REASON_CHARACTERS),
+    toDateTime(receipt.settledAt),
+    receipt.trace,
+  ]);
+  await query(
+    connection,
+    "INSERT INTO writes (id, collection, item_id, outcome, reason, settled_at, trace) VALUES ?",
+    [values],
+  );
+}
+
+/** Keeps dead letters; one that is there already (redelivered) is only seen again. */
+export async function insertDeadLetters(
+  connection: Connection,
+  letters: readonly DeadLetter[],
+  nowMs: number,
+): Promise<void> {
+  if (letters.length === 0) return;
+  const now = toDateTime(nowMs);
+  const values = letters.map((letter) => [
+    letter.messageId,
+    letter.writeId,
+    JSON.stringify(letter.attributes),
+    letter.data,
+    cut(letter.reason, DEAD_REASON_CHARACTERS),
+    now,
+    now,
+  ]);
+  await query(
+    connection,
+    "INSERT INTO dead_letters" +
+      " (message_id, write_id, attributes, data, reason, first_seen, last_seen) VALUES ?" +
+      " ON DUPLICATE KEY UPDATE last_seen = VALUES(last_seen)",
+    [values],
+  );
+}
+
+function cut(text: string | null, characters: number): string | null {
+  return text === null ? null : [...text.slice(0, 2 * characters)].slice(0, characters).join("");
+}

@@ -1,0 +1,203 @@
+import type { Collection, Field, FieldKind, Item } from "./collection.ts";
+import { type Columns, type Connection, query } from "./database.ts";
+
+/** One row of a collection's table: an item, or the tombstone that a delete left. */
+export type Row = {
+  id: string;
+  /** The id of the write that made it what it is; its receipt is this row. */
+  version: string;
+  /** Null on a tombstone. */
+  item: Item | null;
+  /** Times in milliseconds since 1970: acceptance of the first and of the current version. */
+  createdAt: number;
+  updatedAt: number;
+  /** When the current version was applied, by the subscriber's clock, just before the commit. */
+  appliedAt: number;
+  /** Acceptance time of the delete, on a tombstone. */
+  deletedAt: number | null;
+  /** Of the keyed create that this item came from. */
+  fingerprint: string | null;
+  /** Trace id of the current version's request. */
+  trace: string | null;
+};
+
+/** The rows with these ids, in no particular order. */
+export async function selectRows(
+  connection: Connection,
+  collection: Collection,
+  ids: readonly string[],
+): Promise<Row[]> {
+  if (ids.length === 0) return [];
+  const { table, names } = sqlOf(collection);
+  const sql = `SELECT ${names} FROM ${table} WHERE id IN (?)`;
+  return (await query(connection, sql, [ids])).map((columns) => toRow(collection, columns));
+}
+
+/** The same, locked until the transaction ends; `ids` sorted, so that two never deadlock. */
+export async function selectRowsForUpdate(
+  connection: Connection,
+  collection: Collection,
+  ids: readonly string[],
+): Promise<Row[]> {
+  const { table, names } = sqlOf(collection);
+  const sql = `SELECT ${names} FROM ${table} WHERE id IN (?) ORDER BY id FOR UPDATE`;
+  return (await query(connection, sql, [ids])).map((columns) => toRow(collection, columns));
+}
+
+/** Inserts rows that must not exist: ER_DUP_ENTRY on PRIMARY tells of a race. */
+export async function insertRows(
+  connection: Connection,
+  collection: Collection,
+  rows: readonly Row[],
+): Promise<void> {
+  if (rows.length === 0) return;
+  const { table, names } = sqlOf(collection);
+  const values = rows.map((row) => toColumns(collection, row));
+  await query(connection, `INSERT INTO ${table} (${names}) VALUES ?`, [values]);
+}
+
+/** Replaces rows that are locked by this transaction, in one statement. */
+export async function updateRows(
+  connection: Connection,
+  collection: Collection,
+  rows: readonly Row[],
+): Promise<void> {
+  if (rows.length === 0) return;
+  const { table, names, updates } = sqlOf(collection);
+  const values = rows.map((row) => toColumns(collection, row));
+  // VALUES() and not a row alias: MariaDB knows only the former.
+  const sql = `INSERT INTO ${table} (${names}) VALUES ? ON DUPLICATE KEY UPDATE ${updates}`;
+  await query(connection, sql, [values]);
+}
+
+/** The place of a row in its list: pages follow it, at equal cost at any depth. */
+export type Place = { createdAt: number; id: string };
+
+/**
+ * One page of a collection's items in order of creation, after `after` where it is given.
+ * Filter values are compared exactly, with their trailing spaces.
+ */
+export async function selectPage(
+  connection: Connection,
+  collection: Collection,
+  page: {
+    filters: readonly { field: Field; value: unknown }[];
+    newestFirst: boolean;
+    after?: Place | undefined;
+    limit: number;
+  },
+): Promise<Row[]> {
+  const { table, names } = sqlOf(collection);
+  const conditions = ["deleted_at IS NULL"];
+  const values: unknown[] = [];
+  for (const { field, value } of page.filters) {
+    conditions.push(`${field.column} = ?`);
+    values.push(columnOf(field.kind, value));
+    if (field.kind !== "text") continue;
+    conditions.push(`OCTET_LENGTH(${field.column}) = ?`);
+    values.push(Buffer.byteLength(String(value)));
+  }
+  if (page.after) {
+    // The first half gives the index its range; a row constructor would not.
+    const sign = page.newestFirst ? "<" : ">";
+    conditions.push(`created_at ${sign}= ? AND (created_at ${sign} ? OR id ${sign} ?)`);
+    const time = toDateTime(page.after.createdAt);
+    values.push(time, time, page.after.id);
+  }
+  const direction = page.newestFirst ? "DESC" : "ASC";
+  const rows = await query(
+    connection,
+    `SELECT ${names} FROM ${table} WHERE ${conditions.join(" AND ")}` +
+      ` ORDER BY created_at ${direction}, id ${direction} LIMIT ${page.limit}`,
+    values,
+  );
+  return rows.map((columns) => toRow(collection, columns));
+}
+
+/** Milliseconds since 1970 as MySQL's DATETIME(3) text in UTC. */
+export function toDateTime(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 23).replace("T", " ");
+}
+
+/** MySQL's DATETIME(3) text in UTC as milliseconds since 1970. */
+export function fromDateTime(text: string): number {
+  return Date.parse(`${text.replace(" ", "T")}Z`);
+}
+
+/** Names and column lists of a collection's statements, built once. */
+type Sql = { table: string; names: string; updates: string };
+const sqlByCollection = new WeakMap<Collection, Sql>();
+
+function sqlOf(collection: Collection): Sql {
+  const known = sqlByCollection.get(collection);
+  if (known) return known;
+  const columns = [
+    ...["id", "version", "created_at", "updated_at", "applied_at", "deleted_at"],
+    ...["fingerprint", "trace", ...collection.fields.map(({ column }) => `\`${column}\``)],
+  ];
+  const sql = {
+    table: `\`${collection.name}\``,
+    names: columns.join(", "),
+    updates: columns
+      .slice(1)
+      .map((column) => `${column} = VALUES(${column})`)
+      .join(", "),
+  };
+  sqlByCollection.set(collection, sql);
+  return sql;
+}
+
+/** In the order of {@link sqlOf}'s names. */
+function toColumns(collection: Collection, row: Row): unknown[] {
+  return [
+    row.id,
+    row.version,
+    toDateTime(row.createdAt),
+    toDateTime(row.updatedAt),
+    toDateTime(row.appliedAt),
+    row.deletedAt === null ? null : toDateTime(row.deletedAt),
+    row.fingerprint,
+    row.trace,
+    ...collection.fields.map(({ name, kind }) => columnOf(kind, row.item?.[name])),
+  ];
+}
+
+function toRow(collection: Collection, columns: Columns): Row {
+  const deletedAt = columns.deleted_at as string | null;
+  return {
+    id: columns.id as string,
+    version: columns.version as string,
+    item: deletedAt === null ? toItem(collection, columns) : null,
+    createdAt: fromDateTime(columns.created_at as string),
+    updatedAt: fromDateTime(columns.updated_at as string),
+    appliedAt: fromDateTime(columns.applied_at as string),
+    deletedAt: deletedAt === null ? null : fromDateTime(deletedAt),
+    fingerprint: columns.fingerprint as string | null,
+    trace: columns.trace as string | null,
+  };
+}
+
+/** An optional field that is absent is NULL in its column, and absent again when read. */
+function toItem(collection: Collection, columns: Columns): Item {
+  const item: Item = {};
+  for (const { name, column, kind } of collection.fields) {
+    const value = columns[column];
+    if (value !== null && value !== undefined) item[name] = fieldOf(kind, value);
+  }
+  return item;
+}
+
+function columnOf(kind: FieldKind, value: unknown): unknown {
+  if (value === undefined) return null;
+  if (kind === "dateTime") return toDateTime(Date.parse(String(value)));
+  if (kind === "json") return JSON.stringify(value);
+  return value;
+}
+
+function fieldOf(kind: FieldKind, value: string | number | Buffer): unknown {
+  if (kind === "boolean") return Number(value) === 1;
+  if (kind === "integer" || kind === "number") return Number(value);
+  if (kind === "dateTime") return new Date(fromDateTime(String(value))).toISOString();
+  if (kind === "json") return JSON.parse(String(value));
+  return value;
+}

@@ -1,0 +1,156 @@
+import { createHash } from "node:crypto";
+import { type Collection, checkItem, describe, type Item } from "./collection.ts";
+import { isWriteId, timeOfWriteId } from "./write-id.ts";
+
+/** One accepted request to create, put or delete one item. */
+export type Write = {
+  /** UUIDv7; the CloudEvent's id, and the item's version once applied. */
+  id: string;
+  kind: WriteKind;
+  collection: Collection;
+  itemId: string;
+  /** Acceptance time in milliseconds since 1970: the time inside the id. */
+  acceptedAt: number;
+  /** Absent on a delete. */
+  item?: Item | undefined;
+  /** The version that the item must have (put, delete), or `*` for any. */
+  ifMatch?: string | undefined;
+  /** `If-None-Match: *`: the item must not exist (put). */
+  ifNoneMatch?: boolean | undefined;
+  /** SHA-256 of the canonical item, hexadecimal (keyed creates). */
+  fingerprint?: string | undefined;
+  /** W3C Trace Context, level 1. */
+  traceparent?: string | undefined;
+};
+
+export type WriteKind = "create" | "put" | "delete";
+
+/** A message as Pub/Sub carries it, whatever delivered it. */
+export type MessageContent = { attributes: Record<string, string>; data: Buffer };
+
+/** Item ids: RFC 3986's unreserved characters, so that an id is the same in a URL. */
+export const ITEM_ID = /^[A-Za-z0-9._~-]{1,64}$/;
+
+const TYPE_PREFIX = "dev.constancia.";
+const SPEC_VERSION = "1.0";
+const CONTENT_TYPE = "application/json";
+const FINGERPRINT = /^[0-9a-f]{64}$/;
+const TRACEPARENT = /^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+/**
+ * A write as a message: a CloudEvent in the Pub/Sub protocol binding's binary mode
+ * (CloudEvents 1.0.2; attributes carry the context, data the item's JSON).
+ */
+export function encodeWrite(write: Write): MessageContent {
+  const attributes: Record<string, string> = {
+    "ce-specversion": SPEC_VERSION,
+    "ce-id": write.id,
+    "ce-type": TYPE_PREFIX + write.kind,
+    "ce-source": `/api/${write.collection.name}`,
+    "ce-subject": write.itemId,
+    "ce-time": new Date(write.acceptedAt).toISOString(),
+    "content-type": CONTENT_TYPE,
+  };
+  if (write.ifMatch) attributes["if-match"] = write.ifMatch;
+  if (write.ifNoneMatch) attributes["if-none-match"] = "*";
+  if (write.fingerprint) attributes.fingerprint = write.fingerprint;
+  if (write.traceparent) attributes.traceparent = write.traceparent;
+  return { attributes, data: Buffer.from(write.item ? JSON.stringify(write.item) : "") };
+}
+
+/** Reads a message back into a write. Throws a {@link WriteFault} where it is not one. */
+export function parseWrite(message: MessageContent, collections: readonly Collection[]): Write {
+  const { attributes } = message;
+  if (attributes["ce-specversion"] !== SPEC_VERSION)
+    throw new WriteFault(
+      `The message is not a CloudEvent of version ${SPEC_VERSION}: ` +
+        `ce-specversion is ${quote(attributes["ce-specversion"])}.`,
+    );
+  const type = attributes["ce-type"] ?? "";
+  const kind = type.slice(TYPE_PREFIX.length);
+  if (!type.startsWith(TYPE_PREFIX) || !isWriteKind(kind))
+    throw new WriteFault(`The type ${quote(type)} is not known to this version.`);
+  const collection = collections.find(({ name }) => attributes["ce-source"] === `/api/${name}`);
+  if (!collection)
+    throw new WriteFault(`The collection of ${quote(attributes["ce-source"])} is not declared.`);
+  const id = attributes["ce-id"] ?? "";
+  const write: Write = {
+    id,
+    kind,
+    collection,
+    itemId: attributes["ce-subject"] ?? "",
+    acceptedAt: isWriteId(id) ? timeOfWriteId(id) : Number.NaN,
+    item: kind === "delete" ? undefined : parseItem(message.data),
+    ifMatch: attributes["if-match"],
+    ifNoneMatch: attributes["if-none-match"] === "*" || undefined,
+    fingerprint: attributes.fingerprint,
+    traceparent: attributes.traceparent,
+  };
+  checkWrite(write);
+  return write;
+}
+
+/**
+ * The contract of a write, checked before it is published and again after delivery.
+ * Throws a {@link WriteFault} that names the first thing that is wrong; normalises the item.
+ */
+export function checkWrite(write: Write): void {
+  if (!isWriteId(write.id)) throw new WriteFault(`The write id ${quote(write.id)} is no UUIDv7.`);
+  if (!ITEM_ID.test(write.itemId))
+    throw new WriteFault(`The item id ${quote(write.itemId)} does not match ${ITEM_ID}.`);
+  if (write.ifMatch !== undefined && write.ifMatch !== "*" && !isWriteId(write.ifMatch))
+    throw new WriteFault(`The if-match ${quote(write.ifMatch)} is no version.`);
+  if (write.fingerprint !== undefined && !FINGERPRINT.test(write.fingerprint))
+    throw new WriteFault("The fingerprint is no SHA-256.");
+  if (write.kind === "delete") return;
+  const checked = checkItem(write.collection, write.item);
+  if (!checked.ok) throw new WriteFault(`The item is not valid: ${describe(checked.errors)}`);
+  write.item = checked.item;
+}
+
+/** The trace id inside a traceparent (W3C Trace Context, section 3.2), or undefined. */
+export function traceIdOf(traceparent: string | undefined): string | undefined {
+  return traceparent ? TRACEPARENT.exec(traceparent)?.[1] : undefined;
+}
+
+/** SHA-256 of an item with its fields in a fixed order, so that key order does not matter. */
+export function fingerprintOf(item: Item): string {
+  return createHash("sha256")
+    .update(JSON.stringify(sortKeys(item)))
+    .digest("hex");
+}
+
+/** A message that can never be settled as a write: its `message` is the dead letter's reason. */
+export class WriteFault extends Error {
+  constructor(reason: string) {
+    super(reason);
+    this.name = "WriteFault";
+  }
+}
+
+function isWriteKind(kind: string): kind is WriteKind {
+  return kind === "create" || kind === "put" || kind === "delete";
+}
+
+function parseItem(data: Buffer): Item {
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(data));
+  } catch {
+    throw new WriteFault("The data is not JSON in UTF-8.");
+  }
+}
+
+/** Values that came from outside are cut before they are quoted in a reason. */
+function quote(value: string | undefined): string {
+  return value === undefined ? "missing" : JSON.stringify(value.toWellFormed().slice(0, 100));
+}
+
+function sortKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortKeys);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, part]) => [key, sortKeys(part)]),
+  );
+}

@@ -1,0 +1,113 @@
+import { execFileSync, spawn } from "node:child_process";
+import { closeSync, openSync, readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** Prints one line of progress. */
+export type Say = (line: string) => void;
+
+/** A process that we started, and how to recognise it later by its command line. */
+export type LocalProcess = {
+  name: string;
+  pid: number;
+  mark: string;
+  /** Resolves, never rejects, with how the process ended. */
+  exited: Promise<string>;
+  /** Asks it to end, waits, and kills it when the deadline has passed. */
+  stop(): Promise<void>;
+  kill(): void;
+};
+
+export type ProcessOptions = {
+  name: string;
+  command: string[];
+  /** A part of the command line that no other program's has. */
+  mark: string;
+  env?: NodeJS.ProcessEnv;
+  /** Where its output goes; without it, to this terminal. */
+  logFile?: string;
+  stopDeadlineMs: number;
+};
+
+/**
+ * Starts a process in a group of its own, so that the terminal's Ctrl-C reaches only the
+ * supervisor, which then stops the processes in the right order.
+ */
+export async function startProcess(options: ProcessOptions): Promise<LocalProcess> {
+  const { name, command, mark, env = process.env, logFile, stopDeadlineMs } = options;
+  const output = logFile === undefined ? "inherit" : openSync(logFile, "a");
+  const [file = "", ...args] = command;
+  const child = spawn(file, args, { detached: true, env, stdio: ["ignore", output, output] });
+  if (typeof output === "number") closeSync(output);
+
+  let running = true;
+  const exited = new Promise<string>((resolve) => {
+    child.once("exit", (code, signal) => {
+      running = false;
+      resolve(signal ? `was ended by ${signal}` : `exited with code ${code}`);
+    });
+  });
+  await new Promise<void>((resolve, reject) => {
+    child.once("spawn", resolve);
+    child.once("error", reject);
+  });
+  const pid = child.pid as number;
+  const kill = () => {
+    if (running) killGroup(pid, "SIGKILL");
+  };
+  const stop = async () => {
+    if (!running) return;
+    child.kill("SIGTERM");
+    const timer = setTimeout(kill, stopDeadlineMs);
+    await exited;
+    clearTimeout(timer);
+  };
+  return { name, pid, mark, exited, stop, kill };
+}
+
+/** Whether the process runs and its command line has the mark, so that it is the one we mean. */
+export function isRunning({ pid, mark }: { pid: number; mark: string }): boolean {
+  return commandLineOf(pid).includes(mark);
+}
+
+/** Ends a process that an earlier supervisor left behind. */
+export async function endLeftover(leftover: { pid: number; mark: string }): Promise<void> {
+  for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+    if (!isRunning(leftover)) return;
+    killGroup(leftover.pid, signal);
+    const deadline = Date.now() + 10_000;
+    while (isRunning(leftover) && Date.now() < deadline) await sleep(50);
+  }
+}
+
+/** Says the sentence after two seconds, and again every two, until the work has ended. */
+export async function sayWhile<T>(say: Say, sentence: string, work: Promise<T>): Promise<T> {
+  const startedAt = Date.now();
+  const timer = setInterval(() => {
+    say(`${sentence} (${Math.round((Date.now() - startedAt) / 1000)} s)`);
+  }, 2_000);
+  try {
+    return await work;
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+function killGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
+/** The command line with spaces between the arguments; empty when there is no such process. */
+function commandLineOf(pid: number): string {
+  try {
+    if (process.platform === "linux") {
+      return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+    }
+    return execFileSync("ps", ["-ww", "-o", "command=", "-p", String(pid)], { encoding: "utf8" });
+  } catch {
+    return "";
+  }
+}

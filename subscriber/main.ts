@@ -1,0 +1,92 @@
+import { collections as declared } from "../collections/collections.ts";
+import { Batcher } from "../common/batcher.ts";
+import type { Collection } from "../common/collection.ts";
+import type { Config } from "../common/config.ts";
+import { openPool } from "../common/database.ts";
+import { listen } from "../common/http-server.ts";
+import { SETTLE } from "../common/limits.ts";
+import type { Logger } from "../common/logger.ts";
+import { runProcess, type Stop } from "../common/process.ts";
+import { watchReadiness } from "../common/readiness.ts";
+import { createMetrics } from "../common/telemetry.ts";
+import { startPull } from "./pull.ts";
+import { createPush, createVerifier } from "./push.ts";
+import { startRetention } from "./retention.ts";
+import { createSettle, type Message, type Settlement } from "./settle.ts";
+
+/** A pulled message is leased for up to an hour; a pushed one waits on an open request. */
+const HOLD_MS = { pull: 30 * 60_000, push: 5_000 };
+
+if (import.meta.main)
+  await runProcess("subscriber", (config, logger) => start(config, logger, declared));
+
+/** Starts the subscriber on the given collections; resolves once it takes messages. */
+export async function start(
+  config: Config,
+  logger: Logger,
+  collections: readonly Collection[],
+): Promise<Stop> {
+  const ending = new AbortController();
+  const stop = ending.signal;
+  const pool = openPool({ mysqlUrl: config.MYSQL_URL, poolSize: config.MYSQL_POOL_SIZE });
+  const readiness = watchReadiness({ pool, collections, logger, stop });
+  const metrics = createMetrics();
+  const settle = createSettle({
+    pool,
+    collections,
+    logger,
+    stop,
+    holdMs: HOLD_MS[config.DELIVERY],
+    onSettled(writes) {
+      for (const { collection, outcome, lagMs } of writes) {
+        metrics.settled.inc({ collection, outcome });
+        metrics.lagSeconds.observe(lagMs / 1_000);
+      }
+    },
+  });
+  const batcher = new Batcher<Message, Settlement>({
+    ...SETTLE,
+    dispatch(messages) {
+      metrics.batchSize.observe({ batcher: "settle" }, messages.length);
+      return settle(messages);
+    },
+    sizeOf: ({ data }) => data.length,
+  });
+  startRetention({
+    ...{ pool, collections, logger, stop },
+    retentionDays: config.RECEIPT_RETENTION_DAYS,
+  });
+  const delivery = config.DELIVERY === "pull" ? pull() : await push();
+  logger.info("subscriber started", { delivery: config.DELIVERY });
+  return async () => {
+    ending.abort();
+    await delivery.stop();
+    await batcher.drain();
+    await pool.end();
+  };
+
+  function pull() {
+    return startPull({
+      projectId: config.GOOGLE_CLOUD_PROJECT,
+      subscription: config.PUBSUB_SUBSCRIPTION,
+      deadLetterSubscription: config.PUBSUB_DEAD_LETTER_SUBSCRIPTION,
+      streams: config.PULL_STREAMS,
+      batcher,
+      logger,
+    });
+  }
+
+  async function push() {
+    const verify =
+      config.PUSH_AUTH === "off"
+        ? async () => true
+        : createVerifier({
+            audience: config.PUSH_AUDIENCE,
+            serviceAccount: config.PUSH_SERVICE_ACCOUNT,
+            certsUrl: config.PUSH_CERTS_URL,
+          });
+    const isReady = () => readiness.isReady;
+    const server = await listen(createPush({ batcher, verify, isReady, logger }), config.PORT);
+    return { stop: () => server.close() };
+  }
+}

@@ -1,0 +1,104 @@
+import express, { type Express } from "express";
+import { OAuth2Client } from "google-auth-library";
+import { z } from "zod";
+import type { Batcher } from "../common/batcher.ts";
+import type { Logger } from "../common/logger.ts";
+import { GIVEN_UP } from "./pull.ts";
+import type { Message, Settlement } from "./settle.ts";
+
+/** Pub/Sub's 10 MB a message, in base64, with its envelope. */
+const ENVELOPE_LIMIT = "14mb";
+
+/** Tokens that were verified, so that each is verified once in its hour; the oldest go first. */
+const KNOWN_TOKENS = 100;
+
+/** A push in its wrapped form (Pub/Sub guide, "Receive messages from push subscriptions"). */
+const envelope = z.object({
+  message: z.object({
+    messageId: z.string(),
+    attributes: z.record(z.string(), z.string()).default({}),
+    data: z.base64().default(""),
+  }),
+});
+
+/** Says whether a request's `Authorization` header is Pub/Sub's own. */
+export type VerifyPush = (authorization: string | undefined) => Promise<boolean>;
+
+/**
+ * The push endpoints: `/push` for the topic, `/push/dead-letters` for its dead-letter topic.
+ * 204 once the message's outcome is committed, which acknowledges it; 503 to have it delivered
+ * again; 401 without a valid token.
+ */
+export function createPush(options: {
+  batcher: Batcher<Message, Settlement>;
+  verify: VerifyPush;
+  isReady: () => boolean;
+  logger: Logger;
+}): Express {
+  const { batcher, verify, isReady, logger } = options;
+  const app = express().disable("x-powered-by").disable("etag");
+  app.get(["/health/live", "/_ah/start"], (_request, response) => void response.sendStatus(200));
+  app.get(["/health/ready", "/_ah/warmup"], (_request, response) => {
+    response.sendStatus(isReady() ? 200 : 503);
+  });
+  app.post(
+    ["/push", "/push/dead-letters"],
+    async (request, response, next) => {
+      // Before the body is read: a stranger costs no memory. Why a token was refused is not
+      // logged, because the verifier's errors quote the token.
+      if (await verify(request.get("authorization"))) return next();
+      logger.warn("a push without a valid token was refused");
+      response.set("WWW-Authenticate", "Bearer").sendStatus(401);
+    },
+    express.json({ limit: ENVELOPE_LIMIT, type: () => true }),
+    async (request, response) => {
+      const parsed = envelope.safeParse(request.body);
+      if (!parsed.success) return void response.sendStatus(400);
+      const { messageId, attributes, data } = parsed.data.message;
+      const message: Message = { messageId, attributes, data: Buffer.from(data, "base64") };
+      if (request.path.endsWith("/dead-letters")) message.giveUp = GIVEN_UP;
+      const settlement = await batcher.add(message).catch(() => "notYet" as const);
+      response.sendStatus(settlement === "notYet" ? 503 : 204);
+    },
+  );
+  app.use(
+    (error: { status?: number }, _request: unknown, response: express.Response, _next: unknown) => {
+      response.sendStatus(error.status ?? 500);
+    },
+  );
+  return app;
+}
+
+/**
+ * Verifies Pub/Sub's OIDC token: signature and issuer by Google's library, then the audience
+ * **and** the service account's verified e-mail, since any Google account can obtain a token for
+ * any audience (Pub/Sub guide, "Authenticate push subscriptions"). `certsUrl` replaces Google's
+ * certificates in tests.
+ */
+export function createVerifier(options: {
+  audience: string;
+  serviceAccount: string;
+  certsUrl?: string;
+}): VerifyPush {
+  const { audience, serviceAccount, certsUrl } = options;
+  const client = new OAuth2Client(
+    certsUrl ? { endpoints: { oauth2FederatedSignonPemCertsUrl: certsUrl } } : {},
+  );
+  const expiryByToken = new Map<string, number>();
+  return async (authorization) => {
+    const idToken = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(authorization ?? "")?.[1];
+    if (!idToken) return false;
+    const knownUntil = expiryByToken.get(idToken);
+    if (knownUntil !== undefined && Date.now() < knownUntil) return true;
+    const payload = await client
+      .verifyIdToken({ idToken, audience })
+      .then((ticket) => ticket.getPayload())
+      .catch(() => undefined);
+    if (!payload || payload.email !== serviceAccount || payload.email_verified !== true)
+      return false;
+    if (expiryByToken.size >= KNOWN_TOKENS)
+      expiryByToken.delete(expiryByToken.keys().next().value as string);
+    expiryByToken.set(idToken, payload.exp * 1000);
+    return true;
+  };
+}

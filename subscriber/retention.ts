@@ -1,0 +1,69 @@
+import type { Collection } from "../common/collection.ts";
+import { type Pool, query, withConnection } from "../common/database.ts";
+import type { Logger } from "../common/logger.ts";
+import { toDateTime } from "../common/tables.ts";
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** How often a subscriber looks for what is too old. */
+const SWEEP_INTERVAL_MS = 60 * 60 * 1000;
+/** Rows in one delete: short enough to hold up no settling. */
+const SWEEP_ROWS = 1_000;
+
+/** Sweeps now and every hour, until `stop` aborts; one subscriber at a time. */
+export function startRetention(options: {
+  pool: Pool;
+  collections: readonly Collection[];
+  retentionDays: number;
+  logger: Logger;
+  stop: AbortSignal;
+}): void {
+  const { logger, stop } = options;
+  const run = () =>
+    sweep(options).then(
+      (rows) => rows > 0 && logger.info("swept what is past its retention", { rows }),
+      (error) => logger.warn("the sweep failed; the next one goes on", { code: error.code }),
+    );
+  const timer = setInterval(run, SWEEP_INTERVAL_MS);
+  timer.unref();
+  stop.addEventListener("abort", () => clearInterval(timer));
+  void run();
+}
+
+/**
+ * Deletes receipts in `writes`, and tombstones, older than `retentionDays`, in small steps along
+ * an index. Returns how many rows; 0 where another subscriber is at it.
+ */
+export async function sweep(options: {
+  pool: Pool;
+  collections: readonly Collection[];
+  retentionDays: number;
+  stop?: AbortSignal;
+}): Promise<number> {
+  const { pool, collections, retentionDays, stop } = options;
+  const cutoffMs = Date.now() - retentionDays * DAY_MS;
+  return withConnection(pool, async (connection) => {
+    const lock = await query(connection, "SELECT GET_LOCK('constancia-retention', 0) AS held");
+    if (lock[0]?.held !== 1) return 0;
+    let rows = 0;
+    const sweepAll = async (sql: string, value: string) => {
+      for (let swept = SWEEP_ROWS; swept === SWEEP_ROWS && !stop?.aborted; rows += swept) {
+        const [result] = await connection.query(`${sql} LIMIT ${SWEEP_ROWS}`, [value]);
+        swept = (result as { affectedRows: number }).affectedRows;
+      }
+    };
+    await sweepAll("DELETE FROM writes WHERE id < ? ORDER BY id", firstIdAt(cutoffMs));
+    for (const { name } of collections)
+      await sweepAll(
+        `DELETE FROM \`${name}\` WHERE deleted_at < ? ORDER BY deleted_at`,
+        toDateTime(cutoffMs),
+      );
+    await query(connection, "SELECT RELEASE_LOCK('constancia-retention')");
+    return rows;
+  });
+}
+
+/** The lowest UUIDv7 of a millisecond. */
+function firstIdAt(ms: number): string {
+  const hex = Math.max(0, ms).toString(16).padStart(12, "0");
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
+}
