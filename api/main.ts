@@ -4,7 +4,7 @@ import type { Config } from "../common/config.ts";
 import { openPool } from "../common/database.ts";
 import { listen } from "../common/http-server.ts";
 import type { Logger } from "../common/logger.ts";
-import { runProcess, type Stop } from "../common/process.ts";
+import { runProcess, type Running } from "../common/process.ts";
 import { watchReadiness } from "../common/readiness.ts";
 import { createMetrics } from "../common/telemetry.ts";
 import { createApp } from "./app.ts";
@@ -18,7 +18,7 @@ export async function start(
   config: Config,
   logger: Logger,
   collections: readonly Collection[],
-): Promise<Stop> {
+): Promise<Running> {
   const ending = new AbortController();
   const stop = ending.signal;
   const pool = openPool({ mysqlUrl: config.MYSQL_URL, poolSize: config.MYSQL_POOL_SIZE });
@@ -34,10 +34,13 @@ export async function start(
   const shared = { config, collections, publisher, reader, readiness, metrics, logger, stop };
   const server = await listen(createApp(shared), config.PORT);
   logger.info("api started", { port: server.port });
-  return async () => {
-    ending.abort();
-    await server.close();
-    await publisher.stop();
-    await pool.end();
+  return {
+    port: server.port,
+    async stop() {
+      ending.abort();
+      await server.close();
+      await publisher.stop();
+      await pool.end();
+    },
   };
 }

@@ -15,7 +15,7 @@ export function answerAccepted(response: Response, write: Write, prefer: Prefer)
   setHeaders(response, write, prefer);
   response.status(status);
   if (prefer.isMinimal) response.end();
-  else response.json(body);
+  else response.json({ id: body.id, write: body.write, status: "accepted", receipt: body.receipt });
 }
 
 /** What a settled write is answered with where the client waited for it. */

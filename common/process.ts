@@ -2,8 +2,12 @@ import { type Config, ConfigError, readConfig } from "./config.ts";
 import { assertLimits, STOP_DEADLINE_MS } from "./limits.ts";
 import { createLogger, type Logger } from "./logger.ts";
 
-/** A running process's way to end: takes no more, finishes what it has, closes what it opened. */
-export type Stop = () => Promise<void>;
+/** A running process: its port, if it listens, and its way to end. */
+export type Running = {
+  port: number | undefined;
+  /** Takes no more, finishes what it has, closes what it opened. */
+  stop(): Promise<void>;
+};
 
 /**
  * Runs one of the processes: reads the configuration, starts, and on SIGTERM or SIGINT stops
@@ -11,7 +15,7 @@ export type Stop = () => Promise<void>;
  */
 export async function runProcess(
   name: "api" | "subscriber",
-  start: (config: Config, logger: Logger) => Promise<Stop>,
+  start: (config: Config, logger: Logger) => Promise<Running>,
 ): Promise<void> {
   assertLimits();
   const config = readConfigOrExit(name);
@@ -26,7 +30,7 @@ export async function runProcess(
       logger.error("the process ends on an error that nobody caught", { stack: error?.stack });
       process.exit(1);
     });
-  let stop: Stop = async () => {};
+  let running: Running | undefined;
   let isStopping = false;
   const end = async (signal: string) => {
     if (isStopping) return;
@@ -36,13 +40,13 @@ export async function runProcess(
       logger.warn("stopped before everything was finished; Pub/Sub delivers it again");
       process.exit();
     }, STOP_DEADLINE_MS);
-    await stop();
+    await running?.stop();
     clearTimeout(timer);
     logger.info("stopped");
     process.exit();
   };
   process.on("SIGTERM", end).on("SIGINT", end);
-  stop = await start(config, logger);
+  running = await start(config, logger);
 }
 
 function readConfigOrExit(name: "api" | "subscriber"): Config {

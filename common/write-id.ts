@@ -25,14 +25,14 @@ export function mintWriteId(after?: { version: string; seen: boolean }): string 
   if (after) {
     const afterMs = timeOfWriteId(after.version) + 1;
     if (afterMs > nowMs && afterMs > lastMs) {
-      if (!after.seen) return v7({ msecs: afterMs, seq: 0, random: randomBytes() });
+      if (!after.seen) return v7({ msecs: afterMs, seq: startSequence(), random: randomBytes() });
       lastMs = afterMs;
-      lastSequence = 0;
+      lastSequence = startSequence();
     }
   }
   if (nowMs > lastMs) {
     lastMs = nowMs;
-    lastSequence = 0;
+    lastSequence = startSequence();
   } else {
     lastSequence += 1;
   }
@@ -59,6 +59,15 @@ export function deriveItemId(parts: readonly (string | number)[]): string {
   bytes[6] = ((bytes[6] as number) & 0x0f) | 0x80;
   bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80;
   return stringify(bytes);
+}
+
+/**
+ * Each millisecond's counter starts at random, so that of two processes' ids in one millisecond 73
+ * bits differ by chance; its highest bit stays free to count on.
+ */
+function startSequence(): number {
+  const bytes = randomBytes();
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) >>> 1;
 }
 
 function randomBytes(): Uint8Array {

@@ -23,7 +23,7 @@ export type ProcessOptions = {
   /** A part of the command line that no other program's has. */
   mark: string;
   env?: NodeJS.ProcessEnv;
-  /** Where its output goes; without it, to this terminal. */
+  /** Where its output goes; without it, to ours. */
   logFile?: string;
   stopDeadlineMs: number;
 };
@@ -34,14 +34,17 @@ export type ProcessOptions = {
  */
 export async function startProcess(options: ProcessOptions): Promise<LocalProcess> {
   const { name, command, mark, env = process.env, logFile, stopDeadlineMs } = options;
-  const output = logFile === undefined ? "inherit" : openSync(logFile, "a");
+  const output = logFile === undefined ? "pipe" : openSync(logFile, "a");
   const [file = "", ...args] = command;
   const child = spawn(file, args, { detached: true, env, stdio: ["ignore", output, output] });
   if (typeof output === "number") closeSync(output);
+  // Not inherited: a terminal that is closed would end the child at its next line of log.
+  child.stdout?.on("data", (chunk) => process.stdout.write(chunk));
+  child.stderr?.on("data", (chunk) => process.stderr.write(chunk));
 
   let running = true;
   const exited = new Promise<string>((resolve) => {
-    child.once("exit", (code, signal) => {
+    child.once("close", (code, signal) => {
       running = false;
       resolve(signal ? `was ended by ${signal}` : `exited with code ${code}`);
     });

@@ -65,17 +65,14 @@ export class RunFile {
   }
 }
 
-/** Ends what the supervisor of this file started, unless it still runs; whether it is no more. */
-export async function endLeftovers(path: string, say: Say): Promise<boolean> {
-  const run = read(path);
-  if (run && isRunning(run)) return false;
-  for (const leftover of run?.processes.reverse() ?? []) {
+/** Ends what the supervisor of this file, which is no more, left running, and removes the file. */
+export async function endLeftovers(path: string, say: Say): Promise<void> {
+  for (const leftover of read(path)?.processes.reverse() ?? []) {
     if (!isRunning(leftover)) continue;
-    say(`ending ${leftover.name} (process ${leftover.pid}), left by a start that was killed`);
+    say(`ending ${leftover.name} (process ${leftover.pid}), left by a run that was killed`);
     await endLeftover(leftover);
   }
   rmSync(path, { force: true });
-  return true;
 }
 
 /** A link, unlike a write, appears with its contents, and only where nothing was. */

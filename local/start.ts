@@ -1,10 +1,10 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { startMysql } from "./mysql.ts";
+import { type Options, readOptions, readSettings, type Settings } from "./options.ts";
 import { PortFinder } from "./ports.ts";
-import { sayWhile, startProcess } from "./processes.ts";
+import { type LocalProcess, sayWhile, startProcess } from "./processes.ts";
 import { startEmulator } from "./pubsub-emulator.ts";
 import { AlreadyRunning, RunFile } from "./run-file.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -12,39 +12,13 @@ import { createTopology, isBacklogEmpty } from "./topology.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const LOCAL = join(ROOT, ".local");
-const HELP = `npm start -- [options]
-
-Starts a MySQL, a Pub/Sub emulator, the API and the subscriber, and stops them on Ctrl-C.
-
-  --port N            the API's port, or the next free one (default: PORT, else 8080)
-  --delivery MODE     how messages reach the subscriber: pull or push (default: pull)
-  --engine ENGINE     mysql or mariadb (default: mysql); each has data of its own
-  --help              this text
-
-MYSQL_URL or PUBSUB_EMULATOR_HOST, if set, name servers that run already; they are left alone.
-Other variables of the processes can be set too, here or in a file named .env.
-`;
-const DEFAULTS = {
-  NODE_ENV: "development",
-  GOOGLE_CLOUD_PROJECT: "constancia-local",
-  PUBSUB_TOPIC: "constancia-writes",
-  PUBSUB_SUBSCRIPTION: "constancia-writes-settle",
-  PUBSUB_DEAD_LETTER_TOPIC: "constancia-dead-letters",
-  PUBSUB_DEAD_LETTER_SUBSCRIPTION: "constancia-dead-letters-keep",
-  LOG_FORMAT: "pretty",
-  METRICS: "on",
-  METADATA_SERVER_DETECTION: "none",
-};
-const WANTED_PORTS = { api: 8080, subscriber: 8090, mysql: 13306, emulator: 8085 };
+const WANTED_PORTS = { subscriber: 8090, mysql: 13306, emulator: 8085 };
 /** The processes give themselves two seconds, as App Engine does. */
 const PROCESS_STOP_DEADLINE_MS = 5_000;
 const READY_DEADLINE_MS = 30_000;
 const BACKLOG_DEADLINE_MS = 10_000;
 /** Looking takes a message away for up to its backoff: longer than the first two of those. */
 const BACKLOG_QUIET_MS = 3_500;
-
-type Options = { port: number; delivery: "pull" | "push"; engine: "mysql" | "mariadb" };
-type Settings = typeof DEFAULTS & NodeJS.ProcessEnv;
 
 const say = (line: string) => console.log(`constancia: ${line}`);
 
@@ -61,7 +35,7 @@ async function main(): Promise<void> {
   // A terminal that was closed takes no more output; that must not keep us from stopping.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.on(signal, () => supervisor.stop(0, "stopped; your data stays in .local/"));
+    process.on(signal, () => supervisor.interrupt(0, "stopped; your data stays in .local/"));
   }
   try {
     const address = await start(supervisor, options, settings);
@@ -71,49 +45,6 @@ async function main(): Promise<void> {
   } catch (error) {
     await supervisor.stop(1, `${(error as Error).message}. Everything is stopped.`);
   }
-}
-
-function readOptions(): Options {
-  try {
-    const { values } = parseArgs({
-      options: {
-        port: { type: "string", default: process.env.PORT || String(WANTED_PORTS.api) },
-        delivery: { type: "string", default: process.env.DELIVERY || "pull" },
-        engine: { type: "string", default: "mysql" },
-        help: { type: "boolean", default: false },
-      },
-    });
-    if (values.help) {
-      console.log(HELP);
-      process.exit(0);
-    }
-    const port = Number(values.port);
-    if (!(Number.isInteger(port) && port > 0 && port < 65_536)) {
-      throw new Error(`--port must be a number from 1 to 65535, not "${values.port}"`);
-    }
-    return {
-      port,
-      delivery: oneOf("--delivery", values.delivery, ["pull", "push"]),
-      engine: oneOf("--engine", values.engine, ["mysql", "mariadb"]),
-    };
-  } catch (error) {
-    console.error(
-      `constancia: ${(error as Error).message} (npm start -- --help tells the options)`,
-    );
-    return process.exit(2);
-  }
-}
-
-function oneOf<T extends string>(option: string, value: string, allowed: readonly T[]): T {
-  const found = allowed.find((one) => one === value);
-  if (!found) throw new Error(`${option} must be ${allowed.join(" or ")}, not "${value}"`);
-  return found;
-}
-
-/** What the user has set, even to nothing in the shell's way, goes before our defaults. */
-function readSettings(): Settings {
-  const given = Object.entries(process.env).filter(([, value]) => value !== "");
-  return { ...DEFAULTS, ...Object.fromEntries(given) };
 }
 
 async function claimRun(): Promise<RunFile> {
@@ -130,21 +61,29 @@ async function claimRun(): Promise<RunFile> {
 async function start(supervisor: Supervisor, options: Options, given: Settings): Promise<string> {
   const ports = new PortFinder(say);
   const port = await ports.find(options.port, "the API");
+  const [mysqlUrl, emulatorHost] = await Promise.all([
+    given.MYSQL_URL ?? startOwnMysql(supervisor, ports, options.engine),
+    given.PUBSUB_EMULATOR_HOST ?? startOwnEmulator(supervisor, ports),
+  ]);
   const settings: Settings = {
     ...given,
     DELIVERY: options.delivery,
-    MYSQL_URL: given.MYSQL_URL ?? (await startOwnMysql(supervisor, ports, options.engine)),
-    PUBSUB_EMULATOR_HOST: given.PUBSUB_EMULATOR_HOST ?? (await startOwnEmulator(supervisor, ports)),
+    MYSQL_URL: mysqlUrl,
+    PUBSUB_EMULATOR_HOST: emulatorHost,
   };
   const subscriberPort =
     options.delivery === "push" ? await ports.find(WANTED_PORTS.subscriber, "the subscriber") : 0;
   await createTopology(topologyOf(settings, subscriberPort));
   await migrate(settings);
 
-  const subscriberSettings = { ...settings, PORT: String(subscriberPort) };
-  if (options.delivery === "push") subscriberSettings.PUSH_AUTH = "off";
-  supervisor.add(await startOwn("subscriber", subscriberSettings));
-  if (!given.PUBSUB_EMULATOR_HOST) supervisor.addStep(() => settleBacklog(settings));
+  const pushSettings = options.delivery === "push" ? { PUSH_AUTH: "off" } : {};
+  const subscriber = await startOwn("subscriber", {
+    ...settings,
+    ...pushSettings,
+    PORT: String(subscriberPort),
+  });
+  supervisor.add(subscriber);
+  if (!given.PUBSUB_EMULATOR_HOST) supervisor.addStep(() => settleBacklog(settings, subscriber));
   supervisor.add(await startOwn("api", { ...settings, PORT: String(port) }));
 
   const address = `http://localhost:${port}`;
@@ -189,4 +128,79 @@ function topologyOf(settings: Settings, pushPort: number) {
     deadLetterSubscription: settings.PUBSUB_DEAD_LETTER_SUBSCRIPTION,
     ...(pushPort ? { pushEndpoint: push, deadLetterPushEndpoint: `${push}/dead-letters` } : {}),
   };
+}
+
+async function migrate(settings: Settings): Promise<void> {
+  const how = await (await startOwn("common", settings, "migrate.ts")).exited;
+  if (how !== "exited with code 0") throw new Error(`the migrations failed: the process ${how}`);
+}
+
+async function startOwn(
+  room: string,
+  settings: Settings,
+  script = "main.ts",
+): Promise<LocalProcess> {
+  const file = join(ROOT, room, script);
+  return startProcess({
+    name: script === "main.ts" ? `the ${room}` : script,
+    command: [process.execPath, file],
+    mark: file,
+    env: settings,
+    stopDeadlineMs: PROCESS_STOP_DEADLINE_MS,
+  });
+}
+
+async function waitUntilReady(address: string): Promise<void> {
+  const deadline = Date.now() + READY_DEADLINE_MS;
+  for (;;) {
+    const reason = await askIfReady(address);
+    if (reason === undefined) return;
+    if (Date.now() > deadline) throw new Error(`the API is not ready after 30 s: ${reason}`);
+    await sleep(100);
+  }
+}
+
+/** Why the API is not ready; nothing when it is. */
+async function askIfReady(address: string): Promise<string | undefined> {
+  try {
+    const signal = AbortSignal.timeout(2_000);
+    const response = await fetch(`${address}/health/ready`, { signal });
+    const body = await response.text();
+    return response.ok ? undefined : `it answers ${response.status} ${body}`;
+  } catch (error) {
+    return `it does not answer (${(error as Error).message})`;
+  }
+}
+
+/** The emulator forgets at its stop: what the API has accepted must be settled before. */
+async function settleBacklog(settings: Settings, subscriber: LocalProcess): Promise<void> {
+  const { host, projectId, subscription, deadLetterSubscription } = topologyOf(settings, 0);
+  const deadline = Date.now() + BACKLOG_DEADLINE_MS;
+  let lastSeenAt: number | undefined;
+  let subscriberEnd: string | undefined;
+  subscriber.exited.then((how) => {
+    subscriberEnd = how;
+  });
+  while (Date.now() < deadline && subscriberEnd === undefined) {
+    const isEmpty =
+      (await isBacklogEmpty({ host, projectId, subscription })) &&
+      (await isBacklogEmpty({ host, projectId, subscription: deadLetterSubscription }));
+    if (!isEmpty) lastSeenAt = Date.now();
+    else if (lastSeenAt === undefined || Date.now() - lastSeenAt > BACKLOG_QUIET_MS) {
+      say("every accepted write has reached the subscriber");
+      return;
+    }
+    await sleep(250);
+  }
+  say("some accepted writes may not be settled; the emulator forgets them");
+}
+
+function describeRunning(address: string): string {
+  return `
+Constancia is running at ${address} (Ctrl-C stops it). Try, in another terminal:
+
+  curl -H "Content-Type: application/json" -H "Prefer: wait=5" -d '{"nombre":"Hola"}' ${address}/api/data
+  curl ${address}/api/data
+  curl ${address}/
+`;
 }

@@ -39,25 +39,29 @@ export class Supervisor {
     return Promise.race(ends);
   }
 
-  /** Stops everything and ends this process; asked a second time, it stops waiting and kills. */
-  async stop(exitCode: number, lastWords: string): Promise<void> {
-    if (this.#stoppingSince !== undefined) {
-      if (exitCode === 0 && Date.now() - this.#stoppingSince > SAME_SIGNAL_MS) this.#killAll();
-      return;
-    }
+  /** Stops everything, then ends this process. */
+  async stop(exitCode: number, lastWords?: string): Promise<void> {
+    if (this.#stoppingSince !== undefined) return;
     this.#stoppingSince = Date.now();
     for (const step of this.#steps.reverse()) {
       await step().catch((error: Error) => this.#say(error.message));
     }
     this.#runFile.release();
-    this.#say(lastWords);
+    if (lastWords) this.#say(lastWords);
     process.exit(exitCode);
+  }
+
+  /** As `stop`; asked a second time, it stops waiting and kills. */
+  async interrupt(exitCode: number, lastWords?: string): Promise<void> {
+    const sinceMs = Date.now() - (this.#stoppingSince ?? Date.now());
+    if (sinceMs > SAME_SIGNAL_MS) this.#killAll();
+    await this.stop(exitCode, lastWords);
   }
 
   #killAll(): void {
     for (const process of this.#processes) process.kill();
     this.#runFile.release();
-    this.#say("killed; what was accepted and not yet settled is lost with the emulator");
+    this.#say("killed everything; what was not yet settled is lost with the emulator");
     process.exit(130);
   }
 }

@@ -16,6 +16,8 @@ export type Topology = {
 };
 
 const ALREADY_EXISTS = 6;
+/** An emulator that does not answer at once is not there; the library would try for minutes. */
+const CALL_OPTIONS = { timeout: 5_000, retry: null };
 const RETRY_POLICY = { minimumBackoff: { seconds: 1 }, maximumBackoff: { seconds: 10 } };
 
 /** Makes what the cloud has by its infrastructure code; what is there already, stays. */
@@ -43,7 +45,7 @@ export async function createTopology(topology: Topology): Promise<void> {
 
   try {
     for (const topic of [topology.topic, topology.deadLetterTopic]) {
-      await existsAlready(publisher.createTopic({ name: topicPath(topic) }));
+      await existsAlready(publisher.createTopic({ name: topicPath(topic) }, CALL_OPTIONS));
     }
     await subscribe(
       topology.deadLetterSubscription,
@@ -71,11 +73,10 @@ export async function isBacklogEmpty(
   const subscriber = new v1.SubscriberClient(await findClientOptions(options));
   const subscription = subscriptionPath(options.projectId, options.subscription);
   try {
-    const [response] = await subscriber.pull({
-      subscription,
-      maxMessages: 1,
-      returnImmediately: true,
-    });
+    const [response] = await subscriber.pull(
+      { subscription, maxMessages: 1, returnImmediately: true },
+      CALL_OPTIONS,
+    );
     const ackIds = (response.receivedMessages ?? []).map(({ ackId }) => ackId as string);
     if (ackIds.length === 0) return true;
     await subscriber.modifyAckDeadline({ subscription, ackIds, ackDeadlineSeconds: 0 });

@@ -6,7 +6,7 @@ import { openPool } from "../common/database.ts";
 import { listen } from "../common/http-server.ts";
 import { SETTLE } from "../common/limits.ts";
 import type { Logger } from "../common/logger.ts";
-import { runProcess, type Stop } from "../common/process.ts";
+import { runProcess, type Running } from "../common/process.ts";
 import { watchReadiness } from "../common/readiness.ts";
 import { createMetrics } from "../common/telemetry.ts";
 import { startPull } from "./pull.ts";
@@ -25,7 +25,7 @@ export async function start(
   config: Config,
   logger: Logger,
   collections: readonly Collection[],
-): Promise<Stop> {
+): Promise<Running> {
   const ending = new AbortController();
   const stop = ending.signal;
   const pool = openPool({ mysqlUrl: config.MYSQL_URL, poolSize: config.MYSQL_POOL_SIZE });
@@ -58,15 +58,18 @@ export async function start(
   });
   const delivery = config.DELIVERY === "pull" ? pull() : await push();
   logger.info("subscriber started", { delivery: config.DELIVERY });
-  return async () => {
-    ending.abort();
-    await delivery.stop();
-    await batcher.drain();
-    await pool.end();
+  return {
+    port: delivery.port,
+    async stop() {
+      ending.abort();
+      await delivery.stop();
+      await batcher.drain();
+      await pool.end();
+    },
   };
 
   function pull() {
-    return startPull({
+    const { stop } = startPull({
       projectId: config.GOOGLE_CLOUD_PROJECT,
       subscription: config.PUBSUB_SUBSCRIPTION,
       deadLetterSubscription: config.PUBSUB_DEAD_LETTER_SUBSCRIPTION,
@@ -74,6 +77,7 @@ export async function start(
       batcher,
       logger,
     });
+    return { stop, port: undefined };
   }
 
   async function push() {
@@ -87,6 +91,6 @@ export async function start(
           });
     const isReady = () => readiness.isReady;
     const server = await listen(createPush({ batcher, verify, isReady, logger }), config.PORT);
-    return { stop: () => server.close() };
+    return { stop: () => server.close(), port: server.port };
   }
 }

@@ -1,0 +1,99 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { globSync, mkdirSync, rmSync } from "node:fs";
+import { constants } from "node:os";
+import { join } from "node:path";
+import { startMysql } from "./mysql.ts";
+import type { Engine } from "./mysql-packages.ts";
+import { findAnyPort } from "./ports.ts";
+import { isRunning } from "./processes.ts";
+import { startEmulator } from "./pubsub-emulator.ts";
+import { endLeftovers, RunFile } from "./run-file.ts";
+import { Supervisor } from "./supervisor.ts";
+
+const ROOT = join(import.meta.dirname, "..");
+const LOCAL = join(ROOT, ".local");
+const FOLDER = join(LOCAL, `test-${process.pid}`);
+const MARK = "local/test.ts";
+const TEST_TIMEOUT_MS = 15 * 60_000;
+const RUNNER_STOP_DEADLINE_MS = 10_000;
+
+const say = (line: string) => console.log(`constancia: ${line}`);
+
+await main();
+
+/** Runs the tests with a MySQL and an emulator of their own, which are gone afterwards. */
+async function main(): Promise<void> {
+  process.chdir(ROOT);
+  await removeLeftovers();
+  mkdirSync(FOLDER, { recursive: true });
+  process.once("exit", () => rmSync(FOLDER, { recursive: true, force: true }));
+  const supervisor = new Supervisor(await RunFile.claim(join(FOLDER, "run.json"), MARK, say), say);
+  let interruptRunner = async () => {};
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, async () => {
+      await interruptRunner();
+      await supervisor.stop(128 + constants.signals[signal]);
+    });
+  }
+  try {
+    const settings = await startServers(supervisor);
+    const files = process.argv.length > 2 ? process.argv.slice(2) : findTests();
+    const runner = spawn(process.execPath, [...runnerOptions(), ...files], {
+      env: { ...process.env, ...settings },
+      stdio: "inherit",
+    });
+    const ended = once(runner, "exit");
+    interruptRunner = async () => {
+      runner.kill("SIGINT");
+      const timer = setTimeout(() => runner.kill("SIGKILL"), RUNNER_STOP_DEADLINE_MS);
+      await ended;
+      clearTimeout(timer);
+    };
+    const [code] = await ended;
+    await supervisor.stop(code ?? 1);
+  } catch (error) {
+    await supervisor.stop(1, (error as Error).message);
+  }
+}
+
+async function removeLeftovers(): Promise<void> {
+  for (const folder of globSync(join(LOCAL, "test-*"))) {
+    const pid = Number(/\d+$/.exec(folder)?.[0]);
+    if (isRunning({ pid, mark: MARK })) continue;
+    await endLeftovers(join(folder, "run.json"), say);
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function startServers(supervisor: Supervisor): Promise<Record<string, string>> {
+  const engine = (process.env.TEST_ENGINE || "mysql") as Engine;
+  if (engine !== "mysql" && engine !== "mariadb") {
+    throw new Error(`TEST_ENGINE must be mysql or mariadb, not "${engine}"`);
+  }
+  const onStart = supervisor.add.bind(supervisor);
+  const logFile = join(FOLDER, "pubsub-emulator.log");
+  const [mysql, emulator] = await Promise.all([
+    startMysql({ folder: join(FOLDER, engine), port: await findAnyPort(), engine, say, onStart }),
+    startEmulator({ port: await findAnyPort(), logFile, say, onStart }),
+  ]);
+  return {
+    TEST_ENGINE: engine,
+    TEST_MYSQL_URL: mysql.url,
+    PUBSUB_EMULATOR_HOST: emulator.host,
+    METADATA_SERVER_DETECTION: "none",
+  };
+}
+
+function findTests(): string[] {
+  return globSync("**/*.test.ts", { exclude: ["**/node_modules", ".local", ".git"] }).sort();
+}
+
+function runnerOptions(): string[] {
+  return [
+    "--test",
+    "--test-reporter=spec",
+    "--test-concurrency=2",
+    `--test-timeout=${TEST_TIMEOUT_MS}`,
+  ];
+}
