@@ -129,7 +129,7 @@ async function download(folder: string, engine: Engine): Promise<string[]> {
   await apt("apt-get", "-q", "update");
   const known = (await apt("apt-cache", "pkgnames", `${engine}-server-core`)).split("\n");
   const server = SERVER_PACKAGES[engine].find((name) => known.includes(name));
-  if (!server) throw new Error(`the mirror has no ${SERVER_PACKAGES[engine][0]}`);
+  if (!server) throw new Error(`no mirror that answers has ${SERVER_PACKAGES[engine][0]}`);
   const relations = ["recommends", "suggests", "conflicts", "breaks", "replaces", "enhances"];
   const only = relations.map((relation) => `--no-${relation}`);
   const tree = await apt("apt-cache", "depends", "--recurse", ...only, server);

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { accessSync, constants, existsSync, realpathSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { basename, delimiter, join } from "node:path";
 import { type Engine, hasPackages, unpackServer } from "./mysql-packages.ts";
 import type { Say } from "./processes.ts";
 
@@ -53,6 +53,22 @@ export async function* findServers(options: FindOptions): AsyncGenerator<Server>
     }
   }
   if (engine === "mysql" && isDockerRunning()) yield describeDocker();
+}
+
+/** The command line's beginning: the program, its own files, and who runs it. */
+export function commandOf(server: Server, folder: string, port?: number): string[] {
+  const asRoot = process.getuid?.() === 0 ? ["--user=root"] : [];
+  if (server.origin !== "docker") {
+    return [...server.command, "--no-defaults", ...server.options, ...asRoot];
+  }
+  const container = `constancia-${basename(folder)}-${port ?? "setup"}-${process.pid}`;
+  const publish = port === undefined ? [] : ["--publish", `127.0.0.1:${port}:3306`];
+  const user = `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`;
+  return [
+    ...["docker", "run", "--rm", "--name", container, "--user", user, ...publish],
+    ...["--volume", `${folder}:${folder}`, "--entrypoint", "mysqld"],
+    ...[...server.command, "--no-defaults", ...asRoot],
+  ];
 }
 
 /** Finds a program as a shell would. */

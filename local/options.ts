@@ -16,7 +16,7 @@ Starts a MySQL, a Pub/Sub emulator, the API and the subscriber, and stops them o
 MYSQL_URL or PUBSUB_EMULATOR_HOST, if set, name servers that run already; they are left alone.
 Other variables of the processes can be set too, here or in a file named .env.
 `;
-const DEFAULTS = {
+export const DEFAULTS = {
   NODE_ENV: "development",
   GOOGLE_CLOUD_PROJECT: "constancia-local",
   PUBSUB_TOPIC: "constancia-writes",

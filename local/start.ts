@@ -1,14 +1,16 @@
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { type Backlog, settleBacklog } from "./backlog.ts";
 import { startMysql } from "./mysql.ts";
-import { type Options, readOptions, readSettings, type Settings } from "./options.ts";
+import { ENGINE_NAMES } from "./mysql-server.ts";
+import { DEFAULTS, type Options, readOptions, readSettings, type Settings } from "./options.ts";
 import { PortFinder } from "./ports.ts";
 import { type LocalProcess, sayWhile, startProcess } from "./processes.ts";
 import { startEmulator } from "./pubsub-emulator.ts";
 import { AlreadyRunning, RunFile } from "./run-file.ts";
 import { Supervisor } from "./supervisor.ts";
-import { createTopology, isBacklogEmpty } from "./topology.ts";
+import { createTopology } from "./topology.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const LOCAL = join(ROOT, ".local");
@@ -16,9 +18,6 @@ const WANTED_PORTS = { subscriber: 8090, mysql: 13306, emulator: 8085 };
 /** The processes give themselves two seconds, as App Engine does. */
 const PROCESS_STOP_DEADLINE_MS = 5_000;
 const READY_DEADLINE_MS = 30_000;
-const BACKLOG_DEADLINE_MS = 10_000;
-/** Looking takes a message away for up to its backoff: longer than the first two of those. */
-const BACKLOG_QUIET_MS = 3_500;
 
 const say = (line: string) => console.log(`constancia: ${line}`);
 
@@ -43,13 +42,14 @@ async function main(): Promise<void> {
     console.log(describeRunning(address));
     throw new Error(`${await supervisor.firstEnd()}, which was not asked of it`);
   } catch (error) {
-    await supervisor.stop(1, `${(error as Error).message}. Everything is stopped.`);
+    const sentence = (error as Error).message.trim().replace(/\.$/, "");
+    await supervisor.stop(1, `${sentence}. Everything is stopped.`);
   }
 }
 
 async function claimRun(): Promise<RunFile> {
   try {
-    return await RunFile.claim(join(LOCAL, "run.json"), "local/start.ts", say);
+    return await RunFile.claim(join(LOCAL, "run.json"), "start.ts", say);
   } catch (error) {
     if (!(error instanceof AlreadyRunning)) throw error;
     console.error(error.message);
@@ -73,18 +73,23 @@ async function start(supervisor: Supervisor, options: Options, given: Settings):
   };
   const subscriberPort =
     options.delivery === "push" ? await ports.find(WANTED_PORTS.subscriber, "the subscriber") : 0;
-  await createTopology(topologyOf(settings, subscriberPort));
+  writeRunEnv(supervisor, settings);
+  await createTopology(topologyOf(settings, subscriberPort)).catch((error: Error) => {
+    throw new Error(`the Pub/Sub emulator at ${emulatorHost} made no topics: ${error.message}`);
+  });
   await migrate(settings);
 
   const pushSettings = options.delivery === "push" ? { PUSH_AUTH: "off" } : {};
-  const subscriber = await startOwn("subscriber", {
+  const subscriber = await startOwn("the subscriber", "subscriber/main.ts", {
     ...settings,
     ...pushSettings,
     PORT: String(subscriberPort),
   });
   supervisor.add(subscriber);
-  if (!given.PUBSUB_EMULATOR_HOST) supervisor.addStep(() => settleBacklog(settings, subscriber));
-  supervisor.add(await startOwn("api", { ...settings, PORT: String(port) }));
+  if (!given.PUBSUB_EMULATOR_HOST) {
+    supervisor.addStep(() => settleBacklog(backlogOf(settings), subscriber, say));
+  }
+  supervisor.add(await startOwn("the API", "api/main.ts", { ...settings, PORT: String(port) }));
 
   const address = `http://localhost:${port}`;
   const end = supervisor.firstEnd().then((how) => {
@@ -94,16 +99,26 @@ async function start(supervisor: Supervisor, options: Options, given: Settings):
   return address;
 }
 
+/** For commands beside us, such as `npm run dead-letters`: the servers' addresses, while they run. */
+function writeRunEnv(supervisor: Supervisor, settings: Settings): void {
+  const file = join(LOCAL, "run.env");
+  const names = [...Object.keys(DEFAULTS), "MYSQL_URL", "PUBSUB_EMULATOR_HOST"];
+  const lines = names.map((name) => `${name}="${settings[name]}"\n`);
+  rmSync(file, { force: true });
+  writeFileSync(file, lines.join(""), { mode: 0o600 });
+  supervisor.addStep(async () => rmSync(file, { force: true }));
+}
+
 async function startOwnMysql(supervisor: Supervisor, ports: PortFinder, engine: Options["engine"]) {
-  const { url, port } = await startMysql({
+  const mysql = await startMysql({
     folder: join(LOCAL, engine),
     port: await ports.find(WANTED_PORTS.mysql, "MySQL"),
     engine,
     say,
     onStart: (process) => supervisor.add(process),
   });
-  say(`MySQL is ready on port ${port}`);
-  return url;
+  say(`${ENGINE_NAMES[mysql.engine]} is ready on port ${mysql.port}`);
+  return mysql.url;
 }
 
 async function startOwnEmulator(supervisor: Supervisor, ports: PortFinder): Promise<string> {
@@ -130,19 +145,21 @@ function topologyOf(settings: Settings, pushPort: number) {
   };
 }
 
-async function migrate(settings: Settings): Promise<void> {
-  const how = await (await startOwn("common", settings, "migrate.ts")).exited;
-  if (how !== "exited with code 0") throw new Error(`the migrations failed: the process ${how}`);
+function backlogOf(settings: Settings): Backlog {
+  const { host, projectId, subscription, deadLetterSubscription } = topologyOf(settings, 0);
+  return { host, projectId, subscriptions: [subscription, deadLetterSubscription] };
 }
 
-async function startOwn(
-  room: string,
-  settings: Settings,
-  script = "main.ts",
-): Promise<LocalProcess> {
-  const file = join(ROOT, room, script);
+async function migrate(settings: Settings): Promise<void> {
+  const migration = await startOwn("the migration", "common/migrate.ts", settings);
+  const how = await migration.exited;
+  if (how !== "exited with code 0") throw new Error(`the migration ${how}`);
+}
+
+async function startOwn(name: string, script: string, settings: Settings): Promise<LocalProcess> {
+  const file = join(ROOT, script);
   return startProcess({
-    name: script === "main.ts" ? `the ${room}` : script,
+    name,
     command: [process.execPath, file],
     mark: file,
     env: settings,
@@ -170,29 +187,6 @@ async function askIfReady(address: string): Promise<string | undefined> {
   } catch (error) {
     return `it does not answer (${(error as Error).message})`;
   }
-}
-
-/** The emulator forgets at its stop: what the API has accepted must be settled before. */
-async function settleBacklog(settings: Settings, subscriber: LocalProcess): Promise<void> {
-  const { host, projectId, subscription, deadLetterSubscription } = topologyOf(settings, 0);
-  const deadline = Date.now() + BACKLOG_DEADLINE_MS;
-  let lastSeenAt: number | undefined;
-  let subscriberEnd: string | undefined;
-  subscriber.exited.then((how) => {
-    subscriberEnd = how;
-  });
-  while (Date.now() < deadline && subscriberEnd === undefined) {
-    const isEmpty =
-      (await isBacklogEmpty({ host, projectId, subscription })) &&
-      (await isBacklogEmpty({ host, projectId, subscription: deadLetterSubscription }));
-    if (!isEmpty) lastSeenAt = Date.now();
-    else if (lastSeenAt === undefined || Date.now() - lastSeenAt > BACKLOG_QUIET_MS) {
-      say("every accepted write has reached the subscriber");
-      return;
-    }
-    await sleep(250);
-  }
-  say("some accepted writes may not be settled; the emulator forgets them");
 }
 
 function describeRunning(address: string): string {

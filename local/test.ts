@@ -14,7 +14,7 @@ import { Supervisor } from "./supervisor.ts";
 const ROOT = join(import.meta.dirname, "..");
 const LOCAL = join(ROOT, ".local");
 const FOLDER = join(LOCAL, `test-${process.pid}`);
-const MARK = "local/test.ts";
+const MARK = "test.ts";
 const TEST_TIMEOUT_MS = 15 * 60_000;
 const RUNNER_STOP_DEADLINE_MS = 10_000;
 

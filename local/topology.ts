@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { PubSub, v1 } from "@google-cloud/pubsub";
 
 export type Topology = {
@@ -18,11 +19,13 @@ export type Topology = {
 const ALREADY_EXISTS = 6;
 /** An emulator that does not answer at once is not there; the library would try for minutes. */
 const CALL_OPTIONS = { timeout: 5_000, retry: null };
+/** The shortest that there is; only with it can a snapshot be given to another subscription. */
+const RETENTION = { messageRetentionDuration: { seconds: 600 } };
 const RETRY_POLICY = { minimumBackoff: { seconds: 1 }, maximumBackoff: { seconds: 10 } };
 
 /** Makes what the cloud has by its infrastructure code; what is there already, stays. */
 export async function createTopology(topology: Topology): Promise<void> {
-  const { projectId, ackDeadlineSeconds = 60, maxDeliveryAttempts = 5 } = topology;
+  const { projectId, ackDeadlineSeconds = 60, maxDeliveryAttempts = 100 } = topology;
   const options = await findClientOptions(topology);
   const publisher = new v1.PublisherClient(options);
   const subscriber = new v1.SubscriberClient(options);
@@ -45,7 +48,9 @@ export async function createTopology(topology: Topology): Promise<void> {
 
   try {
     for (const topic of [topology.topic, topology.deadLetterTopic]) {
-      await existsAlready(publisher.createTopic({ name: topicPath(topic) }, CALL_OPTIONS));
+      await existsAlready(
+        publisher.createTopic({ name: topicPath(topic), ...RETENTION }, CALL_OPTIONS),
+      );
     }
     await subscribe(
       topology.deadLetterSubscription,
@@ -64,23 +69,32 @@ export async function createTopology(topology: Topology): Promise<void> {
 }
 
 /**
- * Whether nothing waits to be delivered. What is delivered already, and not acked yet, does not
- * show; whatever this pull got is given back at once.
+ * Whether every message of the subscription is acknowledged. A pull would not tell: it sees no
+ * message that is on its way or backs off, and takes away the ones it sees. So a snapshot of the
+ * subscription is given to another one, made for the purpose, and that one is asked.
  */
 export async function isBacklogEmpty(
   options: Pick<Topology, "host" | "projectId" | "subscription">,
 ): Promise<boolean> {
+  const { projectId } = options;
   const subscriber = new v1.SubscriberClient(await findClientOptions(options));
-  const subscription = subscriptionPath(options.projectId, options.subscription);
+  const watched = subscriptionPath(projectId, options.subscription);
+  const name = `probe-${randomUUID()}`;
+  const probe = subscriptionPath(projectId, name);
+  const snapshot = `projects/${projectId}/snapshots/${name}`;
   try {
-    const [response] = await subscriber.pull(
-      { subscription, maxMessages: 1, returnImmediately: true },
-      CALL_OPTIONS,
-    );
-    const ackIds = (response.receivedMessages ?? []).map(({ ackId }) => ackId as string);
-    if (ackIds.length === 0) return true;
-    await subscriber.modifyAckDeadline({ subscription, ackIds, ackDeadlineSeconds: 0 });
-    return false;
+    const [{ topic }] = await subscriber.getSubscription({ subscription: watched }, CALL_OPTIONS);
+    await subscriber.createSnapshot({ name: snapshot, subscription: watched });
+    await subscriber.createSubscription({ name: probe, topic });
+    await subscriber.seek({ subscription: probe, snapshot });
+    const [pulled] = await subscriber.pull({
+      subscription: probe,
+      maxMessages: 1,
+      returnImmediately: true,
+    });
+    await subscriber.deleteSubscription({ subscription: probe });
+    await subscriber.deleteSnapshot({ snapshot });
+    return pulled.receivedMessages?.length === 0;
   } finally {
     await subscriber.close();
   }

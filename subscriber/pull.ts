@@ -13,6 +13,13 @@ import type { Message, Settlement } from "./settle.ts";
 export const GIVEN_UP =
   "Pub/Sub delivered the message as often as it may, and it was never settled.";
 
+/**
+ * A lease is renewed while its message is at work, and runs out this long after a crash. The
+ * library would stretch it with the load, to minutes, and a killed subscriber's messages would be
+ * held back as long.
+ */
+const LEASE_SECONDS = 15;
+
 /** At most this many dead-lettered messages at once: they are few, and each needs a look. */
 const DEAD_LETTER_MESSAGES = 100;
 
@@ -38,12 +45,15 @@ export function startPull(options: {
     behavior: SubscriptionCloseBehaviors.WaitForProcessing,
     timeout: Duration.from({ milliseconds: STOP_DEADLINE_MS - 300 }),
   };
+  const maxAckDeadline = Duration.from({ seconds: LEASE_SECONDS });
   const writes = pubsub.subscription(options.subscription, {
+    maxAckDeadline,
     flowControl: { maxMessages: PULL_MESSAGES, maxBytes: PULL_BYTES, allowExcessMessages: false },
     streamingOptions: { maxStreams: options.streams },
     closeOptions,
   });
   const deadLetters = pubsub.subscription(options.deadLetterSubscription, {
+    maxAckDeadline,
     flowControl: { maxMessages: DEAD_LETTER_MESSAGES, allowExcessMessages: false },
     streamingOptions: { maxStreams: 1 },
     closeOptions,

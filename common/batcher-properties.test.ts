@@ -1,0 +1,135 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { setImmediate as endOfTurn } from "node:timers/promises";
+import fc from "fast-check";
+import { Batcher, QueueFull } from "./batcher.ts";
+
+test("whatever comes and however batches end, each item gets exactly one result of its own", async () => {
+  await fc.assert(
+    fc.asyncProperty(limits(), fc.array(step(), { maxLength: 40 }), async (given, steps) => {
+      const run = new Run(given);
+      for (const one of steps)
+        if (one === "turn") await endOfTurn();
+        else if ("end" in one) run.end(one.end, one.how);
+        else for (const size of one.add) run.add(size);
+      await run.drain();
+      await run.check();
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+type Limits = { maxItems: number; maxConcurrent: number; maxBytes: number; maxQueued: number };
+type Sized = { place: number; size: number };
+type End = "answers" | "errors" | "fails" | "miscounts";
+type Batch = {
+  items: Sized[];
+  resolve: (results: (number | Error)[]) => void;
+  reject: (error: Error) => void;
+};
+
+function limits(): fc.Arbitrary<Limits> {
+  const few = fc.integer({ min: 1, max: 5 });
+  return fc.record({
+    maxItems: few,
+    maxConcurrent: few,
+    maxBytes: fc.integer({ min: 1, max: 20 }),
+    maxQueued: fc.integer({ min: 1, max: 30 }),
+  });
+}
+
+/** Some items of these sizes come, one of the batches under way ends somehow, or a turn passes. */
+function step() {
+  return fc.oneof(
+    fc.record({ add: fc.array(fc.nat(12), { minLength: 1, maxLength: 9 }) }),
+    fc.record({
+      end: fc.nat(4),
+      how: fc.constantFrom<End>("answers", "errors", "fails", "miscounts"),
+    }),
+    fc.constant("turn" as const),
+  );
+}
+
+/** One batcher, everything that its dispatch saw, and what each item ought to be answered. */
+class Run {
+  readonly #limits: Limits;
+  readonly #batcher: Batcher<Sized, number>;
+  readonly #running: Batch[] = [];
+  readonly #ended: Batch[] = [];
+  readonly #dispatched: number[] = [];
+  readonly #expected = new Map<number, string>();
+  readonly #results: Promise<string>[] = [];
+  #mostRunning = 0;
+
+  constructor(given: Limits) {
+    this.#limits = given;
+    this.#batcher = new Batcher<Sized, number>({
+      ...given,
+      sizeOf: ({ size }) => size,
+      dispatch: (items) => {
+        const { promise, resolve, reject } = Promise.withResolvers<(number | Error)[]>();
+        this.#running.push({ items, resolve, reject });
+        this.#dispatched.push(...items.map(({ place }) => place));
+        this.#mostRunning = Math.max(this.#mostRunning, this.#running.length);
+        return promise;
+      },
+    });
+  }
+
+  add(size: number): void {
+    const place = this.#results.length;
+    if (this.#batcher.queued >= this.#limits.maxQueued) this.#expected.set(place, "QueueFull");
+    const result = this.#batcher.add({ place, size }).then(
+      (value) => `answer ${value}`,
+      (error: Error) => (error instanceof QueueFull ? error.name : error.message),
+    );
+    this.#results.push(result);
+  }
+
+  end(which: number, how: End): void {
+    const [batch] = this.#running.splice(which % Math.max(1, this.#running.length), 1);
+    if (!batch) return;
+    this.#ended.push(batch);
+    const answers = batch.items.map(({ place }): number | Error =>
+      how === "errors" && place % 2 ? new Error(`error ${place}`) : place,
+    );
+    const count = batch.items.length;
+    for (const { place } of batch.items) {
+      const own = how === "errors" && place % 2 ? `error ${place}` : `answer ${place}`;
+      const miscounted = `Batcher: dispatch must answer ${count} items, but answered ${count + 1}.`;
+      const all = { answers: own, errors: own, fails: "the trip failed", miscounts: miscounted };
+      this.#expected.set(place, all[how]);
+    }
+    if (how === "fails") batch.reject(new Error("the trip failed"));
+    else batch.resolve(how === "miscounts" ? [...answers, 0] : answers);
+  }
+
+  async drain(): Promise<void> {
+    let isDrained = false;
+    const drained = this.#batcher.drain().then(() => {
+      isDrained = true;
+    });
+    for (let turns = 0; !isDrained; turns += 1) {
+      assert.ok(turns <= this.#results.length + 1, "drain hangs");
+      while (this.#running.length > 0) this.end(0, "answers");
+      await endOfTurn();
+    }
+    await drained;
+  }
+
+  async check(): Promise<void> {
+    const results = await Promise.all(this.#results);
+    results.forEach((result, place) => {
+      assert.equal(result, this.#expected.get(place), `item ${place}`);
+    });
+    const accepted = results.flatMap((result, place) => (result === "QueueFull" ? [] : [place]));
+    assert.deepEqual(this.#dispatched, accepted);
+    const { maxItems, maxBytes, maxConcurrent } = this.#limits;
+    assert.ok(this.#mostRunning <= maxConcurrent, `${this.#mostRunning} batches at once`);
+    for (const { items } of this.#ended) {
+      const bytes = items.reduce((sum, { size }) => sum + size, 0);
+      assert.ok(items.length >= 1 && items.length <= maxItems, `${items.length} items`);
+      assert.ok(items.length === 1 || bytes <= maxBytes, `${bytes} bytes`);
+    }
+  }
+}

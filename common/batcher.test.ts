@@ -1,0 +1,222 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { setImmediate as endOfTurn } from "node:timers/promises";
+import { Batcher, type BatcherOptions, QueueFull } from "./batcher.ts";
+
+test("an item alone leaves at the end of its turn, waiting for nobody", async () => {
+  const { batcher, batches } = holdBatches();
+  const result = batcher.add(1);
+  assert.equal(batches.length, 0);
+  assert.equal(batcher.queued, 1);
+  await endOfTurn();
+  assert.deepEqual(batches[0]?.items, [1]);
+  assert.equal(batcher.queued, 0);
+  batches[0]?.end([10]);
+  assert.equal(await result, 10);
+});
+
+test("items of one turn leave together, in their order", async () => {
+  const { batcher, batches } = holdBatches();
+  const results = [3, 1, 2].map((item) => batcher.add(item));
+  await Promise.resolve().then(() => results.push(batcher.add(4)));
+  await endOfTurn();
+  assert.deepEqual(
+    batches.map(({ items }) => items),
+    [[3, 1, 2, 4]],
+  );
+  batches[0]?.end([30, 10, 20, 40]);
+  assert.deepEqual(await Promise.all(results), [30, 10, 20, 40]);
+});
+
+test("items that come while maxConcurrent batches run leave together when one ends", async () => {
+  const { batcher, batches } = holdBatches({ maxConcurrent: 2 });
+  const results: Promise<number>[] = [];
+  for (const item of [1, 2, 3, 4]) {
+    results.push(batcher.add(item));
+    await endOfTurn();
+  }
+  assert.deepEqual(
+    batches.map(({ items }) => items),
+    [[1], [2]],
+  );
+  assert.equal(batcher.queued, 2);
+  batches[1]?.end([2]);
+  await results[1];
+  assert.deepEqual(batches[2]?.items, [3, 4]);
+  batches[0]?.end([1]);
+  batches[2]?.end([3, 4]);
+  assert.deepEqual(await Promise.all(results), [1, 2, 3, 4]);
+});
+
+test("a batch holds at most maxItems; the rest leaves at once where another may run", async () => {
+  const { batcher, batches } = holdBatches({ maxItems: 2, maxConcurrent: 2 });
+  const results = [1, 2, 3, 4, 5].map((item) => batcher.add(item));
+  await endOfTurn();
+  assert.deepEqual(
+    batches.map(({ items }) => items),
+    [
+      [1, 2],
+      [3, 4],
+    ],
+  );
+  batches[0]?.end([1, 2]);
+  await results[1];
+  assert.deepEqual(batches[2]?.items, [5]);
+  batches[1]?.end([3, 4]);
+  batches[2]?.end([5]);
+  await Promise.all(results);
+});
+
+test("a batch holds at most maxBytes, and an item larger than that goes alone", async () => {
+  const { batcher, batches } = holdBatches({
+    maxBytes: 10,
+    maxConcurrent: 9,
+    sizeOf: (item) => item,
+  });
+  const results = [6, 4, 1, 25, 0, 9, 2].map((item) => batcher.add(item));
+  await endOfTurn();
+  assert.deepEqual(
+    batches.map(({ items }) => items),
+    [[6, 4], [1], [25], [0, 9], [2]],
+  );
+  for (const { items, end } of batches) end(items);
+  await Promise.all(results);
+});
+
+test("an item beyond maxQueued is refused at once, and the queue takes items again later", async () => {
+  const { batcher, batches } = holdBatches({ maxQueued: 2 });
+  const first = batcher.add(1);
+  await endOfTurn();
+  const waiting = [batcher.add(2), batcher.add(3)];
+  await assert.rejects(batcher.add(4), (error) => {
+    assert.ok(error instanceof QueueFull);
+    assert.equal(error.name, "QueueFull");
+    assert.equal(error.message, "The queue is full: 2 items wait already.");
+    return true;
+  });
+  batches[0]?.end([1]);
+  await first;
+  const later = batcher.add(5);
+  batches[1]?.end([2, 3]);
+  await Promise.all(waiting);
+  batches[2]?.end([5]);
+  assert.equal(await later, 5);
+});
+
+test("an Error among the results rejects its own item only", async () => {
+  const { batcher, batches } = holdBatches();
+  const results = [1, 2, 3].map((item) => batcher.add(item));
+  await endOfTurn();
+  const own = new RangeError("two is not welcome");
+  batches[0]?.end([1, own, 3]);
+  const settled = await Promise.allSettled(results);
+  assert.deepEqual(
+    settled.map((one) => (one.status === "fulfilled" ? one.value : one.reason)),
+    [1, own, 3],
+  );
+  assert.equal(settled[1]?.status, "rejected");
+});
+
+test("a dispatch that fails rejects its whole batch, and the next batch goes on", async () => {
+  const { batcher, batches } = holdBatches();
+  const lost = [1, 2].map((item) => batcher.add(item));
+  await endOfTurn();
+  const next = batcher.add(3);
+  const failure = new Error("the line is cut");
+  batches[0]?.fail(failure);
+  for (const one of lost) await assert.rejects(one, failure);
+  batches[1]?.end([3]);
+  assert.equal(await next, 3);
+});
+
+test("a dispatch that throws before it returns a promise rejects its batch as well", async () => {
+  let calls = 0;
+  const batcher = new Batcher<number, number>({
+    ...ROOMY,
+    dispatch: (items) => {
+      calls += 1;
+      if (calls === 1) throw new Error("not even a promise");
+      return Promise.resolve(items);
+    },
+  });
+  await assert.rejects(batcher.add(1), /not even a promise/);
+  assert.equal(await batcher.add(2), 2);
+});
+
+test("a dispatch that answers another number of items is told so in a sentence", async () => {
+  const { batcher, batches } = holdBatches();
+  for (const [answers, count] of [
+    [[], 0],
+    [[1], 1],
+    [[1, 2, 3], 3],
+  ] as const) {
+    const results = [1, 2].map((item) => batcher.add(item));
+    await endOfTurn();
+    batches.at(-1)?.end([...answers]);
+    for (const one of results)
+      await assert.rejects(one, {
+        message: `Batcher: dispatch must answer 2 items, but answered ${count}.`,
+      });
+  }
+});
+
+test("the batch is a copy: what dispatch does to it changes no other item's result", async () => {
+  const batcher = new Batcher<number, number>({
+    ...ROOMY,
+    dispatch: async (items) => items.splice(0).map((item) => item * 10),
+  });
+  assert.deepEqual(await Promise.all([1, 2].map((item) => batcher.add(item))), [10, 20]);
+});
+
+test("drain resolves once everything added before has its result, and refuses what comes later", async () => {
+  const { batcher, batches } = holdBatches({ maxItems: 1 });
+  const ended: string[] = [];
+  const results = [1, 2].map((item) => batcher.add(item).then(() => ended.push(`item ${item}`)));
+  const drained = batcher.drain().then(() => ended.push("drain"));
+  const again = batcher.drain();
+  await assert.rejects(batcher.add(3), { message: "Batcher: add() after drain()." });
+  await endOfTurn();
+  batches[0]?.end([1]);
+  await results[0];
+  await endOfTurn();
+  assert.deepEqual(ended, ["item 1"]);
+  batches[1]?.fail(new Error("lost"));
+  await assert.rejects(results[1] as Promise<number>, /lost/);
+  await Promise.all([drained, again]);
+  assert.deepEqual(ended, ["item 1", "drain"]);
+  await assert.rejects(batcher.add(4), /after drain/);
+});
+
+test("drain of an idle batcher resolves at once", async () => {
+  await holdBatches().batcher.drain();
+});
+
+test("a limit below one, or none at all, throws a RangeError that names it", () => {
+  for (const name of ["maxItems", "maxBytes", "maxConcurrent", "maxQueued"] as const)
+    for (const limit of [0, -1, Number.NaN, undefined])
+      assert.throws(
+        () => holdBatches({ [name]: limit }),
+        (error) =>
+          error instanceof RangeError &&
+          error.message === `Batcher: ${name} must be at least 1, not ${limit}.`,
+      );
+});
+
+type Held = {
+  items: number[];
+  end: (results: (number | Error)[]) => void;
+  fail: (error: Error) => void;
+};
+
+const ROOMY = { maxItems: 100, maxBytes: 100, maxConcurrent: 1, maxQueued: 100 };
+
+/** A batcher whose batches stay under way until the test ends them. */
+function holdBatches(limits: Partial<BatcherOptions<number, number>> = {}) {
+  const batches: Held[] = [];
+  const dispatch = (items: number[]) => {
+    const { promise, resolve, reject } = Promise.withResolvers<(number | Error)[]>();
+    batches.push({ items, end: resolve, fail: reject });
+    return promise;
+  };
+  return { batcher: new Batcher<number, number>({ ...ROOMY, dispatch, ...limits }), batches };
+}

@@ -1,0 +1,182 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { describe, it } from "node:test";
+import { ConfigError, describeVariables, readConfig, VARIABLES } from "./config.ts";
+
+const LEAST = {
+  GOOGLE_CLOUD_PROJECT: "project",
+  MYSQL_URL: "mysql://user:p%40ss@db.example:3307/constancia",
+};
+const PUSH = {
+  ...LEAST,
+  DELIVERY: "push",
+  PUSH_AUDIENCE: "https://subscriber.example/push",
+  PUSH_SERVICE_ACCOUNT: "pusher@example.iam.gserviceaccount.com",
+};
+const SHA256 = "0".repeat(64);
+
+/** The faults, a line each, that reading this environment ends in. */
+function faultsOf(env: Record<string, string>, process: "api" | "subscriber" = "api"): string[] {
+  try {
+    readConfig(env, process);
+  } catch (error) {
+    assert.ok(error instanceof ConfigError);
+    const [first, ...faults] = error.message.split("\n");
+    assert.equal(first, "The configuration is not usable:");
+    return faults.map((fault) => fault.replace(/^ {2}- /, ""));
+  }
+  return [];
+}
+
+const namesOf = (faults: readonly string[]) =>
+  faults.map((fault) => fault.split(" ")[0]).toSorted();
+
+describe("the configuration", () => {
+  it("needs a project and a database, and has a default for the rest", () => {
+    const config = readConfig(LEAST, "api");
+    assert.equal(config.PORT, 8080);
+    assert.equal(config.LOG_FORMAT, "json");
+    assert.equal(config.METRICS, "off");
+    assert.deepEqual(config.API_KEYS, []);
+    assert.deepEqual(config.CORS_ORIGINS, []);
+    assert.equal(config.MYSQL_URL.hostname, "db.example");
+    assert.equal(readConfig(LEAST, "subscriber").DELIVERY, "pull");
+  });
+
+  it("takes an empty variable for one that is not set", () => {
+    const empty = Object.fromEntries(Object.keys(VARIABLES).map((name) => [name, ""]));
+    assert.deepEqual(readConfig({ ...empty, ...LEAST }, "api"), readConfig(LEAST, "api"));
+    assert.deepEqual(namesOf(faultsOf(empty)), ["GOOGLE_CLOUD_PROJECT", "MYSQL_URL"]);
+  });
+
+  it("names every missing and every wrong variable at once, without their values", () => {
+    const secret = "s3cret";
+    const wrong = {
+      MYSQL_URL: `postgres://user:${secret}@host/db`,
+      MYSQL_POOL_SIZE: `0${secret}`,
+      PORT: `${secret}`,
+      LOG_FORMAT: `xml-${secret}`,
+      LOG_LEVEL: secret,
+      METRICS: secret,
+      RECEIPT_RETENTION_DAYS: `-1${secret}`,
+      API_KEYS: secret,
+      API_KEYS_FOR: secret,
+      CORS_ORIGINS: `https://example.com/${secret}`,
+      RATE_LIMIT_PER_MINUTE: secret,
+      CLIENT_ADDRESS: secret,
+    };
+    const faults = faultsOf(wrong);
+    assert.deepEqual(namesOf(faults), ["GOOGLE_CLOUD_PROJECT", ...Object.keys(wrong)].toSorted());
+    for (const fault of faults) {
+      assert.match(fault, /^[A-Z_]+ (is missing: |must ).*\.$/);
+      assert.ok(!fault.includes(secret), fault);
+    }
+  });
+
+  it("refuses values out of their range or form", () => {
+    const wrong: [string, string[]][] = [
+      ["PORT", ["-1", "65536", "80.5", "0x50", " 80", "1e3", "99999999999999999999"]],
+      ["MYSQL_POOL_SIZE", ["0", "101"]],
+      ["MYSQL_URL", ["mysql://host", "mysql://host/", "host/db", "http://host/db", "mysql"]],
+      [
+        "API_KEYS",
+        [`a:write:${SHA256.slice(1)}`, `a:all:${SHA256}`, `A:read:${SHA256}`, "a", ":::"],
+      ],
+      ["API_KEYS", [`a:read:${SHA256.replaceAll("0", "A")}`, `a:read:${SHA256};b:read:${SHA256}`]],
+      ["CORS_ORIGINS", ["example.com", "https://example.com/", "https://a.com https://b.com"]],
+      ["RATE_LIMIT_PER_MINUTE", ["-1", "ten"]],
+      ["RECEIPT_RETENTION_DAYS", ["0", "3651"]],
+    ];
+    for (const [name, values] of wrong)
+      for (const value of values)
+        assert.deepEqual(
+          namesOf(faultsOf({ ...LEAST, [name]: value })),
+          [name],
+          `${name}=${value}`,
+        );
+  });
+
+  it("reads keys, origins and the password that is kept apart", () => {
+    const config = readConfig(
+      {
+        ...LEAST,
+        API_KEYS: `a:read:${SHA256},b-2:write:${SHA256}`,
+        CORS_ORIGINS: "https://a.example,http://localhost:3000",
+        MYSQL_PASSWORD: "p@ss/word",
+      },
+      "api",
+    );
+    assert.deepEqual(
+      config.API_KEYS.map(({ name, scope }) => [name, scope]),
+      [
+        ["a", "read"],
+        ["b-2", "write"],
+      ],
+    );
+    assert.equal(config.API_KEYS[0]?.sha256.length, 32);
+    assert.deepEqual(config.CORS_ORIGINS, ["https://a.example", "http://localhost:3000"]);
+    assert.equal(decodeURIComponent(config.MYSQL_URL.password), "p@ss/word");
+  });
+
+  it("does not concern a process with what only the other one reads", () => {
+    assert.deepEqual(faultsOf({ ...LEAST, DELIVERY: "x", PUSH_AUTH: "off" }, "api"), []);
+    assert.deepEqual(faultsOf({ ...LEAST, API_KEYS: "x" }, "subscriber"), []);
+  });
+
+  it("lets nobody push without a token, except to the emulator", () => {
+    assert.deepEqual(faultsOf(PUSH, "subscriber"), []);
+    for (const [name, value] of [
+      ["PUSH_AUTH", "off"],
+      ["PUSH_CERTS_URL", "http://127.0.0.1:1/certs"],
+    ] as const) {
+      const env = { ...PUSH, [name]: value };
+      assert.deepEqual(namesOf(faultsOf(env, "subscriber")), [name]);
+      const withEmulator = { ...env, PUBSUB_EMULATOR_HOST: "127.0.0.1:8085" };
+      assert.deepEqual(faultsOf(withEmulator, "subscriber"), []);
+    }
+    assert.deepEqual(namesOf(faultsOf({ ...LEAST, DELIVERY: "push" }, "subscriber")), [
+      "PUSH_AUDIENCE",
+      "PUSH_SERVICE_ACCOUNT",
+    ]);
+  });
+
+  it("names contradictions together with what is missing", () => {
+    assert.deepEqual(namesOf(faultsOf({ DELIVERY: "push", PORT: "x" }, "subscriber")), [
+      "GOOGLE_CLOUD_PROJECT",
+      "MYSQL_URL",
+      "PORT",
+      "PUSH_AUDIENCE",
+      "PUSH_SERVICE_ACCOUNT",
+    ]);
+  });
+
+  it("stops either process with the one message that names all, and exit code 1", () => {
+    for (const process_ of ["api", "subscriber"]) {
+      const file = new URL(`../${process_}/main.ts`, import.meta.url);
+      const env = { PATH: process.env.PATH, PORT: "s3cret", LOG_FORMAT: "s3cret" };
+      const { status, stdout, stderr } = spawnSync(process.execPath, [file.pathname], {
+        env,
+        encoding: "utf8",
+      });
+      assert.equal(status, 1);
+      assert.equal(stdout, "");
+      const lines = stderr.trimEnd().split("\n");
+      assert.equal(lines[0], "The configuration is not usable:");
+      assert.deepEqual(
+        lines
+          .slice(1)
+          .map((line) => line.trim().split(" ")[1])
+          .toSorted(),
+        ["GOOGLE_CLOUD_PROJECT", "LOG_FORMAT", "MYSQL_URL", "PORT"],
+      );
+      assert.ok(!stderr.includes("s3cret"));
+    }
+  });
+
+  it("describes every variable in the table", () => {
+    const rows = describeVariables().split("\n").slice(2);
+    const names = rows.map((row) => /^\| `([A-Z_]+)` \|/.exec(row)?.[1]);
+    assert.deepEqual(names, Object.keys(VARIABLES));
+    for (const row of rows) assert.equal(row.replaceAll("\\|", "").split("|").length, 6, row);
+  });
+});

@@ -1,0 +1,129 @@
+import assert from "node:assert/strict";
+import test, { after, before } from "node:test";
+import { courses } from "../test/collections/courses.ts";
+import { teachers } from "../test/collections/teachers.ts";
+import { buildHouse, findFreePort, type House } from "../test/support/house.ts";
+import type { Collection } from "./collection.ts";
+import { openPool, query } from "./database.ts";
+import { findSchemaFaults } from "./schema-check.ts";
+
+let house: House;
+
+before(async () => {
+  house = await buildHouse({ migrations: [new URL("../test/migrations/", import.meta.url)] });
+});
+after(() => house.close());
+
+test("tables that the migrations made fit their collections", async () => {
+  assert.deepEqual(await findSchemaFaults(house.pool, [teachers, courses]), []);
+});
+
+test("a table that is missing is named, with what to do", async () => {
+  const nowhere = { ...courses, name: "nowhere" };
+  assert.deepEqual(await findSchemaFaults(house.pool, [teachers, nowhere]), [
+    "The table nowhere is missing; run the migrations.",
+  ]);
+});
+
+test("the tables that every collection needs are looked for as well", async () => {
+  await query(house.pool, "RENAME TABLE writes TO writes_away, dead_letters TO dead_letters_away");
+  try {
+    assert.deepEqual(await findSchemaFaults(house.pool, [teachers]), [
+      "The table writes is missing; run the migrations.",
+      "The table dead_letters is missing; run the migrations.",
+    ]);
+  } finally {
+    await query(
+      house.pool,
+      "RENAME TABLE writes_away TO writes, dead_letters_away TO dead_letters",
+    );
+  }
+});
+
+/** Each table is a copy of `courses` with one thing, or a few, changed. */
+const faults: [string, string, (table: string) => string[]][] = [
+  [
+    "a declared field without a column",
+    "DROP COLUMN starts_at",
+    (table) => [`The column ${table}.starts_at is missing.`],
+  ],
+  [
+    "a column of its own that is missing",
+    "DROP COLUMN fingerprint",
+    (table) => [`The column ${table}.fingerprint is missing.`],
+  ],
+  [
+    "a field's column that refuses NULL",
+    "MODIFY title VARCHAR(200) NOT NULL",
+    (table) => [`The column ${table}.title must allow NULL, which it is on a tombstone.`],
+  ],
+  [
+    "a text in a column of numbers",
+    "MODIFY note INT NULL",
+    (table) => [
+      `The column ${table}.note is int, but must be varchar or char or text or mediumtext or longtext.`,
+    ],
+  ],
+  [
+    "a number in a column that rounds",
+    "MODIFY price DECIMAL(10,2) NULL",
+    (table) => [`The column ${table}.price is decimal, but must be double.`],
+  ],
+  [
+    "a time in a TIMESTAMP",
+    "MODIFY starts_at TIMESTAMP(3) NULL",
+    (table) => [`The column ${table}.starts_at is timestamp, but must be datetime.`],
+  ],
+  [
+    "a time without its milliseconds",
+    "MODIFY starts_at DATETIME NULL",
+    (table) => [`The column ${table}.starts_at must be DATETIME(3), to keep milliseconds.`],
+  ],
+  [
+    "a filter without an index",
+    "DROP INDEX teacher",
+    (table) => [`No index starts with ${table}.teacher_id; lists would scan.`],
+  ],
+  [
+    "a filter that is not the first of its index",
+    "DROP INDEX teacher, ADD INDEX teacher (deleted_at, teacher_id)",
+    (table) => [`No index starts with ${table}.teacher_id; lists would scan.`],
+  ],
+  [
+    "a list without an index",
+    "DROP INDEX newest",
+    (table) => [`No index starts with ${table}.deleted_at; lists would scan.`],
+  ],
+  [
+    "several things at once",
+    "DROP COLUMN trace, DROP COLUMN tags, MODIFY active DATE NOT NULL",
+    (table) => [
+      `The column ${table}.trace is missing.`,
+      `The column ${table}.active is date, but must be tinyint.`,
+      `The column ${table}.active must allow NULL, which it is on a tombstone.`,
+      `The column ${table}.tags is missing.`,
+    ],
+  ],
+];
+for (const [place, [what, change, expected]] of faults.entries())
+  test(`${what} is named in a sentence`, async () => {
+    const table = `courses${place}`;
+    const collection: Collection = { ...courses, name: table };
+    await query(house.pool, `CREATE TABLE ${table} LIKE courses`);
+    await query(house.pool, `ALTER TABLE ${table} ${change}`);
+    assert.deepEqual(await findSchemaFaults(house.pool, [teachers, collection]), expected(table));
+  });
+
+test("columns that no collection declares are left alone", async () => {
+  await query(house.pool, "CREATE TABLE wider LIKE courses");
+  await query(house.pool, "ALTER TABLE wider ADD COLUMN added INT NOT NULL DEFAULT 0");
+  assert.deepEqual(await findSchemaFaults(house.pool, [{ ...courses, name: "wider" }]), []);
+});
+
+test("where the database cannot be asked, the check rejects", async () => {
+  const mysqlUrl = new URL(house.env.MYSQL_URL as string);
+  mysqlUrl.port = String(await findFreePort());
+  const pool = openPool({ mysqlUrl, poolSize: 1 });
+  await assert.rejects(findSchemaFaults(pool, [teachers]), { code: "ECONNREFUSED" });
+  await pool.end();
+});

@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { deriveItemId, isWriteId, mintWriteId, timeOfWriteId } from "./write-id.ts";
+
+const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+const UUID_V8 = /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+const HOUR_MS = 60 * 60 * 1000;
+
+test("a hundred thousand ids are UUIDv7, each greater as a string than the one before", () => {
+  let last = "";
+  for (let minted = 0; minted < 100_000; minted += 1) {
+    const id = mintWriteId();
+    assert.match(id, UUID_V7);
+    assert.ok(id > last, `${id} came after ${last}`);
+    last = id;
+  }
+});
+
+test("an id holds the millisecond of its minting", (t) => {
+  t.mock.timers.enable({ apis: ["Date"], now: Date.now() + HOUR_MS });
+  const id = mintWriteId();
+  assert.equal(timeOfWriteId(id), Date.now());
+  assert.equal(isWriteId(id), true);
+});
+
+test("ids go on rising while the clock stands still or goes back", (t) => {
+  const nowMs = Date.now() + 2 * HOUR_MS;
+  t.mock.timers.enable({ apis: ["Date"], now: nowMs });
+  const ids = [mintWriteId(), mintWriteId()];
+  t.mock.timers.setTime(nowMs - HOUR_MS);
+  ids.push(mintWriteId(), mintWriteId());
+  assert.deepEqual(ids, [...ids].sort());
+  assert.equal(new Set(ids).size, ids.length);
+  assert.equal(timeOfWriteId(ids[3] as string), nowMs);
+});
+
+test("an id minted after a version is greater than it, whatever the clocks say", (t) => {
+  const nowMs = Date.now() + 3 * HOUR_MS;
+  t.mock.timers.enable({ apis: ["Date"], now: nowMs });
+  for (const aheadMs of [-HOUR_MS, -1, 0, 1, 500])
+    for (const seen of [false, true]) {
+      const version = versionAt(nowMs + aheadMs);
+      assert.ok(mintWriteId({ version, seen }) > version, `${aheadMs} ms ahead, seen ${seen}`);
+    }
+});
+
+test("a version seen in the database moves the sequence on", (t) => {
+  const nowMs = Date.now() + 4 * HOUR_MS;
+  t.mock.timers.enable({ apis: ["Date"], now: nowMs });
+  const version = versionAt(nowMs + 5_000);
+  const after = mintWriteId({ version, seen: true });
+  const next = mintWriteId();
+  assert.ok(after > version);
+  assert.ok(next > after, `${next} must follow ${after}`);
+  assert.ok(mintWriteId({ version, seen: true }) > next);
+});
+
+test("a version that a client merely names does not move the sequence", (t) => {
+  const nowMs = Date.now() + 5 * HOUR_MS;
+  t.mock.timers.enable({ apis: ["Date"], now: nowMs });
+  const before = mintWriteId();
+  const version = versionAt(nowMs + 5_000);
+  const after = mintWriteId({ version, seen: false });
+  assert.ok(after > version);
+  const next = mintWriteId();
+  assert.ok(next > before && next < version, `${next} must stay at the process's own time`);
+  assert.equal(timeOfWriteId(next), nowMs);
+});
+
+test("only a UUIDv7 in lower case is a write id", () => {
+  const id = mintWriteId();
+  assert.equal(isWriteId(id), true);
+  for (const other of [
+    "",
+    id.toUpperCase(),
+    `${id} `,
+    `${id}\n`,
+    `{${id}}`,
+    id.replaceAll("-", ""),
+    `${id.slice(0, 14)}4${id.slice(15)}`,
+    `${id.slice(0, 19)}c${id.slice(20)}`,
+    deriveItemId(["data", "key"]),
+  ])
+    assert.equal(isWriteId(other), false, JSON.stringify(other));
+});
+
+test("an item id is derived the same way today and next year, as a UUIDv8", () => {
+  assert.equal(deriveItemId(["data", "anonymous", "k-1"]), "4d889f88-e75b-8db5-9107-30a74b801e34");
+  assert.match(deriveItemId(["data", "anonymous", "k-1"]), UUID_V8);
+});
+
+test("parts that only look alike when joined derive different item ids", () => {
+  const ids = [
+    ["data", "ab", "c"],
+    ["data", "a", "bc"],
+    ["data", "a", "b", "c"],
+    ["data", "a,b", "c"],
+    ["data", "a", "b", 1],
+    ["data", "a", "b", "1"],
+  ].map(deriveItemId);
+  assert.equal(new Set(ids).size, ids.length);
+  for (const id of ids) assert.match(id, UUID_V8);
+});
+
+/** A version of another machine's clock. */
+function versionAt(ms: number): string {
+  const hex = ms.toString(16).padStart(12, "0");
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7fff-bfff-ffffffffffff`;
+}

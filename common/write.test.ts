@@ -1,0 +1,246 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import fc from "fast-check";
+import { courses } from "../test/collections/courses.ts";
+import { teachers } from "../test/collections/teachers.ts";
+import type { Item } from "./collection.ts";
+import {
+  checkWrite,
+  encodeWrite,
+  fingerprintOf,
+  type MessageContent,
+  parseWrite,
+  traceIdOf,
+  type Write,
+  WriteFault,
+} from "./write.ts";
+import { mintWriteId, timeOfWriteId } from "./write-id.ts";
+
+const collections = [teachers, courses];
+
+test("every valid write reads back from its message as it was", () => {
+  fc.assert(
+    fc.property(writes(), (write) => {
+      const expected = write.item ? { ...write, item: throughJson(write.item) } : write;
+      assert.deepEqual(withoutAbsent(parseWrite(encodeWrite(write), collections)), expected);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+test("a message is a CloudEvent whose attributes Pub/Sub can carry", () => {
+  const id = mintWriteId();
+  const { attributes, data } = encodeWrite({
+    ...valid(),
+    id,
+    acceptedAt: timeOfWriteId(id),
+    traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+  });
+  assert.deepEqual(attributes, {
+    "ce-specversion": "1.0",
+    "ce-id": id,
+    "ce-type": "dev.constancia.put",
+    "ce-source": "/api/teachers",
+    "ce-subject": "gabriela",
+    "ce-time": new Date(timeOfWriteId(id)).toISOString(),
+    "content-type": "application/json",
+    traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+  });
+  assert.deepEqual(JSON.parse(data.toString()), { name: "Gabriela" });
+});
+
+test("the acceptance time is the one inside the id, whatever ce-time says", () => {
+  const message = encode({}, { "ce-time": "2001-01-01T00:00:00.000Z" });
+  const write = parseWrite(message, collections);
+  assert.equal(write.acceptedAt, timeOfWriteId(write.id));
+});
+
+test("an attribute of a later version that is not known here is passed over", () => {
+  assert.equal(parseWrite(encode({}, { "ce-future": "1" }), collections).itemId, "gabriela");
+});
+
+test("a delete needs no data and reads none", () => {
+  const message = encode({ kind: "delete" });
+  assert.equal(parseWrite(message, collections).item, undefined);
+  message.data = Buffer.from("{not JSON");
+  assert.equal(parseWrite(message, collections).item, undefined);
+});
+
+const faults: [string, Partial<Record<string, string | undefined>>, RegExp][] = [
+  ["no CloudEvent", { "ce-specversion": undefined }, /not a CloudEvent.*ce-specversion is missing/],
+  ["a later CloudEvents", { "ce-specversion": "2.0" }, /version 1\.0: ce-specversion is "2\.0"/],
+  ["a foreign type", { "ce-type": "com.example.put" }, /type "com\.example\.put" is not known/],
+  ["a later type", { "ce-type": "dev.constancia.patch" }, /"dev\.constancia\.patch" is not known/],
+  ["no type", { "ce-type": undefined }, /type "" is not known/],
+  ["the bare prefix", { "ce-type": "dev.constancia." }, /type "dev\.constancia\." is not known/],
+  ["an unknown collection", { "ce-source": "/api/rooms" }, /"\/api\/rooms" is not declared/],
+  ["a longer collection", { "ce-source": "/api/teachersX" }, /teachersX" is not declared/],
+  ["no collection", { "ce-source": undefined }, /collection of missing is not declared/],
+  ["a UUIDv4 as write id", { "ce-id": "0b6a3c2e-6e3f-4c2b-9d55-0f4b1a2c3d4e" }, /is no UUIDv7/],
+  ["no write id", { "ce-id": undefined }, /write id "" is no UUIDv7/],
+  ["an item id with a space", { "ce-subject": "a b" }, /item id "a b" does not match/],
+  ["an item id of 65 characters", { "ce-subject": "a".repeat(65) }, /item id "a+" does not match/],
+  ["an item id that ends in a new line", { "ce-subject": "a\n" }, /item id "a\\n" does not match/],
+  ["no item id", { "ce-subject": undefined }, /item id "" does not match/],
+  ["an if-match that is no version", { "if-match": "W/1" }, /if-match "W\/1" is no version/],
+  ["an empty if-match", { "if-match": "" }, /if-match "" is no version/],
+  ["a short fingerprint", { fingerprint: "abc" }, /fingerprint is no SHA-256/],
+  ["an upper-case fingerprint", { fingerprint: "A".repeat(64) }, /fingerprint is no SHA-256/],
+];
+for (const [what, attributes, reason] of faults)
+  test(`a message with ${what} is refused with the reason`, () => {
+    assert.throws(
+      () => parseWrite(encode({}, attributes), collections),
+      (error) => error instanceof WriteFault && reason.test(error.message),
+    );
+  });
+
+const bodies: [string, Buffer | string, RegExp][] = [
+  ["no JSON", "{", /^The data is not JSON in UTF-8\.$/],
+  ["nothing", "", /^The data is not JSON in UTF-8\.$/],
+  ["broken UTF-8", Buffer.from([0x22, 0xff, 0x22]), /^The data is not JSON in UTF-8\.$/],
+  ["an array", "[]", /^The item is not valid: \/: Must be a JSON object\.$/],
+  ["null", "null", /Must be a JSON object/],
+  ["a missing field", "{}", /^The item is not valid: \/name: Is required\.$/],
+  ["an unknown field", '{"name":"G","age":4}', /\/age: Is not a field of this collection/],
+  ["a wrong type", '{"name":4}', /\/name: /],
+  ["a text that is too long", JSON.stringify({ name: "n".repeat(201) }), /at most 200 characters/],
+  ["a NUL", '{"name":"a\\u0000"}', /\/name: Must be well-formed Unicode/],
+  ["half a surrogate pair", '{"name":"\\ud800"}', /\/name: Must be well-formed Unicode/],
+];
+for (const [what, data, reason] of bodies)
+  test(`a message whose data is ${what} is refused with the reason`, () => {
+    assert.throws(
+      () => parseWrite({ ...encode({}), data: Buffer.from(data) }, collections),
+      (error) => error instanceof WriteFault && reason.test(error.message),
+    );
+  });
+
+test("a reason quotes a hundred characters of what came, and only well-formed ones", () => {
+  const subject = `\ud800${"é".repeat(500)}`;
+  assert.throws(
+    () => parseWrite(encode({}, { "ce-subject": subject }), collections),
+    ({ message }: Error) => message.isWellFormed() && message.length < 200,
+  );
+});
+
+test("a write is checked before it is published as after it was delivered", () => {
+  checkWrite(valid());
+  for (const wrong of [{ id: "1" }, { itemId: "" }, { ifMatch: "1" }, { fingerprint: "1" }])
+    assert.throws(() => checkWrite({ ...valid(), ...wrong }), WriteFault);
+  assert.throws(() => checkWrite({ ...valid(), item: undefined }), /Must be a JSON object/);
+});
+
+test("the check leaves the item as it will be stored", () => {
+  const write = { ...valid(), collection: courses };
+  write.item = { ...courses.example, startsAt: "2026-03-01T10:30:00+01:00" };
+  checkWrite(write);
+  assert.deepEqual(write.item, courses.example);
+});
+
+test("a fingerprint depends on what an item says and not on the order of its keys", () => {
+  const json = fc.jsonValue({ maxDepth: 3 });
+  const items = fc.dictionary(fc.string(), json, { maxKeys: 6 });
+  fc.assert(
+    fc.property(items, fc.infiniteStream(fc.nat()), (item, order) => {
+      const shuffled = shuffleKeys(item, order) as Item;
+      assert.equal(fingerprintOf(shuffled), fingerprintOf(item));
+      assert.match(fingerprintOf(item), /^[0-9a-f]{64}$/);
+      const other = { ...item, oneMore: 1 };
+      if (!("oneMore" in item)) assert.notEqual(fingerprintOf(other), fingerprintOf(item));
+    }),
+    { numRuns: 500 },
+  );
+  assert.notEqual(fingerprintOf({ tags: ["a", "b"] }), fingerprintOf({ tags: ["b", "a"] }));
+});
+
+test("the trace id is read from a traceparent of version 00 only", () => {
+  const trace = "0af7651916cd43dd8448eb211c80319c";
+  assert.equal(traceIdOf(`00-${trace}-b7ad6b7169203331-01`), trace);
+  for (const other of [undefined, "", "nonsense", `ff-${trace}-b7ad6b7169203331-01`])
+    assert.equal(traceIdOf(other), undefined);
+});
+
+function valid(): Write {
+  const id = mintWriteId();
+  return {
+    id,
+    kind: "put",
+    collection: teachers,
+    itemId: "gabriela",
+    acceptedAt: timeOfWriteId(id),
+    item: { name: "Gabriela" },
+  };
+}
+
+/** The message of a valid write with some attributes changed, or taken away where undefined. */
+function encode(
+  change: Partial<Write>,
+  attributes: Partial<Record<string, string | undefined>> = {},
+): MessageContent {
+  const message = encodeWrite({ ...valid(), ...change });
+  for (const [name, value] of Object.entries(attributes))
+    if (value === undefined) delete message.attributes[name];
+    else message.attributes[name] = value;
+  return message;
+}
+
+/** Valid writes of every kind, with whatever they may carry; absent fields stay absent. */
+function writes(): fc.Arbitrary<Write> {
+  const characters = fc.string({ unit: "binary", minLength: 1, maxLength: 50 });
+  const sound = characters.filter((value) => value.isWellFormed() && !value.includes("\0"));
+  const item = fc.record(
+    {
+      title: sound,
+      teacherId: sound,
+      credits: fc.integer({ min: 0, max: 1_000_000_000_000 }),
+      price: fc.double({ noNaN: true, noDefaultInfinity: true }),
+      active: fc.boolean(),
+      startsAt: fc
+        .date({ min: new Date("1000-01-01"), max: new Date("9999-12-31"), noInvalidDate: true })
+        .map((date) => date.toISOString()),
+      tags: fc.array(sound, { maxLength: 5 }),
+      note: sound,
+    },
+    { requiredKeys: ["title", "teacherId", "credits", "price", "active", "startsAt", "tags"] },
+  );
+  const version = fc.uuid({ version: 7 });
+  const optional = fc.record(
+    {
+      ifMatch: fc.oneof(version, fc.constant("*")),
+      ifNoneMatch: fc.constant(true),
+      fingerprint: fc.stringMatching(/^[0-9a-f]{64}$/),
+      traceparent: fc.stringMatching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/),
+    },
+    { requiredKeys: [] },
+  );
+  const itemId = fc.stringMatching(/^[A-Za-z0-9._~-]{1,64}$/);
+  const kind = fc.constantFrom("create", "put", "delete");
+  return fc.tuple(version, kind, itemId, item, optional).map(([id, kind, itemId, item, more]) => ({
+    id,
+    kind,
+    collection: courses,
+    itemId,
+    acceptedAt: timeOfWriteId(id),
+    ...(kind === "delete" ? {} : { item }),
+    ...more,
+  }));
+}
+
+function withoutAbsent(write: Write): Partial<Write> {
+  return Object.fromEntries(Object.entries(write).filter(([, value]) => value !== undefined));
+}
+
+/** Minus zero is the one number that JSON does not keep. */
+function throughJson(item: Item): Item {
+  return JSON.parse(JSON.stringify(item));
+}
+
+function shuffleKeys(value: unknown, order: fc.Stream<number>): unknown {
+  if (Array.isArray(value)) return value.map((part) => shuffleKeys(part, order));
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value)
+    .map(([key, part]) => ({ key, part, rank: order.next().value as number }))
+    .sort((a, b) => a.rank - b.rank);
+  return Object.fromEntries(entries.map(({ key, part }) => [key, shuffleKeys(part, order)]));
+}

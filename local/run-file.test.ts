@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, test } from "node:test";
+import { isRunning, startProcess } from "./processes.ts";
+import { AlreadyRunning, RunFile } from "./run-file.ts";
+
+const MARK = "run-file.test.ts";
+const NEVER_A_PID = 2 ** 22 + 1;
+let folder: string;
+let path: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "constancia-test-"));
+  path = join(folder, "run.json");
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+test("a second supervisor is refused with the first one's address", async () => {
+  const first = await RunFile.claim(path, MARK, () => {});
+  await assert.rejects(
+    RunFile.claim(path, MARK, () => {}),
+    /already starting \(process \d+\)$/,
+  );
+  first.recordAddress("http://localhost:8080");
+  await assert.rejects(
+    RunFile.claim(path, MARK, () => {}),
+    (error) => error instanceof AlreadyRunning && /at http:\/\/localhost:8080/.test(error.message),
+  );
+  first.release();
+  assert.ok(!existsSync(path));
+});
+
+test("a killed supervisor's process is ended; a stranger with a recorded pid is not", async () => {
+  const mark = `leftover-${process.pid}`;
+  const command = [process.execPath, "-e", "setInterval(() => {}, 1000)", mark];
+  const ours = await startProcess({ name: "ours", command, mark, stopDeadlineMs: 1_000 });
+  const stranger = { name: "a stranger", pid: process.pid, mark: "not its command line" };
+  const { name, pid } = ours;
+  writeFileSync(
+    path,
+    JSON.stringify({ pid: NEVER_A_PID, mark, processes: [stranger, { name, pid, mark }] }),
+  );
+  const said: string[] = [];
+  await RunFile.claim(path, MARK, (line) => said.push(line));
+  assert.equal(isRunning(ours), false);
+  assert.deepEqual(said, [`ending ours (process ${pid}), left by a run that was killed`]);
+});
+
+test("a file that cannot be read stops nobody", async () => {
+  writeFileSync(path, "{");
+  await RunFile.claim(path, MARK, () => {});
+});

@@ -1,0 +1,226 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import type { Row } from "../common/tables.ts";
+import type { Write } from "../common/write.ts";
+import { teachers } from "../test/collections/teachers.ts";
+import { versionAt } from "../test/support/schedules.ts";
+import { foldWrites, NOT_YET_LIMIT_MS } from "./decide.ts";
+
+const NOW_MS = 100_000;
+const TRACE = "0af7651916cd43dd8448eb211c80319c";
+
+test("a write that stands twice in a batch is applied once", () => {
+  const create = write("create", 1);
+  const { decisions, inserts, updates, receipts } = fold([create, { ...create }]);
+  assert.deepEqual(decisions, [{ outcome: "applied", reason: null }, "settled"]);
+  assert.deepEqual(inserts.map(versionOf), [at(1)]);
+  assert.deepEqual([updates, receipts], [[], []]);
+});
+
+test("a write that is refused twice in a batch has one receipt", () => {
+  const late = write("put", 1);
+  const { decisions, receipts } = fold([late, { ...late }], [row(2)]);
+  assert.deepEqual(words(decisions), ["superseded", "settled"]);
+  assert.deepEqual(
+    receipts.map(({ write }) => write),
+    [at(1)],
+  );
+});
+
+test("a chain of writes of one item in one batch is one insert and the receipts of the replaced", () => {
+  const writes = [write("put", 3), write("create", 1), write("put", 2)];
+  const { decisions, inserts, updates, receipts } = fold(writes);
+  assert.deepEqual(words(decisions), ["applied", "applied", "applied"]);
+  assert.deepEqual(inserts, [
+    { ...row(3), createdAt: 1_000, appliedAt: NOW_MS, item: { name: "from second 3" } },
+  ]);
+  assert.deepEqual(updates, []);
+  assert.deepEqual(
+    receipts.map(({ write, outcome, settledAt }) => [write, outcome, settledAt]),
+    [
+      [at(1), "applied", NOW_MS],
+      [at(2), "applied", NOW_MS],
+    ],
+  );
+});
+
+test("when a row is replaced, its receipt moves with all that it told", () => {
+  const before = { ...row(1), appliedAt: 1_500, trace: TRACE };
+  const { inserts, updates, receipts } = fold([write("delete", 2)], [before]);
+  assert.deepEqual(inserts, []);
+  assert.deepEqual(updates, [
+    { ...row(2), createdAt: 1_000, appliedAt: NOW_MS, item: null, deletedAt: 2_000 },
+  ]);
+  assert.deepEqual(receipts, [
+    {
+      write: at(1),
+      collection: "teachers",
+      itemId: "g",
+      outcome: "applied",
+      reason: null,
+      acceptedAt: 1_000,
+      settledAt: 1_500,
+      trace: TRACE,
+    },
+  ]);
+});
+
+test("a refused write's receipt tells when it was accepted and settled, its reason and trace", () => {
+  const refused = write("put", 3, {
+    ifMatch: at(1),
+    traceparent: `00-${TRACE}-b7ad6b7169203331-01`,
+  });
+  const { receipts, inserts, updates } = fold([refused], [row(2)]);
+  assert.deepEqual([inserts, updates], [[], []]);
+  assert.deepEqual(receipts, [
+    {
+      write: at(3),
+      collection: "teachers",
+      itemId: "g",
+      outcome: "conflict",
+      reason: `The version ${at(1)} is not the current one.`,
+      acceptedAt: 3_000,
+      settledAt: NOW_MS,
+      trace: TRACE,
+    },
+  ]);
+});
+
+test("a write whose receipt is known is settled and changes nothing", () => {
+  const batch = { writes: [write("put", 3)], rows: new Map([["g", row(2)]]), nowMs: NOW_MS };
+  assert.deepEqual(foldWrites({ ...batch, settled: new Set([at(3)]) }), {
+    decisions: ["settled"],
+    inserts: [],
+    updates: [],
+    receipts: [],
+  });
+});
+
+test("conditional writes of one batch see one another's versions", () => {
+  const writes = [
+    write("put", 4, { ifMatch: at(2) }),
+    write("put", 3, { ifMatch: at(2) }),
+    write("put", 2, { ifMatch: at(1) }),
+    write("create", 1),
+    write("put", 5, { ifNoneMatch: true }),
+  ];
+  const { decisions, inserts } = fold(writes);
+  assert.deepEqual(words(decisions), ["conflict", "applied", "applied", "applied", "conflict"]);
+  assert.deepEqual(inserts.map(versionOf), [at(3)]);
+});
+
+test("a write waits for a version that may still come, without a trace in the tables", () => {
+  const nowMs = 3_000 + NOT_YET_LIMIT_MS - 1;
+  const waiting = write("put", 3, { ifMatch: at(2) });
+  for (const rows of [[], [row(1)]])
+    assert.deepEqual(fold([waiting], rows, { nowMs }), {
+      decisions: [{ notYet: at(2) }],
+      inserts: [],
+      updates: [],
+      receipts: [],
+    });
+});
+
+test("a write waits no longer once it is a minute old", () => {
+  const nowMs = 3_000 + NOT_YET_LIMIT_MS;
+  const { decisions } = fold([write("put", 3, { ifMatch: at(2) })], [row(1)], { nowMs });
+  assert.deepEqual(words(decisions), ["conflict"]);
+});
+
+test("a write waits no longer once the version that it names has another fate", () => {
+  const waiting = write("put", 3, { ifMatch: at(2) });
+  const known = fold([waiting], [row(1)], { nowMs: 3_000, settled: [at(2)] });
+  assert.deepEqual(words(known.decisions), ["conflict"]);
+  const refused = write("put", 2, { ifNoneMatch: true });
+  const sameBatch = fold([waiting, refused], [row(1)], { nowMs: 3_000 });
+  assert.deepEqual(words(sameBatch.decisions), ["conflict", "conflict"]);
+});
+
+test("an overtaken create leaves its time and fingerprint on the row, and nothing else", () => {
+  const fingerprint = "a".repeat(64);
+  const create = write("create", 1, { fingerprint });
+  const { decisions, updates, receipts } = fold([create], [row(2)]);
+  assert.deepEqual(words(decisions), ["superseded"]);
+  assert.deepEqual(updates, [{ ...row(2), createdAt: 1_000, fingerprint }]);
+  assert.deepEqual(
+    receipts.map(({ write }) => write),
+    [at(1)],
+  );
+  const retry = write("create", 3, { fingerprint });
+  assert.deepEqual(words(fold([retry], updates).decisions), ["duplicate"]);
+});
+
+test("an overtaken write that tells nothing new leaves the row untouched", () => {
+  const { updates } = fold([write("put", 2)], [{ ...row(3), createdAt: 1_000 }]);
+  assert.deepEqual(updates, []);
+});
+
+test("rows are inserted and replaced in the order of their ids", () => {
+  const items = ["d", "a", "c", "b"];
+  const writes = items.map((itemId, index) => write("put", 9 - index, { itemId }));
+  const { inserts, updates } = fold(writes, [
+    { ...row(1), id: "d" },
+    { ...row(1), id: "b" },
+  ]);
+  assert.deepEqual(
+    inserts.map(({ id }) => id),
+    ["a", "c"],
+  );
+  assert.deepEqual(
+    updates.map(({ id }) => id),
+    ["b", "d"],
+  );
+});
+
+test("a fold changes nothing that it was given", () => {
+  const rows = new Map([["g", Object.freeze(row(2))]]);
+  const settled = new Set([at(9)]);
+  const writes = Object.freeze([write("create", 1), write("put", 3)].map(Object.freeze)) as Write[];
+  foldWrites({ writes, rows, settled, nowMs: NOW_MS });
+  assert.deepEqual([...rows], [["g", row(2)]]);
+  assert.deepEqual([...settled], [at(9)]);
+});
+
+function fold(
+  writes: readonly Write[],
+  rows: readonly Row[] = [],
+  { nowMs = NOW_MS, settled = [] }: { nowMs?: number; settled?: readonly string[] } = {},
+) {
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  return foldWrites({ writes, rows: byId, settled: new Set(settled), nowMs });
+}
+
+function at(second: number): string {
+  return versionAt(second * 1_000);
+}
+
+function write(kind: Write["kind"], second: number, more: Partial<Write> = {}): Write {
+  const item = kind === "delete" ? {} : { item: { name: `from second ${second}` } };
+  const acceptedAt = second * 1_000;
+  return { id: at(second), kind, collection: teachers, itemId: "g", acceptedAt, ...item, ...more };
+}
+
+function row(second: number): Row {
+  return {
+    id: "g",
+    version: at(second),
+    item: { name: `from second ${second}` },
+    createdAt: second * 1_000,
+    updatedAt: second * 1_000,
+    appliedAt: second * 1_000,
+    deletedAt: null,
+    fingerprint: null,
+    trace: null,
+  };
+}
+
+function versionOf({ version }: Row): string {
+  return version;
+}
+
+function words(decisions: ReturnType<typeof foldWrites>["decisions"]): string[] {
+  return decisions.map((decision) => {
+    if (decision === "settled") return decision;
+    return "notYet" in decision ? "notYet" : decision.outcome;
+  });
+}

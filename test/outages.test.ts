@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Mysql, startMysql } from "../local/mysql.ts";
+import { type Emulator, startEmulator } from "../local/pubsub-emulator.ts";
+import { buildHouse, findFreePort, type House, until } from "./support/house.ts";
+import { assertNothingLost, Load, send } from "./support/load.ts";
+
+/** How long the emulator is frozen; longer than twice the publish deadline. */
+const FREEZE_MS = 10_000;
+/** What the API may grow by while nothing can be published: its queue is bounded. */
+const MAX_GROWTH_MB = 200;
+
+let folder: string;
+let mysql: Mysql;
+let emulator: Emulator;
+let house: House;
+const engine = process.env.TEST_ENGINE === "mariadb" ? "mariadb" : "mysql";
+const say = () => {};
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "constancia-"));
+  mysql = await startMysql({ folder, port: await findFreePort(), engine, say });
+  emulator = await startEmulator({
+    port: await findFreePort(),
+    logFile: join(folder, "emulator.log"),
+    say,
+  });
+  process.env.PUBSUB_EMULATOR_HOST = emulator.host;
+  house = await buildHouse({ mysqlUrl: mysql.url });
+});
+after(async () => {
+  await house.close();
+  await emulator.stop();
+  await mysql.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+test("without MySQL the API accepts, reads answer 503, and the backlog drains after", async () => {
+  await house.renewSubscription();
+  const [api, subscriber] = await Promise.all([house.spawn("api"), house.spawn("subscriber")]);
+  const load = new Load(api.url, 50_000);
+  const running = load.run(16, () => load.sent < 30_000 || !isDown);
+  let isDown = true;
+  await until("it settles", () => subscriber.output().includes("writes settled"));
+  const { port } = mysql;
+  await mysql.stop();
+  const before = load.accepted.length;
+  const isRead503 = async (path: string) => {
+    const { status, headers } = await send("GET", api.url + path);
+    return status === 503 && Number(headers["retry-after"]) > 0;
+  };
+  await until("an item answers 503", () => isRead503("/api/data/hot-0"));
+  await until("the list answers 503", () => isRead503("/api/data"));
+  await until("writes go on", () => load.accepted.length > before + 1_000);
+  const conditional = await send("PUT", `${api.url}/api/data/only-once`, '{"nombre":"x"}', {
+    "if-none-match": "*",
+  });
+  assert.equal(conditional.status, 202, "a verdict that needs the row is left to settlement");
+  mysql = await startMysql({ folder, port, engine, say });
+  isDown = false;
+  await until("the item can be read", async () => {
+    return (await send("GET", `${api.url}/api/data/hot-0`)).status === 200;
+  });
+  load.stop();
+  await running;
+  assert.deepEqual([...load.failures], []);
+  await assertNothingLost(house.pool, load.accepted);
+  assert.equal((await send("GET", `${api.url}/api/data/only-once`)).status, 200);
+  await Promise.all([api.end(), subscriber.end()]);
+});
+
+test("a frozen Pub/Sub is answered 503 in time, in bounded memory, and recovers", async () => {
+  await house.renewSubscription();
+  const [api, subscriber] = await Promise.all([house.spawn("api"), house.spawn("subscriber")]);
+  const load = new Load(api.url, 500_000);
+  const running = load.run(256);
+  await until("writes are accepted", () => load.accepted.length > 2_000);
+  const memoryMb = await readMemoryMb(api.child.pid);
+  process.kill(emulator.pid, "SIGSTOP");
+  const thaw = sleep(FREEZE_MS).then(() => process.kill(emulator.pid, "SIGCONT"));
+  // Twice as many refusals as clients: the first were in flight, the second came afterwards,
+  // and all of them were answered while nothing could answer but the deadline.
+  await until("every client is refused twice", () => (load.failures.get(503) ?? 0) >= 512, 9.5);
+  const grownMb = (await readMemoryMb(api.child.pid)) - memoryMb;
+  assert.ok(grownMb < MAX_GROWTH_MB, `the API grew by ${grownMb} MB`);
+  await thaw;
+  const accepted = load.accepted.length;
+  await until("writes are accepted again", () => load.accepted.length > accepted + 1_000, 60);
+  load.stop();
+  await running;
+  assert.deepEqual([...load.failures.keys()], [503]);
+  await assertNothingLost(house.pool, load.accepted);
+  await Promise.all([api.end(), subscriber.end()]);
+});
+
+async function readMemoryMb(pid: number | undefined): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8");
+  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1024;
+}

@@ -1,0 +1,127 @@
+import fc from "fast-check";
+import type { Collection, Item } from "../../common/collection.ts";
+import type { Write, WriteKind } from "../../common/write.ts";
+
+/**
+ * Random histories of few items: which writes were accepted, and how they are delivered. Plain
+ * data, so that fast-check prints it whole; `makeWrites` turns it into writes.
+ */
+export type Schedule<Delivery> = { writes: PlannedWrite[]; deliveries: Delivery[] };
+
+/** The n-th write of a schedule is named by its place; places are in the order of the ids. */
+export type PlannedWrite = {
+  kind: WriteKind;
+  item: number;
+  /** Milliseconds since the write before it was accepted. */
+  afterMs: number;
+  /**
+   * `exists` is `If-Match: *`, `absent` is `If-None-Match: *`; a number is `If-Match` with the
+   * version that the write in that place makes; `never` names a version that no write makes.
+   */
+  condition?: "exists" | "absent" | "never" | number;
+  /** Of a keyed create: which body it came with. */
+  key?: "a" | "b";
+  /** The database refuses its values, though the schema allows them. */
+  poison?: true;
+};
+
+/** A batch that one subscriber receives: places of writes, perhaps several times each. */
+export type Batch = number[];
+
+/** The most writes of a schedule; `makeWrites` has as much room between two runs' ids. */
+const MAX_WRITES = 12;
+const ITEMS = 3;
+
+/** Writes of every kind and condition. Conditional ones name versions minted before their own. */
+export function anyWrites({ poison = false } = {}): fc.Arbitrary<PlannedWrite[]> {
+  const write = fc.record({
+    kind: fc.constantFrom<WriteKind>("create", "put", "put", "put", "delete"),
+    item: fc.nat(ITEMS - 1),
+    afterMs: fc.constantFrom(0, 0, 1, 7, 900, 20_000),
+    condition: fc.constantFrom("none", "none", "none", "exists", "absent", "same", "any", "never"),
+    named: fc.nat(MAX_WRITES),
+    key: fc.constantFrom(undefined, "a" as const, "a" as const, "b" as const),
+    poison: poison ? fc.nat(9).map((chance) => chance === 0) : fc.constant(false),
+  });
+  return fc.array(write, { minLength: 1, maxLength: MAX_WRITES, size: "max" }).map((all) =>
+    all.map(({ kind, item, afterMs, condition, named, key, poison }, place) => {
+      const planned: PlannedWrite = { kind, item, afterMs };
+      if (poison && kind !== "delete") planned.poison = true;
+      if (kind === "create" && key) planned.key = key;
+      if (kind === "create" || condition === "none") return planned;
+      const earlier = all.slice(0, place).flatMap((other, at) => {
+        return condition === "any" || other.item === item ? [at] : [];
+      });
+      const version = earlier[named % Math.max(1, earlier.length)] ?? "never";
+      const isVersion = condition === "same" || condition === "any";
+      return { ...planned, condition: isVersion ? version : condition };
+    }),
+  );
+}
+
+/** Puts and deletes without a condition; an item may begin with a create, keyed or not. */
+export function unconditionalWrites(options?: { poison: boolean }): fc.Arbitrary<PlannedWrite[]> {
+  return anyWrites(options).map((all) =>
+    all.map(({ condition: _, key, ...planned }, place) => {
+      const isFirst = all.findIndex(({ item }) => item === planned.item) === place;
+      if (planned.kind !== "create") return planned;
+      return isFirst ? { ...planned, ...(key && { key }) } : { ...planned, kind: "put" };
+    }),
+  );
+}
+
+/** A batch of a schedule; places beyond its writes are counted again from its first one. */
+export function batchOf(writes: readonly PlannedWrite[]): fc.Arbitrary<Batch> {
+  return fc.array(fc.nat(writes.length - 1), { maxLength: MAX_WRITES, size: "max" });
+}
+
+/** Each write of a schedule once, in a random order. */
+export function orderOf(writes: readonly PlannedWrite[]): fc.Arbitrary<number[]> {
+  const places = writes.map((_, place) => place);
+  return fc.shuffledSubarray(places, { minLength: places.length });
+}
+
+/**
+ * The planned writes as writes. Items and ids are the run's own, so that many runs share a table;
+ * `startMs` is the time at which the first one is accepted.
+ */
+export function makeWrites(
+  planned: readonly PlannedWrite[],
+  options: { collection: Collection; run: number; startMs: number },
+): Write[] {
+  const { collection, run } = options;
+  let acceptedAt = options.startMs;
+  const writes: Write[] = [];
+  planned.forEach(({ kind, item, afterMs, condition, key, poison }, place) => {
+    acceptedAt += afterMs;
+    const serial = 2 * (run * MAX_WRITES + place) + 1;
+    const write: Write = {
+      id: versionAt(acceptedAt, serial),
+      kind,
+      collection,
+      itemId: `run-${run}-item-${item}`,
+      acceptedAt,
+    };
+    if (kind !== "delete") write.item = makeItem(collection, place, poison);
+    if (key) write.fingerprint = key.repeat(64);
+    if (condition === "exists") write.ifMatch = "*";
+    if (condition === "absent") write.ifNoneMatch = true;
+    if (condition === "never") write.ifMatch = versionAt(acceptedAt, serial - 1);
+    if (typeof condition === "number") write.ifMatch = (writes[condition] as Write).id;
+    writes.push(write);
+  });
+  return writes;
+}
+
+/** A UUIDv7 of this millisecond; of two, that with the greater serial is the greater one. */
+export function versionAt(ms: number, serial = 0): string {
+  const hex = ms.toString(16).padStart(12, "0");
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-${serial.toString(16).padStart(12, "0")}`;
+}
+
+/** What the database refuses in `test/migrations`: a course named Algebra for nothing. */
+function makeItem(collection: Collection, place: number, poison?: true): Item {
+  if (collection.name === "teachers") return { name: `from write ${place}` };
+  const { example } = collection;
+  return poison ? { ...example, title: "Algebra", price: 0 } : { ...example, price: place + 1 };
+}

@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import type { Receipt } from "../../common/receipts.ts";
+import type { Row } from "../../common/tables.ts";
+import type { Write } from "../../common/write.ts";
+import { NaiveModel } from "./naive-model.ts";
+
+/** What the tables hold of a schedule's items and writes. */
+export type Stored = { rows: Row[]; receipts: Receipt[]; dead: Receipt[] };
+
+/**
+ * What must hold once every write is settled, in whichever order transactions committed.
+ * Returns the outcome of each write.
+ */
+export function checkSettled(
+  writes: readonly Write[],
+  stored: Stored,
+  { isUnconditional }: { isUnconditional: boolean },
+): Map<string, string> {
+  const outcomes = outcomesOf(writes, stored);
+  const byItem = Map.groupBy(writes, ({ itemId }) => itemId);
+  for (const [itemId, own] of byItem) {
+    const row = stored.rows.find(({ id }) => id === itemId);
+    const applied = own.filter(({ id }) => outcomes.get(id) === "applied");
+    checkRow(row, own, outcomes);
+    applied.forEach((write, index) => {
+      checkApplied(write, applied[index - 1]);
+    });
+    for (const write of own) checkRefused(write, applied, row, outcomes.get(write.id) as string);
+  }
+  if (isUnconditional) {
+    const model = new NaiveModel();
+    for (const write of writes)
+      if (outcomes.get(write.id) !== "dead") model.settle(write, write.acceptedAt);
+    assert.deepEqual(new Map(stored.rows.map((row) => [row.id, asKnown(row)])), model.rows());
+  }
+  return outcomes;
+}
+
+/** Each write has exactly one receipt: its row, or one in `writes`, or one in `dead_letters`. */
+function outcomesOf(writes: readonly Write[], { rows, receipts, dead }: Stored) {
+  const outcomes = new Map<string, string>();
+  for (const { id } of writes) {
+    const all = [
+      ...rows.filter(({ version }) => version === id).map(() => "applied"),
+      ...[...receipts, ...dead].filter(({ write }) => write === id).map(({ outcome }) => outcome),
+    ];
+    assert.equal(all.length, 1, `${id} has ${all.length} receipts: ${all.join(", ")}`);
+    outcomes.set(id, all[0] as string);
+  }
+  return outcomes;
+}
+
+/** The row is what the newest applied write made it; nothing that came later is forgotten. */
+function checkRow(
+  row: Row | undefined,
+  own: readonly Write[],
+  outcomes: ReadonlyMap<string, string>,
+): void {
+  const having = (...of: string[]) => own.filter(({ id }) => of.includes(outcomes.get(id) ?? ""));
+  const newest = having("applied").at(-1);
+  if (!newest) {
+    assert.equal(row, undefined);
+    return;
+  }
+  const counted = having("applied", "superseded");
+  const fingerprints = counted.flatMap(({ fingerprint }) => fingerprint ?? []);
+  assert.ok(new Set(fingerprints).size <= 1, `${newest.itemId} was created from two bodies`);
+  assert.ok(row, `${newest.itemId} has no row`);
+  assert.deepEqual(asKnown(row), {
+    id: newest.itemId,
+    version: newest.id,
+    item: newest.item ?? null,
+    createdAt: Math.min(...counted.map(({ acceptedAt }) => acceptedAt)),
+    deletedAt: newest.kind === "delete" ? newest.acceptedAt : null,
+    fingerprint: fingerprints[0] ?? null,
+  });
+}
+
+/** `before` is the version that the write found: applied versions of an item only rise. */
+function checkApplied(write: Write, before: Write | undefined): void {
+  const exists = before !== undefined && before.kind !== "delete";
+  if (write.kind === "create") assert.equal(before, undefined, `${write.id} created twice`);
+  if (write.ifNoneMatch) assert.ok(!exists, `${write.id} replaced what must not exist`);
+  if (write.ifMatch) assert.ok(exists, `${write.id} replaced what does not exist`);
+  if (write.ifMatch && write.ifMatch !== "*") assert.equal(before?.id, write.ifMatch);
+}
+
+function checkRefused(
+  write: Write,
+  applied: readonly Write[],
+  row: Row | undefined,
+  outcome: string,
+): void {
+  if (outcome === "superseded")
+    assert.ok(
+      applied.some(({ id }) => id > write.id),
+      `nothing superseded ${write.id}`,
+    );
+  if (outcome === "duplicate") assert.equal(row?.fingerprint, write.fingerprint);
+  if (outcome === "conflict")
+    assert.ok(
+      write.kind === "create" || write.ifMatch || write.ifNoneMatch,
+      `${write.id} asked nothing`,
+    );
+}
+
+function asKnown({ id, version, item, createdAt, deletedAt, fingerprint }: Row) {
+  return { id, version, item, createdAt, deletedAt, fingerprint };
+}

@@ -1,0 +1,171 @@
+import assert from "node:assert/strict";
+import { classifyDatabaseError } from "../../common/database.ts";
+import { createLogger } from "../../common/logger.ts";
+import { selectDead, selectSettled } from "../../common/receipts.ts";
+import { selectRows } from "../../common/tables.ts";
+import { encodeWrite, type Write } from "../../common/write.ts";
+import { NOT_YET_LIMIT_MS } from "../../subscriber/decide.ts";
+import { createSettle, type Message, type Settlement } from "../../subscriber/settle.ts";
+import { courses } from "../collections/courses.ts";
+import { type Cut, CutPool } from "./cut-pool.ts";
+import { buildHouse, type House } from "./house.ts";
+import { type Batch, makeWrites, type Schedule } from "./schedules.ts";
+import { checkSettled, type Stored } from "./settled-invariants.ts";
+
+/** Both subscribers receive a batch at once, the second when the first has sent some statements. */
+export type Round = {
+  batches: [Batch, Batch];
+  leadStatements: number;
+  cuts: [Cut | undefined, Cut | undefined];
+  afterMs: number;
+};
+
+type Subscriber = { cutPool: CutPool; settle: ReturnType<typeof createSettle> };
+
+/** More rounds than it takes to settle anything once nothing has to wait and nothing is cut. */
+const MAX_ROUNDS = 6;
+
+/** Two subscribers on one MySQL, without Pub/Sub: a test delivers to them what it likes. */
+export class TwoSubscribers {
+  readonly #house: House;
+  readonly #first: Subscriber;
+  readonly #second: Subscriber;
+  #runs = 0;
+  #messages = 0;
+
+  static async start(): Promise<TwoSubscribers> {
+    const folder = new URL("../migrations/", import.meta.url);
+    const house = await buildHouse({ migrations: [folder] });
+    return new TwoSubscribers(house, await startSubscriber(house), await startSubscriber(house));
+  }
+
+  private constructor(house: House, first: Subscriber, second: Subscriber) {
+    this.#house = house;
+    this.#first = first;
+    this.#second = second;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.#first.cutPool.end(), this.#second.cutPool.end()]);
+    await this.#house.close();
+  }
+
+  /**
+   * Delivers a schedule, then each write until it is settled, then all of them once more; checks
+   * what the tables hold and what was answered. `setClock` sets the time that settling sees.
+   */
+  async run(
+    { writes: planned, deliveries }: Schedule<Round>,
+    options: { setClock: (ms: number) => void; isUnconditional: boolean },
+  ): Promise<void> {
+    const { setClock, isUnconditional } = options;
+    this.#runs += 1;
+    const startMs = Date.now();
+    const writes = makeWrites(planned, { collection: courses, run: this.#runs, startMs });
+    const answers = new Answers();
+    setClock(Math.max(...writes.map(({ acceptedAt }) => acceptedAt)));
+    for (const { afterMs, ...round } of deliveries) {
+      setClock(Date.now() + afterMs);
+      await this.#deliver(writes, round, answers);
+    }
+    for (let round = 0; ; round += 1) {
+      const left = [...writes.keys()].filter((place) => !answers.isSettled(writes[place] as Write));
+      if (left.length === 0) break;
+      assert.ok(round < MAX_ROUNDS, `never settled: ${left.map((place) => writes[place]?.id)}`);
+      const batches: [Batch, Batch] = [left, left.toReversed()];
+      await this.#deliver(writes, { batches, leadStatements: round }, answers);
+      setClock(Date.now() + NOT_YET_LIMIT_MS);
+    }
+    const stored = await this.#read(writes);
+    const outcomes = checkSettled(writes, stored, { isUnconditional });
+    answers.check(outcomes);
+    const all = [...writes.keys()];
+    await this.#deliver(writes, { batches: [all, all], leadStatements: 0 }, answers);
+    answers.check(outcomes);
+    assert.deepEqual(await this.#read(writes), stored);
+  }
+
+  async #deliver(
+    writes: readonly Write[],
+    { batches, leadStatements, cuts }: Omit<Round, "afterMs" | "cuts"> & Partial<Round>,
+    answers: Answers,
+  ): Promise<void> {
+    const settle = async (subscriber: Subscriber, index: 0 | 1) => {
+      subscriber.cutPool.arm(cuts?.[index]);
+      const messages = batches[index].map((place) => this.#toMessage(writes[place] as Write));
+      answers.add(messages, await subscriber.settle(messages));
+    };
+    const first = settle(this.#first, 0);
+    await Promise.race([first, this.#first.cutPool.sent(leadStatements)]);
+    await Promise.all([first, settle(this.#second, 1)]);
+  }
+
+  #toMessage(write: Write): Message {
+    this.#messages += 1;
+    return { ...encodeWrite(write), messageId: `m-${this.#messages}` };
+  }
+
+  async #read(writes: readonly Write[]): Promise<Stored> {
+    const { pool } = this.#house;
+    const ids = writes.map(({ id }) => id);
+    const itemIds = [...new Set(writes.map(({ itemId }) => itemId))];
+    return {
+      rows: await selectRows(pool, courses, itemIds),
+      receipts: await selectSettled(pool, ids),
+      dead: await selectDead(pool, ids),
+    };
+  }
+}
+
+/** A lost transaction is not tried again by itself: its messages are answered with the error. */
+async function startSubscriber(house: House): Promise<Subscriber> {
+  const cutPool = new CutPool(new URL(house.env.MYSQL_URL as string));
+  const settle = createSettle({
+    pool: cutPool.pool,
+    collections: [courses],
+    logger: await createLogger({
+      service: "subscriber",
+      projectId: "test",
+      format: "pretty",
+      level: "error",
+    }),
+    holdMs: 0,
+    stop: new AbortController().signal,
+  });
+  return { cutPool, settle };
+}
+
+/** What the subscribers answered for each write. */
+class Answers {
+  readonly #told = new Map<string, string[]>();
+
+  add(messages: readonly Message[], answers: readonly (Settlement | Error)[]): void {
+    assert.equal(answers.length, messages.length);
+    messages.forEach(({ attributes }, index) => {
+      const answer = answers[index] as Settlement | Error;
+      if (answer === "notYet") return;
+      if (answer instanceof Error) {
+        // Only for a lost connection, or a deadlock: a race is run again, a bad value is dead.
+        assert.equal(classifyDatabaseError(answer), "transient", answer.message);
+        return;
+      }
+      const id = attributes["ce-id"] as string;
+      this.#told.set(id, [...(this.#told.get(id) ?? []), answer.outcome]);
+    });
+  }
+
+  isSettled({ id }: Write): boolean {
+    return this.#told.has(id);
+  }
+
+  /** Any outcome that was told stands, and one subscriber only has settled the write. */
+  check(outcomes: ReadonlyMap<string, string>): void {
+    for (const [id, told] of this.#told) {
+      const first = told.filter((outcome) => outcome !== "settled");
+      for (const outcome of first) assert.equal(outcome, outcomes.get(id), `${id}: ${told}`);
+      // Two may call the same write dead at once; it has one dead letter all the same.
+      const once = first.filter((outcome) => outcome !== "dead");
+      assert.ok(once.length <= 1, `${id} was settled ${once.length} times: ${told}`);
+    }
+  }
+}
