@@ -4,7 +4,7 @@ import type { Config } from "../common/config.ts";
 import { openPool } from "../common/database.ts";
 import { listen } from "../common/http-server.ts";
 import type { Logger } from "../common/logger.ts";
-import { runProcess, type Running } from "../common/process.ts";
+import { type Running, runProcess } from "../common/process.ts";
 import { watchReadiness } from "../common/readiness.ts";
 import { createMetrics } from "../common/telemetry.ts";
 import { createApp } from "./app.ts";

@@ -6,7 +6,7 @@ import { openPool } from "../common/database.ts";
 import { listen } from "../common/http-server.ts";
 import { SETTLE } from "../common/limits.ts";
 import type { Logger } from "../common/logger.ts";
-import { runProcess, type Running } from "../common/process.ts";
+import { type Running, runProcess } from "../common/process.ts";
 import { watchReadiness } from "../common/readiness.ts";
 import { createMetrics } from "../common/telemetry.ts";
 import { startPull } from "./pull.ts";
