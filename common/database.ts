@@ -113,6 +113,11 @@ export async function query(
   return rows as Columns[];
 }
 
+/** Another transaction did meanwhile what this one meant to do: it should run again. */
+export class Race extends Error {
+  override name = "Race";
+}
+
 /** What an error of MySQL means for the work at hand. */
 export type DatabaseFault = "transient" | "data" | "race" | "unknown";
 
@@ -145,6 +150,7 @@ const OVERSIZE_CODES = new Set(["ER_NET_PACKET_TOO_LARGE", "ER_SERVER_NET_PACKET
  */
 export function classifyDatabaseError(error: unknown): DatabaseFault {
   const { code = "", errno = 0, sqlState = "", sqlMessage = "" } = error as DatabaseError;
+  if (error instanceof Race) return "race";
   if (TRANSIENT_CODES.has(code) || TRANSIENT_NUMBERS.has(errno)) return "transient";
   if (code === "ER_DUP_ENTRY" && /for key '(\w+\.)?PRIMARY'/.test(sqlMessage)) return "race";
   if (/^2[23]/.test(sqlState) || OVERSIZE_CODES.has(code) || DATA_NUMBERS.has(errno)) return "data";

@@ -125,20 +125,25 @@ export async function selectDead(
   });
 }
 
-/**
- * The dead writes with ids from `first` to `last`: a range of a small table's key, so that asking
- * costs a batch next to nothing.
- */
+/** Whether any of these writes has a receipt in `writes`, waiting for whoever is adding one. */
+export async function isAnySettled(
+  connection: Connection,
+  ids: readonly string[],
+): Promise<boolean> {
+  if (ids.length === 0) return false;
+  const sql = "SELECT id FROM writes WHERE id IN (?) LOCK IN SHARE MODE";
+  return (await query(connection, sql, [ids])).length > 0;
+}
+
+/** The dead writes with ids from `first` to `last`; `lock` waits for whoever is adding one. */
 export async function selectDeadBetween(
   connection: Connection,
   first: string,
   last: string,
+  { lock }: { lock: boolean },
 ): Promise<Set<string>> {
-  const rows = await query(
-    connection,
-    "SELECT write_id FROM dead_letters WHERE write_id BETWEEN ? AND ?",
-    [first, last],
-  );
+  const sql = "SELECT write_id FROM dead_letters WHERE write_id BETWEEN ? AND ?";
+  const rows = await query(connection, lock ? `${sql} LOCK IN SHARE MODE` : sql, [first, last]);
   return new Set(rows.map(({ write_id }) => write_id as string));
 }
 

@@ -44,6 +44,17 @@ export async function selectRowsForUpdate(
   return (await query(connection, sql, [ids])).map((columns) => toRow(collection, columns));
 }
 
+/** Whether any of these rows exists now, waiting for whoever is making one. */
+export async function isAnyRow(
+  connection: Connection,
+  collection: Collection,
+  ids: readonly string[],
+): Promise<boolean> {
+  if (ids.length === 0) return false;
+  const sql = `SELECT id FROM ${sqlOf(collection).table} WHERE id IN (?) LOCK IN SHARE MODE`;
+  return (await query(connection, sql, [ids])).length > 0;
+}
+
 /** Inserts rows that must not exist: ER_DUP_ENTRY on PRIMARY tells of a race. */
 export async function insertRows(
   connection: Connection,

@@ -1,40 +1,21 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Collection } from "../common/collection.ts";
-import {
-  type Connection,
-  classifyDatabaseError,
-  inTransaction,
-  messageOf,
-  type Pool,
-} from "../common/database.ts";
+import { classifyDatabaseError, inTransaction, messageOf, type Pool } from "../common/database.ts";
 import type { Logger } from "../common/logger.ts";
+import type { Outcome } from "../common/receipts.ts";
+import { traceIdOf } from "../common/write.ts";
 import {
-  type DeadLetter,
-  insertDeadLetters,
-  insertReceipts,
-  type Outcome,
-  selectDeadBetween,
-  selectSettled,
-} from "../common/receipts.ts";
-import { insertRows, selectRowsForUpdate, updateRows } from "../common/tables.ts";
-import {
-  type MessageContent,
-  parseWrite,
-  traceIdOf,
-  type Write,
-  WriteFault,
-} from "../common/write.ts";
-import { isWriteId } from "../common/write-id.ts";
-import { type Decision, foldWrites } from "./decide.ts";
+  type Entry,
+  type FinalDecision,
+  type Message,
+  readMessage,
+  settleInTransaction,
+} from "./transaction.ts";
 
-/** A message to settle. `giveUp`: Pub/Sub delivered it in vain; it is dead unless settled. */
-export type Message = MessageContent & { messageId: string; giveUp?: string };
+export type { Message } from "./transaction.ts";
 
 /** What became of a message; `settled` for one that had its outcome before. All but `notYet` ack. */
 export type Settlement = { outcome: Outcome | "settled" } | "notYet";
-
-/** A message on its way through a batch: the write in it, or what is wrong with it. */
-type Entry = { message: Message; write: Write | undefined; fault: string | undefined };
 
 /** One row that exists where there was none a moment ago is a race; several in a row are not. */
 const MAX_RACES = 10;
@@ -154,112 +135,6 @@ export type SettledWrite = {
   lagMs: number;
   trace: string | undefined;
 };
-
-type FinalDecision = Decision | { outcome: "dead"; reason: string | null };
-
-function readMessage(message: Message, collections: readonly Collection[]): Entry {
-  try {
-    return { message, write: parseWrite(message, collections), fault: message.giveUp };
-  } catch (error) {
-    if (!(error instanceof WriteFault)) throw error;
-    return { message, write: undefined, fault: error.message };
-  }
-}
-
-/** Section 7 of the design, steps 1 to 3, for every collection in the batch. */
-async function settleInTransaction(
-  connection: Connection,
-  entries: readonly Entry[],
-  nowMs: number,
-): Promise<FinalDecision[]> {
-  const writes = entries.flatMap(({ write }) => write ?? []);
-  const decisions = new Map<Entry, FinalDecision>();
-  const dead = await selectDeadAmong(connection, writes);
-  // Collections and ids in one order everywhere, so that two batches never deadlock by order.
-  const byName = Map.groupBy(entries, ({ write }) => write?.collection.name);
-  for (const name of [...byName.keys()].filter((key) => key !== undefined).sort())
-    await settleCollection(connection, byName.get(name) as Entry[], dead, decisions, nowMs);
-  const letters: DeadLetter[] = [];
-  for (const entry of entries) {
-    if (entry.fault === undefined || decisions.has(entry)) continue;
-    decisions.set(entry, { outcome: "dead", reason: entry.fault });
-    letters.push(toDeadLetter(entry, entry.fault));
-  }
-  await insertDeadLetters(connection, letters, nowMs);
-  return entries.map((entry) => decisions.get(entry) as FinalDecision);
-}
-
-/** Decides the entries of one collection; those with a fault only where they are settled. */
-async function settleCollection(
-  connection: Connection,
-  entries: readonly Entry[],
-  dead: ReadonlySet<string>,
-  decisions: Map<Entry, FinalDecision>,
-  nowMs: number,
-): Promise<void> {
-  const all = entries.map(({ write }) => write as Write);
-  const collection = (all[0] as Write).collection;
-  const ids = [...new Set(all.map(({ itemId }) => itemId))].sort();
-  const locked = await selectRowsForUpdate(connection, collection, ids);
-  const rows = new Map(locked.map((row) => [row.id, row] as const));
-  const settled = new Set(dead);
-  const asked = entries.flatMap(({ write, fault }) => idsToLookUp(write as Write, fault, rows));
-  for (const { write } of await selectSettled(connection, asked)) settled.add(write);
-
-  const sound = entries.filter(({ fault }) => fault === undefined);
-  const writes = sound.map(({ write }) => write as Write);
-  const fold = foldWrites({ writes, rows, settled, nowMs });
-  await insertRows(connection, collection, fold.inserts);
-  await updateRows(connection, collection, fold.updates);
-  await insertReceipts(connection, fold.receipts);
-  sound.forEach((entry, index) => {
-    decisions.set(entry, fold.decisions[index] as Decision);
-  });
-  for (const entry of entries) {
-    const write = entry.write as Write;
-    const isSettled = settled.has(write.id) || rows.get(write.itemId)?.version === write.id;
-    if (entry.fault !== undefined && isSettled) decisions.set(entry, "settled");
-  }
-}
-
-/**
- * Ids that may stand in `writes`. A plain create, put or delete of an item without a row cannot:
- * it would have made the row. So the common case, a create, asks for nothing.
- */
-function idsToLookUp(
-  write: Write,
-  fault: string | undefined,
-  rows: ReadonlyMap<string, { version: string }>,
-): string[] {
-  const row = rows.get(write.itemId);
-  const isConditional = write.ifMatch !== undefined || write.ifNoneMatch === true;
-  if (row?.version === write.id) return [];
-  if (!row && !isConditional && fault === undefined) return [];
-  return write.ifMatch && write.ifMatch !== "*" ? [write.id, write.ifMatch] : [write.id];
-}
-
-async function selectDeadAmong(
-  connection: Connection,
-  writes: readonly Write[],
-): Promise<Set<string>> {
-  const ids = writes.flatMap(({ id, ifMatch }) =>
-    ifMatch && ifMatch !== "*" ? [id, ifMatch] : [id],
-  );
-  if (ids.length === 0) return new Set();
-  ids.sort();
-  return selectDeadBetween(connection, ids[0] as string, ids.at(-1) as string);
-}
-
-function toDeadLetter({ message, write }: Entry, reason: string): DeadLetter {
-  const writeId = write?.id ?? message.attributes["ce-id"];
-  return {
-    messageId: message.messageId,
-    writeId: writeId !== undefined && isWriteId(writeId) ? writeId : null,
-    attributes: message.attributes,
-    data: message.data,
-    reason,
-  };
-}
 
 function toSettlement(decision: FinalDecision): Settlement {
   if (decision === "settled") return { outcome: "settled" };

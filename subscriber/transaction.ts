@@ -1,0 +1,214 @@
+import type { Collection } from "../common/collection.ts";
+import { type Connection, Race } from "../common/database.ts";
+import {
+  type DeadLetter,
+  insertDeadLetters,
+  insertReceipts,
+  isAnySettled,
+  type Outcome,
+  selectDeadBetween,
+  selectSettled,
+} from "../common/receipts.ts";
+import { insertRows, isAnyRow, selectRowsForUpdate, updateRows } from "../common/tables.ts";
+import { type MessageContent, parseWrite, type Write, WriteFault } from "../common/write.ts";
+import { isWriteId } from "../common/write-id.ts";
+import { type Decision, type Fold, foldWrites } from "./decide.ts";
+
+/** A message to settle. `giveUp`: Pub/Sub delivered it in vain; it is dead unless settled. */
+export type Message = MessageContent & { messageId: string; giveUp?: string };
+
+/** A message on its way through a batch: the write in it, or what is wrong with it. */
+export type Entry = { message: Message; write: Write | undefined; fault: string | undefined };
+
+/** What became of an entry; `settled` for one whose write had its outcome before. */
+export type FinalDecision = Decision | { outcome: Extract<Outcome, "dead">; reason: string };
+
+/** Reads the write in a message; one that is no write, or of no known collection, has a fault. */
+export function readMessage(message: Message, collections: readonly Collection[]): Entry {
+  try {
+    return { message, write: parseWrite(message, collections), fault: message.giveUp };
+  } catch (error) {
+    if (!(error instanceof WriteFault)) throw error;
+    return { message, write: undefined, fault: error.message };
+  }
+}
+
+/**
+ * Settles a batch inside the transaction of `connection`: section 7 of the design, steps 1 to 3,
+ * for every collection in it. Returns a decision for each entry, true once the caller commits.
+ * Throws {@link Race}, or ER_DUP_ENTRY, if another subscriber settled one of the writes meanwhile:
+ * roll back and run it again.
+ */
+export async function settleInTransaction(
+  connection: Connection,
+  entries: readonly Entry[],
+  nowMs: number,
+): Promise<FinalDecision[]> {
+  const decisions = new Map<Entry, FinalDecision>();
+  const dead = await selectDeadAmong(connection, entries, { lock: false });
+  // Collections and ids in one order everywhere, so that two batches never deadlock by order.
+  const byName = Map.groupBy(entries, ({ write }) => write?.collection.name);
+  const names = [...byName.keys()].filter((name) => name !== undefined).sort();
+  const unguarded: Unguarded[] = [];
+  for (const name of names)
+    unguarded.push(
+      await settleCollection(connection, {
+        entries: byName.get(name) as Entry[],
+        dead,
+        decisions,
+        nowMs,
+      }),
+    );
+  const letters: DeadLetter[] = [];
+  for (const entry of entries) {
+    if (entry.fault === undefined || decisions.has(entry)) continue;
+    decisions.set(entry, { outcome: "dead", reason: entry.fault });
+    letters.push(toDeadLetter(entry, entry.fault));
+  }
+  await insertDeadLetters(connection, letters, nowMs);
+  for (const { writeId } of letters) if (writeId) dead.add(writeId);
+  await checkNobodyElse(connection, entries, { dead, unguarded });
+  return entries.map((entry) => decisions.get(entry) as FinalDecision);
+}
+
+/** Decisions about a row that is not there: no lock and no key keeps another from deciding too. */
+type Unguarded = { collection: Collection; items: string[]; writes: string[] };
+
+/** Decides the entries of one collection; those with a fault only where they are settled. */
+async function settleCollection(
+  connection: Connection,
+  batch: {
+    entries: readonly Entry[];
+    dead: ReadonlySet<string>;
+    decisions: Map<Entry, FinalDecision>;
+    nowMs: number;
+  },
+): Promise<Unguarded> {
+  const { entries, decisions } = batch;
+  const all = entries.map(({ write }) => write as Write);
+  const collection = (all[0] as Write).collection;
+  const ids = [...new Set(all.map(({ itemId }) => itemId))].sort();
+  const locked = await selectRowsForUpdate(connection, collection, ids);
+  const rows = new Map(locked.map((row) => [row.id, row] as const));
+  const settled = new Set(batch.dead);
+  const asked = entries.flatMap(({ write, fault }) => idsToLookUp(write as Write, fault, rows));
+  for (const { write } of await selectSettled(connection, asked)) settled.add(write);
+
+  const sound = entries.filter(({ fault }) => fault === undefined);
+  const writes = sound.map(({ write }) => write as Write);
+  const fold = foldWrites({ writes, rows, settled, nowMs: batch.nowMs });
+  await insertRows(connection, collection, fold.inserts);
+  await updateRows(connection, collection, fold.updates);
+  await insertReceipts(connection, fold.receipts);
+  sound.forEach((entry, index) => {
+    decisions.set(entry, fold.decisions[index] as Decision);
+  });
+  for (const entry of entries) {
+    const write = entry.write as Write;
+    const isSettled = settled.has(write.id) || rows.get(write.itemId)?.version === write.id;
+    if (entry.fault !== undefined && isSettled) decisions.set(entry, "settled");
+  }
+  // No row before, and an outcome now: here or, for one with a fault, with the dead letters.
+  const isNew = (entry: Entry) => {
+    const decision = decisions.get(entry);
+    return (
+      !rows.has((entry.write as Write).itemId) && decision !== "settled" && !isNotYet(decision)
+    );
+  };
+  return unguardedOf(collection, entries.filter(isNew), fold);
+}
+
+/**
+ * Two subscribers that hold the same write and find no row share no lock. A plain write makes the
+ * row, and its key tells them apart. One that is refused leaves none, and one that asks for
+ * something, or is dead here, may have met another fate elsewhere.
+ */
+function unguardedOf(
+  collection: Collection,
+  entries: readonly Entry[],
+  { inserts, receipts }: Fold,
+): Unguarded {
+  const made = new Set(inserts.map(({ id }) => id));
+  const recorded = new Set(receipts.map(({ write }) => write));
+  const unsure = entries.filter(
+    ({ write, fault }) => fault !== undefined || isConditional(write as Write),
+  );
+  return {
+    collection,
+    items: [...new Set(entries.map(({ write }) => (write as Write).itemId))]
+      .filter((id) => !made.has(id))
+      .sort(),
+    writes: unsure
+      .map(({ write }) => (write as Write).id)
+      .filter((id) => !recorded.has(id))
+      .sort(),
+  };
+}
+
+/**
+ * After its own inserts each subscriber asks again, under lock: whichever comes second sees what
+ * the first one did, or waits for its commit. Dead letters are a small table, and its range of
+ * these ids is nearly always empty, so that this costs a batch next to nothing.
+ */
+async function checkNobodyElse(
+  connection: Connection,
+  entries: readonly Entry[],
+  { dead, unguarded }: { dead: ReadonlySet<string>; unguarded: readonly Unguarded[] },
+): Promise<void> {
+  for (const { collection, items, writes } of unguarded) {
+    if (await isAnyRow(connection, collection, items)) throw new Race();
+    if (await isAnySettled(connection, writes)) throw new Race();
+  }
+  const nowDead = await selectDeadAmong(connection, entries, { lock: true });
+  const isNews = ({ id }: Write) => nowDead.has(id) && !dead.has(id);
+  if (entries.some(({ write }) => write && isNews(write))) throw new Race();
+}
+
+/**
+ * Ids that may stand in `writes`. A plain create, put or delete of an item without a row cannot:
+ * it would have made the row. So the common case, a create, asks for nothing.
+ */
+function idsToLookUp(
+  write: Write,
+  fault: string | undefined,
+  rows: ReadonlyMap<string, { version: string }>,
+): string[] {
+  const row = rows.get(write.itemId);
+  if (row?.version === write.id) return [];
+  if (!row && !isConditional(write) && fault === undefined) return [];
+  return write.ifMatch && write.ifMatch !== "*" ? [write.id, write.ifMatch] : [write.id];
+}
+
+function isNotYet(decision: FinalDecision | undefined): boolean {
+  return decision !== undefined && decision !== "settled" && "notYet" in decision;
+}
+
+function isConditional({ ifMatch, ifNoneMatch }: Write): boolean {
+  return ifMatch !== undefined || ifNoneMatch === true;
+}
+
+/** Ids of dead writes among these, and among the versions that they name. */
+async function selectDeadAmong(
+  connection: Connection,
+  entries: readonly Entry[],
+  options: { lock: boolean },
+): Promise<Set<string>> {
+  const ids = entries.flatMap(({ write }) => {
+    if (!write) return [];
+    return write.ifMatch && write.ifMatch !== "*" ? [write.id, write.ifMatch] : [write.id];
+  });
+  if (ids.length === 0) return new Set();
+  ids.sort();
+  return selectDeadBetween(connection, ids[0] as string, ids.at(-1) as string, options);
+}
+
+function toDeadLetter({ message, write }: Entry, reason: string): DeadLetter {
+  const writeId = write?.id ?? message.attributes["ce-id"];
+  return {
+    messageId: message.messageId,
+    writeId: writeId !== undefined && isWriteId(writeId) ? writeId : null,
+    attributes: message.attributes,
+    data: message.data,
+    reason,
+  };
+}
