@@ -6,7 +6,7 @@ import type { Logger } from "../common/logger.ts";
 import type { Readiness } from "../common/readiness.ts";
 import type { Metrics } from "../common/telemetry.ts";
 import { limitRate, requireKey } from "./auth.ts";
-import { createHome } from "./home.ts";
+import { createNewest, showConsole } from "./home.ts";
 import { describeApi } from "./openapi.ts";
 import { Problem } from "./problem.ts";
 import { answerNotFound, answerProblems, refuseMethod } from "./problem-handler.ts";
@@ -52,21 +52,35 @@ export function createApp(options: AppOptions): Express {
   app.get("/openapi.json", allowOrigins(config), (_request, response) => {
     response.type("application/json").send(description);
   });
-  app.get("/", createHome(options));
+  app.get("/", showConsole(), requireKey(config), limitRate(config), createNewest(options));
   app.use("/api", allowOrigins(config), requireKey(config), limitRate(config));
   app.use("/api", (_request, _response, next) => {
     if (!readiness.faults.some(isSchemaFault)) return next();
     throw new Problem("unavailable", "The tables do not fit yet; see /health/ready.");
   });
+  const methods = Object.entries(methodsOf(config));
+  for (const [path, allow] of methods) app.options(path, refuseMethod(allow));
   app.use("/api", createReads({ ...options, retentionDays: config.RECEIPT_RETENTION_DAYS }));
   app.use("/api", createWrites(options));
-  app.all("/api/:collection", refuseMethod("GET, HEAD, POST, PUT"));
-  app.all("/api/:collection/:id", refuseMethod("GET, HEAD, PUT, DELETE"));
-  for (const path of ["/", "/openapi.json", "/health/live", "/health/ready"])
-    app.all(path, refuseMethod("GET, HEAD"));
-  app.all("/api/:collection/:id/writes/:write", refuseMethod("GET, HEAD"));
+  for (const [path, allow] of methods) app.all(path, refuseMethod(allow));
   app.use(answerNotFound, answerProblems(logger));
   return app;
+}
+
+/** The methods that each path takes. */
+function methodsOf({ METRICS }: Config): Record<string, string> {
+  const toRead = "GET, HEAD";
+  return {
+    "/": toRead,
+    "/openapi.json": toRead,
+    "/health/live": toRead,
+    "/health/ready": toRead,
+    "/_ah/warmup": toRead,
+    ...(METRICS === "on" ? { "/metrics": toRead } : {}),
+    "/api/:collection": `${toRead}, POST, PUT`,
+    "/api/:collection/:id": `${toRead}, PUT, DELETE`,
+    "/api/:collection/:id/writes/:write": toRead,
+  };
 }
 
 /** A table that misses a column can settle nothing; a database that is away comes back. */

@@ -1,4 +1,5 @@
 import express, { type Request, type RequestHandler } from "express";
+import { isDeeper } from "../common/collection.ts";
 import { BODY_BYTES, BULK_RECORDS, ITEM_BYTES } from "../common/limits.ts";
 import { Problem } from "./problem.ts";
 
@@ -17,6 +18,8 @@ const readBytes = express.raw({ type: () => true, limit: BODY_BYTES });
 export const readBody: RequestHandler[] = [
   (request, _response, next) => {
     mediaTypeOf(request);
+    // The body reader would wait for a body that it refuses.
+    if (Number(request.get("content-length")) > BODY_BYTES) throw bodyTooLarge();
     next();
   },
   readBytes,
@@ -80,9 +83,9 @@ function parseLine(line: string): BodyRecord {
 }
 
 function checkSize(value: unknown): BodyRecord {
-  return Buffer.byteLength(JSON.stringify(value)) > ITEM_BYTES
-    ? { problem: tooLarge() }
-    : { value };
+  // One that is nested too deeply for JSON.stringify is refused with the item.
+  const isTooLarge = !isDeeper(value) && Buffer.byteLength(JSON.stringify(value)) > ITEM_BYTES;
+  return isTooLarge ? { problem: tooLarge() } : { value };
 }
 
 function limitRecords(records: BodyRecord[]): BodyRecord[] {
@@ -90,6 +93,12 @@ function limitRecords(records: BodyRecord[]): BodyRecord[] {
   if (records.length > BULK_RECORDS)
     throw new Problem("too-large", `A request may have ${BULK_RECORDS} records at most.`);
   return records;
+}
+
+/** Closes the connection, so that what is still being sent is not read as the next request. */
+export function bodyTooLarge(): Problem {
+  const detail = `A body may have ${BODY_BYTES} bytes at most, decompressed.`;
+  return new Problem("too-large", detail, { headers: { Connection: "close" } });
 }
 
 function tooLarge(): Problem {

@@ -10,27 +10,28 @@ const NEWEST_ITEMS = 100;
 
 const CONSOLE_FILE = new URL("console.html", import.meta.url);
 
-/**
- * `GET /`: for programs `{"data": [[id, first field], …]}` of the first collection's newest
- * items; for browsers the console page, which is read when the first one asks.
- */
-export function createHome(options: {
+/** `GET /` for browsers: the console page, which holds no data; it is read when the first one asks. */
+export function showConsole(): RequestHandler {
+  let page: { html: string; policy: string } | undefined;
+  return (request: Request, response: Response, next) => {
+    response.vary("Accept");
+    const form = request.accepts(["json", "html"]);
+    if (!form) throw malformed("The answer is application/json or text/html.");
+    if (form === "json") return next();
+    page ??= loadConsole();
+    response.setHeader("Content-Security-Policy", page.policy);
+    response.type("html").send(page.html);
+  };
+}
+
+/** `GET /` for programs: `{"data": [[id, first field], …]}`, the first collection's newest items. */
+export function createNewest(options: {
   collections: readonly Collection[];
   reader: Reader;
 }): RequestHandler {
   const collection = options.collections[0] as Collection;
   const firstField = collection.fields[0]?.name ?? "id";
-  let page: { html: string; policy: string } | undefined;
-  return async (request: Request, response: Response) => {
-    response.vary("Accept");
-    const form = request.accepts(["json", "html"]);
-    if (!form) throw malformed("The answer is application/json or text/html.");
-    if (form === "html") {
-      page ??= loadConsole();
-      response.setHeader("Content-Security-Policy", page.policy);
-      response.type("html").send(page.html);
-      return;
-    }
+  return async (_request: Request, response: Response) => {
     const rows = await options.reader.page(collection, {
       filters: [],
       newestFirst: true,

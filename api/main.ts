@@ -8,6 +8,7 @@ import { type Running, runProcess } from "../common/process.ts";
 import { watchReadiness } from "../common/readiness.ts";
 import { createMetrics } from "../common/telemetry.ts";
 import { createApp } from "./app.ts";
+import { problemOfHttp } from "./problem-handler.ts";
 import { createPublisher } from "./publisher.ts";
 import { createReader } from "./reader.ts";
 
@@ -32,7 +33,7 @@ export async function start(
     metrics,
   });
   const shared = { config, collections, publisher, reader, readiness, metrics, logger, stop };
-  const server = await listen(createApp(shared), config.PORT);
+  const server = await listen(createApp(shared), config.PORT, problemOfHttp);
   logger.info("api started", { port: server.port });
   return {
     port: server.port,

@@ -1,7 +1,7 @@
 import type { ErrorRequestHandler, Request, RequestHandler } from "express";
-import { BODY_BYTES } from "../common/limits.ts";
 import type { Logger } from "../common/logger.ts";
 import { traceIdOf } from "../common/write.ts";
+import { bodyTooLarge } from "./body.ts";
 import { Problem, type ProblemName } from "./problem.ts";
 import { contextOf } from "./request-context.ts";
 
@@ -10,9 +10,10 @@ export const answerNotFound: RequestHandler = () => {
   throw new Problem("not-found", "There is nothing at this address.");
 };
 
-/** The method is not among those that the path takes (RFC 9110, section 15.5.6). */
+/** Tells OPTIONS, and whoever uses another method, which ones apply (RFC 9110, 15.5.6). */
 export function refuseMethod(allow: string): RequestHandler {
-  return (request) => {
+  return (request, response) => {
+    if (request.method === "OPTIONS") return void response.set("Allow", allow).status(204).end();
     throw new Problem("wrong-method", `${request.method} does not apply here; ${allow} do.`, {
       headers: { Allow: allow },
     });
@@ -32,6 +33,19 @@ export function answerProblems(logger: Logger): ErrorRequestHandler {
   };
 }
 
+/** What is refused before there is a request, by Node's code for it. */
+const HTTP_PROBLEMS: Record<string, [ProblemName, string]> = {
+  HPE_HEADER_OVERFLOW: ["headers-too-large", "The headers are too large."],
+  ERR_HTTP_REQUEST_TIMEOUT: ["request-timeout", "The request did not come in time."],
+};
+
+/** The answer to bytes that are no HTTP request (RFC 9112), or not in time. */
+export function problemOfHttp(code: string): Problem {
+  const [name, detail] = HTTP_PROBLEMS[code] ?? [];
+  if (name && detail) return new Problem(name, detail);
+  return new Problem("malformed-request", "What came is not an HTTP/1.1 request.");
+}
+
 /** Logs an error that nobody expected, and hides it from the client behind the request id. */
 export function internalProblem(logger: Logger, error: unknown, request: Request): Problem {
   const { requestId, traceparent } = contextOf(request);
@@ -48,8 +62,10 @@ export function internalProblem(logger: Logger, error: unknown, request: Request
 
 /** What Express and its body reader refuse, in our words; by the library's stable types. */
 const EXPRESS_PROBLEMS: Record<string, [ProblemName, string]> = {
-  "entity.too.large": ["too-large", `A body may have ${BODY_BYTES} bytes at most, decompressed.`],
-  "encoding.unsupported": ["wrong-media-type", "The content encoding must be gzip, deflate or br."],
+  "encoding.unsupported": [
+    "wrong-media-type",
+    "The content encoding must be gzip, deflate, br or zstd.",
+  ],
   "request.size.invalid": ["malformed-body", "The body is not as long as Content-Length says."],
   "request.aborted": ["malformed-body", "The body ended too early."],
 };
@@ -59,12 +75,13 @@ function fromExpress(error: {
   status?: number;
   code?: string;
 }): Problem | undefined {
+  if (error.type === "entity.too.large") return bodyTooLarge();
   const known = EXPRESS_PROBLEMS[error.type ?? ""];
   if (known) return new Problem(...known);
-  // zlib's refusals, and paths that are not percent-encoded UTF-8, come as plain 400s.
+  if (error instanceof URIError)
+    return new Problem("malformed-request", "The address is not percent-encoded UTF-8.");
+  // What is left is the decompressors' refusals, whose codes differ from one to the other.
   if (error.status === 400)
-    return error.code?.startsWith("Z_")
-      ? new Problem("malformed-body", "The body is not compressed as Content-Encoding says.")
-      : new Problem("malformed-request", "The address is not percent-encoded UTF-8.");
+    return new Problem("malformed-body", "The body is not compressed as Content-Encoding says.");
   return undefined;
 }

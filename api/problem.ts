@@ -9,6 +9,7 @@ export const PROBLEMS = {
   "wrong-scope": { status: 403, means: "The API key may not do this." },
   "not-found": { status: 404, means: "There is nothing at this address." },
   "wrong-method": { status: 405, means: "The resource does not take this method." },
+  "request-timeout": { status: 408, means: "The request did not come in time." },
   conflict: { status: 409, means: "The write was settled as a conflict." },
   deleted: { status: 410, means: "The item was deleted." },
   "failed-precondition": { status: 412, means: "The item is not at the version named." },
@@ -18,6 +19,7 @@ export const PROBLEMS = {
   "reused-key": { status: 422, means: "The idempotency key was used with another body." },
   "dead-write": { status: 422, means: "The write was accepted, but the table refused it." },
   "too-many-requests": { status: 429, means: "The rate limit is reached." },
+  "headers-too-large": { status: 431, means: "The request's headers are too large." },
   internal: { status: 500, means: "Something went wrong here." },
   unavailable: { status: 503, means: "Pub/Sub or MySQL does not answer, or the queue is full." },
 } as const;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ITEM_DEPTH } from "./limits.ts";
 
 /** An item as the client sends it: its declared fields, without the id. */
 export type Item = Record<string, unknown>;
@@ -80,8 +81,9 @@ export function text({ min = 0, max }: { min?: number; max: number }): z.ZodType
 /** An RFC 3339 instant to the millisecond, normalised to UTC: `2026-03-01T09:30:00.000Z`. */
 export function dateTime(): z.ZodType<string> {
   return z.iso
-    .datetime({ offset: true, error: "Must be an RFC 3339 date-time with a zone." })
+    .datetime({ offset: true, abort: true, error: "Must be an RFC 3339 date-time with a zone." })
     .refine((value) => /^[1-9]/.test(value) && !/\.\d{4}/.test(value), {
+      abort: true,
       error: "Must be in the years 1000 to 9999, to the millisecond at most.",
     })
     .overwrite((value) => (Number.isNaN(Date.parse(value)) ? value : new Date(value).toISOString()))
@@ -100,11 +102,22 @@ export function checkItem(
 ): { ok: true; item: Item } | { ok: false; errors: FieldError[] } {
   if (typeof value !== "object" || value === null || Array.isArray(value))
     return { ok: false, errors: [{ pointer: "", detail: "Must be a JSON object." }] };
+  if (isDeeper(value))
+    return {
+      ok: false,
+      errors: [{ pointer: "", detail: `Must be nested at most ${ITEM_DEPTH} levels deep.` }],
+    };
   const parsed = collection.schema.safeParse(value);
   if (!parsed.success)
     return { ok: false, errors: parsed.error.issues.flatMap((issue) => explain(issue, value)) };
   const errors = Object.entries(parsed.data).flatMap(([key, part]) => checkText(part, `/${key}`));
   return errors.length === 0 ? { ok: true, item: parsed.data } : { ok: false, errors };
+}
+
+/** Whether a JSON value is nested deeper than an item may be; what recurses checks this first. */
+export function isDeeper(value: unknown, levels = ITEM_DEPTH): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return levels === 0 || Object.values(value).some((part) => isDeeper(part, levels - 1));
 }
 
 /** Fault list as one line, for logs and reasons. */

@@ -178,13 +178,10 @@ export function readConfig(env: NodeJS.ProcessEnv, process: "api" | "subscriber"
   const names = VARIABLE_NAMES.filter((name) => ["both", process].includes(VARIABLES[name].for));
   // What the other process reads stands at its default here, so that there is one Config.
   const others = VARIABLE_NAMES.filter((name) => !names.includes(name));
-  const config = {
-    ...readVariables({}, others),
-    ...readVariables(env, names),
-  } as Config;
-  const faults = process === "subscriber" ? contradictions(config) : [];
+  const { values, faults } = tryVariables(env, names);
+  if (process === "subscriber") faults.push(...contradictions(values));
   if (faults.length > 0) throw new ConfigError(faults);
-  return config;
+  return { ...tryVariables({}, others).values, ...values } as Config;
 }
 
 /** Reads some of the variables; what {@link readConfig} is for a whole process. */
@@ -192,6 +189,15 @@ export function readVariables<Name extends keyof Config>(
   env: NodeJS.ProcessEnv,
   names: readonly Name[],
 ): Pick<Config, Name> {
+  const { values, faults } = tryVariables(env, names);
+  if (faults.length > 0) throw new ConfigError(faults);
+  return values as Pick<Config, Name>;
+}
+
+function tryVariables(
+  env: NodeJS.ProcessEnv,
+  names: readonly (keyof Config)[],
+): { values: Partial<Config>; faults: string[] } {
   const faults: string[] = [];
   const values: Record<string, unknown> = {};
   for (const name of names) {
@@ -205,10 +211,9 @@ export function readVariables<Name extends keyof Config>(
     if (parsed.success) values[name] = parsed.data;
     else faults.push(`${name} ${parsed.error.issues[0]?.message}.`);
   }
-  if (faults.length > 0) throw new ConfigError(faults);
   const { MYSQL_URL, MYSQL_PASSWORD } = values as Partial<Config>;
   if (MYSQL_URL && MYSQL_PASSWORD) MYSQL_URL.password = encodeURIComponent(MYSQL_PASSWORD);
-  return values as Pick<Config, Name>;
+  return { values, faults };
 }
 
 /** The environment is not usable; the message has a line for each fault. */
@@ -232,7 +237,7 @@ export function describeVariables(): string {
   return ["| variable | read by | default | meaning |", "|---|---|---|---|", ...rows].join("\n");
 }
 
-function contradictions(config: Config): string[] {
+function contradictions(config: Partial<Config>): string[] {
   const faults: string[] = [];
   if (config.PUSH_AUTH === "off" && !config.PUBSUB_EMULATOR_HOST)
     faults.push("PUSH_AUTH may be off only with PUBSUB_EMULATOR_HOST.");

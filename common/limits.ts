@@ -9,6 +9,8 @@ export const BODY_BYTES = 4 * 1024 * 1024;
 export const BULK_RECORDS = 10_000;
 /** An item's JSON: far below Pub/Sub's 10 MB a message, and a batch of them fits MySQL's packet. */
 export const ITEM_BYTES = 256 * 1024;
+/** Objects and arrays within one another in an item; no recursion here meets a deeper one. */
+export const ITEM_DEPTH = 32;
 
 /** Pub/Sub takes 1,000 messages and 10 MB a publish request; half of both leaves room. */
 export const PUBLISH = {

@@ -28,8 +28,11 @@ export type WriteKind = "create" | "put" | "delete";
 /** A message as Pub/Sub carries it, whatever delivered it. */
 export type MessageContent = { attributes: Record<string, string>; data: Buffer };
 
-/** Item ids: RFC 3986's unreserved characters, so that an id is the same in a URL. */
-export const ITEM_ID = /^[A-Za-z0-9._~-]{1,64}$/;
+/**
+ * Item ids: RFC 3986's unreserved characters, so that an id is the same in a URL; without the two
+ * dot segments, which clients remove from a path (section 5.2.4).
+ */
+export const ITEM_ID = /^(?!\.{1,2}$)[A-Za-z0-9._~-]{1,64}$/;
 
 const TYPE_PREFIX = "dev.constancia.";
 const SPEC_VERSION = "1.0";
