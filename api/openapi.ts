@@ -1,13 +1,27 @@
-import { z } from "zod";
 import type { Collection } from "../common/collection.ts";
-import { BULK_RECORDS, WAIT_SECONDS } from "../common/limits.ts";
-import { ITEM_ID } from "../common/write.ts";
-import { PROBLEMS, type ProblemName } from "./problem.ts";
-
-type Json = Record<string, unknown>;
-
-const EXAMPLE_WRITE = "01968b3e-7c00-7000-8000-0123456789ab";
-const EXAMPLE_ITEM = "01968b3e-7bff-7000-8000-ba9876543210";
+import { BULK_RECORDS } from "../common/limits.ts";
+import {
+  EXAMPLE_ITEM,
+  HEADER,
+  ID_SCHEMA,
+  IDEMPOTENCY_KEY,
+  IF_MATCH,
+  IF_NONE_MATCH,
+  ITEM,
+  type Json,
+  jsonResponse,
+  jsonSchemaOf,
+  PARAMETERS,
+  PREFER,
+  parameter,
+  problemResponses,
+  problems,
+  REQUEST_ID,
+  ref,
+  sharedSchemas,
+  TRACEPARENT,
+  WRITE_SCHEMA,
+} from "./openapi-parts.ts";
 
 /** The OpenAPI 3.1 document, made from the same zod schemas that check the requests. */
 export function describeApi(collections: readonly Collection[]): Json {
@@ -35,7 +49,7 @@ export function describeApi(collections: readonly Collection[]): Json {
 }
 
 function schemasOf(collection: Collection): Json {
-  const { $schema: _, ...body } = z.toJSONSchema(collection.schema, { io: "input" }) as Json;
+  const body = jsonSchemaOf(collection.schema);
   const { properties, required = [] } = body as { properties: Json; required?: string[] };
   const id = { ...ID_SCHEMA, description: "The item's id." };
   return {
@@ -190,15 +204,26 @@ function homePaths(): Json {
     get: { operationId, summary, tags: [], security: [], responses },
   });
   const any = { type: "object" };
+  const newest = {
+    type: "object",
+    required: ["data"],
+    properties: { data: { type: "array", items: { type: "array", minItems: 2, maxItems: 2 } } },
+  };
   return {
-    "/": get("home", "The newest items for programs; the console page for browsers.", {
-      200: jsonResponse("The newest items: id and first field of each.", {
-        type: "object",
-        required: ["data"],
-        properties: { data: { type: "array", items: { type: "array", minItems: 2, maxItems: 2 } } },
-      }),
-      ...problems("unavailable"),
-    }),
+    "/": {
+      get: {
+        operationId: "home",
+        summary: "The newest items for programs; the console page for browsers.",
+        tags: [],
+        responses: {
+          200: {
+            description: "The newest items: id and first field of each.",
+            content: { "application/json": { schema: newest }, "text/html": {} },
+          },
+          ...problems("missing-key", "too-many-requests", "unavailable"),
+        },
+      },
+    },
     "/openapi.json": get("openapi", "This document.", { 200: jsonResponse("It.", any) }),
     "/health/live": get("live", "Whether the process runs.", {
       200: jsonResponse("It does.", any),
@@ -209,158 +234,3 @@ function homePaths(): Json {
     }),
   };
 }
-
-function sharedSchemas(): Json {
-  const accepted = {
-    id: ID_SCHEMA,
-    write: WRITE_SCHEMA,
-    receipt: { type: "string", description: "Where the receipt is." },
-  };
-  const nullable = (schema: Json) => ({ ...schema, type: [schema.type, "null"] });
-  const time = { type: "string", format: "date-time" };
-  return {
-    accepted: {
-      type: "object",
-      required: ["id", "write", "status", "receipt"],
-      properties: { ...accepted, status: { const: "accepted" } },
-    },
-    results: {
-      type: "object",
-      required: ["results"],
-      properties: {
-        results: {
-          type: "array",
-          items: {
-            type: "object",
-            required: ["status"],
-            properties: { status: { type: "integer" }, ...accepted },
-            description: "One result per record, in order; a refused one is a problem.",
-          },
-        },
-      },
-    },
-    receipt: {
-      type: "object",
-      required: [
-        "status",
-        "outcome",
-        "version",
-        "reason",
-        "acceptedAt",
-        "settledAt",
-        "lagMs",
-        "trace",
-      ],
-      properties: {
-        status: { enum: ["accepted", "settled"] },
-        outcome: { enum: ["applied", "superseded", "conflict", "duplicate", "dead", null] },
-        version: nullable(WRITE_SCHEMA),
-        reason: { type: ["string", "null"] },
-        acceptedAt: time,
-        settledAt: nullable(time),
-        lagMs: { type: ["integer", "null"], minimum: 0 },
-        trace: { type: ["string", "null"], pattern: "^[0-9a-f]{32}$" },
-        receipt: { type: "string" },
-      },
-    },
-    problem: {
-      type: "object",
-      description: "RFC 9457",
-      required: ["type", "title", "status", "detail"],
-      properties: {
-        type: { type: "string", format: "uri" },
-        title: { type: "string" },
-        status: { type: "integer" },
-        detail: { type: "string" },
-        errors: {
-          type: "array",
-          items: {
-            type: "object",
-            required: ["pointer", "detail"],
-            properties: {
-              pointer: { type: "string", format: "json-pointer" },
-              detail: { type: "string" },
-            },
-          },
-        },
-      },
-    },
-  };
-}
-
-function problemResponses(): Json {
-  const names = Object.keys(PROBLEMS) as ProblemName[];
-  return Object.fromEntries(
-    names.map((name) => [
-      name,
-      {
-        description: PROBLEMS[name].means,
-        content: { "application/problem+json": { schema: ref("problem") } },
-      },
-    ]),
-  );
-}
-
-function problems(...names: ProblemName[]): Json {
-  return Object.fromEntries(
-    names.map((name) => [PROBLEMS[name].status, { $ref: `#/components/responses/${name}` }]),
-  );
-}
-
-function jsonResponse(description: string, schema: Json): Json {
-  return { description, content: { "application/json": { schema } } };
-}
-
-function jsonSchemaOf(schema: z.ZodType): Json {
-  const { $schema: _, ...body } = z.toJSONSchema(schema, { io: "input" }) as Json;
-  return body;
-}
-
-function ref(name: string): Json {
-  return { $ref: `#/components/schemas/${name}` };
-}
-
-function named(name: string): Json {
-  return { $ref: `#/components/parameters/${name}` };
-}
-
-function parameter(place: string, name: string, schema: Json, description?: string): Json {
-  return { in: place, name, schema, ...(description ? { description } : {}) };
-}
-
-const ID_SCHEMA = { type: "string", pattern: ITEM_ID.source, examples: [EXAMPLE_ITEM] };
-const WRITE_SCHEMA = { type: "string", format: "uuid", examples: [EXAMPLE_WRITE] };
-const HEADER = { schema: { type: "string" } };
-
-const ITEM = named("id");
-const PREFER = named("prefer");
-const REQUEST_ID = named("requestId");
-const TRACEPARENT = named("traceparent");
-const IDEMPOTENCY_KEY = named("idempotencyKey");
-const IF_MATCH = named("ifMatch");
-const IF_NONE_MATCH = named("ifNoneMatch");
-
-const PARAMETERS = {
-  id: { ...parameter("path", "id", ID_SCHEMA), required: true },
-  prefer: {
-    ...parameter("header", "Prefer", { type: "string" }),
-    description: `\`wait=N\`, N up to ${WAIT_SECONDS} seconds; \`return=minimal\` (RFC 7240).`,
-    example: "wait=5",
-  },
-  requestId: parameter("header", "X-Request-Id", { type: "string" }, "Stands in the logs."),
-  traceparent: parameter("header", "traceparent", { type: "string" }, "W3C Trace Context."),
-  idempotencyKey: {
-    ...parameter("header", "Idempotency-Key", { type: "string", minLength: 1, maxLength: 255 }),
-    description: "A retry with the same key and body has no second effect.",
-    example: "7f9c3b1e",
-  },
-  ifMatch: {
-    ...parameter("header", "If-Match", { type: "string" }),
-    description: "The version that the item must have, as its ETag shows it, or `*`.",
-    example: `"${EXAMPLE_WRITE}"`,
-  },
-  ifNoneMatch: {
-    ...parameter("header", "If-None-Match", { const: "*" }),
-    description: "The item must not exist.",
-  },
-};

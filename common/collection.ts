@@ -102,11 +102,7 @@ export function checkItem(
 ): { ok: true; item: Item } | { ok: false; errors: FieldError[] } {
   if (typeof value !== "object" || value === null || Array.isArray(value))
     return { ok: false, errors: [{ pointer: "", detail: "Must be a JSON object." }] };
-  if (isDeeper(value))
-    return {
-      ok: false,
-      errors: [{ pointer: "", detail: `Must be nested at most ${ITEM_DEPTH} levels deep.` }],
-    };
+  if (isDeeper(value)) return { ok: false, errors: explainDepth(value) };
   const parsed = collection.schema.safeParse(value);
   if (!parsed.success)
     return { ok: false, errors: parsed.error.issues.flatMap((issue) => explain(issue, value)) };
@@ -161,6 +157,12 @@ function explain(issue: z.core.$ZodIssue, body: object): FieldError[] {
   const missing = issue.code === "invalid_type" && lookUp(body, issue.path) === undefined;
   const detail = missing ? "Is required." : sentence(issue.message);
   return [{ pointer: pointer(issue.path), detail }];
+}
+
+function explainDepth(body: object): FieldError[] {
+  const deep = Object.entries(body).filter(([, part]) => isDeeper(part, ITEM_DEPTH - 1));
+  const detail = `Must be nested at most ${ITEM_DEPTH - 1} levels deep.`;
+  return deep.map(([key]) => ({ pointer: pointer([key]), detail }));
 }
 
 function lookUp(body: unknown, path: readonly PropertyKey[]): unknown {

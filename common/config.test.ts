@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { describe, it } from "node:test";
-import { ConfigError, describeVariables, readConfig, VARIABLES } from "./config.ts";
+import { ConfigError, describeVariables, readConfig } from "./config.ts";
+import { VARIABLES } from "./variables.ts";
 
 const LEAST = {
   GOOGLE_CLOUD_PROJECT: "project",
