@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { data } from "../collections/data.ts";
 import { teachers } from "./collections/teachers.ts";
@@ -162,6 +163,36 @@ describe("the API's face", () => {
       assert.equal(headers.get("x-powered-by"), null);
       assert.match(headers.get("x-request-id") ?? "", /^[\w.:-]{1,128}$/);
     }
+  });
+
+  it("shows browsers a page that runs its own style and script and loads nothing else", async () => {
+    const api = await start();
+    const browser = { accept: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8" };
+    const { status, headers, text } = await api.get("/", browser);
+    assert.equal(status, 200);
+    assert.match(headers.get("content-type") ?? "", /^text\/html\b/);
+    assert.match(headers.get("vary") ?? "", /\bAccept\b/);
+    const policy = headers.get("content-security-policy") ?? "";
+    for (const element of ["style", "script"]) {
+      const inside = [
+        ...text.matchAll(new RegExp(`<${element}\\b[^>]*>([^]*?)</${element}>`, "g")),
+      ];
+      assert.equal(inside.length, 1, element);
+      const hash = createHash("sha256")
+        .update(inside[0]?.[1] as string)
+        .digest("base64");
+      assert.ok(policy.split("; ").includes(`${element}-src 'sha256-${hash}'`), policy);
+    }
+    assert.ok(policy.includes("connect-src 'self'"));
+    for (const forbidden of [
+      /\b(src|srcset|action|style|on[a-z]+)\s*=\s*["']/,
+      /<(link|iframe|img|object|embed|base)\b/,
+      /@import|url\(|\/\/[a-z]+\./,
+      /\b(innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval|localStorage)\b/,
+    ])
+      assert.doesNotMatch(text, forbidden);
+    for (const accept of ["*/*", "application/json"])
+      assert.ok(Array.isArray((await api.get("/", { accept })).body.data), accept);
   });
 
   it("gives back a request id of a safe form, and mints one in place of any other", async () => {
