@@ -1,11 +1,17 @@
 import { parseArgs } from "node:util";
-import { PubSub } from "@google-cloud/pubsub";
+import { PubSub, type Topic } from "@google-cloud/pubsub";
 import { collections } from "../collections/collections.ts";
 import { readVariables } from "../common/config.ts";
-import { type Columns, openPool, type Pool, query } from "../common/database.ts";
-import { selectRows, toDateTime } from "../common/tables.ts";
-import { encodeWrite, parseWrite, type Write, WriteFault } from "../common/write.ts";
-import { mintWriteId, timeOfWriteId } from "../common/write-id.ts";
+import {
+  addressOf,
+  classifyDatabaseError,
+  openPool,
+  type Pool,
+  query,
+} from "../common/database.ts";
+import { toDateTime } from "../common/tables.ts";
+import { encodeWrite } from "../common/write.ts";
+import { type Letter, planReplay, selectLetters } from "./replay.ts";
 
 const HELP = `Dead letters: the messages that could not be settled, with their reasons.
 
@@ -20,207 +26,214 @@ receipt, on the condition that the item has not changed since: it never overwrit
 than the dead write. Exit status: 0 done, 1 something could not be replayed, 2 wrong usage.
 `;
 
-/** A dead letter as the table has it. */
-type Letter = {
-  messageId: string;
-  writeId: string | null;
-  attributes: Record<string, string>;
-  data: Buffer;
-  reason: string;
-  firstSeen: string;
-  lastSeen: string;
-  replayedAt: string | null;
-  replayedAs: string | null;
+const COMMANDS: Record<string, readonly string[]> = {
+  list: ["limit"],
+  show: [],
+  replay: ["all", "dry-run"],
 };
+const LIST_LETTERS = { default: 50, max: 100_000 };
+const LIST_REASONS = 20;
 
-const LIST_LETTERS = 50;
-const DATA_CHARACTERS = 10_000;
+/** Somebody waits at a terminal, and may say it again. */
+const PUBLISH_OPTIONS = { timeout: 10_000, retry: null };
 
-if (import.meta.main)
-  main(process.argv.slice(2)).then(
-    (status) => process.exit(status),
-    (error: Error) => {
-      process.stderr.write(`${error.message}\n`);
-      process.exit(1);
-    },
-  );
+/** Two replays of one item at once would meet in any order; the newest write is the one to keep. */
+const ANOTHER_OF_ITEM = "another write of its item was replayed just now";
+
+/** The command was given wrongly. */
+class Misuse extends Error {}
+
+if (import.meta.main) {
+  // Whoever reads us through a pipe may have read enough.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+  // Not process.exit: a pipe may still have to take what was printed.
+  process.exitCode = await main(process.argv.slice(2)).catch((error: Error) => {
+    const isMisuse = error instanceof Misuse;
+    complain(`${error.message}\n${isMisuse ? `\n${HELP}` : ""}`);
+    return isMisuse ? 2 : 1;
+  });
+}
 
 async function main(args: string[]): Promise<number> {
-  const { values, positionals } = parseCommand(args);
-  const [command, ...ids] = positionals;
-  if (values.help || command === undefined) return print(HELP, values.help ? 0 : 2);
+  const { values, command, ids } = parseCommand(args);
+  if (values.help) return print(HELP);
+  const limit = readLimit(values.limit);
   const config = readVariables(process.env, [
     ...(["MYSQL_URL", "MYSQL_PASSWORD", "GOOGLE_CLOUD_PROJECT", "PUBSUB_TOPIC"] as const),
   ]);
   const pool = openPool({ mysqlUrl: config.MYSQL_URL, poolSize: 1 });
+  const pubsub = new PubSub({ projectId: config.GOOGLE_CLOUD_PROJECT });
   try {
-    if (command === "list" && ids.length === 0) return await list(pool, Number(values.limit));
-    if (command === "show" && ids.length === 1) return await show(pool, ids[0] as string);
-    if (command === "replay" && ids.length > 0 !== values.all) {
-      const topic = { projectId: config.GOOGLE_CLOUD_PROJECT, topic: config.PUBSUB_TOPIC };
-      return await replay(pool, ids, { ...topic, isDryRun: values["dry-run"] });
-    }
-    return print(HELP, 2);
+    if (command === "list") return await list(pool, limit);
+    if (command === "show") return await show(pool, ids[0] as string);
+    if (values["dry-run"]) return await replay(pool, ids, undefined);
+    const options = { batching: { maxMessages: 1 }, gaxOpts: PUBLISH_OPTIONS };
+    return await replay(pool, ids, pubsub.topic(config.PUBSUB_TOPIC, options));
+  } catch (error) {
+    throw explain(error, config.MYSQL_URL);
   } finally {
-    await pool.end();
+    await Promise.all([pool.end(), pubsub.close()]);
   }
 }
 
 function parseCommand(args: string[]) {
+  const { values, positionals } = parseOptions(args);
+  const [command = "", ...ids] = positionals;
+  if (values.help) return { values, command, ids };
+  const options = COMMANDS[command];
+  if (command === "") throw new Misuse(`Say what to do: ${Object.keys(COMMANDS).join(", ")}.`);
+  if (!options) throw new Misuse(`There is no command ${JSON.stringify(command)}.`);
+  const foreign = Object.keys(values).find((name) => !options.includes(name));
+  if (foreign) throw new Misuse(`The command ${command} has no --${foreign}.`);
+  if (command === "list" && ids.length > 0) throw new Misuse("The command list takes no ID.");
+  if (command === "show" && ids.length !== 1) throw new Misuse("The command show takes one ID.");
+  if (command === "replay" && ids.length > 0 === (values.all === true))
+    throw new Misuse("The command replay takes IDs or --all, one of the two.");
+  return { values, command, ids };
+}
+
+function parseOptions(args: string[]) {
+  const [yesOrNo, text] = [{ type: "boolean" }, { type: "string" }] as const;
+  const options = { help: { ...yesOrNo, short: "h" }, all: yesOrNo, "dry-run": yesOrNo } as const;
   try {
-    return parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        help: { type: "boolean", default: false, short: "h" },
-        all: { type: "boolean", default: false },
-        "dry-run": { type: "boolean", default: false },
-        limit: { type: "string", default: String(LIST_LETTERS) },
-      },
-    });
+    return parseArgs({ args, allowPositionals: true, options: { ...options, limit: text } });
   } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n\n${HELP}`);
-    process.exit(2);
+    throw new Misuse((error as Error).message);
   }
 }
 
+function readLimit(text = String(LIST_LETTERS.default)): number {
+  if (/^[1-9]\d{0,5}$/.test(text) && Number(text) <= LIST_LETTERS.max) return Number(text);
+  throw new Misuse(`--limit must be a whole number from 1 to ${LIST_LETTERS.max}.`);
+}
+
 async function list(pool: Pool, limit: number): Promise<number> {
-  if (!Number.isInteger(limit) || limit < 1) return print("--limit must be above 0.\n", 2);
-  const letters = await select(pool, `ORDER BY first_seen DESC LIMIT ${limit}`, []);
+  const letters = await query(
+    pool,
+    "SELECT message_id, write_id, attributes, reason, first_seen, replayed_as FROM dead_letters" +
+      ` ORDER BY first_seen DESC, message_id DESC LIMIT ${limit}`,
+  );
+  if (letters.length === 0) return print("There are no dead letters.\n");
+  for (const { message_id, write_id, attributes, reason, first_seen, replayed_as } of letters) {
+    const {
+      "ce-type": type,
+      "ce-source": source,
+      "ce-subject": subject,
+    } = JSON.parse(String(attributes));
+    const what = [type, source, subject].filter((part) => part !== undefined).join(" ");
+    const replayed = replayed_as === null ? "" : `  [replayed as ${replayed_as}]`;
+    print(`${first_seen} UTC  ${write_id ?? message_id}  ${what}${replayed}\n    ${reason}\n`);
+  }
+  const [{ total } = { total: 0 }] = await query(
+    pool,
+    "SELECT COUNT(*) AS total FROM dead_letters",
+  );
+  if (Number(total) > letters.length) print(`\nthe newest ${letters.length} of ${total}\n`);
   const counts = await query(
     pool,
     "SELECT reason, COUNT(*) AS count, SUM(replayed_at IS NULL) AS open" +
-      " FROM dead_letters GROUP BY reason ORDER BY count DESC LIMIT 20",
+      ` FROM dead_letters GROUP BY reason ORDER BY count DESC LIMIT ${LIST_REASONS}`,
   );
-  if (letters.length === 0) return print("There are no dead letters.\n", 0);
-  for (const letter of letters) {
-    const { attributes, replayedAs } = letter;
-    const of = [attributes["ce-type"], attributes["ce-source"], attributes["ce-subject"]];
-    // What came from outside must not steer the terminal.
-    const where = of
-      .filter((part) => part !== undefined)
-      .join(" ")
-      .replace(/\p{Cc}/gu, "?");
-    const replayed = letter.replayedAt ? `  [replayed as ${replayedAs}]` : "";
-    print(`${letter.firstSeen}  ${letter.writeId ?? letter.messageId}  ${where}${replayed}\n`, 0);
-    print(`    ${letter.reason}\n`, 0);
-  }
-  print("\nof each reason (not replayed yet):\n", 0);
-  for (const { reason, count, open } of counts) print(`${count} (${open})  ${reason}\n`, 0);
+  print("\nof each reason (not replayed yet):\n");
+  for (const { reason, count, open } of counts) print(`${count} (${open})  ${reason}\n`);
   return 0;
 }
 
 async function show(pool: Pool, id: string): Promise<number> {
   const letter = await find(pool, id);
-  if (!letter) return print(`There is no dead letter ${id}.\n`, 1);
+  if (!letter) return complain(`There is no dead letter ${id}.\n`);
   const text = letter.data.toString("utf8");
   const isText = Buffer.from(text).equals(letter.data);
   const data = isText ? text : `base64: ${letter.data.toString("base64")}`;
-  const shown = { ...letter, data: data.slice(0, DATA_CHARACTERS) };
-  return print(`${JSON.stringify(shown, null, 2)}\n`, 0);
+  return print(`${JSON.stringify({ ...letter, data }, null, 2)}\n`);
 }
 
+/** Replays these letters, or all that are open; without a topic, only says what it would do. */
 async function replay(
   pool: Pool,
   ids: readonly string[],
-  options: { projectId: string; topic: string; isDryRun: boolean },
+  topic: Topic | undefined,
 ): Promise<number> {
-  const { projectId, isDryRun } = options;
-  const pubsub = new PubSub({ projectId });
-  const topic = pubsub.topic(options.topic, { batching: { maxMessages: 1 } });
-  const open = ids.length === 0 ? "WHERE replayed_at IS NULL ORDER BY message_id" : undefined;
-  const letters = open
-    ? await select(pool, open, [])
-    : await Promise.all(ids.map((id) => find(pool, id)));
-  let failed = 0;
-  for (const [place, letter] of letters.entries()) {
+  let status = 0;
+  const items = new Set<string>();
+  for (const id of ids.length > 0 ? new Set(ids) : await findOpen(pool)) {
+    const letter = await find(pool, id);
     if (!letter) {
-      failed += print(`${ids[place]}: there is no such dead letter\n`, 1);
+      status = complain(`${id}: there is no such dead letter\n`);
       continue;
     }
     const name = letter.writeId ?? letter.messageId;
-    const plan = await planReplay(pool, letter);
-    if ("obstacle" in plan) {
-      failed += print(`${name}: not replayed: ${plan.obstacle}\n`, 1);
+    const plan = await planReplay(pool, letter, collections);
+    const item = "write" in plan ? `${plan.write.collection.name}/${plan.write.itemId}` : "";
+    const isSecond = items.has(item);
+    if ("obstacle" in plan || isSecond) {
+      const obstacle = "obstacle" in plan ? plan.obstacle : ANOTHER_OF_ITEM;
+      status = complain(`${name}: not replayed: ${obstacle}\n`);
       continue;
     }
+    items.add(item);
     const { write } = plan;
-    const what = `${write.kind} ${write.collection.name}/${write.itemId}`;
-    if (isDryRun) {
-      print(`${name}: would be replayed: ${what}\n`, 0);
+    if (!topic) {
+      print(`${name}: would be replayed: ${write.kind} ${item}\n`);
       continue;
     }
     // Marked after it is published: a crash in between repeats a write whose condition has gone.
-    await topic.publishMessage(encodeWrite(write));
+    await topic.publishMessage(encodeWrite(write)).catch((error: Error) => {
+      throw new Error(`${name}: Pub/Sub did not take it: ${error.message}`);
+    });
     await query(
       pool,
       "UPDATE dead_letters SET replayed_at = ?, replayed_as = ? WHERE message_id = ?",
       [toDateTime(Date.now()), write.id, letter.messageId],
     );
-    print(`${name}: replayed as ${write.id}: ${what}\n`, 0);
+    print(`${name}: replayed as ${write.id}: ${write.kind} ${item}\n`);
+    print(`    its receipt: /api/${item}/writes/${write.id}\n`);
   }
-  if (letters.length === 0) print("There is nothing to replay.\n", 0);
-  await pubsub.close();
-  return failed > 0 ? 1 : 0;
+  if (ids.length === 0 && items.size === 0 && status === 0) print("There is nothing to replay.\n");
+  return status;
 }
 
-/**
- * The write that repeats a dead one: same effect, new id, and the condition that nothing newer
- * than the dead write has been applied, up to the moment at which it is settled.
- */
-async function planReplay(
-  pool: Pool,
-  letter: Letter,
-): Promise<{ write: Write } | { obstacle: string }> {
-  if (letter.replayedAt) return { obstacle: `it was replayed as ${letter.replayedAs}` };
-  let dead: Write;
-  try {
-    dead = parseWrite(letter, collections);
-  } catch (error) {
-    if (error instanceof WriteFault) return { obstacle: error.message };
-    throw error;
-  }
-  const [row] = await selectRows(pool, dead.collection, [dead.itemId]);
-  const isThere = row !== undefined && row.deletedAt === null;
-  if (row && row.version > dead.id)
-    return { obstacle: `a newer write was applied: ${row.version}` };
-  if (row && dead.kind === "create") return { obstacle: "the item exists" };
-  if (dead.ifMatch && !(isThere && (dead.ifMatch === "*" || dead.ifMatch === row.version)))
-    return { obstacle: `its condition, the version ${dead.ifMatch}, does not hold any more` };
-  if (dead.ifNoneMatch && isThere) return { obstacle: "the item exists" };
-  const id = mintWriteId(row && { version: row.version, seen: true });
-  const write: Write = { ...dead, id, acceptedAt: timeOfWriteId(id) };
-  if (dead.kind !== "create" && isThere) write.ifMatch = row.version;
-  if (dead.kind === "put" && !isThere) write.ifNoneMatch = true;
-  return { write };
+/** Message ids of the letters that were not replayed; those of the newest writes first. */
+async function findOpen(pool: Pool): Promise<string[]> {
+  const rows = await query(
+    pool,
+    "SELECT message_id FROM dead_letters WHERE replayed_at IS NULL ORDER BY write_id DESC",
+  );
+  return rows.map(({ message_id }) => String(message_id));
 }
 
 async function find(pool: Pool, id: string): Promise<Letter | undefined> {
-  return (await select(pool, "WHERE message_id = ? OR write_id = ?", [id, id]))[0];
+  // The columns are ASCII, and MySQL compares them with nothing else.
+  if (!/^[!-~]+$/.test(id)) return undefined;
+  return (await selectLetters(pool, "WHERE message_id = ? OR write_id = ?", [id, id]))[0];
 }
 
-async function select(pool: Pool, rest: string, values: readonly unknown[]): Promise<Letter[]> {
-  const rows = await query(
-    pool,
-    "SELECT message_id, write_id, attributes, data, reason, first_seen, last_seen, replayed_at," +
-      ` replayed_as FROM dead_letters ${rest}`,
-    values,
+/** What went wrong, as a sentence for the one who ran the command. */
+function explain(error: unknown, mysqlUrl: URL): unknown {
+  const { code, sqlMessage } = error as { code?: string; sqlMessage?: string };
+  const isMissing = code === "ER_NO_SUCH_TABLE" || code === "ER_BAD_FIELD_ERROR";
+  if (sqlMessage)
+    return new Error(`MySQL: ${sqlMessage}.${isMissing ? " Run npm run migrate first." : ""}`);
+  if (classifyDatabaseError(error) !== "transient") return error;
+  const { socketPath, host, port } = addressOf(mysqlUrl) as Record<string, unknown>;
+  return new Error(`MySQL cannot be reached at ${socketPath ?? `${host}:${port}`} (${code}).`);
+}
+
+/** Writes to standard output; what came from outside must not steer the terminal. */
+function print(text: string): number {
+  process.stdout.write(escapeControls(text));
+  return 0;
+}
+
+/** Writes to standard error; returns the exit status for it. */
+function complain(text: string): number {
+  process.stderr.write(escapeControls(text));
+  return 1;
+}
+
+function escapeControls(text: string): string {
+  return text.replace(
+    /[[\p{Cc}\p{Bidi_Control}]--[\n]]/gv,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
-  return rows.map((columns: Columns) => ({
-    messageId: columns.message_id as string,
-    writeId: columns.write_id as string | null,
-    attributes: JSON.parse(columns.attributes as string),
-    data: columns.data as Buffer,
-    reason: columns.reason as string,
-    firstSeen: columns.first_seen as string,
-    lastSeen: columns.last_seen as string,
-    replayedAt: columns.replayed_at as string | null,
-    replayedAs: columns.replayed_as as string | null,
-  }));
-}
-
-/** Writes to standard output and returns the exit status given. */
-function print(text: string, status: number): number {
-  process.stdout.write(text);
-  return status;
 }
