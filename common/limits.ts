@@ -23,7 +23,7 @@ export const PUBLISH = {
 /** A client is answered by then, with 503 where Pub/Sub has not answered. */
 export const PUBLISH_DEADLINE_MS = 4_000;
 
-/** Rows in one statement: larger ones gain nothing (see docs/decisions). */
+/** Rows in one statement: larger ones gain nothing (docs/decisions, group commit). */
 export const SETTLE = {
   maxItems: 500,
   /** Escaped text at most doubles; MariaDB takes 16 MiB a packet by default. */
