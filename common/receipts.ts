@@ -181,17 +181,20 @@ export async function insertDeadLetters(
     letter.messageId,
     letter.writeId,
     JSON.stringify(letter.attributes),
-    letter.data,
+    letter.data.toString("base64"),
     cut(letter.reason, DEAD_REASON_CHARACTERS),
     now,
     now,
   ]);
+  // Base64 takes four bytes for three, the driver's hexadecimal six: with it, 10 MB would pass
+  // the 16 MiB of a packet that MariaDB takes, and the message come again for ever.
   await query(
     connection,
     "INSERT INTO dead_letters" +
-      " (message_id, write_id, attributes, data, reason, first_seen, last_seen) VALUES ?" +
+      " (message_id, write_id, attributes, data, reason, first_seen, last_seen) VALUES " +
+      values.map(() => "(?, ?, ?, FROM_BASE64(?), ?, ?, ?)").join(", ") +
       " ON DUPLICATE KEY UPDATE last_seen = VALUES(last_seen)",
-    [values],
+    values.flat(),
   );
 }
 
