@@ -67,13 +67,17 @@ export function defineCollection<Shape extends Record<string, z.ZodType>>(declar
   return collection;
 }
 
+const countCharacters = (count: number) => (count === 1 ? "1 character" : `${count} characters`);
+
 /** A string of `min` to `max` characters, counted in code points as JSON Schema and MySQL do. */
 export function text({ min = 0, max }: { min?: number; max: number }): z.ZodType<string> {
   return z
     .string()
-    .refine((value) => value.length >= min, { error: `Must have at least ${min} characters.` })
+    .refine((value) => value.length >= min, {
+      error: `Must have at least ${countCharacters(min)}.`,
+    })
     .refine((value) => value.length <= max || [...value].length <= max, {
-      error: `Must have at most ${max} characters.`,
+      error: `Must have at most ${countCharacters(max)}.`,
     })
     .meta({ minLength: min, maxLength: max });
 }
