@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { query } from "../common/database.ts";
+import { mintWriteId } from "../common/write-id.ts";
 import { buildHouse, type House, type Spawned, until } from "./support/house.ts";
-import { type Client, createClient, publishByHand } from "./support/http.ts";
+import { assertProblem, type Client, createClient, publishByHand } from "./support/http.ts";
 
 const JSON_LOGS = { LOG_FORMAT: "json", LOG_LEVEL: "debug" };
 const TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -114,14 +116,40 @@ describe("the logs in production", () => {
   });
 
   it("tell a dead message by its id, as a warning", async () => {
-    const bad = { attributes: { hello: "world" }, data: Buffer.from("secret-of-the-message") };
+    const attributes = { "ce-specversion": "secret-of-the-attributes" };
+    const bad = { attributes, data: Buffer.from("secret-of-the-message") };
     const [messageId] = await publishByHand(house, [bad]);
     const find = () =>
       linesOf(subscriber).find((line) => line.metadata?.messageId === messageId) as Line;
     await until("it is logged", () => subscriber.output().includes(`"${messageId}"`));
     assert.equal(find().message, "message is dead");
     assert.equal(find().severity, "WARNING");
-    assert.ok(!subscriber.output().includes("secret-of-the-message"));
+    assert.ok(!subscriber.output().includes("secret-of-the"));
+  });
+
+  it("tell a fault of ours by its kind and the request's id, without its message", async () => {
+    const own = await house.spawn("api", JSON_LOGS);
+    const { body } = await client.post("/api/data", { nombre: "x" });
+    await client.settled(body.receipt);
+    // Stands for any error that nobody foresaw: reading a row fails, by no fault of the client.
+    await query(house.pool, "RENAME TABLE data TO kept");
+    await query(
+      house.pool,
+      "CREATE VIEW data AS SELECT id, version, EXP(1000 * LENGTH(id)) AS nombre, created_at," +
+        " updated_at, applied_at, deleted_at, fingerprint, trace FROM kept",
+    );
+    const headers = { "x-request-id": "request-3" };
+    const answer = await createClient(own.url).get(`/api/data/${body.id}`, headers);
+    await query(house.pool, "DROP VIEW data");
+    await query(house.pool, "RENAME TABLE kept TO data");
+    assertProblem(answer, 500, "internal");
+    assert.match(answer.body.detail, /request-3/);
+    await own.end();
+    const [line] = linesOf(own).filter(({ message }) => message === "a request failed");
+    assert.equal(line?.severity, "ERROR");
+    assert.equal(line.metadata?.requestId, "request-3");
+    assert.equal(line.metadata?.code, "ER_DATA_OUT_OF_RANGE");
+    for (const text of [own.output(), answer.text]) assert.doesNotMatch(text, /out of range in/);
   });
 
   it("are one JSON object a line, with severity, message and time, from start to end", async () => {
@@ -166,9 +194,12 @@ describe("the logs in production", () => {
       headers: { "content-encoding": "gzip" },
     });
     await other.get(`/api/data?cursor=${secret}`);
+    const version = mintWriteId();
+    const put = { "if-match": `"${version}"` };
+    assert.equal((await other.put("/api/data/x", { nombre: "x" }, put)).status, 202);
     await Promise.all([own.end(), settler.end()]);
     for (const process of [own, settler, api, subscriber])
-      for (const text of [secret, key, "idem-", "Bearer"])
+      for (const text of [secret, key, "idem-", "Bearer", version])
         assert.ok(!process.output().includes(text), `${text} is in the logs`);
   });
 });
