@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { text as readText } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
+import { v7 } from "uuid";
 import { data } from "../collections/data.ts";
 import { query } from "../common/database.ts";
 import { encodeWrite, type MessageContent, type Write } from "../common/write.ts";
@@ -198,6 +199,22 @@ describe("npm run dead-letters", () => {
     assert.equal(second.status, 1);
     assert.equal(second.out, "");
     assert.equal(second.err, `${dead}: not replayed: it was replayed as ${replayed}\n`);
+  });
+
+  it("replays onto a version that a machine with a faster clock has minted", async () => {
+    const writeAt = (ms: number, more: Partial<Write>) => {
+      const id = v7({ msecs: Date.now() + ms });
+      return makeWrite("ahead", { id, acceptedAt: timeOfWriteId(id), ...more });
+    };
+    const first = writeAt(30_000, { item: { nombre: "first" } });
+    await publishByHand(house, [encodeWrite(first)]);
+    assert.equal((await api.settled(`/api/data/ahead/writes/${first.id}`)).outcome, "applied");
+    const dead = writeAt(31_000, {});
+    await kill(encodeWrite(dead));
+    await whileAllowed(async () => {
+      const out = await read("replay", dead.id);
+      assert.equal((await api.settled(receiptIn(out))).outcome, "applied");
+    });
   });
 
   it("does not overwrite what is newer than the dead write", async () => {

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, createServer, type Server } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
-import { BULK_RECORDS } from "../common/limits.ts";
+import { BULK_RECORDS, PUBLISH } from "../common/limits.ts";
 import { buildHouse, type House } from "./support/house.ts";
 import { assertProblem, assertProblemBody, type Client, createClient } from "./support/http.ts";
 
@@ -206,5 +208,39 @@ describe("many records in one request", () => {
     assertProblem(await api.send("POST", "/api/data", lines), 400, "malformed-body");
     const tooMany = Array.from({ length: BULK_RECORDS + 1 }, () => ({ nombre: "x" }));
     assertProblem(await api.post("/api/data", tooMany), 413, "too-large");
+  });
+});
+
+describe("more records than may wait, while Pub/Sub does not answer", () => {
+  let house: House;
+  let silent: Server;
+
+  before(async () => {
+    house = await buildHouse();
+    silent = createServer((socket) => socket.on("error", () => {})).listen(0, "127.0.0.1");
+    await once(silent, "listening");
+  });
+  after(async () => {
+    await house.close();
+    silent.close();
+  });
+
+  it("are refused one and all, and those beyond the queue are not accepted later", async () => {
+    const { port } = silent.address() as AddressInfo;
+    const { url } = await house.spawn("api", { PUBSUB_EMULATOR_HOST: `127.0.0.1:${port}` });
+    const records = Array.from({ length: BULK_RECORDS }, () => ({ nombre: "x" }));
+    const requests = Math.ceil(PUBLISH.maxQueued / BULK_RECORDS) + 1;
+    const answers = await Promise.all(
+      Array.from({ length: requests }, () => createClient(url).post("/api/data", records)),
+    );
+    const underWay = PUBLISH.maxConcurrent * PUBLISH.maxItems;
+    let refused = 0;
+    for (const answer of answers) {
+      assertProblem(answer, 503, "unavailable");
+      assert.equal(answer.body.results.length, BULK_RECORDS);
+      for (const { detail } of answer.body.results)
+        if (detail.startsWith("Too many writes are waiting; nothing was accepted.")) refused += 1;
+    }
+    assert.ok(refused >= requests * BULK_RECORDS - PUBLISH.maxQueued - underWay);
   });
 });

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { mintWriteId } from "../common/write-id.ts";
+import { v7 } from "uuid";
+import { data } from "../collections/data.ts";
+import { encodeWrite } from "../common/write.ts";
+import { mintWriteId, timeOfWriteId } from "../common/write-id.ts";
 import { buildHouse, type House, until } from "./support/house.ts";
-import { assertProblem, type Client, createClient } from "./support/http.ts";
+import { assertProblem, type Client, createClient, publishByHand } from "./support/http.ts";
 
 const WAIT = { prefer: "wait=20" };
 
@@ -28,6 +31,46 @@ describe("conditions and idempotency keys, with a subscriber running", () => {
     const second = { "if-match": put.headers.get("etag") as string };
     assert.equal((await api.delete("/api/data/m-1", { ...WAIT, ...second })).status, 204);
     assertProblem(await api.delete("/api/data/m-1", second), 412, "failed-precondition");
+  });
+
+  it("apply to a version that a machine with a faster clock has minted", async () => {
+    const ahead = v7({ msecs: Date.now() + 30_000 });
+    const acceptedAt = timeOfWriteId(ahead);
+    const common = { id: ahead, kind: "put", collection: data, acceptedAt } as const;
+    const message = encodeWrite({ ...common, itemId: "m-5", item: { nombre: "ahead" } });
+    await publishByHand(house, [message]);
+    assert.equal((await api.settled(`/api/data/m-5/writes/${ahead}`)).outcome, "applied");
+    // A process of its own: from here on its ids are ahead of the clock as well.
+    const behind = createClient((await house.spawn("api")).url);
+    const named = { "if-match": `"${ahead}"` };
+    const { body } = await behind.put("/api/data/m-5", { nombre: "after it" }, named);
+    assert.ok(body.write > ahead);
+    assert.equal((await api.settled(body.receipt)).outcome, "applied");
+    assert.equal((await api.get("/api/data/m-5")).body.nombre, "after it");
+  });
+
+  it("wait for a version that is still on its way", async () => {
+    const version = mintWriteId();
+    const put = await api.put(
+      "/api/data/m-6",
+      { nombre: "after it" },
+      { "if-match": `"${version}"` },
+    );
+    assert.equal(put.status, 202);
+    // Others are settled meanwhile; this one is not, though it was delivered as well.
+    assert.equal((await api.put("/api/data/other", { nombre: "x" }, WAIT)).status, 201);
+    assert.equal((await api.get(put.body.receipt)).body.status, "accepted");
+    const message = encodeWrite({
+      id: version,
+      kind: "put",
+      collection: data,
+      itemId: "m-6",
+      acceptedAt: timeOfWriteId(version),
+      item: { nombre: "at last" },
+    });
+    await publishByHand(house, [message]);
+    assert.equal((await api.settled(put.body.receipt)).outcome, "applied");
+    assert.equal((await api.get("/api/data/m-6")).body.nombre, "after it");
   });
 
   it("answer 412 at once where the row shows that If-Match or If-None-Match cannot hold", async () => {

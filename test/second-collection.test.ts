@@ -55,6 +55,12 @@ describe("two more collections, teachers and courses", () => {
     assertProblem(await api.get("/api/courses/same"), 404, "not-found");
     await api.delete("/api/teachers/same", WAIT);
     assert.deepEqual((await api.get("/api/data/same")).body, { id: "same", nombre: "tema" });
+    const key = { "idempotency-key": "same" };
+    const ids = [
+      (await api.post("/api/data", { nombre: "tema" }, key)).body.id,
+      (await api.post("/api/teachers", { name: "teacher" }, key)).body.id,
+    ];
+    assert.notEqual(ids[0], ids[1]);
   });
 
   it("check each field by its kind, and point to what is wrong", async () => {

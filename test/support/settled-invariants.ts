@@ -91,6 +91,9 @@ function checkRefused(
   row: Row | undefined,
   outcome: string,
 ): void {
+  // Pub/Sub gives up no message here, so only what MySQL refuses may die.
+  if (outcome === "dead")
+    assert.ok(write.item?.price === 0, `${write.id} is dead by another's fault`);
   if (outcome === "superseded")
     assert.ok(
       applied.some(({ id }) => id > write.id),
