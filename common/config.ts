@@ -1,3 +1,4 @@
+import { accessSecret } from "./secrets.ts";
 import { VARIABLES, type Variable } from "./variables.ts";
 
 /** Everything that a process is told from outside. */
@@ -9,12 +10,35 @@ export type ApiKey = Config["API_KEYS"][number];
 
 const VARIABLE_NAMES = Object.keys(VARIABLES) as (keyof Config)[];
 
+/** In any value this stands for the project, so that app.yaml is the same in every project. */
+// biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text itself that is looked for.
+const PROJECT_PLACEHOLDER = "${GOOGLE_CLOUD_PROJECT}";
+
+/** As {@link readConfig}, with the secrets that the environment names. */
+export async function loadConfig(
+  env: NodeJS.ProcessEnv,
+  process: "api" | "subscriber",
+  access = accessSecret,
+): Promise<Config> {
+  return readConfig(await withSecrets(env, namesFor(process), access), process);
+}
+
+/** Some of the variables, with their secrets; what {@link loadConfig} is for a whole process. */
+export async function loadVariables<Name extends keyof Config>(
+  env: NodeJS.ProcessEnv,
+  names: readonly Name[],
+): Promise<Pick<Config, Name>> {
+  const { values, faults } = tryVariables(await withSecrets(env, names, accessSecret), names);
+  if (faults.length > 0) throw new ConfigError(faults);
+  return values as Pick<Config, Name>;
+}
+
 /**
  * Reads a process's variables from the environment. Throws one ConfigError that names every
  * missing and wrong one, without their values, which may be secrets.
  */
 export function readConfig(env: NodeJS.ProcessEnv, process: "api" | "subscriber"): Config {
-  const names = VARIABLE_NAMES.filter((name) => ["both", process].includes(VARIABLES[name].for));
+  const names = namesFor(process);
   // What the other process reads stands at its default here, so that there is one Config.
   const others = VARIABLE_NAMES.filter((name) => !names.includes(name));
   const { values, faults } = tryVariables(env, names);
@@ -23,14 +47,37 @@ export function readConfig(env: NodeJS.ProcessEnv, process: "api" | "subscriber"
   return { ...tryVariables({}, others).values, ...values } as Config;
 }
 
-/** Reads some of the variables; what {@link readConfig} is for a whole process. */
-export function readVariables<Name extends keyof Config>(
+function namesFor(process: "api" | "subscriber"): (keyof Config)[] {
+  return VARIABLE_NAMES.filter((name) => ["both", process].includes(VARIABLES[name].for));
+}
+
+/** The environment with each `NAME` whose `NAME_SECRET` is set read from Secret Manager. */
+async function withSecrets(
   env: NodeJS.ProcessEnv,
-  names: readonly Name[],
-): Pick<Config, Name> {
-  const { values, faults } = tryVariables(env, names);
+  names: readonly (keyof Config)[],
+  access: typeof accessSecret,
+): Promise<NodeJS.ProcessEnv> {
+  const faults: string[] = [];
+  const read = names.map(async (name) => {
+    const pointer = `${name}_SECRET` as keyof Config;
+    const version = pointer in VARIABLES ? readValue(env, pointer) : undefined;
+    // One of the wrong form is named by readConfig, with all else that is wrong.
+    if (!version || !VARIABLES[pointer].schema.safeParse(version).success) return [];
+    if (env[name]) {
+      faults.push(`${name} and ${pointer} are both set; only one may be.`);
+      return [];
+    }
+    return await access(version).then(
+      (value) => [[name, value]],
+      (error: Error) => {
+        faults.push(`${pointer} cannot be read: ${error.message}.`);
+        return [];
+      },
+    );
+  });
+  const secrets = Object.fromEntries((await Promise.all(read)).flat());
   if (faults.length > 0) throw new ConfigError(faults);
-  return values as Pick<Config, Name>;
+  return { ...env, ...secrets };
 }
 
 function tryVariables(
@@ -41,7 +88,7 @@ function tryVariables(
   const values: Record<string, unknown> = {};
   for (const name of names) {
     const definition: Variable<unknown> = VARIABLES[name];
-    const value = env[name] || definition.default;
+    const value = readValue(env, name);
     if (value === undefined) {
       faults.push(`${name} is missing: ${definition.means}`);
       continue;
@@ -53,6 +100,11 @@ function tryVariables(
   const { MYSQL_URL, MYSQL_PASSWORD } = values as Partial<Config>;
   if (MYSQL_URL && MYSQL_PASSWORD) MYSQL_URL.password = encodeURIComponent(MYSQL_PASSWORD);
   return { values, faults };
+}
+
+function readValue(env: NodeJS.ProcessEnv, name: keyof Config): string | undefined {
+  const value = env[name] || (VARIABLES[name] as Variable<unknown>).default;
+  return value?.replaceAll(PROJECT_PLACEHOLDER, env.GOOGLE_CLOUD_PROJECT ?? "");
 }
 
 /** The environment is not usable; the message has a line for each fault. */

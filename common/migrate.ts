@@ -2,7 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { Kysely, MysqlDialect, sql } from "kysely";
 import { type Migration, Migrator } from "kysely/migration";
 import { createPool } from "mysql2";
-import { readVariables } from "./config.ts";
+import { loadVariables } from "./config.ts";
 import { addressOf } from "./database.ts";
 
 const FOLDER = new URL("../migrations/", import.meta.url);
@@ -60,7 +60,7 @@ async function readMigrations(folders: readonly URL[]): Promise<Record<string, M
 }
 
 async function main(): Promise<void> {
-  const { MYSQL_URL } = readVariables(process.env, ["MYSQL_URL", "MYSQL_PASSWORD"]);
+  const { MYSQL_URL } = await loadVariables(process.env, ["MYSQL_URL", "MYSQL_PASSWORD"]);
   const names = await migrate(MYSQL_URL);
   process.stdout.write(
     names.length > 0 ? `migrated: ${names.join(", ")}\n` : "nothing to migrate\n",

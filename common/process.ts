@@ -1,4 +1,4 @@
-import { type Config, ConfigError, readConfig } from "./config.ts";
+import { type Config, ConfigError, loadConfig } from "./config.ts";
 import { assertLimits, STOP_DEADLINE_MS } from "./limits.ts";
 import { createLogger, type Logger } from "./logger.ts";
 
@@ -18,7 +18,7 @@ export async function runProcess(
   start: (config: Config, logger: Logger) => Promise<Running>,
 ): Promise<void> {
   assertLimits();
-  const config = readConfigOrExit(name);
+  const config = await loadConfigOrExit(name);
   const logger = await createLogger({
     service: name,
     projectId: config.GOOGLE_CLOUD_PROJECT,
@@ -49,9 +49,9 @@ export async function runProcess(
   running = await start(config, logger);
 }
 
-function readConfigOrExit(name: "api" | "subscriber"): Config {
+async function loadConfigOrExit(name: "api" | "subscriber"): Promise<Config> {
   try {
-    return readConfig(process.env, name);
+    return await loadConfig(process.env, name);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(`${error.message}\n`);

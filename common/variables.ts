@@ -22,6 +22,12 @@ const mysqlUrl = z
   .transform((value) => new URL(value))
   .refine((value) => value.pathname.length > 1, "must name a database");
 const httpUrl = z.url({ protocol: /^https?$/, error: "must be an http or https URL" });
+const secret = z
+  .string()
+  .regex(
+    /^(projects\/[\w.:-]+\/secrets\/[\w-]+\/versions\/(latest|\d+))?$/,
+    "must be projects/PROJECT/secrets/NAME/versions/latest",
+  );
 const list = z.string().transform((value) => value.split(",").filter((part) => part !== ""));
 
 const API_KEY = /^([a-z0-9][a-z0-9-]{0,31}):(read|write):([0-9a-f]{64})$/;
@@ -49,6 +55,12 @@ export const VARIABLES = {
     "both",
     "The password, where it is kept apart from the URL.",
     z.string(),
+    "",
+  ),
+  MYSQL_PASSWORD_SECRET: variable(
+    "both",
+    "The version in Secret Manager that holds `MYSQL_PASSWORD`.",
+    secret,
     "",
   ),
   MYSQL_POOL_SIZE: variable(
@@ -93,6 +105,12 @@ export const VARIABLES = {
     "api",
     "Keys: `name:read|write:sha256` of each, separated by commas. `write` includes `read`.",
     apiKeys,
+    "",
+  ),
+  API_KEYS_SECRET: variable(
+    "api",
+    "The version in Secret Manager that holds `API_KEYS`.",
+    secret,
     "",
   ),
   API_KEYS_FOR: variable(

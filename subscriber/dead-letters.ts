@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { PubSub, type Topic } from "@google-cloud/pubsub";
 import { collections } from "../collections/collections.ts";
-import { readVariables } from "../common/config.ts";
+import { loadVariables } from "../common/config.ts";
 import {
   addressOf,
   classifyDatabaseError,
@@ -58,7 +58,7 @@ async function main(args: string[]): Promise<number> {
   const { values, command, ids } = parseCommand(args);
   if (values.help) return print(HELP);
   const limit = readLimit(values.limit);
-  const config = readVariables(process.env, [
+  const config = await loadVariables(process.env, [
     ...(["MYSQL_URL", "MYSQL_PASSWORD", "GOOGLE_CLOUD_PROJECT", "PUBSUB_TOPIC"] as const),
   ]);
   const pool = openPool({ mysqlUrl: config.MYSQL_URL, poolSize: 1 });
