@@ -268,6 +268,13 @@ describe("synth refuses in the result, whoever put it there,", () => {
       publisher,
     );
     assert.deepEqual(
+      faultsAfter((stacks) => {
+        const grant = grants(stacks)["dead-letters-publisher"] as Properties;
+        grant.role = "roles/pubsub.subscriber";
+      }),
+      publisher,
+    );
+    assert.deepEqual(
       faultsAfter(
         (stacks) => delete stacks.service.resource?.google_pubsub_subscription_iam_member,
       ),

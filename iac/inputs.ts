@@ -1,4 +1,7 @@
-import { type TerraformStack, TerraformVariable } from "cdktf";
+import { Fn, Op, type TerraformStack, TerraformVariable } from "cdktf";
+
+/** Shorter ones are typing errors, or can be guessed. */
+const SHORTEST_SECRET = 16;
 
 /** A secret that whoever applies gives as TF_VAR_name; neither a plan nor the state holds it. */
 export function createSecretInput(
@@ -11,6 +14,10 @@ export function createSecretInput(
     description,
     sensitive: true,
     nullable: false,
+  });
+  variable.addValidation({
+    condition: Op.gte(Fn.lengthOf(variable.stringValue), SHORTEST_SECRET),
+    errorMessage: `It must have at least ${SHORTEST_SECRET} characters.`,
   });
   variable.addOverride("ephemeral", true);
   return variable;

@@ -41,6 +41,8 @@ describe("npm run synth", () => {
         const text = readFileSync(join(out, stack, "cdk.tf.json"), "utf8");
         assert.equal(text, `${JSON.stringify(JSON.parse(text), undefined, 2)}\n`);
         assert.match(text, new RegExp(`"prefix": "${stack}"`));
+        // CDKTF's comments name its version.
+        assert.doesNotMatch(text, /"\/\/"/);
       }
     });
 
@@ -90,6 +92,11 @@ describe("npm run synth", () => {
     assert.match(
       synth(args, root).stderr,
       /^constancia: app\.yaml: automatic_scaling\.max_instances must be a whole number above 0, not/,
+    );
+    writeFileSync(join(root, "app.yaml"), text.replace(/^( +MYSQL_POOL_SIZE:).+/m, "$1 101"));
+    assert.match(
+      synth(args, root).stderr,
+      /^constancia: app\.yaml: env_variables\.MYSQL_POOL_SIZE is "101", and it must be from 1 to 100\.$/m,
     );
     rmSync(join(root, "app.yaml"));
     assert.equal(synth(args, root).stderr, "constancia: app.yaml cannot be read (ENOENT).\n");

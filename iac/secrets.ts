@@ -15,7 +15,11 @@ export type Password = { value: TerraformVariable; version: TerraformVariable };
  */
 export function createSecrets(stack: TerraformStack, settings: Settings): Password {
   const password = {
-    value: createSecretInput(stack, "mysql_password", "The password of the database's user."),
+    value: createSecretInput(
+      stack,
+      "mysql_password",
+      "The password of the database's user; once kept, it is in the secret.",
+    ),
     version: createVersionInput(stack, "mysql_password"),
   };
   const passwordSecret = secretOf(settings.api, "MYSQL_PASSWORD_SECRET");

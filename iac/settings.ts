@@ -105,16 +105,21 @@ function readService(
       scaling.max_concurrent_requests,
       "automatic_scaling.max_concurrent_requests",
     ),
-    poolSize: numberOf(
-      Number(variables.MYSQL_POOL_SIZE ?? VARIABLES.MYSQL_POOL_SIZE.default),
-      "env_variables.MYSQL_POOL_SIZE",
-    ),
+    poolSize: poolSizeOf(variables.MYSQL_POOL_SIZE),
     variables,
   };
 
   function textOf(value: unknown, name: string): string {
     if (typeof value === "string" && value !== "") return value;
     throw new Misuse(`${file}: ${name} is missing.`);
+  }
+
+  /** As the process reads it; App Engine lets an instance have 100 connections at most. */
+  function poolSizeOf(value = VARIABLES.MYSQL_POOL_SIZE.default ?? ""): number {
+    const { data, error } = VARIABLES.MYSQL_POOL_SIZE.schema.safeParse(value);
+    if (data !== undefined) return data;
+    const rule = error?.issues[0]?.message;
+    throw new Misuse(`${file}: env_variables.MYSQL_POOL_SIZE is "${value}", and it ${rule}.`);
   }
 
   /** Google's own defaults change; what bounds the connections must stand in the file. */

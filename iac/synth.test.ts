@@ -26,8 +26,11 @@ function stringsOf(value: unknown): string[] {
 }
 
 describe("the stacks", () => {
-  it("are made, and are safe, for every environment that is declared", () => {
+  it("are made, and are safe, for every environment that is declared, and every option", () => {
     for (const environment of Object.values(ENVIRONMENTS)) synthesise(readSettings(environment));
+    for (const delivery of ["push", "worker-pool"] as const)
+      for (const analytics of [false, true])
+        synthesise(settingsWith({ environment: { delivery, analytics } }));
   });
 
   it("are the same bytes each time, in another process too", () => {
@@ -97,8 +100,18 @@ describe("the stacks", () => {
     const stacks = synthesiseUnchecked(settings);
     const secrets = ["mysql_password", "api_keys"];
     for (const name of secrets) {
-      const { default: value, ephemeral, sensitive } = stacks.service.variable?.[name] ?? {};
+      const {
+        default: value,
+        ephemeral,
+        sensitive,
+        validation,
+      } = stacks.service.variable?.[name] ?? {};
       assert.deepEqual([value, ephemeral, sensitive], [undefined, true, true]);
+      const [{ condition }] = validation as [{ condition: string }];
+      assert.match(
+        condition,
+        new RegExp(`^\\$\\{\\(?length\\(var\\.${name}\\) >= [1-9]\\d+\\)?\\}$`),
+      );
     }
     // Write-only arguments are the only ones that may be given such a value.
     const users = resourcesOf(stacks).flatMap(({ properties }) =>
