@@ -23,8 +23,12 @@ export type House = {
   startApi(options?: StartOptions): Promise<Running & { url: string }>;
   /** Starts the subscriber in this process. */
   startSubscriber(options?: StartOptions): Promise<Running>;
-  /** Starts one of them as a process of its own, to be killed. */
-  spawn(name: "api" | "subscriber", env?: Record<string, string>): Promise<Spawned>;
+  /** Starts one of them as a process of its own, to be killed; `args` where it is not main.ts. */
+  spawn(
+    name: "api" | "subscriber",
+    env?: Record<string, string>,
+    args?: string[],
+  ): Promise<Spawned>;
   /**
    * Gives the unsettled messages to a new subscription, for the next subscriber. The emulator
    * goes on delivering to the streams of a client that was killed (docs/traps.md), as Pub/Sub
@@ -102,9 +106,9 @@ export async function buildHouse(options: { migrations?: readonly URL[]; mysqlUr
       running.push(subscriber);
       return subscriber;
     },
-    async spawn(process, more = {}) {
+    async spawn(process, more = {}, args = [mainOf(process)]) {
       const port = await findFreePort();
-      const one = await spawnProcess(process, { ...env, PORT: String(port), ...more }, port);
+      const one = await spawnProcess(process, args, { ...env, PORT: String(port), ...more }, port);
       spawned.push(one);
       return one;
     },
@@ -196,13 +200,17 @@ async function startHere(
   return start(config, logger, collections);
 }
 
+function mainOf(name: string): string {
+  return new URL(`../../${name}/main.ts`, import.meta.url).pathname;
+}
+
 async function spawnProcess(
   name: string,
+  args: string[],
   env: Record<string, string>,
   port: number,
 ): Promise<Spawned> {
-  const file = new URL(`../../${name}/main.ts`, import.meta.url).pathname;
-  const child = spawn(process.execPath, [file], {
+  const child = spawn(process.execPath, args, {
     env: {
       PATH: process.env.PATH,
       ...env,

