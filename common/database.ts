@@ -1,4 +1,5 @@
 import { createPool, type Pool, type PoolConnection } from "mysql2/promise";
+import { CONNECT_TIMEOUT_MS, LOCK_WAIT_SECONDS, STATEMENT_TIMEOUT_MS } from "./limits.ts";
 
 export type { Pool, PoolConnection } from "mysql2/promise";
 
@@ -7,11 +8,6 @@ export type Connection = Pool | PoolConnection;
 /** A row as the driver gives it: dates and JSON as text. */
 export type Columns = Record<string, string | number | Buffer | null>;
 
-/** A connection that is not made in this time counts as lost; the caller backs off. */
-const CONNECT_TIMEOUT_MS = 3_000;
-/** A statement still running after this time counts as lost, and its connection is closed. */
-const STATEMENT_TIMEOUT_MS = 10_000;
-
 /**
  * The session that all SQL here relies on: no gap locks (READ COMMITTED), values refused rather
  * than bent (strict mode), and a lock wait well inside the acknowledgement deadline.
@@ -19,7 +15,7 @@ const STATEMENT_TIMEOUT_MS = 10_000;
 const SESSION = [
   "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
   "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION'," +
-    " SESSION innodb_lock_wait_timeout = 5, SESSION time_zone = '+00:00'",
+    ` SESSION innodb_lock_wait_timeout = ${LOCK_WAIT_SECONDS}, SESSION time_zone = '+00:00'`,
 ];
 
 /** Where and as whom to connect; `?socketPath=` in the URL stands for host and port. */

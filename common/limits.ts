@@ -31,6 +31,17 @@ export const SETTLE = {
   maxConcurrent: 3,
   maxQueued: 10_000,
 };
+/** A connection that is not made in this time counts as lost; the caller backs off. */
+export const CONNECT_TIMEOUT_MS = 3_000;
+/** A statement still running after this time counts as lost, and its connection is closed. */
+export const STATEMENT_TIMEOUT_MS = 10_000;
+/** A transaction waits so long for another's rows; well inside the acknowledgement deadline. */
+export const LOCK_WAIT_SECONDS = 5;
+/**
+ * How long a batch is tried again while MySQL is away. A pulled message is leased for up to an
+ * hour; a pushed one waits on an open request.
+ */
+export const HOLD_MS = { pull: 30 * 60_000, push: 5_000 };
 /** Messages that Pub/Sub may have delivered unsettled: what is in batches, and the next batches. */
 export const PULL_MESSAGES = 2 * SETTLE.maxItems * SETTLE.maxConcurrent;
 export const PULL_BYTES = 64 * 1024 * 1024;

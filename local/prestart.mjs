@@ -1,5 +1,6 @@
 // Runs before `npm start`, `npm test` and `npm run check`, on whatever Node the machine has, with
-// Node's own modules only: it is the one file that cannot count on anything being installed.
+// Node's own modules only: it is the one file that cannot count on anything being installed. Its
+// arguments are the folders whose packages are wanted; without any, it is the project's own.
 
 import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
@@ -8,8 +9,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
-const MODULES = join(ROOT, "node_modules");
-const LOCAL_NODE = join(MODULES, ".bin", "node");
+const FOLDERS = process.argv.length > 2 ? process.argv.slice(2) : ["."];
+const LOCAL_NODE = join(ROOT, "node_modules", ".bin", "node");
 const INSTALL_LOCK = join(ROOT, ".local", "install.pid");
 const OLDEST_MACHINE_NODE = 20;
 /** Of npm's output: the reason comes first, then pages of usage. */
@@ -21,7 +22,9 @@ class Refusal extends Error {}
 
 try {
   refuseOldNode();
-  if (!isInstalled()) await install();
+  for (const folder of FOLDERS) {
+    if (!isInstalled(folder)) await install(folder);
+  }
   checkLocalNode();
 } catch (error) {
   console.error(error instanceof Refusal ? `constancia: ${error.message}` : error);
@@ -39,17 +42,21 @@ function refuseOldNode() {
  * npm writes node_modules/.package-lock.json as the last step of an install, so comparing it with
  * package-lock.json also catches an install that was interrupted, and accepts one made by hand.
  */
-function isInstalled() {
-  const installed = readPackages(join(MODULES, ".package-lock.json"));
+function isInstalled(folder) {
+  const installed = readPackages(join(ROOT, folder, "node_modules", ".package-lock.json"));
   if (!installed) return false;
-  const locked = readPackages(join(ROOT, "package-lock.json"));
-  if (!locked) throw new Refusal("package-lock.json is missing; restore it with git.");
+  const locked = readPackages(join(ROOT, folder, "package-lock.json"));
+  if (!locked) throw new Refusal(`${lockfileOf(folder)} is missing; restore it with git.`);
   return Object.entries(locked).every(([path, wanted]) => {
     if (path === "") return true;
     const found = installed[path];
     if (!found) return wanted.optional === true;
     return found.version === wanted.version && found.integrity === wanted.integrity;
   });
+}
+
+function lockfileOf(folder) {
+  return join(folder, "package-lock.json");
 }
 
 function readPackages(path) {
@@ -62,13 +69,13 @@ function readPackages(path) {
 }
 
 /** `npm start` and `npm test` may arrive here together: one installs, the other waits for it. */
-async function install() {
+async function install(folder) {
   mkdirSync(join(ROOT, ".local"), { recursive: true });
-  const progress = showProgress("installing the packages of package-lock.json");
+  const progress = showProgress(`installing the packages of ${lockfileOf(folder)}`);
   try {
     while (!takeInstallLock()) await sleep(200);
     try {
-      if (!isInstalled()) await runNpmCi();
+      if (!isInstalled(folder)) await runNpmCi(folder);
     } finally {
       rmSync(INSTALL_LOCK, { force: true });
     }
@@ -105,9 +112,13 @@ function isAlive(pid) {
   }
 }
 
-async function runNpmCi() {
+async function runNpmCi(folder) {
   const options = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
-  const npm = spawn("npm", options, { cwd: ROOT, env: withoutLocalNode(), stdio: "pipe" });
+  const npm = spawn("npm", options, {
+    cwd: join(ROOT, folder),
+    env: withoutLocalNode(),
+    stdio: "pipe",
+  });
   let output = "";
   for (const stream of [npm.stdout, npm.stderr]) stream.on("data", (chunk) => (output += chunk));
   const code = await new Promise((resolve, reject) => {

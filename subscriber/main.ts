@@ -4,7 +4,7 @@ import type { Collection } from "../common/collection.ts";
 import type { Config } from "../common/config.ts";
 import { openPool } from "../common/database.ts";
 import { listen } from "../common/http-server.ts";
-import { SETTLE } from "../common/limits.ts";
+import { HOLD_MS, SETTLE } from "../common/limits.ts";
 import type { Logger } from "../common/logger.ts";
 import { type Running, runProcess } from "../common/process.ts";
 import { watchReadiness } from "../common/readiness.ts";
@@ -13,9 +13,6 @@ import { startPull } from "./pull.ts";
 import { createPush, createVerifier } from "./push.ts";
 import { startRetention } from "./retention.ts";
 import { createSettle, type Message, type Settlement } from "./settle.ts";
-
-/** A pulled message is leased for up to an hour; a pushed one waits on an open request. */
-const HOLD_MS = { pull: 30 * 60_000, push: 5_000 };
 
 if (import.meta.main)
   await runProcess("subscriber", (config, logger) => start(config, logger, declared));

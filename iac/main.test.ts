@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import { ENVIRONMENTS, type Environment, findEnvironment } from "./environments.ts";
+import { readSettings } from "./settings.ts";
+import { ENVIRONMENT } from "./testing.ts";
+
+const ROOT = join(import.meta.dirname, "..");
+const folder = mkdtempSync(join(tmpdir(), "constancia-iac-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+function synth(args: string[], root = ROOT) {
+  const command = [join(root, "iac", "main.ts"), ...args];
+  const { status, stdout, stderr } = spawnSync(process.execPath, command, { encoding: "utf8" });
+  return { status, stdout, stderr };
+}
+
+describe("npm run synth", () => {
+  for (const environment of Object.keys(ENVIRONMENTS))
+    it(`writes both stacks of ${environment}`, () => {
+      const out = join(folder, environment);
+      const { status, stdout, stderr } = synth(["--environment", environment, "--out", out]);
+      assert.deepEqual([status, stderr], [0, ""]);
+      assert.equal(
+        stdout.match(/^constancia: wrote \S+\/(platform|service)\/cdk\.tf\.json$/gm)?.length,
+        2,
+      );
+      for (const stack of ["platform", "service"]) {
+        const text = readFileSync(join(out, stack, "cdk.tf.json"), "utf8");
+        assert.equal(text, `${JSON.stringify(JSON.parse(text), undefined, 2)}\n`);
+        assert.match(text, new RegExp(`"prefix": "${stack}"`));
+        // CDKTF's comments name its version.
+        assert.doesNotMatch(text, /"\/\/"/);
+      }
+    });
+
+  it("tells its options, and what is wrong with them, in a sentence", () => {
+    const help = synth(["--help"]);
+    assert.equal(help.status, 0);
+    for (const name of ["--environment", "--out", ...Object.keys(ENVIRONMENTS)])
+      assert.ok(help.stdout.includes(name), name);
+    const wrong: [string[], RegExp][] = [
+      [[], /^constancia: --environment is missing: it is one of production, staging\.\n$/],
+      [
+        ["--environment", "prod"],
+        /^constancia: There is no environment "prod": iac\/environments\.ts declares production, s/,
+      ],
+      [["--environment", "toString"], /There is no environment "toString"/],
+      [["--enviroment", "production"], /Unknown option '--enviroment'.*--help tells the options/],
+    ];
+    for (const [args, sentence] of wrong) {
+      const { status, stdout, stderr } = synth(args);
+      assert.deepEqual([status, stdout], [2, ""]);
+      assert.match(stderr, sentence);
+    }
+  });
+
+  it("writes nothing where app.yaml is unsafe, and says why", () => {
+    const root = join(folder, "unsafe");
+    const isOurs = (path: string) => !path.includes("node_modules");
+    for (const part of ["common", "iac"])
+      cpSync(join(ROOT, part), join(root, part), { recursive: true, filter: isOurs });
+    for (const part of ["node_modules", "iac/node_modules"])
+      symlinkSync(join(ROOT, part), join(root, part));
+    for (const file of ["app.yaml", "subscriber.yaml", "package.json"])
+      cpSync(join(ROOT, file), join(root, file));
+    const args = ["--environment", "production", "--out", join(root, "out")];
+    const text = readFileSync(join(ROOT, "app.yaml"), "utf8");
+
+    writeFileSync(join(root, "app.yaml"), text.replace(/(max_instances:) \d+/, "$1 900"));
+    const refused = synth(args, root);
+    assert.deepEqual([refused.status, refused.stdout], [1, ""]);
+    assert.match(
+      refused.stderr,
+      /^constancia: The set-up is refused:\n {2}- app\.yaml, subscriber\.yaml: 2 versions of 900 /,
+    );
+    assert.equal(existsSync(join(root, "out")), false);
+
+    writeFileSync(join(root, "app.yaml"), text.replace(/max_instances: \d+/, ""));
+    assert.match(
+      synth(args, root).stderr,
+      /^constancia: app\.yaml: automatic_scaling\.max_instances must be a whole number above 0, not/,
+    );
+    writeFileSync(join(root, "app.yaml"), text.replace(/^( +MYSQL_POOL_SIZE:).+/m, "$1 101"));
+    assert.match(
+      synth(args, root).stderr,
+      /^constancia: app\.yaml: env_variables\.MYSQL_POOL_SIZE is "101", and it must be from 1 to 100\.$/m,
+    );
+    rmSync(join(root, "app.yaml"));
+    assert.equal(synth(args, root).stderr, "constancia: app.yaml cannot be read (ENOENT).\n");
+
+    cpSync(join(ROOT, "app.yaml"), join(root, "app.yaml"));
+    assert.equal(synth(args, root).status, 0);
+    assert.deepEqual(readdirSync(join(root, "out")).sort(), ["platform", "service"]);
+  });
+});
+
+describe("an environment", () => {
+  it("is refused with what is wrong in it, and nothing in it can be syntax", () => {
+    const { github } = ENVIRONMENT;
+    const wrong: [Partial<Environment>, RegExp][] = [
+      [{ projectId: "Mine" }, /projectId "Mine" is not 6 to 30 small letters/],
+      [{ region: "Brazil" }, /region "Brazil" is not the name of a region/],
+      [
+        { github: { ...github, repository: 'a/b" || true || "' } },
+        /github\.repository .* OWNER\/NAME/,
+      ],
+      [{ github: { ...github, repositoryId: "me" } }, /github\.repositoryId "me" is not a number/],
+      [{ github: { ...github, branch: 'main" || "' } }, /github\.branch .* is not a branch/],
+      [{ tier: "db-huge" as Environment["tier"] }, /tier "db-huge" has no number of connections/],
+      [{ workerPoolInstances: 0 }, /workerPoolInstances is 0, and one is the least/],
+      [{ toleratedOutageHours: Number.NaN }, /toleratedOutageHours is NaN, and 1 is the least/],
+    ];
+    for (const [change, sentence] of wrong)
+      assert.throws(
+        () => findEnvironment("mine", { mine: { ...ENVIRONMENT, ...change } }),
+        sentence,
+      );
+    assert.equal(findEnvironment("mine", { mine: ENVIRONMENT }), ENVIRONMENT);
+  });
+
+  it("has its project put in wherever the files say so, and no other text", () => {
+    const { api, subscriber } = readSettings(ENVIRONMENT);
+    assert.equal(api.serviceAccount, "constancia-api@some-project.iam.gserviceaccount.com");
+    assert.doesNotMatch(JSON.stringify([api, subscriber]), /\$\{/);
+  });
+});

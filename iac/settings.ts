@@ -1,0 +1,138 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parse } from "yaml";
+import { VARIABLES } from "../common/variables.ts";
+import { type Environment, Misuse } from "./environments.ts";
+
+const ROOT = join(import.meta.dirname, "..");
+/** App Engine tells the processes their project by this name; so do they read it. */
+// biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text itself that is looked for.
+const PROJECT_PLACEHOLDER = "${GOOGLE_CLOUD_PROJECT}";
+
+/** The memory of App Engine's instance classes for automatic scaling (its page on the classes). */
+export const MEMORY_MB: Record<string, number> = { F1: 384, F2: 768, F4: 1_536, F4_1G: 3_072 };
+
+/** All that the stacks are made of. */
+export type Settings = {
+  environment: Environment;
+  api: ServiceSettings;
+  subscriber: ServiceSettings;
+  database: DatabaseAddress;
+};
+
+/** What one App Engine service is told in its file, with the project filled in. */
+export type ServiceSettings = {
+  file: "app.yaml" | "subscriber.yaml";
+  service: string;
+  serviceAccount: string;
+  instanceClass: string;
+  /** Of each version. */
+  maxInstances: number;
+  /** In one instance. */
+  maxConcurrentRequests: number;
+  /** Connections to MySQL at most, in one instance. */
+  poolSize: number;
+  variables: Record<string, string>;
+};
+
+/** What MYSQL_URL says. */
+export type DatabaseAddress = {
+  /** PROJECT:REGION:INSTANCE. */
+  connectionName: string;
+  user: string;
+  database: string;
+};
+
+/** Reads both files as the given environment sees them. */
+export function readSettings(environment: Environment, folder = ROOT): Settings {
+  const api = readService("app.yaml", environment, folder);
+  const subscriber = readService("subscriber.yaml", environment, folder);
+  return { environment, api, subscriber, database: databaseOf(api) };
+}
+
+/** The value of a variable, or its default. */
+export function variableOf(service: ServiceSettings, name: keyof typeof VARIABLES): string {
+  return service.variables[name] ?? VARIABLES[name].default ?? "";
+}
+
+/** NAME of projects/…/secrets/NAME/versions/…, where the service is told to read a secret. */
+export function secretOf(
+  service: ServiceSettings,
+  name: "MYSQL_PASSWORD_SECRET" | "API_KEYS_SECRET",
+): string | undefined {
+  return /\/secrets\/([^/]+)\//.exec(variableOf(service, name))?.[1];
+}
+
+/** What MYSQL_URL of the service says; App Engine reaches Cloud SQL by a socket alone. */
+export function databaseOf(service: ServiceSettings): DatabaseAddress {
+  const url = URL.parse(variableOf(service, "MYSQL_URL"));
+  const [, connectionName] =
+    /^\/cloudsql\/(.+)$/.exec(url?.searchParams.get("socketPath") ?? "") ?? [];
+  if (!url || !connectionName) {
+    throw new Misuse(
+      `${service.file}: MYSQL_URL must have ?socketPath=/cloudsql/PROJECT:REGION:INSTANCE.`,
+    );
+  }
+  return { connectionName, user: url.username, database: url.pathname.slice(1) };
+}
+
+type AppYaml = {
+  service?: string;
+  service_account?: string;
+  instance_class?: string;
+  automatic_scaling?: { max_instances?: unknown; max_concurrent_requests?: unknown };
+  env_variables?: Record<string, unknown>;
+};
+
+function readService(
+  file: ServiceSettings["file"],
+  environment: Environment,
+  folder: string,
+): ServiceSettings {
+  const text = readText(join(folder, file), file);
+  const yaml = parse(text.replaceAll(PROJECT_PLACEHOLDER, environment.projectId)) as AppYaml;
+  const variables = Object.fromEntries(
+    Object.entries(yaml.env_variables ?? {}).map(([name, value]) => [name, String(value)]),
+  );
+  const scaling = yaml.automatic_scaling ?? {};
+  return {
+    file,
+    service: textOf(yaml.service, "service"),
+    serviceAccount: textOf(yaml.service_account, "service_account"),
+    instanceClass: textOf(yaml.instance_class, "instance_class"),
+    maxInstances: numberOf(scaling.max_instances, "automatic_scaling.max_instances"),
+    maxConcurrentRequests: numberOf(
+      scaling.max_concurrent_requests,
+      "automatic_scaling.max_concurrent_requests",
+    ),
+    poolSize: poolSizeOf(variables.MYSQL_POOL_SIZE),
+    variables,
+  };
+
+  function textOf(value: unknown, name: string): string {
+    if (typeof value === "string" && value !== "") return value;
+    throw new Misuse(`${file}: ${name} is missing.`);
+  }
+
+  /** As the process reads it; App Engine lets an instance have 100 connections at most. */
+  function poolSizeOf(value = VARIABLES.MYSQL_POOL_SIZE.default ?? ""): number {
+    const { data, error } = VARIABLES.MYSQL_POOL_SIZE.schema.safeParse(value);
+    if (data !== undefined) return data;
+    const rule = error?.issues[0]?.message;
+    throw new Misuse(`${file}: env_variables.MYSQL_POOL_SIZE is "${value}", and it ${rule}.`);
+  }
+
+  /** Google's own defaults change; what bounds the connections must stand in the file. */
+  function numberOf(value: unknown, name: string): number {
+    if (Number.isInteger(value) && (value as number) > 0) return value as number;
+    throw new Misuse(`${file}: ${name} must be a whole number above 0, not "${value}".`);
+  }
+}
+
+function readText(path: string, file: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new Misuse(`${file} cannot be read (${(error as NodeJS.ErrnoException).code}).`);
+  }
+}

@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import { synthesiseUnchecked } from "./synth.ts";
+import { EVERYTHING, settingsWith } from "./testing.ts";
+
+/**
+ * Offline, Terraform reads the files and finds what is no Terraform. With TEST_TERRAFORM=validate
+ * it fetches Google's provider too, and finds what is wrong in the resources.
+ */
+const COMMANDS =
+  process.env.TEST_TERRAFORM === "validate"
+    ? [["init", "-backend=false", "-input=false"], ["validate"]]
+    : [["providers"]];
+// Without the machine's own settings, which may name a file that is not there.
+const { TF_CLI_CONFIG_FILE: _, ...env } = process.env;
+const skip = spawnSync("terraform", ["version"], { env }).error && "there is no terraform";
+
+describe("Terraform", { skip }, () => {
+  const folder = mkdtempSync(join(tmpdir(), "constancia-terraform-"));
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  for (const [name, environment] of Object.entries({ push: {}, everything: EVERYTHING }))
+    it(`takes both stacks, with ${name}`, () => {
+      const stacks = synthesiseUnchecked(settingsWith({ environment }));
+      for (const [stack, config] of Object.entries(stacks)) {
+        // The state is on Google Cloud, where tests do not go.
+        const { backend: _, ...terraform } = config.terraform ?? {};
+        const cwd = join(folder, name, stack);
+        mkdirSync(cwd, { recursive: true });
+        writeFileSync(join(cwd, "cdk.tf.json"), JSON.stringify({ ...config, terraform }));
+        for (const command of COMMANDS) {
+          const options = { cwd, env, encoding: "utf8" } as const;
+          const { status, stderr } = spawnSync("terraform", [...command, "-no-color"], options);
+          assert.equal(status, 0, stderr.slice(0, 2_000));
+        }
+      }
+    });
+});
