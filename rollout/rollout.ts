@@ -16,7 +16,14 @@ import { rollBack } from "./roll-back.ts";
 import { say, sayWhile } from "./say.ts";
 import { smokeTest } from "./smoke.ts";
 import { runStage } from "./stage.ts";
-import { findHaven, findUnfinished, hasAll, planStages, type Traffic, withoutTraffic } from "./traffic.ts";
+import {
+  findHaven,
+  findUnfinished,
+  hasAll,
+  planStages,
+  type Traffic,
+  withoutTraffic,
+} from "./traffic.ts";
 import {
   chooseFailed,
   chooseOld,
