@@ -26,8 +26,18 @@ type Listed = {
 
 /** The versions of both services, their traffic, and whether the last rollout was finished. */
 export async function readTraffic(gcloud: Gcloud): Promise<Traffic> {
+  const versions = await readVersions(gcloud);
+  const full = versions.find(({ service, share }) => service === "default" && share === 1);
+  if (full === undefined || !hasAll(versions, full.id)) return { versions, isOnTrial: false };
+  const args = ["app", "services", "describe", "default"];
+  const { split } = (await gcloud.read(args)) as { split?: { shardBy?: string } };
+  return { versions, isOnTrial: split?.shardBy === "RANDOM" };
+}
+
+/** The versions of both services, and their traffic. */
+export async function readVersions(gcloud: Gcloud): Promise<Version[]> {
   const listed = (await gcloud.read(["app", "versions", "list"])) as Listed[];
-  const versions = listed.flatMap(({ id = "", service, traffic_split, version }): Version[] => {
+  return listed.flatMap(({ id = "", service, traffic_split, version }): Version[] => {
     const own = SERVICES.find((one) => one === service);
     const createdAt = Date.parse(version?.createTime ?? "");
     if (!own) return [];
@@ -36,15 +46,6 @@ export async function readTraffic(gcloud: Gcloud): Promise<Traffic> {
     const url = version?.versionUrl ?? "";
     return [{ service: own, id, share: traffic_split ?? 0, createdAt, url }];
   });
-  const full = versions.find(({ service, share }) => service === "default" && share === 1);
-  const isOnTrial = full !== undefined && hasAll(versions, full.id) && (await isSplitAtRandom());
-  return { versions, isOnTrial };
-
-  async function isSplitAtRandom(): Promise<boolean> {
-    const args = ["app", "services", "describe", "default"];
-    const { split } = (await gcloud.read(args)) as { split?: { shardBy?: string } };
-    return split?.shardBy === "RANDOM";
-  }
 }
 
 /** Uploads and builds a version of each service that lacks it, and gives it no traffic. */

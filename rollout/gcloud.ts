@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { text as readText } from "node:stream/consumers";
-import { setTimeout as sleep } from "node:timers/promises";
 import { Failure } from "./failure.ts";
+import { pause } from "./pause.ts";
 import { say } from "./say.ts";
 
 /** Where app.yaml is: gcloud uploads the folder that it is run in. */
@@ -44,7 +44,7 @@ export function createGcloud(options: {
       } catch (error) {
         if (stop.aborted || attempt === READ_ATTEMPTS) throw error;
         say(`${(error as Error).message} Asking again.`);
-        await sleep(pauseMs, undefined, { signal: stop }).catch(() => {});
+        await pause(pauseMs, stop);
       }
     }
   }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { readTraffic, sealCommand } from "./app-engine.ts";
+import { readVersions, sealCommand } from "./app-engine.ts";
 import { RollbackFailed, sentenceOf } from "./failure.ts";
 import type { Gcloud } from "./gcloud.ts";
 import { say, sayWhile } from "./say.ts";
@@ -44,7 +44,7 @@ export async function rollBack(
   async function findOpen(): Promise<ServiceName[]> {
     const possible = ORDER.filter((service) => haven[service] !== undefined);
     try {
-      const shares = sharesOf((await readTraffic(gcloud)).versions, id);
+      const shares = sharesOf(await readVersions(gcloud), id);
       return possible.filter((service) => shares[service] > 0);
     } catch (error) {
       say(`App Engine does not say where traffic is: ${sentenceOf(error)}`);

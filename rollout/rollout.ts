@@ -4,6 +4,7 @@ import {
   deploy,
   readAddress,
   readTraffic,
+  readVersions,
   sealCommand,
   trafficCommand,
 } from "./app-engine.ts";
@@ -111,7 +112,7 @@ async function carryThrough(run: Run, versions: readonly Version[], id: string):
   const haven = findHaven(versions, id);
   try {
     await deploy(gcloud, id, versions);
-    const deployed = (await readTraffic(gcloud)).versions;
+    const deployed = await readVersions(gcloud);
     const url = await readAddress(gcloud, id);
     const api = createApi({ url, key: apiKey, stop });
     await sayWhile(`smoke test at ${url}`, () => smokeTest(api, stop));
@@ -157,7 +158,7 @@ async function rehearse({ gcloud, options }: Run, versions: readonly Version[], 
 /** The traffic is where it should be by now, so nothing that fails here is undone. */
 async function prune({ gcloud, options }: Run): Promise<void> {
   try {
-    await deleteVersions(gcloud, chooseOld((await readTraffic(gcloud)).versions, options.keep));
+    await deleteVersions(gcloud, chooseOld(await readVersions(gcloud), options.keep));
   } catch (error) {
     say(`old versions were not deleted, the next rollout does it: ${sentenceOf(error)}`);
   }

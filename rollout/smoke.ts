@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { collections } from "../collections/collections.ts";
 import { type Answer, type Api, versionIn } from "./api.ts";
 import { Breach } from "./failure.ts";
+import { pause } from "./pause.ts";
 import { say } from "./say.ts";
 import { READY_WITHIN_MS, SMOKE_WAIT_SECONDS } from "./slo.ts";
 
@@ -52,19 +52,21 @@ async function awaitReady(api: Api, stop: AbortSignal): Promise<void> {
   const deadline = Date.now() + READY_WITHIN_MS;
   for (;;) {
     const answer = await api("GET", "/health/ready");
-    if (answer.status === 200) return say("  ready");
+    if (answer.status === 200) break;
     const isStarting = answer.status === 503 || answer.status === 500;
-    if (!isStarting || Date.now() > deadline) return demand("GET /health/ready", answer, 200);
-    await sleep(READY_LOOK_MS, undefined, { signal: stop }).catch(() => stop.throwIfAborted());
+    if (!isStarting || Date.now() > deadline) demand("GET /health/ready", answer, 200);
+    await pause(READY_LOOK_MS, stop);
   }
+  say("  ready");
 }
 
 function demand(what: string, { status, body }: Answer, wanted: number): void {
-  if (status === wanted) return say(`  ${what}: ${status}`);
   const told = body.detail ?? (Array.isArray(body.faults) ? body.faults.join(" ") : undefined);
   const advice = status === 401 ? " Put an API key with scope write in CONSTANCIA_API_KEY." : "";
-  throw new Breach(
-    `The smoke test failed: ${what} was answered ${status} instead of ${wanted}` +
-      `${told ? `: ${String(told)}` : "."}${advice}`,
-  );
+  if (status !== wanted)
+    throw new Breach(
+      `The smoke test failed: ${what} was answered ${status} instead of ${wanted}` +
+        `${told ? `: ${String(told)}` : "."}${advice}`,
+    );
+  say(`  ${what}: ${status}`);
 }

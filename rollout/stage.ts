@@ -1,10 +1,10 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Api } from "./api.ts";
-import { readTraffic, trafficCommand } from "./app-engine.ts";
+import { readVersions, trafficCommand } from "./app-engine.ts";
 import { Breach, Failure } from "./failure.ts";
 import { readFigures } from "./figures.ts";
 import type { Gcloud } from "./gcloud.ts";
 import { judge, type Verdict } from "./judge.ts";
+import { pause } from "./pause.ts";
 import { say, sayWhile } from "./say.ts";
 import { EVIDENCE } from "./slo.ts";
 import { drive } from "./synthetic.ts";
@@ -42,11 +42,12 @@ export async function runStage(stage: Stage, options: StageOptions): Promise<voi
   const endsAt = since.getTime() + holdMs;
   // Clients have half of the hold to send enough; then it is helped.
   let verdict = await watchUntil(since.getTime() + holdMs / 2);
-  if (verdict.wanting.length > 0) await drive(api, stop);
-  verdict = await watchUntil(endsAt);
+  const isDriven = verdict.wanting.length > 0;
+  if (isDriven) await drive(api, stop);
+  if (isDriven || Date.now() < endsAt) verdict = await watchUntil(endsAt);
   for (let look = 1; verdict.wanting.length > 0 && look <= EVIDENCE.extraLooks; look += 1) {
     say(`too little to judge by yet: ${verdict.wanting.join(" and ")}`);
-    await pause(pauseMs);
+    await pause(pauseMs, stop);
     verdict = await lookOnce();
   }
   for (const line of verdict.lines) say(`  ${line}`);
@@ -63,7 +64,7 @@ export async function runStage(stage: Stage, options: StageOptions): Promise<voi
       say(
         `holding for ${Math.ceil((endsAt - Date.now()) / 1_000)} s more; ${verdict.lines.at(-1)}`,
       );
-      await pause(Math.min(Math.max(pauseMs, 1), leftMs));
+      await pause(Math.min(Math.max(pauseMs, 1), leftMs), stop);
     }
   }
 
@@ -74,10 +75,6 @@ export async function runStage(stage: Stage, options: StageOptions): Promise<voi
     for (const line of verdict.lines) say(`  ${line}`);
     throw new Breach(`At ${percent} % of ${service}: ${verdict.breaches.join("; ")}.`);
   }
-
-  function pause(forMs: number): Promise<void> {
-    return sleep(forMs, undefined, { signal: stop }).catch(() => stop.throwIfAborted());
-  }
 }
 
 /**
@@ -87,13 +84,13 @@ export async function runStage(stage: Stage, options: StageOptions): Promise<voi
 async function confirmShare(stage: Stage, { gcloud, id, pauseMs, stop }: StageOptions) {
   const { service, percent } = stage;
   for (let attempt = 1; ; attempt += 1) {
-    const share = sharesOf((await readTraffic(gcloud)).versions, id)[service];
+    const share = sharesOf(await readVersions(gcloud), id)[service];
     if (Math.round(100 * share) === percent) return;
     if (attempt === CONFIRM_ATTEMPTS)
       throw new Failure(
         `App Engine gives ${id} ${Math.round(100 * share)} % of ${service}, and not the ${percent} %` +
           " that this step set: the command did nothing, or somebody else moves traffic.",
       );
-    await sleep(pauseMs, undefined, { signal: stop }).catch(() => stop.throwIfAborted());
+    await pause(pauseMs, stop);
   }
 }

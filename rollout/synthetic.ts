@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Api } from "./api.ts";
 import { Breach, Failure } from "./failure.ts";
+import { pause } from "./pause.ts";
 import { sayWhile } from "./say.ts";
 import { SYNTHETIC } from "./slo.ts";
 import { firstCollection } from "./smoke.ts";
@@ -60,7 +60,7 @@ export async function drive(api: Api, stop: AbortSignal): Promise<void> {
       if (status === 200 && body.status === "settled") return body.outcome;
       if (Date.now() > deadline)
         throw new Failure(`A write was not settled in ${SYNTHETIC.settledWithinMs / 1_000} s.`);
-      await sleep(pauseMs, undefined, { signal: stop }).catch(() => stop.throwIfAborted());
+      await pause(pauseMs, stop);
     }
   }
 }
