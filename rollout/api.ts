@@ -1,0 +1,53 @@
+import { Failure } from "./failure.ts";
+import { REQUEST_TIMEOUT_MS } from "./slo.ts";
+
+export type Answer = { status: number; headers: Headers; body: Record<string, unknown> };
+
+/** Asks the API at one address. */
+export type Api = (
+  method: string,
+  path: string,
+  options?: { item?: unknown; headers?: Record<string, string> },
+) => Promise<Answer>;
+
+/** Makes an {@link Api}; `key` is an API key, where the API wants one. */
+export function createApi(options: {
+  url: string;
+  key: string | undefined;
+  stop: AbortSignal;
+}): Api {
+  const { url, key, stop } = options;
+  const authorization: Record<string, string> = key ? { authorization: `Bearer ${key}` } : {};
+  return async (method, path, { item, headers = {} } = {}) => {
+    const type: Record<string, string> = item ? { "content-type": "application/json" } : {};
+    try {
+      const response = await fetch(url + path, {
+        method,
+        headers: { "user-agent": "constancia-rollout", ...authorization, ...type, ...headers },
+        body: item ? JSON.stringify(item) : null,
+        redirect: "manual",
+        signal: AbortSignal.any([stop, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]),
+      });
+      const text = await response.text();
+      return { status: response.status, headers: response.headers, body: parseBody(text) };
+    } catch (error) {
+      stop.throwIfAborted();
+      const { name, cause } = error as { name: string; cause?: { code?: string } };
+      throw new Failure(`${method} ${url}${path} got no answer (${cause?.code ?? name}).`);
+    }
+  };
+}
+
+/** Reads the version that an answer's ETag names. */
+export function versionIn({ headers }: Answer): string {
+  return (headers.get("etag") ?? "").replaceAll('"', "");
+}
+
+function parseBody(text: string): Record<string, unknown> {
+  try {
+    const body: unknown = JSON.parse(text);
+    return typeof body === "object" && body !== null ? (body as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}
