@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# npm run deploy -- ENVIRONMENT [rollout options]: everything that a merge to main does, in order,
+# the same from a laptop and from .github/workflows/deploy.yaml. Safe to run again after any failure.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if [ "${1:-}" = --help ] || [ $# -eq 0 ]; then
+  cat <<'HELP'
+npm run deploy -- ENVIRONMENT [options of npm run rollout]
+
+Synthesises the environment, applies its stack `service`, migrates the database, and rolls both
+services out, canary first. Asks before Terraform changes anything, unless CI is set. Needs gcloud
+(logged in, also with application-default credentials), terraform and cloud-sql-proxy on the PATH,
+and the stack `platform` applied once (docs/deploy.md).
+HELP
+  [ $# -gt 0 ] && exit 0 || exit 2
+fi
+environment=$1
+shift
+for program in gcloud terraform cloud-sql-proxy; do
+  command -v "$program" >/dev/null || { echo "deploy: $program is not on the PATH; see docs/deploy.md." >&2; exit 1; }
+done
+say() { echo "deploy: $*"; }
+
+say "describing $environment, refusing what is unsafe"
+npm run --silent synth -- --environment "$environment"
+describe() {
+  node --input-type=module -e 'import { findEnvironment } from "./iac/environments.ts";
+    const { projectId, region } = findEnvironment(process.argv[1]);
+    console.log(process.argv[2] === "region" ? region : projectId);' "$environment" "$1"
+}
+project=$(describe project)
+instance="$project:$(describe region):latam-database"
+secret=constancia-mysql-password
+stack=.local/terraform/$environment/service
+
+say "applying the stack service to $project"
+# The password that there is; Terraform writes it only where its version was raised. Of a new
+# project it is made here, and nobody has seen it.
+TF_VAR_mysql_password=$(gcloud secrets versions access latest --secret="$secret" --project="$project" 2>/dev/null ||
+  node -p 'crypto.randomBytes(24).toString("hex")')
+if [ -n "${GITHUB_ACTIONS:-}" ]; then echo "::add-mask::$TF_VAR_mysql_password"; fi
+# App Engine takes settings of a service only once it exists.
+TF_VAR_services_deployed=$(gcloud app services list --project="$project" --format='value(id)' |
+  sort | tr '\n' ' ' | sed 's/^default subscriber $/true/; t; s/.*/false/')
+export TF_VAR_mysql_password TF_VAR_services_deployed
+terraform -chdir="$stack" init -input=false
+if [ -n "${CI:-}" ]; then
+  terraform -chdir="$stack" apply -input=false -auto-approve
+else
+  terraform -chdir="$stack" apply
+fi
+
+say "migrating the database, while the old code runs: migrations only add"
+port=3307
+cloud-sql-proxy --port="$port" --health-check "$instance" &
+proxy=$!
+trap 'kill "$proxy" 2>/dev/null || true' EXIT
+cloud-sql-proxy wait --max=60s
+MYSQL_URL="mysql://constancia@127.0.0.1:$port/constancia" \
+  MYSQL_PASSWORD_SECRET="projects/$project/secrets/$secret/versions/latest" npm run --silent migrate
+
+say "rolling out"
+npm run --silent rollout -- --project="$project" "$@"

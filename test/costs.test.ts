@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { data } from "../collections/data.ts";
+import { query } from "../common/database.ts";
+import { encodeWrite } from "../common/write.ts";
+import { mintWriteId, timeOfWriteId } from "../common/write-id.ts";
+import { SIZES } from "../iac/costs.ts";
+import { buildHouse, until } from "./support/house.ts";
+import { createClient } from "./support/http.ts";
+
+const WRITES = 5_000;
+const JSON_LOGS = { LOG_FORMAT: "json", LOG_LEVEL: "info" };
+
+/** Stated sizes are rounded up, and by no more than this. */
+function assertStated(what: keyof typeof SIZES, measured: number): void {
+  const stated = SIZES[what];
+  assert.ok(measured <= stated && stated <= 1.6 * measured, `${what}: ${measured}, not ${stated}`);
+}
+
+test("the sizes that the costs rest on are those of the real parts", async (t) => {
+  const house = await buildHouse();
+  t.after(() => house.close());
+  const [api, subscriber] = await Promise.all([
+    house.spawn("api", JSON_LOGS),
+    house.spawn("subscriber", JSON_LOGS),
+  ]);
+  const client = createClient(api.url);
+
+  const id = mintWriteId();
+  const traceparent = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;
+  const acceptedAt = timeOfWriteId(id);
+  const write = { id, kind: "create" as const, collection: data, itemId: id, acceptedAt };
+  const message = encodeWrite({ ...write, item: data.example, traceparent });
+  const attributes = Object.entries(message.attributes).flat().join("").length;
+  assertStated("message", attributes + message.data.length);
+
+  const before = api.output().length + subscriber.output().length;
+  for (let number = 0; number < 50; number += 1)
+    await client.post("/api/data", data.example, { prefer: "wait=20" });
+  assertStated("logLines", (api.output().length + subscriber.output().length - before) / 50);
+
+  await client.post(
+    "/api/data",
+    Array.from({ length: WRITES }, () => data.example),
+  );
+  const count = "SELECT COUNT(*) AS rows_ FROM data";
+  await until("all are settled", async () => {
+    const [row] = await query(house.pool, count);
+    return Number(row?.rows_) >= WRITES;
+  });
+  await query(house.pool, "ANALYZE TABLE data");
+  const [size] = await query(
+    house.pool,
+    "SELECT data_length + index_length AS bytes_ FROM information_schema.tables" +
+      " WHERE table_schema = DATABASE() AND table_name = 'data'",
+  );
+  assertStated("row", Number(size?.bytes_) / WRITES);
+});
