@@ -92,7 +92,10 @@ test("a deploy says what it needs", (t) => {
   assert.equal(help.status, 0);
   assert.match(help.output, /npm run deploy -- ENVIRONMENT/);
   assert.equal(deploy(t, { args: [] }).status, 2);
-  const unknown = deploy(t, { args: ["mars"], fail: "npm run --silent synth -- --environment mars" });
+  const unknown = deploy(t, {
+    args: ["mars"],
+    fail: "npm run --silent synth -- --environment mars",
+  });
   assert.equal(unknown.status, 1);
   assert.deepEqual(unknown.all, ["npm run --silent synth -- --environment mars"]);
 });
