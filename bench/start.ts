@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { bundle } from "../build/bundle.ts";
+import { bundle, NOWHERE } from "../build/bundle.ts";
 
 /*
  * Milliseconds from the start of a process until it listens, unbuilt, bundled, and bundled with
@@ -12,16 +12,7 @@ import { bundle } from "../build/bundle.ts";
 const ROUNDS = 11;
 const ROOT = join(import.meta.dirname, "..");
 const dist = await mkdtemp(join(tmpdir(), "bench-start-"));
-const ENV = {
-  TMPDIR: dist,
-  GOOGLE_CLOUD_PROJECT: "bench",
-  MYSQL_URL: "mysql://nobody@127.0.0.1:1/nothing",
-  PUBSUB_EMULATOR_HOST: "127.0.0.1:1",
-  METADATA_SERVER_DETECTION: "none",
-  DELIVERY: "push",
-  PUSH_AUTH: "off",
-  PORT: "0",
-};
+const ENV = { ...NOWHERE, TMPDIR: dist };
 
 await bundle(dist);
 const variants = ["api", "subscriber"].flatMap((name) => {

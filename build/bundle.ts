@@ -14,7 +14,7 @@ const COMMONJS_SCOPE = [
   "const __filename = import.meta.filename, __dirname = import.meta.dirname;",
 ].join("\n");
 /** Enough to start on; nothing listens at these addresses, and nothing is sent. */
-const NOWHERE = {
+export const NOWHERE = {
   GOOGLE_CLOUD_PROJECT: "nowhere",
   MYSQL_URL: "mysql://nobody@127.0.0.1:1/nothing",
   PUBSUB_EMULATOR_HOST: "127.0.0.1:1",
