@@ -3,7 +3,6 @@ import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { before, describe, it } from "node:test";
 import { parse } from "yaml";
-import { readConfig } from "../common/config.ts";
 import { createWorkflowLinter } from "./lint-workflows.ts";
 
 const ROOT = new URL("../", import.meta.url);
@@ -36,7 +35,7 @@ describe("the workflows", () => {
       ["needs: ci\n", "  needs: ci\n", /is no YAML/],
       ["environment: production", "environmnt: production", /unexpected key "environmnt"/],
       [
-        'run: npm run rollout -- --project="$PROJECT_ID" --hold=300 --keep=5',
+        "run: npm run deploy -- production --hold=300 --keep=5",
         "run: echo ${{ github.event.head_commit.message }}",
         /potentially untrusted/,
       ],
@@ -57,37 +56,12 @@ describe("the workflows", () => {
     assert.deepEqual(production.permissions, { contents: "read", "id-token": "write" });
     const text = JSON.stringify(jobs);
     assert.ok(!text.includes("secrets."), "a secret of GitHub's is used");
-    const order = [
-      "gcp-build",
-      "npm run synth",
-      "apply -input",
-      "npm run migrate",
-      "npm run rollout",
-    ];
+    const order = ["gcp-build", "google-github-actions/auth@", "npm run deploy -- production"];
     const places = order.map((step) => text.indexOf(step));
     assert.ok(!places.includes(-1));
     assert.deepEqual(
       places,
       places.toSorted((one, other) => one - other),
-    );
-  });
-
-  it("migrate the database that app.yaml names, as the user that it names", () => {
-    const { production } = parse(read(`${FOLDER}deploy.yaml`)).jobs;
-    const { env } = production.steps.find(({ name }: { name?: string }) => name === "Migrate");
-    const project = "${{ vars.PROJECT_ID }}";
-    const api = parse(read("app.yaml")).env_variables;
-    const { MYSQL_URL } = readConfig({ GOOGLE_CLOUD_PROJECT: "any", ...api }, "api");
-    const proxied = new URL(env.MYSQL_URL);
-    for (const part of ["username", "pathname"] as const)
-      assert.equal(proxied[part], MYSQL_URL[part]);
-    assert.equal(
-      `/cloudsql/${production.env.INSTANCE.replace(project, "any")}`,
-      MYSQL_URL.searchParams.get("socketPath"),
-    );
-    assert.equal(
-      env.MYSQL_PASSWORD_SECRET,
-      api.MYSQL_PASSWORD_SECRET.replace("${GOOGLE_CLOUD_PROJECT}", project),
     );
   });
 
@@ -105,12 +79,10 @@ describe("the workflows", () => {
 
   it("run only scripts that package.json has", () => {
     const { scripts } = JSON.parse(read("package.json"));
-    // Written beside this; until they are merged they are not there.
-    const others = ["synth", "rollout"];
     for (const file of readdirSync(new URL(FOLDER, ROOT)))
       for (const [, script = ""] of read(FOLDER + file).matchAll(
         /npm run (?:--\S+ "\S+" )?([\w:-]+)/g,
       ))
-        assert.ok(script in scripts || others.includes(script), `${file}: ${script}`);
+        assert.ok(script in scripts, `${file}: ${script}`);
   });
 });

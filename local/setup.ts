@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { loadVariables } from "../common/config.ts";
 import { migrate } from "../common/migrate.ts";
+import { DEFAULTS } from "./options.ts";
 import { createTopology } from "./topology.ts";
 
 /*
@@ -18,7 +19,7 @@ await createTopology({
   projectId: config.GOOGLE_CLOUD_PROJECT,
   topic: config.PUBSUB_TOPIC,
   subscription: config.PUBSUB_SUBSCRIPTION,
-  deadLetterTopic: `${config.PUBSUB_TOPIC}-dead`,
+  deadLetterTopic: DEFAULTS.PUBSUB_DEAD_LETTER_TOPIC,
   deadLetterSubscription: config.PUBSUB_DEAD_LETTER_SUBSCRIPTION,
   ...(pushTo ? { pushEndpoint: pushTo, deadLetterPushEndpoint: `${pushTo}/dead-letters` } : {}),
 });

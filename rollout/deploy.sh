@@ -41,12 +41,17 @@ TF_VAR_mysql_password=$(gcloud secrets versions access latest --secret="$secret"
   node -p 'crypto.randomBytes(24).toString("hex")')
 if [ -n "${GITHUB_ACTIONS:-}" ]; then echo "::add-mask::$TF_VAR_mysql_password"; fi
 # App Engine takes settings of a service only once it exists.
-TF_VAR_services_deployed=$(gcloud app services list --project="$project" --format='value(id)' |
-  sort | tr '\n' ' ' | sed 's/^default subscriber $/true/; t; s/.*/false/')
+services=$(gcloud app services list --project="$project" --format='value(id)' | sort | paste -sd ' ' -)
+TF_VAR_services_deployed=false
+if [ "$services" = "default subscriber" ]; then TF_VAR_services_deployed=true; fi
 export TF_VAR_mysql_password TF_VAR_services_deployed
 terraform -chdir="$stack" init -input=false
 if [ -n "${CI:-}" ]; then
-  terraform -chdir="$stack" apply -input=false -auto-approve
+  terraform -chdir="$stack" plan -input=false -out=plan.bin
+  if [ -n "${GITHUB_STEP_SUMMARY:-}" ]; then
+    { echo '```'; terraform -chdir="$stack" show -no-color plan.bin | head -c 900000; echo '```'; } >> "$GITHUB_STEP_SUMMARY"
+  fi
+  terraform -chdir="$stack" apply -input=false plan.bin
 else
   terraform -chdir="$stack" apply
 fi

@@ -4,10 +4,13 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
+import { parse } from "yaml";
+import { readConfig } from "../common/config.ts";
 
 const SCRIPT = join(import.meta.dirname, "deploy.sh");
 const PASSWORD = "the-password-that-there-is";
-const SECRET = "projects/constancia-staging/secrets/constancia-mysql-password/versions/latest";
+const APP_YAML = join(import.meta.dirname, "..", "app.yaml");
+const PROJECT = "constancia-staging";
 const STACK = "-chdir=.local/terraform/staging/service";
 
 /** In the order of need; each stands in for a program, and ends badly where FAIL names its call. */
@@ -16,7 +19,8 @@ const CALLS = [
   "gcloud secrets versions access latest --secret=constancia-mysql-password --project=constancia-staging",
   "gcloud app services list --project=constancia-staging --format=value(id)",
   `terraform ${STACK} init -input=false`,
-  `terraform ${STACK} apply -input=false -auto-approve`,
+  `terraform ${STACK} plan -input=false -out=plan.bin`,
+  `terraform ${STACK} apply -input=false plan.bin`,
   "cloud-sql-proxy wait --max=60s",
   "npm run --silent migrate",
   "npm run --silent rollout -- --project=constancia-staging --hold=1",
@@ -34,7 +38,7 @@ function deploy(
   const standIn = `#!/bin/sh
 call="$(basename "$0") $*"
 echo "$call" >> ${calls}
-echo "$call: $TF_VAR_services_deployed $TF_VAR_mysql_password $MYSQL_PASSWORD_SECRET" >> ${calls}.env
+echo "$call: $TF_VAR_services_deployed $TF_VAR_mysql_password $MYSQL_URL $MYSQL_PASSWORD_SECRET" >> ${calls}.env
 if [ "$call" = "$FAIL" ]; then exit 1; fi
 case "$call" in
   "gcloud secrets"*) echo ${PASSWORD} ;;
@@ -64,9 +68,22 @@ test("a deploy describes, applies, migrates and rolls out, in this order", (t) =
     CALLS,
   );
   assert.match(env, new RegExp(`apply.*: true ${PASSWORD}`));
-  assert.match(env, new RegExp(`migrate: .*${SECRET}`));
+  const [, mysqlUrl = "", secret] = /migrate: .* (mysql:\S+) (\S+)/.exec(env) ?? [];
+  assertSameDatabase(new URL(mysqlUrl), secret);
   assert.ok(!output.includes(PASSWORD) && !all.join().includes(PASSWORD));
 });
+
+/** What is migrated is what app.yaml names, by the user and the secret that it names. */
+function assertSameDatabase(proxied: URL, secret: string | undefined): void {
+  const api = parse(readFileSync(APP_YAML, "utf8")).env_variables;
+  const env = { ...api, GOOGLE_CLOUD_PROJECT: PROJECT };
+  const { MYSQL_URL } = readConfig(env, "api");
+  assert.equal(proxied.username, MYSQL_URL.username);
+  assert.equal(proxied.pathname, MYSQL_URL.pathname);
+  const instance = MYSQL_URL.searchParams.get("socketPath")?.replace("/cloudsql/", "");
+  assert.ok(PROXY.endsWith(` ${instance}`), instance);
+  assert.equal(secret, api.MYSQL_PASSWORD_SECRET.replace("${GOOGLE_CLOUD_PROJECT}", PROJECT));
+}
 
 test("a deploy ends at the first step that fails, and does nothing after it", (t) => {
   for (const [index, call] of CALLS.entries()) {
