@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync } from "node:fs";
 import test, { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
 import { describeVariables } from "../common/config.ts";
@@ -15,7 +15,7 @@ test("the README has the table of the variables as they are", () => {
 });
 
 test("the documents link to files that exist", () => {
-  for (const document of ["README.md", "CONTRIBUTING.md", "docs/operations.md", "docs/traps.md"]) {
+  for (const document of globSync(["*.md", "docs/**/*.md"], { cwd: ROOT })) {
     const folder = new URL(document, ROOT);
     const text = readFileSync(folder, "utf8");
     for (const [, target = ""] of text.matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g))
