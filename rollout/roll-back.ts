@@ -12,8 +12,8 @@ const ORDER: readonly ServiceName[] = SERVICES.toReversed();
 
 /**
  * Takes all traffic from a version, and is done only when App Engine says that it has none. A
- * command that failed may have taken effect and one that succeeded may not, so each attempt asks
- * first; where App Engine does not even answer that, the command is given all the same. `gcloud`
+ * command that failed may have taken effect and one that succeeded may not, so App Engine is
+ * asked before and after each attempt; where App Engine does not even answer that, the command is given all the same. `gcloud`
  * must be one that no signal stops.
  */
 export async function rollBack(
@@ -23,15 +23,13 @@ export async function rollBack(
   pauseMs: number,
 ): Promise<void> {
   say(`rolling back ${id}`);
-  let open: ServiceName[] = [];
-  for (let attempt = 1; attempt <= ROLLBACK_ATTEMPTS; attempt += 1) {
+  let open = await findOpen();
+  for (let attempt = 1; attempt <= ROLLBACK_ATTEMPTS && open.length > 0; attempt += 1) {
     if (attempt > 1) await sleep(pauseMs);
-    open = await findOpen();
-    if (open.length === 0) return sayWhereItIs();
     for (const service of open) await putBack(service);
     if (gcloud.isDryRun) return;
+    open = await findOpen();
   }
-  open = await findOpen();
   if (open.length === 0) return sayWhereItIs();
   const commands = open.map(
     (service) => `  ${gcloud.commandOf(sealCommand(service, haven[service] as string))}`,

@@ -1,22 +1,24 @@
 import { appendFileSync } from "node:fs";
-import { createServer, type IncomingMessage } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { text as readText } from "node:stream/consumers";
 
-/** What the stand-in answers instead of what is right, by `METHOD` or `METHOD waited`. */
+/** What the stand-in answers instead of what is right, by `ready`, `METHOD` or `METHOD waited`. */
 export type WrongAnswers = Record<string, number | "nothing">;
 
 /**
  * Stands for one version of the API at its own address, as far as a rollout asks it, and notes
  * each request where the stand-in for gcloud finds it. What the real one answers is tested with
- * the real one (rollout/real-api.test.ts).
+ * the real one (rollout/real.test.ts):
+ * given its address, this only hands on and notes.
  */
-export async function startStandInApi(requestLog: string) {
+export async function startStandInApi(requestLog: string, real?: string) {
   let wrong: WrongAnswers = {};
   let made = 0;
   const items = new Map<string, { id: string; version: string } | undefined>();
-  const server = createServer((request, response) => {
+  const server = createServer(async (request, response) => {
+    if (real !== undefined) return void handOn(request, response, real);
     const { status, body, version } = answer(request);
-    const isWrite = request.method === "POST" || request.method === "DELETE";
-    appendFileSync(requestLog, `${JSON.stringify({ time: Date.now(), status, isWrite })}\n`);
+    note(request, status);
     if (status === 0) return void request.socket.destroy();
     if (version) response.setHeader("ETag", `"${version}"`);
     response.statusCode = status;
@@ -37,21 +39,37 @@ export async function startStandInApi(requestLog: string) {
     },
   };
 
+  function note({ method }: IncomingMessage, status: number): void {
+    const isWrite = method === "POST" || method === "DELETE";
+    appendFileSync(requestLog, `${JSON.stringify({ time: Date.now(), status, isWrite })}\n`);
+  }
+
+  async function handOn(request: IncomingMessage, response: ServerResponse, to: string) {
+    const { host: _, connection: __, ...headers } = request.headers as Record<string, string>;
+    const { method = "", url } = request;
+    const body = method === "GET" ? null : await readText(request);
+    const real = await fetch(to + url, { method, headers, body: body || null });
+    const told = Buffer.from(await real.arrayBuffer());
+    note(request, real.status);
+    response.writeHead(real.status, { ETag: real.headers.get("etag") ?? "" }).end(told);
+  }
+
   function answer({ method = "", url = "", headers }: IncomingMessage) {
+    if (url === "/health/ready")
+      return { status: Number(wrong.ready ?? 200), body: { ready: wrong.ready === undefined } };
     const isWaiting = headers.prefer !== undefined;
-    const replaced = wrong[isWaiting ? `${method} waited` : method] ?? wrong[`${method} ${url}`];
+    const replaced = wrong[isWaiting ? `${method} waited` : method];
     if (replaced === "nothing") return { status: 0 };
-    if (replaced !== undefined)
+    if (replaced !== undefined && replaced !== 202)
       return { status: replaced, body: { detail: "The stand-in was told to." } };
     const [, , , id = "", , write] = url.split("/");
-    if (url === "/health/ready") return { status: 200, body: { ready: true } };
     made += 1;
     const version = `version-${made}`;
     if (method === "POST") {
       const item = { id: `item-${made}`, version };
       items.set(item.id, item);
       const receipt = `${url}/${item.id}/writes/${version}`;
-      return isWaiting
+      return isWaiting && replaced !== 202
         ? { status: 201, body: item, version }
         : { status: 202, body: { id: item.id, receipt } };
     }

@@ -42,8 +42,8 @@ export type Plan = {
   always?: LogFigures;
   /** What the log holds while a version is at that step. */
   figures?: (LogFigures & { service: "default" | "subscriber"; percent: number })[];
-  /** A version that the figures are not about. */
-  judged?: string;
+  /** The versions that ran before the test. */
+  good?: string[];
 };
 
 export type Ended = { status: number | null; signal: string | null; out: string; err: string };
@@ -62,15 +62,15 @@ export const QUICKLY = ["--project=constancia-test", "--hold=0", "--pause=0"];
  * An App Engine application of its own for one test: `gcloud` and `git` first on the PATH, a
  * version's address, and the rollout as a process. `good` are the versions that ran before.
  */
-export async function buildAppEngine(options: { good?: string[]; url?: string } = {}) {
+export async function buildAppEngine(options: { good?: string[]; realApi?: string } = {}) {
   const { good = ["v20260101-000000-aaaaaaa", "v20260102-000000-bbbbbbb"] } = options;
   const folder = mkdtempSync(join(tmpdir(), "rollout-"));
-  const api = await startStandInApi(join(folder, "requests.jsonl"));
+  const api = await startStandInApi(join(folder, "requests.jsonl"), options.realApi);
   mkdirSync(join(folder, "bin"));
   writeTool("gcloud", `exec '${process.execPath}' '${GCLOUD}' "$@"`);
   let commit = "";
   check("ccccccc");
-  const state: StandInState = { clock: BIRTH, url: options.url ?? api.url, services: {} };
+  const state: StandInState = { clock: BIRTH, url: api.url, services: {} };
   for (const service of good.length > 0 ? ["default", "subscriber"] : []) {
     const versions = good.map((id, index) => ({
       ...{ id, share: index === good.length - 1 ? 1 : 0 },
@@ -88,6 +88,7 @@ export async function buildAppEngine(options: { good?: string[]; url?: string } 
     plan,
     check,
     calls,
+    commands,
     forgetCalls,
     traffic,
     versions,
@@ -106,7 +107,7 @@ export async function buildAppEngine(options: { good?: string[]; url?: string } 
   }
 
   function plan(next: Plan): void {
-    writeFileSync(join(folder, "plan.json"), JSON.stringify(next));
+    writeFileSync(join(folder, "plan.json"), JSON.stringify({ ...next, good }));
   }
 
   function start(args: string[], env: Record<string, string> = {}) {
@@ -134,9 +135,14 @@ export async function buildAppEngine(options: { good?: string[]; url?: string } 
 
   /** What gcloud was called with, each as one line, in order. */
   function calls(): string[] {
+    return commands().map((args) => args.join(" "));
+  }
+
+  /** The same, as lists of arguments. */
+  function commands(): string[][] {
     const count = readdirSync(folder).filter((file) => file.startsWith("call-")).length;
     return Array.from({ length: count }, (_, index) =>
-      JSON.parse(readFileSync(join(folder, `call-${index + 1}`), "utf8")).join(" "),
+      JSON.parse(readFileSync(join(folder, `call-${index + 1}`), "utf8")),
     );
   }
 
@@ -173,6 +179,6 @@ export async function buildAppEngine(options: { good?: string[]; url?: string } 
 
   function close(): void {
     api.close();
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }

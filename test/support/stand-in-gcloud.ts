@@ -25,6 +25,8 @@ const FLAGS: Record<string, string[]> = {
   "config get-value": [],
 };
 
+const CHANGES = ["app versions delete", "app services set-traffic", "app deploy"];
+
 const words = args.filter((arg) => !arg.startsWith("--"));
 const flags = Object.fromEntries(
   args
@@ -45,8 +47,8 @@ if (fault?.kind === "kill-before") endCaller();
 if (fault?.kind === "fail") fail("the plan wants it");
 const state = readJson<StandInState>("state.json");
 const answer = fault?.kind === "ignore" ? undefined : perform();
-writeFileSync(join(folder, "state.new"), JSON.stringify(state));
-renameSync(join(folder, "state.new"), join(folder, "state.json"));
+// Reads run side by side, and must not write over one another.
+if (CHANGES.includes(name)) keepState();
 if (fault?.kind === "kill-after") endCaller();
 if (fault?.kind === "signal") process.kill(ppid, fault.signal ?? "SIGINT");
 if (fault?.kind === "fail-after") fail("it took effect all the same");
@@ -119,7 +121,7 @@ function deploy() {
     const createTime = new Date(state.clock).toISOString();
     // The first version of a service has its traffic, whatever was asked for.
     versions.push({ id: flags.version ?? "", share: versions.length === 0 ? 1 : 0, createTime });
-    writeFileSync(join(folder, "state.json"), JSON.stringify(state));
+    keepState();
     if (fault?.kind === "kill-between") endCaller();
   }
 }
@@ -140,12 +142,13 @@ function readFigures(module: string, version: string, sinceMs: number, filter: s
   const service = shareOf("default") > 0 ? "default" : "subscriber";
   const percent = Math.round(100 * shareOf(service));
   const override = plan.figures?.find(
-    (one) => one.service === service && one.percent === percent && plan.judged !== version,
+    (one) => one.service === service && one.percent === percent && !isGood(version),
   );
+  const pushed = Math.round(100 * shareOf("subscriber"));
   const figures = { ...plan.always, ...override };
   const own = readLines("requests.jsonl").filter(({ time }) => Number(time) >= sinceMs);
   if (filter.includes('jsonPayload.message="writes settled"')) {
-    const driven = own.filter(({ isWrite }, index) => isWrite && index % 100 < percent);
+    const driven = own.filter(({ isWrite }, index) => isWrite && index % 100 < pushed);
     return [
       ...Array.from({ length: figures.settled ?? 50 }, () => settled(80)),
       ...Array.from({ length: figures.late ?? 0 }, () => settled(60_000)),
@@ -163,6 +166,11 @@ function readFigures(module: string, version: string, sinceMs: number, filter: s
   ];
 }
 
+/** Whether it ran before the test; what the plan tells is about those that are rolled out. */
+function isGood(version: string): boolean {
+  return plan.good?.includes(version) ?? false;
+}
+
 function request(status: number, seconds: number) {
   return { protoPayload: { resource: "/api/data", status, latency: `${seconds}s` } };
 }
@@ -173,6 +181,11 @@ function settled(lagMs: number) {
 
 function serviceOf(id = ""): StandInService {
   return state.services[id] ?? fail(`no service ${id}`);
+}
+
+function keepState(): void {
+  writeFileSync(join(folder, "state.new"), JSON.stringify(state));
+  renameSync(join(folder, "state.new"), join(folder, "state.json"));
 }
 
 function record(): number {
