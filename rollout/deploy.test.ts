@@ -82,7 +82,7 @@ function assertSameDatabase(proxied: URL, secret: string | undefined): void {
   assert.equal(proxied.pathname, MYSQL_URL.pathname);
   const instance = MYSQL_URL.searchParams.get("socketPath")?.replace("/cloudsql/", "");
   assert.ok(PROXY.endsWith(` ${instance}`), instance);
-  assert.equal(secret, api.MYSQL_PASSWORD_SECRET.replace("${GOOGLE_CLOUD_PROJECT}", PROJECT));
+  assert.equal(secret, api.MYSQL_PASSWORD_SECRET.replace(/\$\{GOOGLE_CLOUD_PROJECT\}/, PROJECT));
 }
 
 test("a deploy ends at the first step that fails, and does nothing after it", (t) => {

@@ -6,13 +6,13 @@ import { pause } from "./pause.ts";
 import { say } from "./say.ts";
 
 /** Where app.yaml is: gcloud uploads the folder that it is run in. */
-const ROOT = join(import.meta.dirname, "..");
+export const ROOT = join(import.meta.dirname, "..");
 /** gcloud itself retries for a minute; what is silent for longer hangs. */
 const READ_TIMEOUT_MS = 120_000;
 /** App Engine moves traffic in seconds, at worst in a few minutes. */
 const CHANGE_TIMEOUT_MS = 5 * 60_000;
-/** Two builds by Cloud Build, each of which may take ten minutes at most. */
-export const DEPLOY_TIMEOUT_MS = 30 * 60_000;
+/** A build by Cloud Build, which may take ten minutes at most, and the start of a version. */
+export const DEPLOY_TIMEOUT_MS = 15 * 60_000;
 /** A read that fails changes nothing, so it may be tried again. */
 const READ_ATTEMPTS = 3;
 /** Of what gcloud complains, the end tells. */
@@ -33,7 +33,7 @@ export function createGcloud(options: {
 }) {
   const { project, pauseMs, stop, isDryRun } = options;
   const withProject = (args: readonly string[]) => [...args, `--project=${project}`, "--quiet"];
-  return { read, change, commandOf, isDryRun };
+  return { read, change, commandOf, isDryRun, project };
 
   /** The JSON that gcloud answers. */
   async function read(args: readonly string[]): Promise<unknown> {

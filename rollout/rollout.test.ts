@@ -35,10 +35,13 @@ describe("npm run rollout", { concurrency: 3 }, () => {
     assert.equal(err, "");
     assert.equal(status, 0);
     assert.deepEqual(appEngine.traffic(), ALL_NEW);
+    const accountOf = (name: string) =>
+      `constancia-${name}@constancia-test.iam.gserviceaccount.com`;
     const move = (service: string, splits: string, by = "random") =>
       `app services set-traffic ${service} --splits=${splits} --split-by=${by}`;
     assert.deepEqual(changesOf(appEngine), [
-      "app deploy app.yaml subscriber.yaml --no-promote --version=NEW",
+      `app deploy app.yaml --no-promote --version=NEW --service-account=${accountOf("api")}`,
+      `app deploy subscriber.yaml --no-promote --version=NEW --service-account=${accountOf("subscriber")}`,
       move("subscriber", `NEW=0.01,${OLD}=0.99`),
       move("subscriber", `NEW=0.1,${OLD}=0.9`),
       move("subscriber", "NEW=1"),
@@ -108,7 +111,7 @@ describe("npm run rollout", { concurrency: 3 }, () => {
     appEngine.api.answerWrongly({});
     assert.equal((await appEngine.run("--steps=100")).status, 0);
     const deploys = changesOf(appEngine).filter((call) => call.startsWith("app deploy"));
-    assert.equal(deploys.length, 1, "the version of this commit is there already");
+    assert.equal(deploys.length, 2, "the version of this commit is there already");
   });
 
   it("rolls back a breach of each SLO, of either service, at any step", async () => {

@@ -20,7 +20,7 @@ const FLAGS: Record<string, string[]> = {
   "app versions delete": ["service"],
   "app services describe": [],
   "app services set-traffic": ["splits", "split-by"],
-  "app deploy": ["no-promote", "version"],
+  "app deploy": ["no-promote", "version", "service-account"],
   "logging read": ["limit"],
   "config get-value": [],
 };
