@@ -239,8 +239,10 @@ describe("npm run rollout, where something fails", { concurrency: 2 }, () => {
     for (const kind of ["fail", "fail-after", "ignore"] as const) {
       const fault: Fault = { matching: "set-traffic default --splits=v2026112", kind };
       const plan = withFault({}, fault);
-      await attempt(plan, async (appEngine, { status, err }) => {
+      await attempt(plan, async (appEngine, { status, out, err }) => {
         assert.equal(status, 1);
+        const [, after = ""] = out.split("step: 10 % of default");
+        assert.doesNotMatch(after, /rests on/, "nothing is judged by a step that was not taken");
         assert.match(err, /set-traffic default .* failed|not the 10 % that this step set/);
         assert.deepEqual(appEngine.traffic(), ALL_OLD);
         await runsWell(appEngine);

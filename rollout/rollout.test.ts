@@ -167,8 +167,14 @@ describe("npm run rollout", { concurrency: 3 }, () => {
 
   it("does not pass what it cannot judge", async () => {
     const appEngine = await build();
-    appEngine.plan({ always: { settled: 0, requests: 500 } });
-    // The API answers, and its writes are never seen to be settled by the new subscriber.
+    appEngine.plan({ always: { settled: 19, requests: 99, isBlind: true } });
+    const blind = await appEngine.run("--steps=10,100");
+    assert.equal(blind.status, 1);
+    assert.match(blind.out, /passed: 10 % of subscriber/);
+    assert.equal(blind.err, "Too little to judge by: 19 of 20 settled writes.\n");
+    assert.deepEqual(appEngine.traffic(), ALL_OLD);
+
+    appEngine.plan({ always: { settled: 0 } });
     appEngine.api.answerWrongly({ DELETE: 500 });
     const { status, err } = await appEngine.run("--steps=100");
     assert.equal(status, 1);

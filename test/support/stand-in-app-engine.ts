@@ -20,6 +20,8 @@ type LogFigures = {
   settled?: number;
   late?: number;
   dead?: number;
+  /** Shows nothing of the requests that the version really answered. */
+  isBlind?: boolean;
 };
 export type Fault = {
   /** The call's number, or the first of all that fail, or a part of the command. */

@@ -146,7 +146,9 @@ function readFigures(module: string, version: string, sinceMs: number, filter: s
   );
   const pushed = Math.round(100 * shareOf("subscriber"));
   const figures = { ...plan.always, ...override };
-  const own = readLines("requests.jsonl").filter(({ time }) => Number(time) >= sinceMs);
+  const own = readLines(figures.isBlind ? "none" : "requests.jsonl").filter(
+    ({ time }) => Number(time) >= sinceMs,
+  );
   if (filter.includes('jsonPayload.message="writes settled"')) {
     const driven = own.filter(({ isWrite }, index) => isWrite && index % 100 < pushed);
     return [
@@ -161,7 +163,13 @@ function readFigures(module: string, version: string, sinceMs: number, filter: s
   return [
     ...Array.from({ length: figures.errors ?? 0 }, () => request(500, 0.05)),
     ...Array.from({ length: figures.slow ?? 0 }, () => request(200, 5)),
-    ...Array.from({ length: figures.requests ?? 150 }, () => request(200, 0.05)),
+    // The platform's own fail, and a few requests start an instance: neither is the version's.
+    ...Array.from({ length: 50 }, () => request(503, 9, { resource: "/_ah/warmup" })),
+    ...Array.from({ length: figures.requests ?? 150 }, (_, index) =>
+      index < 5 && !isGood(version)
+        ? request(200, 9, { wasLoadingRequest: true })
+        : request(200, 0.05),
+    ),
     ...(module === "default" ? own.map(({ status }) => request(Number(status), 0.02)) : []),
   ];
 }
@@ -171,8 +179,8 @@ function isGood(version: string): boolean {
   return plan.good?.includes(version) ?? false;
 }
 
-function request(status: number, seconds: number) {
-  return { protoPayload: { resource: "/api/data", status, latency: `${seconds}s` } };
+function request(status: number, seconds: number, more = {}) {
+  return { protoPayload: { resource: "/api/data", status, latency: `${seconds}s`, ...more } };
 }
 
 function settled(lagMs: number) {
