@@ -24,7 +24,7 @@ export const PRICES = {
   secretVersionMonth: 0.06,
 };
 
-/** Bytes of one tema with a short nombre, on each part of its way; all rounded up. */
+/** Bytes of one tema with a short nombre, on each part of its way. */
 export const SIZES = {
   message: 350,
   row: 500,
