@@ -2,16 +2,11 @@ import { parseArgs } from "node:util";
 import { PubSub, type Topic } from "@google-cloud/pubsub";
 import { collections } from "../collections/collections.ts";
 import { loadVariables } from "../common/config.ts";
-import {
-  addressOf,
-  classifyDatabaseError,
-  openPool,
-  type Pool,
-  query,
-} from "../common/database.ts";
+import { openPool, type Pool, query } from "../common/database.ts";
 import { toDateTime } from "../common/tables.ts";
 import { encodeWrite } from "../common/write.ts";
 import { type Letter, planReplay, selectLetters } from "./replay.ts";
+import { allowEarlyReaders, complain, explain, Misuse, print } from "./terminal.ts";
 
 const HELP = `Dead letters: the messages that could not be settled, with their reasons.
 
@@ -40,12 +35,8 @@ const PUBLISH_OPTIONS = { timeout: 10_000, retry: null };
 /** Two replays of one item at once would meet in any order; the newest write is the one to keep. */
 const ANOTHER_OF_ITEM = "another write of its item was replayed just now";
 
-/** The command was given wrongly. */
-class Misuse extends Error {}
-
 if (import.meta.main) {
-  // Whoever reads us through a pipe may have read enough.
-  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+  allowEarlyReaders();
   // Not process.exit: a pipe may still have to take what was printed.
   process.exitCode = await main(process.argv.slice(2)).catch((error: Error) => {
     const isMisuse = error instanceof Misuse;
@@ -206,34 +197,4 @@ async function find(pool: Pool, id: string): Promise<Letter | undefined> {
   // The columns are ASCII, and MySQL compares them with nothing else.
   if (!/^[!-~]+$/.test(id)) return undefined;
   return (await selectLetters(pool, "WHERE message_id = ? OR write_id = ?", [id, id]))[0];
-}
-
-/** What went wrong, as a sentence for the one who ran the command. */
-function explain(error: unknown, mysqlUrl: URL): unknown {
-  const { code, sqlMessage } = error as { code?: string; sqlMessage?: string };
-  const isMissing = code === "ER_NO_SUCH_TABLE" || code === "ER_BAD_FIELD_ERROR";
-  if (sqlMessage)
-    return new Error(`MySQL: ${sqlMessage}.${isMissing ? " Run npm run migrate first." : ""}`);
-  if (classifyDatabaseError(error) !== "transient") return error;
-  const { socketPath, host, port } = addressOf(mysqlUrl) as Record<string, unknown>;
-  return new Error(`MySQL cannot be reached at ${socketPath ?? `${host}:${port}`} (${code}).`);
-}
-
-/** Writes to standard output; what came from outside must not steer the terminal. */
-function print(text: string): number {
-  process.stdout.write(escapeControls(text));
-  return 0;
-}
-
-/** Writes to standard error; returns the exit status for it. */
-function complain(text: string): number {
-  process.stderr.write(escapeControls(text));
-  return 1;
-}
-
-function escapeControls(text: string): string {
-  return text.replace(
-    /[[\p{Cc}\p{Bidi_Control}]--[\n]]/gv,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
 }
