@@ -109,8 +109,8 @@ export class Splitter {
     }
     if (this.#isArray) return this.#pushElements(text);
     const lines = text.split("\n");
-    this.#rest = (lines.pop() as string).slice(0, RECORD_CHARACTERS);
-    return lines;
+    this.#rest = cut(lines.pop() as string);
+    return lines.map(cut);
   }
 
   /** What is left at the text's end. */
@@ -139,13 +139,12 @@ export class Splitter {
       const isInElement = this.#depth > 1 || this.#isInString;
       if (start === undefined || isInElement) continue;
       if (this.#depth === 1 && start !== undefined) {
-        elements.push(this.#rest + text.slice(start, at + 1));
+        elements.push(cut(this.#rest + text.slice(start, at + 1)));
         this.#rest = "";
       }
       start = undefined;
     }
-    if (start !== undefined)
-      this.#rest = (this.#rest + text.slice(start)).slice(0, RECORD_CHARACTERS);
+    if (start !== undefined) this.#rest = cut(this.#rest + text.slice(start));
     return elements;
   }
 
@@ -163,4 +162,9 @@ export class Splitter {
     else return false;
     return true;
   }
+}
+
+/** A record that is too long keeps its beginning only, also when its end comes later. */
+function cut(record: string): string {
+  return record.slice(0, RECORD_CHARACTERS);
 }

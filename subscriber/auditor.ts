@@ -20,7 +20,7 @@ export type Tally = {
 const ASK_WRITES = 1_000;
 /** Bare ids that wait for one reading of the tables; about 100 MB of them. */
 const SCAN_IDS = 1_000_000;
-/** Distinct writes in one audit: 1 GB of ids while their set grows. */
+/** Distinct writes in one audit: 800 MB of ids while their set grows. */
 const MOST_WRITES = 20_000_000;
 
 export function newTally(): Tally {
