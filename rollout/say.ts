@@ -1,3 +1,5 @@
+import { escapeControls } from "../common/escape-controls.ts";
+
 /** A line every so often, so that nobody wonders whether it still runs. */
 const STILL_MS = 10_000;
 
@@ -22,11 +24,4 @@ export async function sayWhile<T>(what: string, work: () => Promise<T>): Promise
   } finally {
     clearInterval(timer);
   }
-}
-
-function escapeControls(text: string): string {
-  return text.replace(
-    /[[\p{Cc}\p{Bidi_Control}]--[\n]]/gv,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
 }

@@ -1,6 +1,6 @@
 import type { Collection } from "../common/collection.ts";
 import { type Pool, query } from "../common/database.ts";
-import type { Outcome } from "../common/receipts.ts";
+import { type Outcome, selectDead, selectSettled } from "../common/receipts.ts";
 import type { Told } from "./audit-input.ts";
 
 /** Rows in one step through a table: a few milliseconds, and within what a statement may take. */
@@ -36,15 +36,9 @@ export async function addMoved(
   outcomes: Map<string, Outcome>,
 ): Promise<void> {
   const idsLeft = () => told.flatMap(({ id }) => (outcomes.has(id) ? [] : [id]));
-  let ids = idsLeft();
-  if (ids.length === 0) return;
-  const moved = await query(pool, "SELECT id, outcome FROM writes WHERE id IN (?)", [ids]);
-  for (const { id, outcome } of moved) outcomes.set(id as string, outcome as Outcome);
-  ids = idsLeft();
-  if (ids.length === 0) return;
-  const sql = "SELECT write_id FROM dead_letters WHERE write_id IN (?)";
-  for (const { write_id } of await query(pool, sql, [ids]))
-    outcomes.set(write_id as string, "dead");
+  for (const { write, outcome } of await selectSettled(pool, idsLeft()))
+    outcomes.set(write, outcome);
+  for (const { write, outcome } of await selectDead(pool, idsLeft())) outcomes.set(write, outcome);
 }
 
 /**

@@ -1,10 +1,10 @@
 import { type FileHandle, mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { escapeControls } from "../common/escape-controls.ts";
 import { timeOfWriteId } from "../common/write-id.ts";
 import type { Seen, Told } from "./audit-input.ts";
 import type { Tally } from "./auditor.ts";
-import { escapeControls } from "./terminal.ts";
 
 /** Written at once; more would be held in memory for nothing. */
 const CHUNK_CHARACTERS = 64 * 1024;

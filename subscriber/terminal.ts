@@ -1,4 +1,5 @@
 import { addressOf, classifyDatabaseError } from "../common/database.ts";
+import { escapeControls } from "../common/escape-controls.ts";
 
 /** A command was given wrongly. */
 export class Misuse extends Error {}
@@ -29,11 +30,4 @@ export function explain(error: unknown, mysqlUrl: URL): unknown {
   if (classifyDatabaseError(error) !== "transient") return error;
   const { socketPath, host, port } = addressOf(mysqlUrl) as Record<string, unknown>;
   return new Error(`MySQL cannot be reached at ${socketPath ?? `${host}:${port}`} (${code}).`);
-}
-
-export function escapeControls(text: string): string {
-  return text.replace(
-    /[[\p{Cc}\p{Bidi_Control}]--[\n]]/gv,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
 }

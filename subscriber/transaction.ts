@@ -176,7 +176,12 @@ function idsToLookUp(
   const row = rows.get(write.itemId);
   if (row?.version === write.id) return [];
   if (!row && !isConditional(write) && fault === undefined) return [];
-  return write.ifMatch && write.ifMatch !== "*" ? [write.id, write.ifMatch] : [write.id];
+  return idsOf(write);
+}
+
+/** A write's own id, and that of the version it names. */
+function idsOf({ id, ifMatch }: Write): string[] {
+  return ifMatch && ifMatch !== "*" ? [id, ifMatch] : [id];
 }
 
 function isNotYet(decision: FinalDecision | undefined): boolean {
@@ -193,10 +198,7 @@ async function selectDeadAmong(
   entries: readonly Entry[],
   options: { lock: boolean },
 ): Promise<Set<string>> {
-  const ids = entries.flatMap(({ write }) => {
-    if (!write) return [];
-    return write.ifMatch && write.ifMatch !== "*" ? [write.id, write.ifMatch] : [write.id];
-  });
+  const ids = entries.flatMap(({ write }) => (write ? idsOf(write) : []));
   if (ids.length === 0) return new Set();
   ids.sort();
   return selectDeadBetween(connection, ids[0] as string, ids.at(-1) as string, options);
