@@ -1,5 +1,5 @@
 import { accessSecret } from "./secrets.ts";
-import { VARIABLES, type Variable } from "./variables.ts";
+import { PROJECT_PLACEHOLDER, VARIABLES, type Variable } from "./variables.ts";
 
 /** Everything that a process is told from outside. */
 export type Config = {
@@ -9,10 +9,6 @@ export type Config = {
 export type ApiKey = Config["API_KEYS"][number];
 
 const VARIABLE_NAMES = Object.keys(VARIABLES) as (keyof Config)[];
-
-/** In any value this stands for the project, so that app.yaml is the same in every project. */
-// biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text itself that is looked for.
-const PROJECT_PLACEHOLDER = "${GOOGLE_CLOUD_PROJECT}";
 
 /** As {@link readConfig}, with the secrets that the environment names. */
 export async function loadConfig(

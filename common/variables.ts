@@ -43,6 +43,10 @@ const origins = list.refine(
   "must be origins such as https://example.com, separated by commas",
 );
 
+/** In any value this stands for the project, so that app.yaml is the same in every project. */
+// biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text itself that is looked for.
+export const PROJECT_PLACEHOLDER = "${GOOGLE_CLOUD_PROJECT}";
+
 /** Every variable that the processes read: the one place that knows them. */
 export const VARIABLES = {
   GOOGLE_CLOUD_PROJECT: variable("both", "The Google Cloud project.", filled),

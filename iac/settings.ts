@@ -1,13 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
-import { VARIABLES } from "../common/variables.ts";
+import { PROJECT_PLACEHOLDER, VARIABLES } from "../common/variables.ts";
 import { type Environment, Misuse } from "./environments.ts";
 
 const ROOT = join(import.meta.dirname, "..");
-/** App Engine tells the processes their project by this name; so do they read it. */
-// biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text itself that is looked for.
-const PROJECT_PLACEHOLDER = "${GOOGLE_CLOUD_PROJECT}";
 
 /** The memory of App Engine's instance classes for automatic scaling (its page on the classes). */
 export const MEMORY_MB: Record<string, number> = { F1: 384, F2: 768, F4: 1_536, F4_1G: 3_072 };

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { PROJECT_PLACEHOLDER } from "../common/variables.ts";
 import { Failure } from "./failure.ts";
 import { DEPLOY_TIMEOUT_MS, type Gcloud, ROOT } from "./gcloud.ts";
 import { sayWhile } from "./say.ts";
@@ -71,7 +72,7 @@ function readAccount(file: string, project: string): string {
   const text = readFileSync(join(ROOT, file), "utf8");
   const [, account] = /^service_account: (\S+)$/m.exec(text) ?? [];
   if (!account) throw new Failure(`${file} names no service_account.`);
-  return account.replaceAll(/\$\{GOOGLE_CLOUD_PROJECT\}/g, project);
+  return account.replaceAll(PROJECT_PLACEHOLDER, project);
 }
 
 /** The address that only this version of the API answers at. */

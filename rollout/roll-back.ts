@@ -13,8 +13,8 @@ const ORDER: readonly ServiceName[] = SERVICES.toReversed();
 /**
  * Takes all traffic from a version, and is done only when App Engine says that it has none. A
  * command that failed may have taken effect and one that succeeded may not, so App Engine is
- * asked before and after each attempt; where App Engine does not even answer that, the command is given all the same. `gcloud`
- * must be one that no signal stops.
+ * asked before and after each attempt; where App Engine does not even answer that, the command is
+ * given all the same. `gcloud` must be one that no signal stops.
  */
 export async function rollBack(
   gcloud: Gcloud,
