@@ -2,10 +2,9 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { deflateSync, gzipSync } from "node:zlib";
 import fc from "fast-check";
-import { query } from "../common/database.ts";
 import { BODY_BYTES, ITEM_BYTES } from "../common/limits.ts";
 import { buildHouse, type House } from "./support/house.ts";
-import { assertProblem, type Client, createClient } from "./support/http.ts";
+import { assertNoTrace, assertProblem, type Client, createClient } from "./support/http.ts";
 
 const NDJSON = { "content-type": "application/x-ndjson" };
 
@@ -20,18 +19,7 @@ describe("a bad body", () => {
   });
   after(() => house.close());
 
-  /** Runs `refused` and checks that it left nothing behind. */
-  async function leavesNoTrace(refused: () => Promise<void>): Promise<void> {
-    const accepted = await api.countAccepted();
-    await refused();
-    assert.equal(await api.countAccepted(), accepted);
-    const [counts] = await query(
-      house.pool,
-      "SELECT (SELECT COUNT(*) FROM data) + (SELECT COUNT(*) FROM writes)" +
-        " + (SELECT COUNT(*) FROM dead_letters) AS traces",
-    );
-    assert.equal(Number(counts?.traces), 0);
-  }
+  const leavesNoTrace = (refused: () => Promise<void>) => assertNoTrace(house, api, refused);
 
   const send = (body: string | Uint8Array, headers?: Record<string, string>) =>
     api.send("POST", "/api/data", { body, headers });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { text as readText } from "node:stream/consumers";
 import { PubSub, v1 } from "@google-cloud/pubsub";
+import { query } from "../../common/database.ts";
 import type { MessageContent } from "../../common/write.ts";
 import type { House } from "./house.ts";
 
@@ -84,6 +85,23 @@ export function createClient(url: string) {
     const counts = text.matchAll(/^constancia_writes_accepted_total\{.*\} (\d+)$/gm);
     return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
   }
+}
+
+/** Runs `refused` and checks that it left nothing behind, in Pub/Sub or in the tables. */
+export async function assertNoTrace(
+  { pool }: House,
+  api: Client,
+  refused: () => Promise<void>,
+): Promise<void> {
+  const accepted = await api.countAccepted();
+  await refused();
+  assert.equal(await api.countAccepted(), accepted);
+  const [counts] = await query(
+    pool,
+    "SELECT (SELECT COUNT(*) FROM data) + (SELECT COUNT(*) FROM writes)" +
+      " + (SELECT COUNT(*) FROM dead_letters) AS traces",
+  );
+  assert.equal(Number(counts?.traces), 0);
 }
 
 /** Checks a refusal against RFC 9457 and our own rules: a stable type, a sentence, no innards. */
