@@ -36,7 +36,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   onStart?.(running);
   const host = `127.0.0.1:${port}`;
   try {
-    await sayWhile(say, "starting the Pub/Sub emulator", waitUntilReady(host, running, logFile));
+    await sayWhile(say, "starting the Pub/Sub emulator", waitUntilAnswers(host, running, logFile));
   } catch (error) {
     await running.stop();
     throw error;
@@ -67,7 +67,8 @@ function findDockerCommand(port: number, mark: string): string[] | undefined {
   ];
 }
 
-async function waitUntilReady(host: string, emulator: LocalProcess, logFile: string) {
+/** Waits until it answers by HTTP; says where its log is, where it ends or never does. */
+export async function waitUntilAnswers(host: string, emulator: LocalProcess, logFile: string) {
   const deadline = Date.now() + READY_DEADLINE_MS;
   let end: string | undefined;
   emulator.exited.then((how) => {

@@ -1,0 +1,70 @@
+import type { Subscription } from "./subscription.ts";
+import { type Message, msOf, type SnapshotConfig, type TopicConfig } from "./wire.ts";
+
+/** What a snapshot holds back: the messages unacknowledged then, and all published since. */
+export type Snapshot = { config: SnapshotConfig; messages: Message[] };
+
+/** Settled messages kept for a seek, per topic; production has no such limit but the time. */
+const RETAINED_BYTES = 64 * 1024 * 1024;
+
+/** A topic, who listens to it, and what it keeps for a seek. */
+export class Topic {
+  config: TopicConfig;
+  readonly subscriptions = new Set<Subscription>();
+  readonly snapshots = new Set<Snapshot>();
+  #retained: Message[] = [];
+  #retainedBytes = 0;
+
+  constructor(config: TopicConfig) {
+    this.config = config;
+  }
+
+  get name(): string {
+    return this.config.name ?? "";
+  }
+
+  add(messages: readonly Message[]): void {
+    for (const subscription of this.subscriptions) subscription.add(messages);
+    for (const snapshot of this.snapshots)
+      for (const message of messages) snapshot.messages.push(message);
+    if (this.#retentionMs > 0) this.#retain(messages);
+  }
+
+  /** What is kept for this subscription: of before it was made, only by the topic's own wish. */
+  retainedFor({ config, createdAtMs }: Subscription): Message[] {
+    if (this.config.messageRetentionDuration) return this.#retained;
+    if (!config.retainAckedMessages) return [];
+    return this.#retained.filter(({ publishedAtMs }) => publishedAtMs >= createdAtMs);
+  }
+
+  /** Lets go what was kept longer than it must be. */
+  expire(nowMs: number): void {
+    const fromMs = nowMs - this.#retentionMs;
+    this.#drop(this.#retained.filter(({ publishedAtMs }) => publishedAtMs < fromMs).length);
+  }
+
+  /** The longest that the topic or one of its subscriptions asks for. */
+  get #retentionMs(): number {
+    const asked = [...this.subscriptions]
+      .filter(({ config }) => config.retainAckedMessages)
+      .map(({ config }) => msOf(config.messageRetentionDuration));
+    return Math.max(msOf(this.config.messageRetentionDuration), ...asked);
+  }
+
+  #retain(messages: readonly Message[]): void {
+    for (const message of messages) {
+      this.#retained.push(message);
+      this.#retainedBytes += message.bytes.length;
+    }
+    if (this.#retainedBytes <= RETAINED_BYTES) return;
+    let dropped = 0;
+    // More than needed, so that it is not done again for the next message.
+    for (let bytes = this.#retainedBytes; bytes > RETAINED_BYTES * 0.9; dropped += 1)
+      bytes -= this.#retained[dropped]?.bytes.length ?? 0;
+    this.#drop(dropped);
+  }
+
+  #drop(count: number): void {
+    for (const { bytes } of this.#retained.splice(0, count)) this.#retainedBytes -= bytes.length;
+  }
+}
