@@ -45,7 +45,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
 }
 
 /** The SDK's script ends in this very command; run directly, the pid is the emulator's own. */
-function findJavaCommand(port: number, mark: string): string[] | undefined {
+export function findJavaCommand(port: number, mark: string): string[] | undefined {
   const gcloud = findProgram("gcloud");
   const home = process.env.JAVA_HOME;
   const java = home ? join(home, "bin", "java") : findProgram("java");

@@ -162,8 +162,12 @@ export class Broker {
   #expire(nowMs: number): void {
     for (const topic of this.resources.topics.values()) topic.expire(nowMs);
     for (const [name, subscription] of this.resources.subscriptions) {
-      const ids = subscription.expire(nowMs - msOf(subscription.config.messageRetentionDuration));
-      if (ids.length > 0) this.#journal.append({ kind: "settled", subscription: name, ids });
+      const fromMs = nowMs - msOf(subscription.config.messageRetentionDuration);
+      const old = subscription.backlog.filter(({ publishedAtMs }) => publishedAtMs < fromMs);
+      if (old.length === 0) continue;
+      const ids = old.map(({ id }) => id);
+      subscription.settle(ids);
+      this.#journal.append({ kind: "settled", subscription: name, ids });
     }
     for (const [name, { config }] of this.resources.snapshots)
       if (msOf(config.expireTime) < nowMs) void this.commit({ kind: "snapshotGone", name });

@@ -1,4 +1,4 @@
-import { failedPrecondition, invalid } from "./refusal.ts";
+import { failedPrecondition, invalid, outOfRange } from "./refusal.ts";
 import { type Content, type Duration, msOf } from "./wire.ts";
 
 /*
@@ -75,7 +75,12 @@ export function checkExtension(seconds: number): number {
 }
 
 export function checkDeliveryAttempts(attempts: number): number {
-  return checkRange("max_delivery_attempts", attempts, DELIVERY_ATTEMPTS);
+  try {
+    return checkRange("max_delivery_attempts", attempts, DELIVERY_ATTEMPTS);
+  } catch (error) {
+    // The one limit with a code of its own; the emulator has it, too.
+    throw outOfRange((error as Error).message);
+  }
 }
 
 export function checkBackoff(least: Duration, most: Duration): void {

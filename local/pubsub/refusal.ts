@@ -30,6 +30,10 @@ export function failedPrecondition(details: string): Refusal {
   return new Refusal(status.FAILED_PRECONDITION, details);
 }
 
+export function outOfRange(details: string): Refusal {
+  return new Refusal(status.OUT_OF_RANGE, details);
+}
+
 export function unimplemented(what: string): Refusal {
   return new Refusal(status.UNIMPLEMENTED, `The local Pub/Sub has no ${what}.`);
 }

@@ -1,12 +1,14 @@
+import { Consumers } from "./consumers.ts";
 import type { Consumer, Delivery } from "./delivery.ts";
 import type { Faults } from "./faults.ts";
 import { type Filter, parseFilter } from "./filter.ts";
 import { formatAckId, LeaseNumbers, parseAckId } from "./leases.ts";
 import { Ordering } from "./ordering.ts";
-import { Queue } from "./queue.ts";
+import { type Entry, Ready } from "./ready.ts";
 import type { Refusal } from "./refusal.ts";
-import { type Timed, Wheel } from "./wheel.ts";
-import { decodeMessage, type Message, msOf, type SubscriptionConfig } from "./wire.ts";
+import { backoffMsOf } from "./subscription-config.ts";
+import { Wheel } from "./wheel.ts";
+import { decodeMessage, type Message, type SubscriptionConfig } from "./wire.ts";
 
 export type SubscriptionOptions = {
   config: SubscriptionConfig;
@@ -20,23 +22,11 @@ export type SubscriptionOptions = {
   onExhausted: (message: Message, attempts: number) => boolean;
 };
 
-/** A message that is not acknowledged. */
-type Entry = Timed & {
-  readonly message: Message;
-  attempts: number;
-  /** The number of its lease; none while nobody has it. */
-  lease: string | undefined;
-  holder: Consumer | undefined;
-};
-
 /** Of one response of a streaming pull: few enough that several subscribers share a burst. */
 const BATCH_MESSAGES = 500;
 const BATCH_BYTES = 4_000_000;
-/** Production's backoff where a retry policy leaves out a part. */
-const BACKOFF_MS = { least: 10_000, most: 600_000 };
-/** How far from its place a message is taken by the fault `reorder`. */
-const REORDER_DISTANCE = 1_000;
-const MOST_DELAY_MS = 2_000;
+/** How long a lease lasts at most that `expireEarly` ends. */
+const EARLY_MS = 1_000;
 
 /**
  * The messages of a subscription that are not acknowledged, and who has them.
@@ -53,12 +43,11 @@ export class Subscription {
   readonly #filter: Filter | undefined;
   readonly #options: SubscriptionOptions;
   readonly #entries = new Map<string, Entry>();
-  readonly #ready = new Queue<Entry>();
+  readonly #ready: Ready;
   readonly #wheel = new Wheel<Entry>((entry) => this.#onDue(entry));
   readonly #leaseNumbers = new LeaseNumbers();
   readonly #ordering = new Ordering<Entry>();
-  readonly #consumers = new Set<Consumer>();
-  #turn = 0;
+  readonly #consumers = new Consumers();
   #isWoken = false;
 
   constructor(options: SubscriptionOptions) {
@@ -67,6 +56,11 @@ export class Subscription {
     this.#filter = options.config.filter ? parseFilter(options.config.filter) : undefined;
     this.config = options.config;
     this.#options = options;
+    this.#ready = new Ready({
+      faults: options.faults,
+      isOpen: (entry) => this.#entries.get(entry.message.id) === entry,
+      keepBack: (entry, delayMs) => this.#wheel.set(entry, delayMs),
+    });
   }
 
   /** The messages that are not acknowledged, in the order in which they came. */
@@ -98,8 +92,7 @@ export class Subscription {
 
   /** Ends every consumer; for a subscription that is deleted, or changes between pull and push. */
   endConsumers(refusal: Refusal): void {
-    for (const consumer of this.#consumers) consumer.end(refusal);
-    this.#consumers.clear();
+    this.#consumers.end(refusal);
   }
 
   /** Forgets all of it. */
@@ -154,17 +147,9 @@ export class Subscription {
     this.add(messages.filter(({ id }) => !this.#entries.has(id)));
   }
 
-  /** Lets go what was published before; returns the ids. */
-  expire(beforeMs: number): string[] {
-    const old = this.backlog.filter(({ publishedAtMs }) => publishedAtMs < beforeMs);
-    const ids = old.map(({ id }) => id);
-    this.settle(ids);
-    return ids;
-  }
-
   /** Delivers at the end of the event loop's turn, so that what comes together leaves together. */
   wake(): void {
-    if (this.#isWoken || this.#consumers.size === 0) return;
+    if (this.#isWoken || this.#consumers.isEmpty) return;
     this.#isWoken = true;
     setImmediate(() => {
       this.#isWoken = false;
@@ -174,7 +159,8 @@ export class Subscription {
 
   #addOne(message: Message): void {
     const entry: Entry = {
-      ...{ message, attempts: 0, lease: undefined, holder: undefined, slot: undefined },
+      ...{ message, attempts: 0, slot: undefined, wasDelayed: false },
+      ...{ lease: undefined, holder: undefined },
     };
     this.#entries.set(message.id, entry);
     const mustWait = this.config.enableMessageOrdering && this.#ordering.queue(entry);
@@ -183,12 +169,10 @@ export class Subscription {
 
   #deliver(): void {
     while (this.#ready.length > 0) {
-      const hungry = [...this.#consumers].filter((consumer) => consumer.hasRoom());
+      const hungry = this.#consumers.nextHungry();
       if (hungry.length === 0) return;
       const share = Math.min(Math.ceil(this.#ready.length / hungry.length), BATCH_MESSAGES);
-      this.#turn += 1;
-      for (let index = 0; index < hungry.length; index += 1)
-        this.#serve(hungry[(this.#turn + index) % hungry.length] as Consumer, share);
+      for (const consumer of hungry) this.#serve(consumer, share);
     }
   }
 
@@ -196,27 +180,15 @@ export class Subscription {
     const batch: Delivery[] = [];
     let bytes = 0;
     while (batch.length < share && bytes < BATCH_BYTES && consumer.hasRoom()) {
-      const entry = this.#takeReady();
+      const entry = this.#ready.take();
       if (!entry) break;
       bytes += entry.message.bytes.length;
       batch.push(this.#lease(entry, consumer));
       if (this.#options.faults.hits("duplicate")) batch.push(this.#describe(entry));
-      if (this.#options.faults.hits("twoAtOnce")) this.#deliverToAnother(entry);
+      if (this.#options.faults.hits("twoAtOnce"))
+        this.#consumers.findOther(consumer)?.take([this.#describe(entry)]);
     }
     if (batch.length > 0) consumer.take(batch);
-  }
-
-  #takeReady(): Entry | undefined {
-    const { faults } = this.#options;
-    for (;;) {
-      if (faults.hits("reorder"))
-        this.#ready.swapFirst(Math.floor(faults.amount("reorder", REORDER_DISTANCE)));
-      const entry = this.#ready.shift();
-      if (!entry) return undefined;
-      if (this.#entries.get(entry.message.id) !== entry) continue;
-      if (!faults.hits("delay")) return entry;
-      this.#wheel.set(entry, faults.amount("delay", MOST_DELAY_MS));
-    }
   }
 
   #lease(entry: Entry, consumer: Consumer): Delivery {
@@ -230,10 +202,8 @@ export class Subscription {
 
   #setDeadline(entry: Entry, leaseMs: number): void {
     const { faults } = this.#options;
-    this.#wheel.set(
-      entry,
-      faults.hits("expireEarly") ? faults.amount("expireEarly", leaseMs) : leaseMs,
-    );
+    const isEarly = faults.hits("expireEarly");
+    this.#wheel.set(entry, isEarly ? faults.amount("expireEarly", EARLY_MS) : leaseMs);
   }
 
   #describe({ message, lease = "", attempts }: Entry): Delivery {
@@ -242,11 +212,6 @@ export class Subscription {
       message,
       deliveryAttempt: this.config.deadLetterPolicy ? attempts : 0,
     };
-  }
-
-  #deliverToAnother(entry: Entry): void {
-    const other = [...this.#consumers].find((one) => one !== entry.holder && one.hasRoom());
-    other?.take([this.#describe(entry)]);
   }
 
   #onDue(entry: Entry): void {
@@ -264,17 +229,9 @@ export class Subscription {
       this.#options.onSettled([entry.message.id]);
       return;
     }
-    const backoffMs = this.#backoffMs(entry.attempts);
+    const backoffMs = backoffMsOf(this.config, entry.attempts);
     if (backoffMs > 0) this.#wheel.set(entry, backoffMs);
     else this.#ready.push(entry);
-  }
-
-  #backoffMs(attempts: number): number {
-    const policy = this.config.retryPolicy;
-    if (!policy) return 0;
-    const leastMs = msOf(policy.minimumBackoff, BACKOFF_MS.least);
-    const mostMs = msOf(policy.maximumBackoff, BACKOFF_MS.most);
-    return Math.min(leastMs * 2 ** (attempts - 1), mostMs);
   }
 
   #settle(entry: Entry): void {
