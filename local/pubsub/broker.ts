@@ -30,7 +30,7 @@ export class Broker {
   readonly faults: Faults;
   readonly #signer: TokenSigner;
   readonly #pushers = new Map<Subscription, Pusher>();
-  readonly #sweep: NodeJS.Timeout;
+  #sweep: NodeJS.Timeout | undefined;
   #journal: Journal = NO_JOURNAL;
   #isStarted = false;
   /** As in production, numbers that grow; not those of a server before a restart. */
@@ -39,13 +39,13 @@ export class Broker {
   constructor(options: { faults: Faults; signer: TokenSigner }) {
     this.faults = options.faults;
     this.#signer = options.signer;
-    this.#sweep = setInterval(() => this.#expire(Date.now()), SWEEP_INTERVAL_MS);
   }
 
   /** Begins to write to the journal and to push; before, records are only applied. */
   start(journal: Journal): void {
     this.#journal = journal;
     this.#isStarted = true;
+    this.#sweep = setInterval(() => this.#expire(Date.now()), SWEEP_INTERVAL_MS);
     for (const subscription of this.resources.subscriptions.values())
       this.#configurePush(subscription);
   }

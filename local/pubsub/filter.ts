@@ -87,7 +87,7 @@ class Parser {
     if (!isEqual) this.#expect("!=");
     const value = this.#readString();
     // A message without the attribute differs from any value.
-    return (attributes) => (attributes[key] === value) === isEqual;
+    return (attributes) => (read(attributes, key) === value) === isEqual;
   }
 
   #readPrefix(): Filter {
@@ -97,7 +97,7 @@ class Parser {
     this.#expect(",");
     const prefix = this.#readString();
     this.#expect(")");
-    return (attributes) => attributes[key]?.startsWith(prefix) ?? false;
+    return (attributes) => read(attributes, key)?.startsWith(prefix) ?? false;
   }
 
   #readAttribute(): string {
@@ -140,6 +140,11 @@ class Parser {
   #refusal() {
     return invalid(`Invalid filter expression given (filter=${this.#text}).`);
   }
+}
+
+/** Only what the message has itself: every object has a `constructor`. */
+function read(attributes: Readonly<Record<string, string>>, key: string): string | undefined {
+  return Object.hasOwn(attributes, key) ? attributes[key] : undefined;
 }
 
 const ESCAPES: Record<string, string> = { n: "\n", t: "\t", r: "\r", b: "\b", f: "\f", v: "\v" };
