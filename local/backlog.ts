@@ -4,8 +4,13 @@ import { isBacklogEmpty } from "./topology.ts";
 
 const DEADLINE_MS = 10_000;
 
-/** The subscriptions of the emulator, which forgets at its stop what is still in them. */
-export type Backlog = { host: string; projectId: string; subscriptions: string[] };
+export type Backlog = {
+  host: string;
+  projectId: string;
+  subscriptions: string[];
+  /** Whether what is still in them is there at the next start; the emulator forgets it. */
+  isKept: boolean;
+};
 
 /** Waits, not for ever, until the subscriber has settled all that the API has accepted. */
 export async function settleBacklog(
@@ -20,7 +25,11 @@ export async function settleBacklog(
   });
   while (!(await isEmpty(backlog))) {
     if (hasEnded || Date.now() > deadline) {
-      say("some accepted writes are NOT settled; the emulator forgets them at its stop");
+      say(
+        backlog.isKept
+          ? "some accepted writes are not settled yet; the next start goes on with them"
+          : "some accepted writes are NOT settled; the emulator forgets them at its stop",
+      );
       return;
     }
     await sleep(100);

@@ -1,16 +1,24 @@
 import { parseArgs } from "node:util";
+import { PUBSUB_KINDS, type PubsubKind } from "./pubsub.ts";
 
-export type Options = { port: number; delivery: "pull" | "push"; engine: "mysql" | "mariadb" };
+export type Options = {
+  port: number;
+  delivery: "pull" | "push";
+  engine: "mysql" | "mariadb";
+  pubsub: PubsubKind;
+};
 /** The variables that the processes are started with. */
 export type Settings = typeof DEFAULTS & NodeJS.ProcessEnv;
 
 const HELP = `npm start -- [options]
 
-Starts a MySQL, a Pub/Sub emulator, the API and the subscriber, and stops them on Ctrl-C.
+Starts a MySQL, a Pub/Sub, the API and the subscriber, and stops them on Ctrl-C.
 
   --port N            the API's port, or the next free one (default: PORT, else 8080)
   --delivery MODE     how messages reach the subscriber: pull or push (default: pull)
   --engine ENGINE     mysql or mariadb (default: mysql); each has data of its own
+  --pubsub KIND       ours, which keeps what is not settled over a restart, or Google's
+                      emulator, where it is installed (default: ours)
   --help              this text
 
 MYSQL_URL or PUBSUB_EMULATOR_HOST, if set, name servers that run already; they are left alone.
@@ -36,6 +44,7 @@ export function readOptions(): Options {
         port: { type: "string", default: process.env.PORT || "8080" },
         delivery: { type: "string", default: process.env.DELIVERY || "pull" },
         engine: { type: "string", default: "mysql" },
+        pubsub: { type: "string", default: "ours" },
         help: { type: "boolean", default: false },
       },
     });
@@ -51,6 +60,7 @@ export function readOptions(): Options {
       port,
       delivery: oneOf("--delivery", values.delivery, ["pull", "push"]),
       engine: oneOf("--engine", values.engine, ["mysql", "mariadb"]),
+      pubsub: oneOf("--pubsub", values.pubsub, PUBSUB_KINDS),
     };
   } catch (error) {
     console.error(

@@ -7,14 +7,14 @@ import { ENGINE_NAMES } from "./mysql-server.ts";
 import { DEFAULTS, type Options, readOptions, readSettings, type Settings } from "./options.ts";
 import { PortFinder } from "./ports.ts";
 import { type LocalProcess, sayWhile, startProcess } from "./processes.ts";
-import { startEmulator } from "./pubsub-emulator.ts";
+import { knowPubsub, startPubsub } from "./pubsub.ts";
 import { AlreadyRunning, RunFile } from "./run-file.ts";
 import { Supervisor } from "./supervisor.ts";
 import { createTopology } from "./topology.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const LOCAL = join(ROOT, ".local");
-const WANTED_PORTS = { subscriber: 8090, mysql: 13306, emulator: 8085 };
+const WANTED_PORTS = { subscriber: 8090, mysql: 13306 };
 /** The processes give themselves two seconds, as App Engine does. */
 const PROCESS_STOP_DEADLINE_MS = 5_000;
 const READY_DEADLINE_MS = 30_000;
@@ -61,33 +61,36 @@ async function claimRun(): Promise<RunFile> {
 async function start(supervisor: Supervisor, options: Options, given: Settings): Promise<string> {
   const ports = new PortFinder(say);
   const port = await ports.find(options.port, "the API");
-  const [mysqlUrl, emulatorHost] = await Promise.all([
+  const onStart = supervisor.add.bind(supervisor);
+  const [mysqlUrl, pubsub] = await Promise.all([
     given.MYSQL_URL ?? startOwnMysql(supervisor, ports, options.engine),
-    given.PUBSUB_EMULATOR_HOST ?? startOwnEmulator(supervisor, ports),
+    given.PUBSUB_EMULATOR_HOST
+      ? knowPubsub(given.PUBSUB_EMULATOR_HOST)
+      : startPubsub(options.pubsub, { ports, say, onStart, folder: join(LOCAL, "pubsub") }),
   ]);
   const settings: Settings = {
     ...given,
     DELIVERY: options.delivery,
     MYSQL_URL: mysqlUrl,
-    PUBSUB_EMULATOR_HOST: emulatorHost,
+    PUBSUB_EMULATOR_HOST: pubsub.host,
+    ...(options.delivery === "push" ? pubsub.pushSettings : {}),
   };
   const subscriberPort =
     options.delivery === "push" ? await ports.find(WANTED_PORTS.subscriber, "the subscriber") : 0;
   writeRunEnv(supervisor, settings);
   await createTopology(topologyOf(settings, subscriberPort)).catch((error: Error) => {
-    throw new Error(`the Pub/Sub emulator at ${emulatorHost} made no topics: ${error.message}`);
+    throw new Error(`the Pub/Sub at ${pubsub.host} made no topics: ${error.message}`);
   });
   await migrate(settings);
 
-  const pushSettings = options.delivery === "push" ? { PUSH_AUTH: "off" } : {};
   const subscriber = await startOwn("the subscriber", "subscriber/main.ts", {
     ...settings,
-    ...pushSettings,
     PORT: String(subscriberPort),
   });
   supervisor.add(subscriber);
   if (!given.PUBSUB_EMULATOR_HOST) {
-    supervisor.addStep(() => settleBacklog(backlogOf(settings), subscriber, say));
+    const backlog = backlogOf(settings, options.pubsub === "ours");
+    supervisor.addStep(() => settleBacklog(backlog, subscriber, say));
   }
   supervisor.add(await startOwn("the API", "api/main.ts", { ...settings, PORT: String(port) }));
 
@@ -121,19 +124,9 @@ async function startOwnMysql(supervisor: Supervisor, ports: PortFinder, engine: 
   return mysql.url;
 }
 
-async function startOwnEmulator(supervisor: Supervisor, ports: PortFinder): Promise<string> {
-  const { host } = await startEmulator({
-    port: await ports.find(WANTED_PORTS.emulator, "the Pub/Sub emulator"),
-    logFile: join(LOCAL, "pubsub-emulator.log"),
-    say,
-    onStart: (process) => supervisor.add(process),
-  });
-  say(`the Pub/Sub emulator is ready on ${host}`);
-  return host;
-}
-
 function topologyOf(settings: Settings, pushPort: number) {
   const push = `http://localhost:${pushPort}/push`;
+  const { PUSH_SERVICE_ACCOUNT: email, PUSH_AUDIENCE: audience } = settings;
   return {
     host: settings.PUBSUB_EMULATOR_HOST ?? "",
     projectId: settings.GOOGLE_CLOUD_PROJECT,
@@ -142,12 +135,13 @@ function topologyOf(settings: Settings, pushPort: number) {
     deadLetterTopic: settings.PUBSUB_DEAD_LETTER_TOPIC,
     deadLetterSubscription: settings.PUBSUB_DEAD_LETTER_SUBSCRIPTION,
     ...(pushPort ? { pushEndpoint: push, deadLetterPushEndpoint: `${push}/dead-letters` } : {}),
+    ...(email && audience ? { oidcToken: { serviceAccountEmail: email, audience } } : {}),
   };
 }
 
-function backlogOf(settings: Settings): Backlog {
+function backlogOf(settings: Settings, isKept: boolean): Backlog {
   const { host, projectId, subscription, deadLetterSubscription } = topologyOf(settings, 0);
-  return { host, projectId, subscriptions: [subscription, deadLetterSubscription] };
+  return { host, projectId, subscriptions: [subscription, deadLetterSubscription], isKept };
 }
 
 async function migrate(settings: Settings): Promise<void> {

@@ -61,7 +61,7 @@ export class Supervisor {
   #killAll(): void {
     for (const process of this.#processes) process.kill();
     this.#runFile.release();
-    this.#say("killed everything; what was not yet settled is lost with the emulator");
+    this.#say("killed everything");
     process.exit(130);
   }
 }

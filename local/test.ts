@@ -7,7 +7,9 @@ import { startMysql } from "./mysql.ts";
 import type { Engine } from "./mysql-packages.ts";
 import { findAnyPort } from "./ports.ts";
 import { isRunning } from "./processes.ts";
+import { PUBSUB_KINDS } from "./pubsub.ts";
 import { startEmulator } from "./pubsub-emulator.ts";
+import { startOurs } from "./pubsub-ours.ts";
 import { endLeftovers, RunFile } from "./run-file.ts";
 import { Supervisor } from "./supervisor.ts";
 
@@ -25,7 +27,7 @@ const say = (line: string) => console.log(`constancia: ${line}`);
 await main();
 
 /**
- * Runs the tests with a MySQL and an emulator of their own, which are gone afterwards, or with the
+ * Runs the tests with a MySQL and a Pub/Sub of their own, which are gone afterwards, or with the
  * ones that MYSQL_URL and PUBSUB_EMULATOR_HOST name. `--coverage` counts lines too, and fails where
  * too few were run.
  */
@@ -79,23 +81,30 @@ async function startServers(supervisor: Supervisor): Promise<Record<string, stri
   if (engine !== "mysql" && engine !== "mariadb") {
     throw new Error(`TEST_ENGINE must be mysql or mariadb, not "${engine}"`);
   }
+  const pubsubKind = process.env.TEST_PUBSUB || "ours";
+  if (!PUBSUB_KINDS.some((kind) => kind === pubsubKind)) {
+    throw new Error(`TEST_PUBSUB must be ${PUBSUB_KINDS.join(" or ")}, not "${pubsubKind}"`);
+  }
   const onStart = supervisor.add.bind(supervisor);
-  const logFile = join(FOLDER, "pubsub-emulator.log");
+  const logFile = join(FOLDER, "pubsub.log");
   const startOwnMysql = async () => {
     const folder = join(FOLDER, engine);
     return await startMysql({ folder, port: await findAnyPort(), engine, say, onStart });
   };
-  const startOwnEmulator = async () =>
-    await startEmulator({ port: await findAnyPort(), logFile, say, onStart });
+  const startOwnPubsub = async () => {
+    const options = { port: await findAnyPort(), logFile, say, onStart };
+    return pubsubKind === "ours" ? await startOurs(options) : await startEmulator(options);
+  };
   const { MYSQL_URL, PUBSUB_EMULATOR_HOST } = process.env;
-  const [mysql, emulator] = await Promise.all([
+  const [mysql, pubsub] = await Promise.all([
     MYSQL_URL ? { url: MYSQL_URL } : startOwnMysql(),
-    PUBSUB_EMULATOR_HOST ? { host: PUBSUB_EMULATOR_HOST } : startOwnEmulator(),
+    PUBSUB_EMULATOR_HOST ? { host: PUBSUB_EMULATOR_HOST } : startOwnPubsub(),
   ]);
   return {
     TEST_ENGINE: engine,
     TEST_MYSQL_URL: mysql.url,
-    PUBSUB_EMULATOR_HOST: emulator.host,
+    TEST_PUBSUB: pubsubKind,
+    PUBSUB_EMULATOR_HOST: pubsub.host,
     METADATA_SERVER_DETECTION: "none",
   };
 }

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { PubSub, v1 } from "@google-cloud/pubsub";
 
 export type Topology = {
-  /** The emulator, as host:port. */
+  /** The Pub/Sub, as host:port. */
   host: string;
   projectId: string;
   topic: string;
@@ -11,15 +11,17 @@ export type Topology = {
   deadLetterSubscription: string;
   ackDeadlineSeconds?: number;
   maxDeliveryAttempts?: number;
-  /** With the endpoints, the emulator pushes; without, the subscriber pulls. */
+  /** With the endpoints, Pub/Sub pushes; without, the subscriber pulls. */
   pushEndpoint?: string;
+  /** Whose token the pushes have, and for whom; the emulator sends none. */
+  oidcToken?: { serviceAccountEmail: string; audience: string };
   deadLetterPushEndpoint?: string;
 };
 
 const ALREADY_EXISTS = 6;
-/** An emulator that does not answer at once is not there; the library would try for minutes. */
+/** A Pub/Sub that does not answer at once is not there; the library would try for minutes. */
 const CALL_OPTIONS = { timeout: 5_000, retry: null };
-/** The shortest that there is; only with it can a snapshot be given to another subscription. */
+/** The shortest that there is; the emulator gives no snapshot to another subscription without. */
 const RETENTION = { messageRetentionDuration: { seconds: 600 } };
 const RETRY_POLICY = { minimumBackoff: { seconds: 1 }, maximumBackoff: { seconds: 10 } };
 
@@ -32,7 +34,10 @@ export async function createTopology(topology: Topology): Promise<void> {
   const topicPath = (name: string) => `projects/${projectId}/topics/${name}`;
   const subscribe = async (name: string, topic: string, endpoint = "", more = {}) => {
     const path = subscriptionPath(projectId, name);
-    const pushConfig = { pushEndpoint: endpoint };
+    const pushConfig = {
+      pushEndpoint: endpoint,
+      ...(endpoint && topology.oidcToken ? { oidcToken: topology.oidcToken } : {}),
+    };
     const subscription = {
       name: path,
       topic: topicPath(topic),

@@ -6,17 +6,18 @@ import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Mysql, startMysql } from "../local/mysql.ts";
 import { type Emulator, startEmulator } from "../local/pubsub-emulator.ts";
+import { startOurs } from "../local/pubsub-ours.ts";
 import { buildHouse, findFreePort, type House, until } from "./support/house.ts";
 import { assertNothingLost, Load, send } from "./support/load.ts";
 
-/** How long the emulator is frozen; longer than twice the publish deadline. */
+/** How long Pub/Sub is frozen; longer than twice the publish deadline. */
 const FREEZE_MS = 10_000;
 /** What the API may grow by while nothing can be published: its queue is bounded. */
 const MAX_GROWTH_MB = 200;
 
 let folder: string;
 let mysql: Mysql;
-let emulator: Emulator;
+let pubsub: Emulator;
 let house: House;
 const engine = process.env.TEST_ENGINE === "mariadb" ? "mariadb" : "mysql";
 const say = () => {};
@@ -24,17 +25,15 @@ const say = () => {};
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "constancia-"));
   mysql = await startMysql({ folder, port: await findFreePort(), engine, say });
-  emulator = await startEmulator({
-    port: await findFreePort(),
-    logFile: join(folder, "emulator.log"),
-    say,
-  });
-  process.env.PUBSUB_EMULATOR_HOST = emulator.host;
+  const startPubsub = process.env.TEST_PUBSUB === "emulator" ? startEmulator : startOurs;
+  const logFile = join(folder, "pubsub.log");
+  pubsub = await startPubsub({ port: await findFreePort(), logFile, say });
+  process.env.PUBSUB_EMULATOR_HOST = pubsub.host;
   house = await buildHouse({ mysqlUrl: mysql.url });
 });
 after(async () => {
   await house.close();
-  await emulator.stop();
+  await pubsub.stop();
   await mysql.stop();
   await rm(folder, { recursive: true, force: true });
 });
@@ -84,8 +83,8 @@ test("a frozen Pub/Sub is answered 503 in time, in bounded memory, and recovers"
   const running = load.run(256);
   await until("writes are accepted", () => load.accepted.length > 2_000);
   const memoryMb = await readMemoryMb(api.child.pid);
-  process.kill(emulator.pid, "SIGSTOP");
-  const thaw = sleep(FREEZE_MS).then(() => process.kill(emulator.pid, "SIGCONT"));
+  process.kill(pubsub.pid, "SIGSTOP");
+  const thaw = sleep(FREEZE_MS).then(() => process.kill(pubsub.pid, "SIGCONT"));
   // Twice as many refusals as clients: the first were in flight, the second came afterwards,
   // and all of them were answered while nothing could answer but the deadline.
   await until("every client is refused twice", () => (load.failures.get(503) ?? 0) >= 512, 9.5);

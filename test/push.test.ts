@@ -4,9 +4,10 @@ import { data } from "../collections/data.ts";
 import { query } from "../common/database.ts";
 import { encodeWrite, type Write } from "../common/write.ts";
 import { mintWriteId, timeOfWriteId } from "../common/write-id.ts";
+import { startPubsub } from "../local/pubsub/server.ts";
 import { buildHouse, type House, type Spawned, until } from "./support/house.ts";
 import { type Client, createClient } from "./support/http.ts";
-import { startPusher, wrap } from "./support/pusher.ts";
+import { AUDIENCE, SERVICE_ACCOUNT, startPusher, wrap } from "./support/pusher.ts";
 
 function putOf(itemId: string, nombre = "pushed"): Write {
   const id = mintWriteId();
@@ -191,6 +192,42 @@ describe("a subscriber that is pushed to", () => {
     assert.equal((await open.send("POST", "/push", { body })).status, 204);
     assert.equal((await receiptOf(write)).outcome, "applied");
   });
+});
+
+it("settles what Pub/Sub pushes by tokens of its own, and nothing by those of another key", async () => {
+  const [pubsub, stranger] = await Promise.all([
+    startPubsub({ port: 0 }),
+    startPubsub({ port: 0 }),
+  ]);
+  const house = await buildHouse({ pubsubHost: pubsub.host });
+  try {
+    const api = createClient((await house.startApi()).url);
+    const env = {
+      ...{ DELIVERY: "push", PUSH_AUDIENCE: AUDIENCE, PUSH_SERVICE_ACCOUNT: SERVICE_ACCOUNT },
+      PUSH_CERTS_URL: `${pubsub.controlUrl}/certs`,
+    };
+    const deceived = await house.startSubscriber({
+      env: { ...env, PUSH_CERTS_URL: `${stranger.controlUrl}/certs` },
+    });
+    const subscriber = await house.startSubscriber({ env });
+    const oidcToken = { serviceAccountEmail: SERVICE_ACCOUNT, audience: AUDIENCE };
+    await house.pushTo(deceived.port ?? 0, oidcToken);
+    const ids = await Promise.all(
+      Array.from({ length: 200 }, async (_, index) => {
+        const { status, body } = await api.post("/api/data", { nombre: `pushed ${index}` });
+        assert.equal(status, 202);
+        return body.id as string;
+      }),
+    );
+    const count = async () =>
+      Number((await query(house.pool, "SELECT COUNT(*) AS rows_ FROM data"))[0]?.rows_);
+    assert.equal(await count(), 0);
+    await house.pushTo(subscriber.port ?? 0, oidcToken);
+    await until("all are settled", async () => (await count()) === ids.length, 60);
+  } finally {
+    await house.close();
+    await Promise.all([pubsub.stop(), stranger.stop()]);
+  }
 });
 
 /** The pieces of a token that are long enough to tell it by. */

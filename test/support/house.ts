@@ -13,7 +13,7 @@ import type { Running } from "../../common/process.ts";
 import { createTopology } from "../../local/topology.ts";
 
 /**
- * One house of its own for a test file, on the MySQL and the emulator that `npm test` started:
+ * One house of its own for a test file, on the MySQL and the Pub/Sub that `npm test` started:
  * a database, a topic with its subscriptions, and ways to start the two processes on them.
  */
 export type House = {
@@ -35,6 +35,8 @@ export type House = {
    * does not; deleting their subscription is what ends them. Nothing may be published meanwhile.
    */
   renewSubscription(): Promise<void>;
+  /** Has Pub/Sub push to the subscriber at this port, by a token of this account. */
+  pushTo(port: number, oidcToken: { serviceAccountEmail: string; audience: string }): Promise<void>;
   /** Stops what is still running and drops the database. */
   close(): Promise<void>;
 };
@@ -58,7 +60,9 @@ const PROJECT_ID = "constancia-test";
 let houses = 0;
 
 /** Builds a house; `migrations` are folders beside the project's own. */
-export async function buildHouse(options: { migrations?: readonly URL[]; mysqlUrl?: string } = {}) {
+export async function buildHouse(
+  options: { migrations?: readonly URL[]; mysqlUrl?: string; pubsubHost?: string } = {},
+) {
   houses += 1;
   const name = `test_${process.pid}_${houses}`;
   const mysqlUrl = new URL(options.mysqlUrl ?? requireEnv("TEST_MYSQL_URL"));
@@ -74,7 +78,7 @@ export async function buildHouse(options: { migrations?: readonly URL[]; mysqlUr
     deadLetterTopic: `${name}-dead`,
     deadLetterSubscription: `${name}-dead-keep`,
   };
-  const host = requireEnv("PUBSUB_EMULATOR_HOST");
+  const host = options.pubsubHost ?? requireEnv("PUBSUB_EMULATOR_HOST");
   // The shortest deadline there is: what a killed subscriber held comes again after it.
   await createTopology({ host, projectId: PROJECT_ID, ackDeadlineSeconds: 10, ...topology });
   const env = {
@@ -117,6 +121,13 @@ export async function buildHouse(options: { migrations?: readonly URL[]; mysqlUr
       const next = `${topology.subscription}-${subscriptions}`;
       await moveSubscription({ host, ...topology, subscription: env.PUBSUB_SUBSCRIPTION, next });
       env.PUBSUB_SUBSCRIPTION = next;
+    },
+    async pushTo(port, oidcToken) {
+      const pushEndpoint = `http://127.0.0.1:${port}/push`;
+      await createTopology({
+        ...{ host, projectId: PROJECT_ID, ackDeadlineSeconds: 10, ...topology },
+        ...{ pushEndpoint, deadLetterPushEndpoint: `${pushEndpoint}/dead-letters`, oidcToken },
+      });
     },
     async close() {
       await Promise.allSettled(spawned.map((one) => one.end("SIGKILL")));
