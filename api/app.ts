@@ -7,6 +7,7 @@ import type { Readiness } from "../common/readiness.ts";
 import type { Metrics } from "../common/telemetry.ts";
 import { limitRate, requireKey } from "./auth.ts";
 import { createNewest, showConsole } from "./home.ts";
+import type { ApiMetrics } from "./metrics.ts";
 import { describeApi } from "./openapi.ts";
 import { Problem } from "./problem.ts";
 import { answerNotFound, answerProblems, refuseMethod } from "./problem-handler.ts";
@@ -24,6 +25,7 @@ export type AppOptions = {
   reader: Reader;
   readiness: Readiness;
   metrics: Metrics;
+  counts: ApiMetrics;
   logger: Logger;
   /** Aborts when the process ends: whoever waits is answered with what is known. */
   stop: AbortSignal;
@@ -38,16 +40,20 @@ export function createApp(options: AppOptions): Express {
   const app = express();
   app.disable("x-powered-by").disable("etag").set("query parser", "simple");
   app.enable("case sensitive routing");
-  app.use(addContext, setSecurityHeaders);
+  app.use(options.counts.countRequests, addContext, setSecurityHeaders);
   app.get("/health/live", (_request, response) => void response.json({ live: true }));
   app.get(["/health/ready", "/_ah/warmup"], (_request, response) => {
     const { isReady, faults } = readiness;
     response.status(isReady ? 200 : 503).json({ ready: isReady, faults });
   });
   if (config.METRICS === "on")
-    app.get("/metrics", async (_request, response) => {
-      response.type(metrics.registry.contentType).send(await metrics.registry.metrics());
-    });
+    app.get(
+      "/metrics",
+      requireKey({ ...config, API_KEYS_FOR: "everything" }),
+      async (_request, response) => {
+        response.type(metrics.registry.contentType).send(await metrics.registry.metrics());
+      },
+    );
   const description = JSON.stringify(describeApi(options.collections));
   app.get("/openapi.json", allowOrigins(config), (_request, response) => {
     response.type("application/json").send(description);

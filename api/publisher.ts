@@ -1,5 +1,5 @@
 import { PubSub, v1 } from "@google-cloud/pubsub";
-import { Batcher, QueueFull } from "../common/batcher.ts";
+import { QueueFull } from "../common/batcher.ts";
 import { PUBLISH, PUBLISH_DEADLINE_MS } from "../common/limits.ts";
 import type { Logger } from "../common/logger.ts";
 import type { Metrics } from "../common/telemetry.ts";
@@ -39,12 +39,17 @@ export async function createPublisher(options: {
   topic: string;
   logger: Logger;
   metrics: Metrics;
+  onAccepted: (writes: readonly Write[]) => void;
 }): Promise<Publisher> {
-  const { logger, metrics } = options;
+  const { logger, metrics, onAccepted } = options;
   const topic = `projects/${options.projectId}/topics/${options.topic}`;
   const config = await new PubSub({ projectId: options.projectId }).getClientConfig();
   const client = new v1.PublisherClient(config as v1.PublisherClient["_opts"]);
-  const batcher = new Batcher<Item, void>({ ...PUBLISH, dispatch: publishBatch, sizeOf });
+  const batcher = metrics.createBatcher<Item, void>("publish", {
+    ...PUBLISH,
+    dispatch: publishBatch,
+    sizeOf,
+  });
   return {
     publish,
     async stop() {
@@ -72,8 +77,6 @@ export async function createPublisher(options: {
   async function publishBatch(items: Item[]): Promise<(undefined | Error)[]> {
     // Those answered already must not be accepted behind their client's back.
     const timely = items.filter(({ isLate }) => !isLate);
-    metrics.batchSize.observe({ batcher: "publish" }, timely.length);
-    metrics.queued.set({ batcher: "publish" }, batcher.queued);
     if (timely.length > 0) {
       await client.publish({ topic, messages: timely.map(({ content }) => content) }, CALL);
       report(timely);
@@ -92,7 +95,7 @@ export async function createPublisher(options: {
     }));
     const only = writes.length === 1 ? writes[0] : undefined;
     logger.info("writes accepted", { writes, trace: only?.trace, requestId: only?.request });
-    for (const { collection } of writes) metrics.accepted.inc({ collection });
+    onAccepted(items.map(({ write }) => write));
   }
 
   function toProblem(error: unknown, { write, requestId }: Item): Problem {

@@ -94,11 +94,18 @@ export const VARIABLES = {
     "info",
   ),
   METRICS: variable(
-    "both",
-    "`on` serves `/metrics` to anyone who can reach the port.",
+    "api",
+    "`on` serves `/metrics` beside the API: to anyone, or where `API_KEYS` is set, to keys only.",
     oneOf("off", "on"),
     "off",
   ),
+  METRICS_PORT: variable(
+    "both",
+    "A port of its own for `/metrics`; none where it is empty.",
+    z.union([z.literal("").transform(() => undefined), integer(0, 65535)]),
+    "",
+  ),
+  METRICS_HOST: variable("both", "The address that `METRICS_PORT` is on.", filled, "127.0.0.1"),
   RECEIPT_RETENTION_DAYS: variable(
     "both",
     "Days that receipts of replaced and refused writes, and tombstones, are kept.",
