@@ -5,6 +5,7 @@ import type { Config } from "../common/config.ts";
 import type { Logger } from "../common/logger.ts";
 import type { Readiness } from "../common/readiness.ts";
 import type { Metrics } from "../common/telemetry.ts";
+import type { Tracing } from "../common/tracing.ts";
 import { limitRate, requireKey } from "./auth.ts";
 import { createNewest, showConsole } from "./home.ts";
 import type { ApiMetrics } from "./metrics.ts";
@@ -26,6 +27,8 @@ export type AppOptions = {
   readiness: Readiness;
   metrics: Metrics;
   counts: ApiMetrics;
+  /** Undefined where nothing is traced. */
+  tracing: Tracing | undefined;
   logger: Logger;
   /** Aborts when the process ends: whoever waits is answered with what is known. */
   stop: AbortSignal;
@@ -40,7 +43,7 @@ export function createApp(options: AppOptions): Express {
   const app = express();
   app.disable("x-powered-by").disable("etag").set("query parser", "simple");
   app.enable("case sensitive routing");
-  app.use(options.counts.countRequests, addContext, setSecurityHeaders);
+  app.use(options.counts.countRequests, addContext(options.tracing), setSecurityHeaders);
   app.get("/health/live", (_request, response) => void response.json({ live: true }));
   app.get(["/health/ready", "/_ah/warmup"], (_request, response) => {
     const { isReady, faults } = readiness;

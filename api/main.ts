@@ -6,7 +6,7 @@ import { listen } from "../common/http-server.ts";
 import type { Logger } from "../common/logger.ts";
 import { type Running, runProcess } from "../common/process.ts";
 import { watchReadiness } from "../common/readiness.ts";
-import { createMetrics, serveMetrics } from "../common/telemetry.ts";
+import { createMetrics, serveMetrics, startTracing } from "../common/telemetry.ts";
 import { createApp } from "./app.ts";
 import { createApiMetrics } from "./metrics.ts";
 import { problemOfHttp } from "./problem-handler.ts";
@@ -29,15 +29,17 @@ export async function start(
   const readiness = watchReadiness({ pool, collections, logger, stop });
   const reader = createReader({ pool, metrics });
   const counts = createApiMetrics(metrics, reader);
+  const tracing = await startTracing(metrics, config, "api");
   const publisher = await createPublisher({
     projectId: config.GOOGLE_CLOUD_PROJECT,
     topic: config.PUBSUB_TOPIC,
     logger,
     metrics,
+    tracing,
     onAccepted: counts.countAccepted,
   });
   const shared = { config, collections, publisher, reader, readiness, metrics, logger, stop };
-  const server = await listen(createApp({ ...shared, counts }), {
+  const server = await listen(createApp({ ...shared, counts, tracing }), {
     port: config.PORT,
     refuse(code) {
       const problem = problemOfHttp(code);
@@ -54,6 +56,7 @@ export async function start(
       ending.abort();
       await Promise.all([server.close(), metricsServer?.close()]);
       await publisher.stop();
+      await tracing?.flush();
       await pool.end();
     },
   };

@@ -4,6 +4,7 @@ import type { Metrics } from "../common/telemetry.ts";
 import type { Write } from "../common/write.ts";
 import { createFreshness } from "./freshness.ts";
 import type { Reader } from "./reader.ts";
+import { statusOf } from "./request-context.ts";
 import { methodOf, routeOf } from "./routes.ts";
 
 /** The API's own metrics, beside those of every process. */
@@ -20,8 +21,6 @@ export type ApiMetrics = {
 const REQUEST_BUCKETS_SECONDS = [
   ...[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10],
 ];
-/** Nobody was there to be answered: the name that nginx gave it, unknown to HTTP. */
-const CLIENT_CLOSED_REQUEST = 499;
 
 /** Adds the API's metrics to its process's. */
 export function createApiMetrics({ registry }: Metrics, reader: Reader): ApiMetrics {
@@ -61,9 +60,8 @@ export function createApiMetrics({ registry }: Metrics, reader: Reader): ApiMetr
     countRequests(request, response, next) {
       const startedAt = performance.now();
       response.once("close", () => {
-        const status = response.writableFinished ? response.statusCode : CLIENT_CLOSED_REQUEST;
         const seconds = (performance.now() - startedAt) / 1_000;
-        count(methodOf(request.method), routeOf(request.originalUrl), status, seconds);
+        count(methodOf(request.method), routeOf(request.originalUrl), statusOf(response), seconds);
       });
       next();
     },

@@ -4,6 +4,7 @@ import { Batcher, type BatcherOptions } from "./batcher.ts";
 import type { Config } from "./config.ts";
 import type { Pool } from "./database.ts";
 import { listen } from "./http-server.ts";
+import { createTracing, type Tracing } from "./tracing.ts";
 
 /** Three steps a decade: enough to tell one size from another. */
 const BATCH_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
@@ -109,6 +110,20 @@ function watchPool(registers: Registry[], pool: Pool): void {
       this.set(inside._connectionQueue.length);
     },
   });
+}
+
+/** Opens the way to the OTLP endpoint, if there is one; without it nothing is traced or loaded. */
+export async function startTracing(
+  { registry }: Metrics,
+  config: Config,
+  service: "api" | "subscriber",
+): Promise<Tracing | undefined> {
+  const endpoint = config.OTEL_EXPORTER_OTLP_ENDPOINT;
+  if (!endpoint) return undefined;
+  const { createExporter } = await import("./otlp.ts");
+  const projectId = config.GOOGLE_CLOUD_PROJECT;
+  const exporter = await createExporter({ endpoint, service, projectId, registry });
+  return createTracing({ ratio: config.OTEL_TRACES_SAMPLER_ARG, exporter });
 }
 
 /** Serves `/metrics` at an address of its own, apart from what clients reach. */

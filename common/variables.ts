@@ -106,6 +106,21 @@ export const VARIABLES = {
     "",
   ),
   METRICS_HOST: variable("both", "The address that `METRICS_PORT` is on.", filled, "127.0.0.1"),
+  OTEL_EXPORTER_OTLP_ENDPOINT: variable(
+    "both",
+    "Where spans and metrics are sent by OTLP over HTTP, as `http://localhost:4318`; nowhere where it is empty.",
+    z.union([z.literal(""), httpUrl]),
+    "",
+  ),
+  OTEL_TRACES_SAMPLER_ARG: variable(
+    "both",
+    "The share of traces that is sent, from 0 to 1; spans with an error are always.",
+    z
+      .string()
+      .regex(/^(0|1|0?\.\d{1,6}|1\.0+)$/, "must be a number from 0 to 1")
+      .transform(Number),
+    "1",
+  ),
   RECEIPT_RETENTION_DAYS: variable(
     "both",
     "Days that receipts of replaced and refused writes, and tombstones, are kept.",

@@ -38,7 +38,6 @@ const TYPE_PREFIX = "dev.constancia.";
 const SPEC_VERSION = "1.0";
 const CONTENT_TYPE = "application/json";
 const FINGERPRINT = /^[0-9a-f]{64}$/;
-const TRACEPARENT = /^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 /**
  * A write as a message: a CloudEvent in the Pub/Sub protocol binding's binary mode
@@ -109,11 +108,6 @@ export function checkWrite(write: Write): void {
   const checked = checkItem(write.collection, write.item);
   if (!checked.ok) throw new WriteFault(`The item is not valid: ${describe(checked.errors)}`);
   write.item = checked.item;
-}
-
-/** The trace id inside a traceparent (W3C Trace Context, section 3.2), or undefined. */
-export function traceIdOf(traceparent: string | undefined): string | undefined {
-  return traceparent ? TRACEPARENT.exec(traceparent)?.[1] : undefined;
 }
 
 /** SHA-256 of an item with its fields in a fixed order, so that key order does not matter. */

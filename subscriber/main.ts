@@ -7,12 +7,13 @@ import { HOLD_MS, SETTLE } from "../common/limits.ts";
 import type { Logger } from "../common/logger.ts";
 import { type Running, runProcess } from "../common/process.ts";
 import { watchReadiness } from "../common/readiness.ts";
-import { createMetrics, serveMetrics } from "../common/telemetry.ts";
+import { createMetrics, serveMetrics, startTracing } from "../common/telemetry.ts";
 import { createSubscriberMetrics } from "./metrics.ts";
 import { startPull } from "./pull.ts";
 import { createPush, createVerifier } from "./push.ts";
 import { startRetention } from "./retention.ts";
 import { createSettle, type Message, type Settlement } from "./settle.ts";
+import { traceMessages } from "./spans.ts";
 
 if (import.meta.main)
   await runProcess("subscriber", (config, logger) => start(config, logger, declared));
@@ -29,12 +30,14 @@ export async function start(
   const readiness = watchReadiness({ pool, collections, logger, stop });
   const metrics = createMetrics();
   metrics.watchPool(pool);
+  const tracing = await startTracing(metrics, config, "subscriber");
   const settle = createSettle({
     pool,
     collections,
     logger,
     stop,
     holdMs: HOLD_MS[config.DELIVERY],
+    tracing,
     onSettled: createSubscriberMetrics(metrics, pool),
   });
   const batcher = metrics.createBatcher<Message, Settlement>("settle", {
@@ -42,6 +45,7 @@ export async function start(
     dispatch: settle,
     sizeOf: ({ data }) => data.length,
   });
+  const receiver = tracing ? traceMessages(tracing, batcher, config) : batcher;
   startRetention({
     ...{ pool, collections, logger, stop },
     retentionDays: config.RECEIPT_RETENTION_DAYS,
@@ -59,6 +63,7 @@ export async function start(
       ending.abort();
       await Promise.all([delivery.stop(), metricsServer?.close()]);
       await batcher.drain();
+      await tracing?.flush();
       await pool.end();
     },
   };
@@ -69,7 +74,7 @@ export async function start(
       subscription: config.PUBSUB_SUBSCRIPTION,
       deadLetterSubscription: config.PUBSUB_DEAD_LETTER_SUBSCRIPTION,
       streams: config.PULL_STREAMS,
-      batcher,
+      receiver,
       logger,
     });
     return { stop, port: undefined };
@@ -85,7 +90,7 @@ export async function start(
             certsUrl: config.PUSH_CERTS_URL,
           });
     const isReady = () => readiness.isReady;
-    const server = await listen(createPush({ batcher, verify, isReady, logger }), {
+    const server = await listen(createPush({ receiver, verify, isReady, logger }), {
       port: config.PORT,
     });
     return { stop: () => server.close(), port: server.port };
