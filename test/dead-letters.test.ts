@@ -136,7 +136,7 @@ describe("npm run dead-letters", () => {
   it("shows one whole, by its message id or its write id", async () => {
     const large = `{"nombre":"${"ñ".repeat(100_000)}"}`;
     const trace = "4bf92f3577b34da6a3ce929d0e0e4736";
-    const attributes = {
+    const attributes: Record<string, string> = {
       ...encodeWrite(makeWrite("shown")).attributes,
       traceparent: `00-${trace}-00f067aa0ba902b7-01`,
     };
