@@ -37,6 +37,7 @@ export const ITEM_ID = /^(?!\.{1,2}$)[A-Za-z0-9._~-]{1,64}$/;
 const TYPE_PREFIX = "dev.constancia.";
 const SPEC_VERSION = "1.0";
 const CONTENT_TYPE = "application/json";
+const utf8 = new TextDecoder("utf-8", { fatal: true });
 const FINGERPRINT = /^[0-9a-f]{64}$/;
 
 /**
@@ -131,7 +132,7 @@ function isWriteKind(kind: string): kind is WriteKind {
 
 function parseItem(data: Buffer): Item {
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(data));
+    return JSON.parse(utf8.decode(data));
   } catch {
     throw new WriteFault("The data is not JSON in UTF-8.");
   }
