@@ -38,7 +38,8 @@ export function listIndicators(
     const { withinSeconds } = OBJECTIVES[objective];
     const total = (window: string) => increase(own(`${histogram}_count`, ...matchers), window);
     const inTime = (window: string) =>
-      increase(own(`${histogram}_bucket`, ...matchers, `le="${withinSeconds}"`), window);
+      // Prometheus 3 writes whole bounds as "5.0", older ones and Google as "5".
+      increase(own(`${histogram}_bucket`, ...matchers, `le=~"${withinSeconds}([.]0)?"`), window);
     return { total, bad: (window) => `${total(window)} - ${inTime(window)}` };
   }
 }

@@ -45,7 +45,7 @@ test("an audit asks for the last three hours, and writes down that none is missi
   assert.equal(status, 0, output);
   assert.equal(
     calls,
-    "npm run --silent audit -- --json --since 3h constancia-staging" +
+    "npm run --silent audit -- --json --since 3h --grace 15m constancia-staging" +
       " mysql://constancia@127.0.0.1:3308/constancia" +
       " projects/constancia-staging/secrets/constancia-mysql-password/versions/latest\n",
   );
