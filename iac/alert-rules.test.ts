@@ -81,6 +81,11 @@ const CASES: Case[] = [
     fires: [],
   },
   {
+    says: "nothing, but for a ticket, of what ended half an hour ago",
+    series: { [requests(503)]: "0+60x150 9000x10000", [requests(202)]: "0x150 0+60x10000" },
+    fires: ["WritesRefused-ticket"],
+  },
+  {
     says: "nothing of what clients do wrong",
     series: { [requests(422)]: "0+60x10000", [requests(429)]: "0+60x10000" },
     fires: [],
@@ -129,12 +134,14 @@ const CASES: Case[] = [
     fires: [],
   },
   {
-    says: "an old backlog, of either subscription and of no other",
-    series: {
-      [age("constancia-dead-letters-keep")]: "601x10000",
-      [age("somebody-elses")]: "90000x10000",
-    },
+    says: "an old backlog, also of the dead letters",
+    series: { [age("constancia-dead-letters-keep")]: "601x10000" },
     fires: ["BacklogOld"],
+  },
+  {
+    says: "nothing of a subscription that is not ours",
+    series: { [age("somebody-elses")]: "90000x10000" },
+    fires: [],
   },
   {
     says: "a disk near its largest",
@@ -177,8 +184,9 @@ describe("the alerts tell", { skip }, () => {
   const rules = RULES.flatMap(({ symptom, conditions }) => {
     const alert = seen.has(symptom) ? `${symptom}-ticket` : symptom;
     seen.add(symptom);
-    return conditions.map(({ query, forSeconds = 0 }) => ({
+    return conditions.map(({ name, query, forSeconds = 0 }) => ({
       alert,
+      labels: { condition: name },
       expr: query,
       for: `${forSeconds}s`,
     }));
