@@ -106,7 +106,13 @@ export async function createPublisher(options: {
       trace: traceIdOf(write.traceparent),
     }));
     const only = writes.length === 1 ? writes[0] : undefined;
-    logger.info("writes accepted", { writes, trace: only?.trace, requestId: only?.request });
+    logger.info("writes accepted", {
+      // Cloud Logging can add up a number, but not count a list.
+      count: writes.length,
+      writes,
+      trace: only?.trace,
+      requestId: only?.request,
+    });
     onAccepted(items.map(({ write }) => write));
   }
 

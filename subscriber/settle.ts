@@ -125,7 +125,8 @@ export function createSettle(options: {
     });
     if (writes.length > 0) {
       const trace = writes.length === 1 ? writes[0]?.trace : undefined;
-      logger.info("writes settled", { writes, durationMs: nowMs - since, trace });
+      const outcomes = countOutcomes(writes);
+      logger.info("writes settled", { outcomes, writes, durationMs: nowMs - since, trace });
       onSettled?.(writes);
     }
     entries.forEach(({ message, write }, index) => {
@@ -150,6 +151,13 @@ export type SettledWrite = {
   lagMs: number;
   trace: string | undefined;
 };
+
+/** So that Cloud Logging can count writes, which it cannot in a list. */
+function countOutcomes(writes: readonly SettledWrite[]): Partial<Record<Outcome, number>> {
+  const counts: Partial<Record<Outcome, number>> = {};
+  for (const { outcome } of writes) counts[outcome] = (counts[outcome] ?? 0) + 1;
+  return counts;
+}
 
 function toSettlement(decision: FinalDecision): Settlement {
   if (decision === "settled") return { outcome: "settled" };
