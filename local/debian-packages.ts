@@ -12,7 +12,7 @@ export type PackageSet = {
   title: string;
   /** About how much is fetched. */
   megabytes: number;
-  /** One entry a package: its names, best first; a distribution has one of them. */
+  /** One entry a program: the packages that may have it, best first. */
   packages: string[][];
   /** Whether what they depend on comes along, so that they run with libraries of their own. */
   withDependencies: boolean;
@@ -143,7 +143,7 @@ async function download(folder: string, set: PackageSet): Promise<string[]> {
   const only = relations.map((relation) => `--no-${relation}`);
   const names = set.withDependencies
     ? packageNames(await apt("apt-cache", "depends", "--recurse", ...only, ...wanted))
-    : wanted;
+    : [...new Set(wanted)];
   await apt("apt-get", "-q", "download", ...names);
   const files = await readdir(folder);
   return files.filter((name) => name.endsWith(".deb")).map((name) => join(folder, name));

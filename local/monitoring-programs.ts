@@ -9,7 +9,8 @@ const FOLDER = join(import.meta.dirname, "..", ".local", "monitoring");
 const PACKAGES: PackageSet = {
   title: "Prometheus",
   megabytes: 30,
-  packages: [["prometheus"], ["prometheus-alertmanager"]],
+  // promtool has a package of its own where Prometheus is new enough.
+  packages: [["prometheus"], ["promtool", "prometheus"], ["prometheus-alertmanager"]],
   withDependencies: false,
 };
 /** By what is looked for on the PATH; Debian calls one of them otherwise. */
