@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { hasPackages, type PackageSet, unpackPackages } from "./debian-packages.ts";
 import { findProgram } from "./mysql-server.ts";
@@ -21,8 +22,11 @@ const NAMES = {
   amtool: ["amtool"],
 };
 
-/** The files of Prometheus's and Alertmanager's programs. */
-export type MonitoringPrograms = Record<keyof typeof NAMES, string>;
+/** Debian's Alertmanager reads its templates in a folder that is written into the program. */
+const BUILT_IN_FOLDER = "/usr/share/prometheus/alertmanager";
+
+/** The files of Prometheus's and Alertmanager's programs, and where they have to be started. */
+export type MonitoringPrograms = Record<keyof typeof NAMES, string> & { cwd?: string };
 
 /** Finds the programs on the PATH, or unpacks them from the machine's packages, once. */
 export async function prepareMonitoringPrograms(say: Say): Promise<MonitoringPrograms> {
@@ -39,8 +43,28 @@ export async function prepareMonitoringPrograms(say: Say): Promise<MonitoringPro
     const file = join(folder, name);
     return existsSync(file) ? file : undefined;
   });
-  if (isComplete(unpacked)) return unpacked;
+  if (isComplete(unpacked)) {
+    const alertmanager = await relocate(unpacked.alertmanager, join(folder, "relocated"));
+    return { ...unpacked, alertmanager, cwd: join(FOLDER, "usr") };
+  }
   throw new Error(`${folder} lacks a program; delete ${FOLDER} and try again`);
+}
+
+/**
+ * A copy of the program that looks for its own files from the folder it is started in, as nothing
+ * may be put under /usr. The path keeps its length, because the program counts on that.
+ */
+async function relocate(program: string, copy: string): Promise<string> {
+  if (existsSync(copy)) return copy;
+  const here = BUILT_IN_FOLDER.replace(/^.usr/, "././");
+  const bytes = await readFile(program, "latin1");
+  const draft = `${copy}.${process.pid}`;
+  await writeFile(draft, bytes.replaceAll(BUILT_IN_FOLDER, here), {
+    encoding: "latin1",
+    mode: 0o755,
+  });
+  await rename(draft, copy);
+  return copy;
 }
 
 function mapNames(find: (names: string[]) => string | undefined) {
