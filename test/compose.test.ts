@@ -146,6 +146,20 @@ describe("compose.yaml", () => {
     assert.equal(refused.status, 1);
   });
 
+  it("shows Prometheus what it scrapes", async () => {
+    const { scrape_configs, alerting } = parse(await read("monitoring/prometheus.yml"));
+    const targets = [...scrape_configs, ...alerting.alertmanagers].flatMap(
+      ({ static_configs: [{ targets: all }] }) => all,
+    );
+    assert.deepEqual(targets, ["api:9464", "subscriber:9464", "alertmanager:9093"]);
+    for (const name of ["api", "subscriber"])
+      assert.partialDeepStrictEqual(services[name]?.environment, {
+        METRICS_PORT: "9464",
+        METRICS_HOST: "0.0.0.0",
+      });
+    for (const { ports = [] } of Object.values(services)) assert.ok(!/9464/.test(ports.join()));
+  });
+
   it("keeps what it collects in volumes, and not for ever", async () => {
     const named = Object.values(services).flatMap(({ volumes: all = [] }) =>
       all.flatMap((volume) => /^(\w+):/.exec(volume)?.[1] ?? []),
@@ -189,6 +203,9 @@ describe("compose.yaml", () => {
       PUBSUB_TOPIC: "compose-writes",
       PUBSUB_SUBSCRIPTION: "compose-settle",
       PUBSUB_DEAD_LETTER_SUBSCRIPTION: "compose-dead",
+      // All run on one machine here, beside others.
+      METRICS_PORT: "0",
+      METRICS_HOST: "127.0.0.1",
       TMPDIR: folder,
     });
     /** The arguments of a command that begins with node. */

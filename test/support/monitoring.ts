@@ -1,3 +1,5 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -5,7 +7,6 @@ import {
   type MonitoringPrograms,
   prepareMonitoringPrograms,
 } from "../../local/monitoring-programs.ts";
-import { type LocalProcess, startProcess } from "../../local/processes.ts";
 import { findFreePort, until } from "./house.ts";
 
 /** One sample of an answer to a query. */
@@ -17,7 +18,6 @@ export type ActiveAlert = {
 };
 
 const ROOT = join(import.meta.dirname, "..", "..", "monitoring");
-const STOP_DEADLINE_MS = 10_000;
 
 export const readMonitoring = (file: string) => readFile(join(ROOT, file), "utf8");
 export const pathOf = (file: string) => join(ROOT, file);
@@ -26,7 +26,7 @@ export const pathOf = (file: string) => join(ROOT, file);
 export class Monitoring {
   readonly programs: MonitoringPrograms;
   readonly folder: string;
-  readonly #processes: LocalProcess[] = [];
+  readonly #children: ChildProcess[] = [];
 
   private constructor(programs: MonitoringPrograms, folder: string) {
     this.programs = programs;
@@ -61,30 +61,32 @@ export class Monitoring {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#processes.map((process) => process.stop()));
+    const ends = this.#children.map(async (child) => {
+      if (child.exitCode !== null) return;
+      child.kill();
+      await once(child, "exit");
+    });
+    await Promise.all(ends);
     await rm(this.folder, { recursive: true, force: true });
   }
 
   async #start(program: "prometheus" | "alertmanager", options: string[]): Promise<string> {
     const port = await findFreePort();
-    const logFile = join(this.folder, `${program}.log`);
     await mkdir(join(this.folder, program), { recursive: true });
-    const process = await startProcess({
-      name: program,
-      command: [this.programs[program], ...options, `--web.listen-address=127.0.0.1:${port}`],
-      mark: this.folder,
-      cwd: this.programs.cwd,
-      logFile,
-      stopDeadlineMs: STOP_DEADLINE_MS,
-    });
-    this.#processes.push(process);
-    let end: string | undefined;
-    process.exited.then((how) => {
-      end = how;
+    const child = spawn(
+      this.programs[program],
+      [...options, `--web.listen-address=127.0.0.1:${port}`],
+      { cwd: this.programs.cwd, stdio: ["ignore", "ignore", "pipe"] },
+    );
+    this.#children.push(child);
+    process.once("exit", () => child.kill("SIGKILL"));
+    let log = "";
+    child.stderr.on("data", (chunk) => {
+      log = (log + chunk).slice(-10_000);
     });
     const url = `http://127.0.0.1:${port}`;
     await until(`${program} is ready`, async () => {
-      if (end) throw new Error(`${program} ${end}: ${await readFile(logFile, "utf8")}`);
+      if (child.exitCode !== null) throw new Error(`${program} ended at once: ${log}`);
       return fetch(`${url}/-/ready`).then(
         ({ ok }) => ok,
         () => false,
