@@ -68,8 +68,8 @@ describe("the alerts", () => {
 
   it("are of one kind whether time is hastened or not", async () => {
     const rules = hasten(await readMonitoring("rules.yml"), 20);
-    assert.match(rules, /max\(constancia_oldest_unsettled_write_seconds\) > 3\n +for: 3000ms/);
-    assert.match(rules, /constancia:writes:rate1m\[180000ms\]/);
+    assert.match(rules, /max\(constancia_oldest_unsettled_write_seconds\) > 3\n +for: 6000ms/);
+    assert.match(rules, /constancia:writes:sum\[180000ms\]/);
     assert.doesNotMatch(rules, /\[\d+[smhd]\]|for: \d+[smhd]$/m);
     const file = join(monitoring.folder, "hastened.yml");
     await writeFile(file, rules);
