@@ -246,9 +246,11 @@ describe("compose.yaml", () => {
   });
 });
 
-/** What Compose makes of `${NAME:-default}` where NAME is not set. */
+/** What Compose makes of `${NAME:-default}` and `${NAME:+instead}` where NAME is not set. */
 function interpolate(environment: Record<string, string>): Record<string, string> {
-  const text = JSON.stringify(environment).replaceAll(/\$\{\w+:-([^}]*)\}/g, "$1");
+  const text = JSON.stringify(environment)
+    .replaceAll(/\$\{\w+:-([^}]*)\}/g, "$1")
+    .replaceAll(/\$\{\w+:\+[^}]*\}/g, "");
   assert.ok(!text.includes("${"), text);
   return JSON.parse(text);
 }
