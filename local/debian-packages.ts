@@ -16,6 +16,8 @@ export type PackageSet = {
   packages: string[][];
   /** Whether what they depend on comes along, so that they run with libraries of their own. */
   withDependencies: boolean;
+  /** Of those, the ones that must be the machine's own. */
+  without?: string[];
   /** The suite of Debian that has them, where the machine's own does not. */
   debianSuite?: string;
 };
@@ -144,7 +146,8 @@ async function download(folder: string, set: PackageSet): Promise<string[]> {
   const names = set.withDependencies
     ? packageNames(await apt("apt-cache", "depends", "--recurse", ...only, ...wanted))
     : wanted;
-  await apt("apt-get", "-q", "download", ...names);
+  const fetched = names.filter((name) => !set.without?.includes(name));
+  await apt("apt-get", "-q", "download", ...fetched);
   const files = await readdir(folder);
   return files.filter((name) => name.endsWith(".deb")).map((name) => join(folder, name));
 }
