@@ -14,6 +14,12 @@ export type Chromium = {
 
 /** As the distributions name it; and Chrome, which is as good. */
 const PROGRAMS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+/**
+ * The loader that starts Chromium's processes is the machine's, and fits no other libc. The rest are
+ * alternatives and drivers that nothing without a screen asks for; they are half of what it weighs.
+ */
+const NOT_WANTED =
+  /^(libc6$|libllvm|libz3|libgl1-mesa-dri|libkf\d|libqt\d|.*-icon-theme$|fonts-(croscore|free|tex|urw))/;
 const NOTHING_FOUND =
   "no Chromium could be found: install it, or run this on Debian, whose packages are fetched";
 
@@ -31,8 +37,7 @@ export async function findChromium(folder: string, say: Say): Promise<Chromium> 
       megabytes: 200,
       packages: [["chromium"], ["fonts-dejavu-core"], ["fonts-liberation"]],
       withDependencies: true,
-      // The loader that starts Chromium's processes is the machine's, and fits no other libc.
-      without: ["libc6"],
+      without: NOT_WANTED,
     },
     root,
     say,
@@ -60,7 +65,10 @@ function ownEnvironment(): Record<string, string> {
 /** The unpacked libraries and fonts; the machine may have none. */
 function unpackedEnvironment(root: string): Record<string, string> {
   const processor = process.arch === "arm64" ? "aarch64" : "x86_64";
-  const libraries = ["usr/lib", "lib"].map((lib) => join(root, lib, `${processor}-linux-gnu`));
+  const folders = [`${processor}-linux-gnu`, `${processor}-linux-gnu/pulseaudio`];
+  const libraries = ["usr/lib", "lib"].flatMap((lib) =>
+    folders.map((folder) => join(root, lib, folder)),
+  );
   const cache = join(root, "..", "chromium-fonts");
   mkdirSync(cache, { recursive: true });
   const file = join(cache, "fonts.conf");

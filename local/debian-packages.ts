@@ -16,8 +16,8 @@ export type PackageSet = {
   packages: string[][];
   /** Whether what they depend on comes along, so that they run with libraries of their own. */
   withDependencies: boolean;
-  /** Of those, the ones that must be the machine's own. */
-  without?: string[];
+  /** Of those, the ones that stay away. */
+  without?: RegExp;
   /** The suite of Debian that has them, where the machine's own does not. */
   debianSuite?: string;
 };
@@ -146,7 +146,7 @@ async function download(folder: string, set: PackageSet): Promise<string[]> {
   const names = set.withDependencies
     ? packageNames(await apt("apt-cache", "depends", "--recurse", ...only, ...wanted))
     : wanted;
-  const fetched = names.filter((name) => !set.without?.includes(name));
+  const fetched = names.filter((name) => !set.without?.test(name));
   await apt("apt-get", "-q", "download", ...fetched);
   const files = await readdir(folder);
   return files.filter((name) => name.endsWith(".deb")).map((name) => join(folder, name));

@@ -118,9 +118,10 @@ function goAway() {
 
 async function probe() {
   for (let pauseMs = PROBE_MS.first; away; pauseMs = Math.min(2 * pauseMs, PROBE_MS.max)) {
-    const hurried = Promise.withResolvers();
-    hurry = hurried.resolve;
-    await Promise.race([sleep(pauseMs), hurried.promise]);
+    const hurried = new Promise((resolve) => {
+      hurry = () => resolve(undefined);
+    });
+    await Promise.race([sleep(pauseMs), hurried]);
     const signal = AbortSignal.timeout(PROBE_DEADLINE_MS);
     const answer = await fetch("/health/live", { cache: "no-store", signal }).catch(() => null);
     if (answer && !AWAY_STATUSES.includes(answer.status)) comeBack();

@@ -205,7 +205,7 @@ function itemRow(item) {
       force,
       ...(mine === null ? [] : [again]),
     );
-    fill(make("div", { className: "versions" }, theirs, yours), buttons);
+    row.replaceChildren(note, make("div", { className: "versions" }, theirs, yours), buttons);
     const why =
       "Somebody else changed this item after you opened it, so nothing of yours was stored.";
     tell(

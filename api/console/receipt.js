@@ -43,7 +43,7 @@ function findPath(text) {
 
 function receiptList(path, receipt) {
   const { status, outcome, lagMs, acceptedAt, settledAt, version, reason, trace } = receipt;
-  const day = (instant) => `${instant.slice(0, 10)} ${showTime(instant)}`;
+  const day = (instant) => `${new Date(instant).toLocaleDateString("sv")} ${showTime(instant)}`;
   const rows = [
     ["Outcome", outcome ?? `${status}, not settled yet`, TONES[outcome] ?? ""],
     ["Lag", lagMs === null ? "–" : showMs(lagMs)],

@@ -33,7 +33,7 @@ function operation(openapi, path, method, methods) {
       {},
       make("b", { className: "method", textContent: method.toUpperCase() }),
       make("code", { textContent: path }),
-      make("span", { className: "quiet", textContent: summary }),
+      make("span", { className: "quiet", textContent: plain(summary) }),
     ),
   );
   // Most are never opened.
@@ -45,7 +45,7 @@ function operation(openapi, path, method, methods) {
       const rows = all.map(({ name, in: place, schema, description, required }) => [
         [make("code", { textContent: name })],
         [`${place}${required ? ", required" : ""}`],
-        [[typeOf(openapi, schema), description?.replaceAll("`", "")].filter(Boolean).join(". ")],
+        [[typeOf(openapi, schema), plain(description)].filter(Boolean).join(". ")],
       ]);
       details.append(table("Parameters", ["Name", "In", "What"], rows));
     }
@@ -59,8 +59,9 @@ function operation(openapi, path, method, methods) {
     }
     const rows = Object.entries(responses).map(([status, response]) => {
       const { description, content = {} } = resolve(response);
+      // All problems are of one form.
       const types = Object.entries(content).map(([type, { schema }]) =>
-        schema ? `${type}: ${typeOf(openapi, schema)}` : type,
+        schema && !type.includes("problem") ? `${type}: ${typeOf(openapi, schema)}` : type,
       );
       return [[make("code", { textContent: status })], [description], [types.join("; ")]];
     });
@@ -84,6 +85,11 @@ function table(caption, heads, rows) {
     make("thead", {}, head),
     make("tbody", {}, ...lines),
   );
+}
+
+/** Without Markdown's backticks. */
+function plain(text = "") {
+  return text.replaceAll("`", "");
 }
 
 /** A schema in a few words. */

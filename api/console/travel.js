@@ -72,7 +72,7 @@ async function sendUntilAnswered(send, note) {
       tell(note, [refusal.sentences[0], plan], "warn");
       const giveUp = button("Stop sending it", () => {
         isStopped = true;
-        stop.resolve();
+        stop.resolve(undefined);
       });
       note.append(giveUp);
       await Promise.race([
@@ -128,7 +128,14 @@ function showWrites() {
 function showTravel(write) {
   const { slip, kind, nombre, outcome, receipt, trace } = write;
   const why = outcome ? write.reason : write.doubt;
-  const idLine = (name, id) => make("p", {}, make("code", { textContent: `${name} ${id}` }));
+  const idLine = (name, id) =>
+    make(
+      "p",
+      { className: "id-line" },
+      make("span", { textContent: name }),
+      " ",
+      make("code", { textContent: id }),
+    );
   const known = receipt
     ? [
         idLine("write", write.write),
