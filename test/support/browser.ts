@@ -23,7 +23,12 @@ export type Visit = {
 /** Starts a real browser; `visit` opens a page in a context of its own. */
 export async function openBrowser(say: (line: string) => void) {
   const browser = await chromium.launch(await findChromium(FOLDER, say));
-  return { visit, close: () => browser.close() };
+  return { visit, leave, close: () => browser.close() };
+
+  /** Closes every page, which would go on asking. */
+  async function leave(): Promise<void> {
+    await Promise.all(browser.contexts().map((context) => context.close()));
+  }
 
   async function visit(url: string, options: BrowserContextOptions = {}): Promise<Visit> {
     const context = await browser.newContext({
