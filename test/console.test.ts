@@ -3,14 +3,16 @@ import { createHash } from "node:crypto";
 import { after, afterEach, before, describe, it } from "node:test";
 import type { Locator, Page } from "playwright-core";
 import { query } from "../common/database.ts";
-import { findBarriers, openBrowser, overflow } from "./support/browser.ts";
+import { findBarriers, lacksBrowser, openBrowser, overflow } from "./support/browser.ts";
 import { buildHouse, type House, until } from "./support/house.ts";
 import { type Client, createClient } from "./support/http.ts";
 
 /** The page comes in one answer; a phone on a slow line waits for it about a second. */
 const CONSOLE_BYTES = 60 * 1024;
 
-describe("the console page, in a browser", () => {
+const skip = await lacksBrowser(console.log);
+
+describe("the console page, in a browser", { skip }, () => {
   let house: House;
   let api: Client;
   let browser: Awaited<ReturnType<typeof openBrowser>>;
@@ -286,9 +288,35 @@ describe("the console page, in a browser", () => {
     const kept = "JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])";
     assert.equal(await page.evaluate(kept), '[{},{},""]');
     assert.ok(requests().every((each) => !each.includes("sesame")));
+    assert.deepEqual(await findBarriers(page), []);
     await page.getByRole("button", { name: "Forget it" }).click();
     await page.locator("main").getByText("An API key is needed to read.").waitFor();
     assertClean([401]);
+  });
+
+  it("lets those without a key read where only writes need one, and learns of keys later", async () => {
+    const sha256 = createHash("sha256").update("open-sesame").digest("hex");
+    await store("readable", "For everybody");
+    const { url } = await house.startApi({ env: { API_KEYS: `page:write:${sha256}` } });
+    const { page, assertClean } = await browser.visit(url);
+    await page.locator("#rows > li").first().waitFor();
+    await page.locator("#key").fill("wrong");
+    await page.keyboard.press("Enter");
+    await page.locator("#key-note").getByText("The API key is not known.").waitFor();
+    await page.getByRole("button", { name: "Refresh" }).click();
+    await page.locator("#rows > li").getByText("For everybody").waitFor();
+    assertClean([401]);
+    const other = await browser.visit(api.url);
+    await other.page.route("**/api/data", (route) =>
+      route.request().method() === "POST"
+        ? route.fulfill({ status: 401, json: { detail: "An API key is needed now." } })
+        : route.continue(),
+    );
+    assert.equal(await other.page.locator("#key").isVisible(), false);
+    await send(other.page, "Since when?");
+    await other.page.locator("#key-note").getByText("An API key is needed now.").waitFor();
+    assert.equal(await other.page.getByLabel("New tema").inputValue(), "Since when?");
+    other.assertClean([401]);
   });
 
   it("survives the API's going away: nothing typed is lost, nothing is sent twice", async () => {
@@ -310,10 +338,11 @@ describe("the console page, in a browser", () => {
       .getByText("It is sent again by itself, with the same Idempotency-Key")
       .waitFor();
     assert.deepEqual(await findBarriers(page), []);
-    await house.spawn("api", { PORT: String(first.port) }, undefined);
+    await house.spawn("api", { PORT: String(first.port) });
     await page.locator("#banner.good").getByText("The API is back").waitFor();
     await travelled(page);
     assert.equal(new Set(keys).size, 1);
+    assert.match(keys[0] ?? "", /^\d+(-\d+){3}$/);
     assert.ok(keys.length >= 2, String(keys));
     assert.equal(await countStored("Sent while away"), 1);
     assert.equal(await row.getByLabel("Nombre").inputValue(), "Typed before");
@@ -417,6 +446,7 @@ describe("the console page, in a browser", () => {
   });
 
   it("is used by keyboard alone, with the focus in sight", async () => {
+    await store("to-tab-past", "To tab past");
     const { page, assertClean } = await browser.visit(api.url);
     await page.locator("#rows > li").first().waitFor();
     const stops: string[] = [];

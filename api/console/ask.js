@@ -51,14 +51,14 @@ export async function ask(path, { method = "GET", headers = {}, value = undefine
   const { detail = `The API answered with status ${status}.`, errors = [] } = isJson ? body : {};
   const more = errors.map((error) => error.detail).filter((each) => !detail.includes(each));
   const retryAfterMs = 1_000 * Number(response.headers.get("Retry-After") ?? 0);
-  if (status === 401 || status === 403) askForKey(detail);
+  if (status === 401 || status === 403) askForKey(detail, method);
   throw new Refusal(status, [detail, ...more], retryAfterMs);
 }
 
 /** Whether what needs a key would be refused without asking. */
 export function lacksKey(what) {
   const { keys } = document.documentElement.dataset;
-  return !apiKey && (keys === "everything" || (keys === what && keys !== "none"));
+  return !apiKey && (keys === "everything" || keys === what);
 }
 
 /** `onChange` is called when a key comes or goes. */
@@ -84,13 +84,22 @@ export function listenForKey(onChange) {
   }
 }
 
-/** A key that was refused is forgotten; a key that lacks a scope is as good as none. */
-function askForKey(detail) {
+/** A key that was refused is forgotten; and what was refused is not asked again without one. */
+function askForKey(detail, method) {
+  const { dataset } = document.documentElement;
+  if (!apiKey && method === "GET") dataset.keys = "everything";
+  else if (dataset.keys === "none") dataset.keys = "writes";
   apiKey = "";
+  const isNews = at("key-section").hidden || at("key-form").hidden;
   at("key-section").hidden = at("key-form").hidden = false;
   at("key-used").hidden = true;
   tell(at("key-note"), [detail], "bad");
-  at("key").focus();
+  if (isNews) at("key").focus();
+}
+
+/** Whether the API is away, so that nothing needs to be asked that can wait. */
+export function isAway() {
+  return away !== null;
 }
 
 /** Resolves once the API answers again; at once where it does. */

@@ -1,4 +1,4 @@
-import { ask, lacksKey } from "./ask.js";
+import { ask, isAway, lacksKey } from "./ask.js";
 import { at, showMs } from "./page.js";
 import { writes } from "./travel.js";
 
@@ -32,11 +32,11 @@ export function restartCharts() {
 }
 
 async function takeSample() {
-  if (document.hidden) return;
+  if (document.hidden || isAway()) return;
   if (Date.now() - lastTouch > IDLE_MS)
     return note("Paused: nobody has touched this page for ten minutes.");
   const isOn = document.documentElement.dataset.metrics === "on";
-  const isLocked = document.documentElement.dataset.keys !== "none" && lacksKey("writes");
+  const isLocked = lacksKey("writes");
   looks += 1;
   try {
     if (isOn && !isLocked)

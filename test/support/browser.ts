@@ -5,8 +5,8 @@ import { type BrowserContextOptions, chromium, type Page } from "playwright-core
 import { findChromium } from "../../local/chromium.ts";
 
 const FOLDER = join(import.meta.dirname, "..", "..", ".local", "browser");
-/** An expectation that is not met by then is not going to be. */
-const DEADLINE_MS = 10_000;
+/** An expectation that is not met by then is not going to be, however busy the machine is. */
+const DEADLINE_MS = 30_000;
 
 /** A page and everything that it asked for and complained of. */
 export type Visit = {
@@ -19,6 +19,17 @@ export type Visit = {
    */
   assertClean(statuses?: readonly number[]): void;
 };
+
+/** Why there is no browser to test with, or false; in a CI there is to be one. */
+export async function lacksBrowser(say: (line: string) => void): Promise<string | false> {
+  try {
+    await findChromium(FOLDER, say);
+    return false;
+  } catch (error) {
+    if (process.env.CI) throw error;
+    return (error as Error).message;
+  }
+}
 
 /** Starts a real browser; `visit` opens a page in a context of its own. */
 export async function openBrowser(say: (line: string) => void) {
