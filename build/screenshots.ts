@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { type Chromium, findChromium } from "../local/chromium.ts";
 import { hasPackages, unpackPackages } from "../local/debian-packages.ts";
-import { buildHouse } from "../test/support/house.ts";
+import { buildHouse, until } from "../test/support/house.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const IMAGES = join(ROOT, "docs", "images");
@@ -15,7 +15,7 @@ const IMAGE_BYTES = 150 * 1024;
 const SAMPLES = 60;
 const SAMPLE_MS = 2_000;
 const TEMAS = ["Quilpué", "Limache", "Olmué", "Concón", "Reñaca", "Quillota", "Viña del Mar"];
-const WIDE = { viewport: { width: 1200, height: 820 } };
+const WIDE = { viewport: { width: 1200, height: 745 } };
 const PHONE = { viewport: { width: 360, height: 720 }, deviceScaleFactor: 1.5 };
 
 const say = (line: string) => void process.stdout.write(`constancia: ${line}\n`);
@@ -53,14 +53,16 @@ test("the screenshots of the console page", async (t) => {
 
 /** Two minutes of writes in a few seconds: the page's clock runs ahead, and then goes on as usual. */
 async function fillCharts(page: Page, url: string): Promise<void> {
+  const drawn = () => page.locator("#live").innerHTML();
   await page.clock.install();
   await page.goto(url);
+  await page.clock.pauseAt(Date.now() + SAMPLE_MS);
   for (let sample = 0; sample < SAMPLES; sample += 1) {
     const count = Math.round(6 + 4 * Math.sin(sample / 6) + 3 * Math.sin(sample / 2.3));
-    await write(url, Array(Math.max(0, count)).fill("Ritoque"));
-    const answered = page.waitForResponse("**/metrics");
+    await write(url, Array(Math.max(0, count)).fill("Ritoque"), {});
+    const before = await drawn();
     await page.clock.runFor(SAMPLE_MS);
-    await answered;
+    await until("the sample is drawn", async () => (await drawn()) !== before);
   }
   for (const nombre of TEMAS) await write(url, [nombre]);
   await page.clock.resume();
@@ -72,11 +74,15 @@ async function fillCharts(page: Page, url: string): Promise<void> {
     .waitFor();
 }
 
-async function write(url: string, nombres: readonly string[]): Promise<void> {
+async function write(
+  url: string,
+  nombres: readonly string[],
+  headers: Record<string, string> = { prefer: "wait=10" },
+): Promise<void> {
   if (nombres.length === 0) return;
   const { status } = await fetch(`${url}/api/data`, {
     method: "POST",
-    headers: { "content-type": "application/json", prefer: "wait=10" },
+    headers: { "content-type": "application/json", ...headers },
     body: JSON.stringify(nombres.map((nombre) => ({ nombre }))),
   });
   if (status >= 300) throw new Error(`a write was answered with ${status}`);

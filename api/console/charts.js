@@ -17,6 +17,7 @@ const samples = { rate: [], lag: [], backlog: [] };
 let lastTouch = Date.now();
 let before = null;
 let looks = 0;
+let isSampling = false;
 
 export function startCharts() {
   for (const event of ["pointermove", "pointerdown", "keydown", "focusin"])
@@ -32,12 +33,14 @@ export function restartCharts() {
 }
 
 async function takeSample() {
-  if (document.hidden || isAway()) return;
+  // A slow answer is waited for: two at once would make a rate of the moment between them.
+  if (document.hidden || isAway() || isSampling) return;
   if (Date.now() - lastTouch > IDLE_MS)
     return note("Paused: nobody has touched this page for ten minutes.");
   const isOn = document.documentElement.dataset.metrics === "on";
   const isLocked = lacksKey("writes");
   looks += 1;
+  isSampling = true;
   try {
     if (isOn && !isLocked)
       return show(await readMetrics(), "From /metrics of the API process that answers, every 2 s.");
@@ -50,6 +53,8 @@ async function takeSample() {
       countOwn(),
       `/metrics is refused (${refusal.message}) These show the writes of this page.`,
     );
+  } finally {
+    isSampling = false;
   }
 }
 
@@ -91,6 +96,8 @@ function countOwn() {
 }
 
 function show(figures, source) {
+  // Two sources count different writes.
+  if (at("live-note").textContent !== source) before = null;
   const now = performance.now();
   const passed = before && figures.accepted >= before.accepted ? now - before.at : null;
   const rate = passed && (1_000 * (figures.accepted - before.accepted)) / passed;
