@@ -61,7 +61,7 @@ export function createApp(options: AppOptions): Express {
   app.get("/openapi.json", allowOrigins(config), (_request, response) => {
     response.type("application/json").send(description);
   });
-  app.get("/", showConsole(), requireKey(config), limitRate(config), createNewest(options));
+  app.get("/", showConsole(config), requireKey(config), limitRate(config), createNewest(options));
   app.use("/api", allowOrigins(config), requireKey(config), limitRate(config));
   app.use("/api", (_request, _response, next) => {
     if (!readiness.faults.some(isSchemaFault)) return next();

@@ -12,10 +12,12 @@ export type PackageSet = {
   title: string;
   /** About how much is fetched. */
   megabytes: number;
-  /** One entry a program: the packages that may have it, best first. */
+  /** One entry a package: its names, best first; a distribution has one of them. */
   packages: string[][];
   /** Whether what they depend on comes along, so that they run with libraries of their own. */
   withDependencies: boolean;
+  /** Of those, the ones that stay away. */
+  without?: RegExp;
   /** The suite of Debian that has them, where the machine's own does not. */
   debianSuite?: string;
 };
@@ -144,7 +146,8 @@ async function download(folder: string, set: PackageSet): Promise<string[]> {
   const names = set.withDependencies
     ? packageNames(await apt("apt-cache", "depends", "--recurse", ...only, ...wanted))
     : [...new Set(wanted)];
-  await apt("apt-get", "-q", "download", ...names);
+  const fetched = names.filter((name) => !set.without?.test(name));
+  await apt("apt-get", "-q", "download", ...fetched);
   const files = await readdir(folder);
   return files.filter((name) => name.endsWith(".deb")).map((name) => join(folder, name));
 }
