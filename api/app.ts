@@ -5,8 +5,10 @@ import type { Config } from "../common/config.ts";
 import type { Logger } from "../common/logger.ts";
 import type { Readiness } from "../common/readiness.ts";
 import type { Metrics } from "../common/telemetry.ts";
+import type { Tracing } from "../common/tracing.ts";
 import { limitRate, requireKey } from "./auth.ts";
 import { createNewest, showConsole } from "./home.ts";
+import type { ApiMetrics } from "./metrics.ts";
 import { describeApi } from "./openapi.ts";
 import { Problem } from "./problem.ts";
 import { answerNotFound, answerProblems, refuseMethod } from "./problem-handler.ts";
@@ -24,6 +26,9 @@ export type AppOptions = {
   reader: Reader;
   readiness: Readiness;
   metrics: Metrics;
+  counts: ApiMetrics;
+  /** Undefined where nothing is traced. */
+  tracing: Tracing | undefined;
   logger: Logger;
   /** Aborts when the process ends: whoever waits is answered with what is known. */
   stop: AbortSignal;
@@ -38,21 +43,25 @@ export function createApp(options: AppOptions): Express {
   const app = express();
   app.disable("x-powered-by").disable("etag").set("query parser", "simple");
   app.enable("case sensitive routing");
-  app.use(addContext, setSecurityHeaders);
+  app.use(options.counts.countRequests, addContext(options.tracing), setSecurityHeaders);
   app.get("/health/live", (_request, response) => void response.json({ live: true }));
   app.get(["/health/ready", "/_ah/warmup"], (_request, response) => {
     const { isReady, faults } = readiness;
     response.status(isReady ? 200 : 503).json({ ready: isReady, faults });
   });
   if (config.METRICS === "on")
-    app.get("/metrics", async (_request, response) => {
-      response.type(metrics.registry.contentType).send(await metrics.registry.metrics());
-    });
+    app.get(
+      "/metrics",
+      requireKey({ ...config, API_KEYS_FOR: "everything" }),
+      async (_request, response) => {
+        response.type(metrics.registry.contentType).send(await metrics.registry.metrics());
+      },
+    );
   const description = JSON.stringify(describeApi(options.collections));
   app.get("/openapi.json", allowOrigins(config), (_request, response) => {
     response.type("application/json").send(description);
   });
-  app.get("/", showConsole(), requireKey(config), limitRate(config), createNewest(options));
+  app.get("/", showConsole(config), requireKey(config), limitRate(config), createNewest(options));
   app.use("/api", allowOrigins(config), requireKey(config), limitRate(config));
   app.use("/api", (_request, _response, next) => {
     if (!readiness.faults.some(isSchemaFault)) return next();

@@ -2,23 +2,25 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Request, RequestHandler, Response } from "express";
 import type { Collection } from "../common/collection.ts";
+import type { Config } from "../common/config.ts";
 import { malformed } from "./headers.ts";
 import type { Reader } from "./reader.ts";
 
 /** The newest items that a program is shown at `/`. */
 const NEWEST_ITEMS = 100;
 
-const CONSOLE_FILE = new URL("console.html", import.meta.url);
+const CONSOLE = new URL("console/", import.meta.url);
+const IMPORT = /^import \{[^}]*\} from "\.\/([a-z-]+\.js)";\n/gm;
 
 /** `GET /` for browsers: the console page, which holds no data; it is read when the first one asks. */
-export function showConsole(): RequestHandler {
+export function showConsole(config: Config): RequestHandler {
   let page: { html: string; policy: string } | undefined;
   return (request: Request, response: Response, next) => {
     response.vary("Accept");
     const form = request.accepts(["json", "html"]);
     if (!form) throw malformed("The answer is application/json or text/html.");
     if (form === "json") return next();
-    page ??= loadConsole();
+    page ??= loadConsole(config);
     response.setHeader("Content-Security-Policy", page.policy);
     response.type("html").send(page.html);
   };
@@ -41,15 +43,43 @@ export function createNewest(options: {
   };
 }
 
-/** The page with a policy that allows its own style and script by hash, and nothing else. */
-function loadConsole(): { html: string; policy: string } {
-  const html = readFileSync(CONSOLE_FILE, "utf8");
-  const hashOf = (element: string) => {
-    const [, text = ""] = new RegExp(`<${element}>([^]*?)</${element}>`).exec(html) ?? [];
-    return `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
-  };
+/**
+ * The page as one answer, so that its parts are always of one version, also while two are served;
+ * with a policy that allows its own style and script by hash, and nothing else. It is told what it
+ * would otherwise find out by refusals: whether there are metrics, and what needs a key.
+ */
+function loadConsole({ METRICS, API_KEYS, API_KEYS_FOR }: Config): {
+  html: string;
+  policy: string;
+} {
+  const style = readConsole("style.css");
+  const script = joinModules("main.js");
+  const keys = API_KEYS.length === 0 ? "none" : API_KEYS_FOR;
+  const parts: [string, string][] = [
+    ['data-metrics="off" data-keys="none"', `data-metrics="${METRICS}" data-keys="${keys}"`],
+    ['<link rel="stylesheet" href="style.css">', `<style>${style}</style>`],
+    ['<script type="module" src="main.js">', `<script type="module">${script}`],
+  ];
+  const html = parts.reduce(
+    (text, [place, part]) => text.replace(place, () => part),
+    readConsole("index.html"),
+  );
+  const hashOf = (text: string) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
   const policy =
-    `default-src 'none'; style-src ${hashOf("style")}; script-src ${hashOf("script")};` +
-    " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    `default-src 'none'; style-src ${hashOf(style)}; script-src ${hashOf(script)};` +
+    " connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
   return { html, policy };
+}
+
+/** A module after the modules that it imports, each once; in one scope they need no imports. */
+function joinModules(name: string, joined = new Set<string>()): string {
+  if (joined.has(name)) return "";
+  joined.add(name);
+  const text = readConsole(name);
+  const imported = [...text.matchAll(IMPORT)].map(([, other = ""]) => joinModules(other, joined));
+  return imported.join("") + text.replaceAll(IMPORT, "").replaceAll(/^export /gm, "");
+}
+
+function readConsole(name: string): string {
+  return readFileSync(new URL(name, CONSOLE), "utf8");
 }

@@ -6,8 +6,9 @@ import { listen } from "../common/http-server.ts";
 import type { Logger } from "../common/logger.ts";
 import { type Running, runProcess } from "../common/process.ts";
 import { watchReadiness } from "../common/readiness.ts";
-import { createMetrics } from "../common/telemetry.ts";
+import { createMetrics, serveMetrics, startTracing } from "../common/telemetry.ts";
 import { createApp } from "./app.ts";
+import { createApiMetrics } from "./metrics.ts";
 import { problemOfHttp } from "./problem-handler.ts";
 import { createPublisher } from "./publisher.ts";
 import { createReader } from "./reader.ts";
@@ -24,23 +25,38 @@ export async function start(
   const stop = ending.signal;
   const pool = openPool({ mysqlUrl: config.MYSQL_URL, poolSize: config.MYSQL_POOL_SIZE });
   const metrics = createMetrics();
+  metrics.watchPool(pool);
   const readiness = watchReadiness({ pool, collections, logger, stop });
   const reader = createReader({ pool, metrics });
+  const counts = createApiMetrics(metrics, reader);
+  const tracing = await startTracing(metrics, config, "api");
   const publisher = await createPublisher({
     projectId: config.GOOGLE_CLOUD_PROJECT,
     topic: config.PUBSUB_TOPIC,
     logger,
     metrics,
+    tracing,
+    onAccepted: counts.countAccepted,
   });
   const shared = { config, collections, publisher, reader, readiness, metrics, logger, stop };
-  const server = await listen(createApp(shared), config.PORT, problemOfHttp);
-  logger.info("api started", { port: server.port });
+  const server = await listen(createApp({ ...shared, counts, tracing }), {
+    port: config.PORT,
+    refuse(code) {
+      const problem = problemOfHttp(code);
+      counts.countRefused(problem.status);
+      return problem;
+    },
+  });
+  const metricsServer = await serveMetrics(metrics, config);
+  logger.info("api started", { port: server.port, metricsPort: metricsServer?.port });
   return {
     port: server.port,
+    metricsPort: metricsServer?.port,
     async stop() {
       ending.abort();
-      await server.close();
+      await Promise.all([server.close(), metricsServer?.close()]);
       await publisher.stop();
+      await tracing?.flush();
       await pool.end();
     },
   };

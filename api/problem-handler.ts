@@ -1,6 +1,6 @@
 import type { ErrorRequestHandler, Request, RequestHandler } from "express";
 import type { Logger } from "../common/logger.ts";
-import { traceIdOf } from "../common/write.ts";
+import { traceIdOf } from "../common/tracing.ts";
 import { bodyTooLarge } from "./body.ts";
 import { Problem, type ProblemName } from "./problem.ts";
 import { contextOf } from "./request-context.ts";

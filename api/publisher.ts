@@ -1,9 +1,10 @@
 import { PubSub, v1 } from "@google-cloud/pubsub";
-import { Batcher, QueueFull } from "../common/batcher.ts";
+import { QueueFull } from "../common/batcher.ts";
 import { PUBLISH, PUBLISH_DEADLINE_MS } from "../common/limits.ts";
 import type { Logger } from "../common/logger.ts";
 import type { Metrics } from "../common/telemetry.ts";
-import { encodeWrite, traceIdOf, type Write } from "../common/write.ts";
+import { type Span, type Tracing, traceIdOf } from "../common/tracing.ts";
+import { encodeWrite, type Write } from "../common/write.ts";
 import { Problem } from "./problem.ts";
 
 /** Puts writes on the topic. */
@@ -28,6 +29,8 @@ type Item = {
   content: ReturnType<typeof encodeWrite>;
   /** Set when the client has been answered already. */
   isLate: boolean;
+  /** The message's id and the size of its batch, once Pub/Sub holds it. */
+  published?: { messageId: string; batch: number };
 };
 
 /**
@@ -39,12 +42,18 @@ export async function createPublisher(options: {
   topic: string;
   logger: Logger;
   metrics: Metrics;
+  tracing: Tracing | undefined;
+  onAccepted: (writes: readonly Write[]) => void;
 }): Promise<Publisher> {
-  const { logger, metrics } = options;
+  const { logger, metrics, tracing, onAccepted } = options;
   const topic = `projects/${options.projectId}/topics/${options.topic}`;
   const config = await new PubSub({ projectId: options.projectId }).getClientConfig();
   const client = new v1.PublisherClient(config as v1.PublisherClient["_opts"]);
-  const batcher = new Batcher<Item, void>({ ...PUBLISH, dispatch: publishBatch, sizeOf });
+  const batcher = metrics.createBatcher<Item, void>("publish", {
+    ...PUBLISH,
+    dispatch: publishBatch,
+    sizeOf,
+  });
   return {
     publish,
     async stop() {
@@ -54,6 +63,8 @@ export async function createPublisher(options: {
   };
 
   async function publish(write: Write, requestId: string): Promise<void> {
+    const span = tracing?.below(write.traceparent);
+    if (span?.isSampled) write.traceparent = span.traceparent;
     const item: Item = { write, requestId, content: encodeWrite(write), isLate: false };
     const { promise: late, reject } = Promise.withResolvers<never>();
     const timer = setTimeout(() => {
@@ -62,7 +73,9 @@ export async function createPublisher(options: {
     }, PUBLISH_DEADLINE_MS);
     try {
       await Promise.race([batcher.add(item), late]);
+      if (span) endSpan(span, item);
     } catch (error) {
+      if (span) endSpan(span, item, error as Error);
       throw toProblem(error, item);
     } finally {
       clearTimeout(timer);
@@ -72,10 +85,12 @@ export async function createPublisher(options: {
   async function publishBatch(items: Item[]): Promise<(undefined | Error)[]> {
     // Those answered already must not be accepted behind their client's back.
     const timely = items.filter(({ isLate }) => !isLate);
-    metrics.batchSize.observe({ batcher: "publish" }, timely.length);
-    metrics.queued.set({ batcher: "publish" }, batcher.queued);
     if (timely.length > 0) {
-      await client.publish({ topic, messages: timely.map(({ content }) => content) }, CALL);
+      const messages = timely.map(({ content }) => content);
+      const [{ messageIds }] = await client.publish({ topic, messages }, CALL);
+      timely.forEach((item, index) => {
+        item.published = { messageId: messageIds?.[index] ?? "", batch: timely.length };
+      });
       report(timely);
     }
     return items.map(({ isLate }) => (isLate ? new Error("late") : undefined));
@@ -91,8 +106,33 @@ export async function createPublisher(options: {
       trace: traceIdOf(write.traceparent),
     }));
     const only = writes.length === 1 ? writes[0] : undefined;
-    logger.info("writes accepted", { writes, trace: only?.trace, requestId: only?.request });
-    for (const { collection } of writes) metrics.accepted.inc({ collection });
+    logger.info("writes accepted", {
+      // Cloud Logging can add up a number, but not count a list.
+      count: writes.length,
+      writes,
+      trace: only?.trace,
+      requestId: only?.request,
+    });
+    onAccepted(items.map(({ write }) => write));
+  }
+
+  /** The publish span, in OpenTelemetry's semantic conventions for messaging. */
+  function endSpan(span: Span, { write, published }: Item, error?: Error & { code?: number }) {
+    span.end({
+      name: `send ${options.topic}`,
+      kind: "producer",
+      attributes: {
+        "messaging.system": "gcp_pubsub",
+        "messaging.operation.name": "send",
+        "messaging.operation.type": "send",
+        "messaging.destination.name": options.topic,
+        "messaging.message.id": published?.messageId,
+        "messaging.batch.message_count": published?.batch,
+        "constancia.write": write.id,
+        "constancia.collection": write.collection.name,
+      },
+      ...(error ? { error: String(error.code ?? error.name) } : {}),
+    });
   }
 
   function toProblem(error: unknown, { write, requestId }: Item): Problem {

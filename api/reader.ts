@@ -1,4 +1,4 @@
-import { Batcher, QueueFull } from "../common/batcher.ts";
+import { QueueFull } from "../common/batcher.ts";
 import type { Collection } from "../common/collection.ts";
 import { classifyDatabaseError, type Pool, withConnection } from "../common/database.ts";
 import { READ } from "../common/limits.ts";
@@ -24,11 +24,10 @@ type ReceiptKey = RowKey & { write: string };
 
 /** Reads by group commit: concurrent reads by id become one `WHERE id IN (…)`. */
 export function createReader({ pool, metrics }: { pool: Pool; metrics: Metrics }): Reader {
-  const rows = new Batcher<RowKey, Row | undefined>({
+  const rows = metrics.createBatcher<RowKey, Row | undefined>("read", {
     ...READ,
     dispatch: (keys) =>
       perCollection(keys, async (collection, own) => {
-        metrics.batchSize.observe({ batcher: "read" }, own.length);
         const ids = [...new Set(own.map(({ itemId }) => itemId))];
         const found = await withConnection(pool, (connection) =>
           selectRows(connection, collection, ids),
@@ -37,10 +36,10 @@ export function createReader({ pool, metrics }: { pool: Pool; metrics: Metrics }
         return own.map(({ itemId }) => byId.get(itemId));
       }),
   });
-  const receipts = new Batcher<
+  const receipts = metrics.createBatcher<
     ReceiptKey,
     { receipt?: Receipt | undefined; row?: Row | undefined }
-  >({
+  >("read", {
     ...READ,
     dispatch: (keys) =>
       perCollection(keys, async (collection, own) => {

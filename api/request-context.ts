@@ -1,6 +1,8 @@
-import { randomBytes, randomUUID } from "node:crypto";
-import type { Request, RequestHandler } from "express";
+import { randomUUID } from "node:crypto";
+import type { Request, RequestHandler, Response } from "express";
 import type { ApiKey } from "../common/config.ts";
+import { mintTraceparent, parseTraceparent, type Span, type Tracing } from "../common/tracing.ts";
+import { methodOf, routeOf } from "./routes.ts";
 
 /** What every request carries through the house. */
 export type RequestContext = {
@@ -15,28 +17,57 @@ export type RequestContext = {
 const contexts = new WeakMap<Request, RequestContext>();
 
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
-const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+/** Nobody was there to be answered: the name that nginx gave it, unknown to HTTP. */
+const CLIENT_CLOSED_REQUEST = 499;
 
 /** Gives each request its context, and tells the client its request id. */
-export const addContext: RequestHandler = (request, response, next) => {
-  const requestId = request.get("x-request-id") ?? "";
-  const traceparent = request.get("traceparent") ?? "";
-  const context: RequestContext = {
-    requestId: REQUEST_ID.test(requestId) ? requestId : randomUUID(),
-    traceparent: TRACEPARENT.test(traceparent) ? traceparent : newTraceparent(),
-    key: undefined,
+export function addContext(tracing: Tracing | undefined): RequestHandler {
+  return (request, response, next) => {
+    const requestId = request.get("x-request-id") ?? "";
+    const traceparent = request.get("traceparent");
+    const span = tracing?.enter(traceparent);
+    const context: RequestContext = {
+      requestId: REQUEST_ID.test(requestId) ? requestId : randomUUID(),
+      traceparent: span?.traceparent ?? keepOrMint(traceparent),
+      key: undefined,
+    };
+    contexts.set(request, context);
+    response.setHeader("X-Request-Id", context.requestId);
+    if (span) response.once("close", () => endSpan(span, request, response));
+    next();
   };
-  contexts.set(request, context);
-  response.setHeader("X-Request-Id", context.requestId);
-  next();
-};
+}
+
+/** The status that a request was answered with, or 499 where its client did not wait. */
+export function statusOf(response: Response): number {
+  return response.writableFinished ? response.statusCode : CLIENT_CLOSED_REQUEST;
+}
 
 /** The context that {@link addContext} gave the request. */
 export function contextOf(request: Request): RequestContext {
   return contexts.get(request) as RequestContext;
 }
 
-function newTraceparent(): string {
-  const random = randomBytes(24).toString("hex");
-  return `00-${random.slice(0, 32)}-${random.slice(32)}-01`;
+/** Without tracing the caller's span stands for ours. */
+function keepOrMint(traceparent: string | undefined): string {
+  return traceparent && parseTraceparent(traceparent) ? traceparent : mintTraceparent();
+}
+
+/** The server span, in OpenTelemetry's semantic conventions for HTTP. */
+function endSpan(span: Span, request: Request, response: Response): void {
+  const status = statusOf(response);
+  const method = methodOf(request.method);
+  const route = routeOf(request.originalUrl);
+  span.end({
+    name: `${method} ${route}`,
+    kind: "server",
+    attributes: {
+      "http.request.method": method,
+      "http.route": route,
+      "http.response.status_code": status,
+      "url.scheme": request.protocol,
+      "constancia.request": contextOf(request).requestId,
+    },
+    ...(status >= 500 ? { error: String(status) } : {}),
+  });
 }

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, copyFile, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { chmod, copyFile, cp, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
@@ -48,7 +48,7 @@ export async function bundle(folder: string): Promise<void> {
     banner: { js: COMMONJS_SCOPE },
     logLevel: "warning",
   });
-  await copyFile(join(ROOT, "api", "console.html"), join(folder, "console.html"));
+  await cp(join(ROOT, "api", "console"), join(folder, "console"), { recursive: true });
   await fillCompileCache(folder);
 }
 

@@ -15,7 +15,13 @@ const gcloud = findProgram("gcloud");
 const STRAYS = [
   ...[".env", ".env.example", "key.json", "api/.env", "api/key.json", "common/notes.txt"],
   ...[".local/run.env", "dist/api.js", "node_modules/x/index.js", "iac/platform.ts"],
-  ...["api/deeper/secret.ts", "build/lint.ts", "rollout/main.ts", "test/support/house.ts"],
+  ...[
+    "api/deeper/secret.ts",
+    "api/console/notes.txt",
+    "build/lint.ts",
+    "rollout/main.ts",
+    "test/support/house.ts",
+  ],
   ...["terraform.tfstate", "stacks/service/cdk.tf.json", ".git/config", ".github/x.yaml"],
 ];
 
@@ -23,11 +29,12 @@ test("App Engine's build gets the sources of the two processes, and nothing else
   skip: gcloud ? false : "the Google Cloud SDK is not installed",
 }, () => {
   const exclude = ["**/node_modules", "dist", ".local", ".git"];
-  const own = globSync("**/*.{ts,mjs,json,yaml,html,sql,md}", { cwd: ROOT, exclude });
+  const own = globSync("**/*.{ts,js,mjs,json,yaml,html,css,sql,md}", { cwd: ROOT, exclude });
   const expected = own.filter(
     (file) =>
       FILES.includes(file) ||
-      ["api/console.html", "build/bundle.ts", "build/compile-cache.ts"].includes(file) ||
+      ["build/bundle.ts", "build/compile-cache.ts"].includes(file) ||
+      /^api\/console\/[^/]+\.(css|html|js)$/.test(file) ||
       (ROOMS.includes(file.split("/")[0] ?? "") && /(?<!\.test)\.ts$/.test(file)),
   );
   const folder = mkdtempSync(join(tmpdir(), "upload-test-"));

@@ -55,13 +55,15 @@ export function openPool({ mysqlUrl, poolSize }: { mysqlUrl: URL; poolSize: numb
 /**
  * Runs `work` in one transaction and commits. On any error everything is rolled back; a
  * connection that failed in the driver (lost, or out of time) is closed, because what it still
- * carries is not known, and the server rolls back then.
+ * carries is not known, and the server rolls back then. `onStatement` is told of each statement.
  */
 export async function inTransaction<Result>(
   pool: Pool,
   work: (connection: PoolConnection) => Promise<Result>,
+  onStatement?: OnStatement,
 ): Promise<Result> {
   const connection = await pool.getConnection();
+  if (onStatement) observers.set(connection, onStatement);
   try {
     await query(connection, "START TRANSACTION");
     const result = await work(connection);
@@ -76,8 +78,16 @@ export async function inTransaction<Result>(
     if (isUsable) connection.release();
     else connection.destroy();
     throw error;
+  } finally {
+    if (onStatement) observers.delete(connection);
   }
 }
+
+/** Told of a statement before it is sent; what it returns is told when it has ended. */
+export type OnStatement = (sql: string) => (error?: unknown) => void;
+
+/** Who is told of the statements of a transaction that is traced. */
+const observers = new WeakMap<Connection, OnStatement>();
 
 /** Runs statements outside a transaction on one connection, closed if it fails in the driver. */
 export async function withConnection<Result>(
@@ -101,12 +111,19 @@ export async function query(
   sql: string,
   values: readonly unknown[] = [],
 ): Promise<Columns[]> {
-  const [rows] = await connection.query({
-    sql,
-    values: [...values],
-    timeout: STATEMENT_TIMEOUT_MS,
-  });
-  return rows as Columns[];
+  const onEnd = observers.get(connection)?.(sql);
+  try {
+    const [rows] = await connection.query({
+      sql,
+      values: [...values],
+      timeout: STATEMENT_TIMEOUT_MS,
+    });
+    onEnd?.();
+    return rows as Columns[];
+  } catch (error) {
+    onEnd?.(error);
+    throw error;
+  }
 }
 
 /** Another transaction did meanwhile what this one meant to do: it should run again. */

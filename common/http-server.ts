@@ -9,17 +9,21 @@ const REQUEST_TIMEOUT_MS = 60_000;
 const KEEP_ALIVE_TIMEOUT_MS = 620_000;
 /** How long a client whose request is refused may take to read the answer and close. */
 const LINGER_MS = 2_000;
-/** How often a stopping server looks for connections whose last answer has left. */
-const CLOSE_IDLE_MS = 20;
+/** How often a stopping server looks for connections that it may close. */
+const CLOSE_MS = 20;
 
 /**
- * Listens on `port` (0 for any free one); rejects where it is taken. `refuse` words the answer to
- * what is no request, by Node's error code; without it, Node's bare status lines are sent.
+ * Listens on `port` (0 for any free one) of every address, or of `host` only; rejects where it is
+ * taken. `refuse` words the answer to what is no request, by Node's error code; without it, Node's
+ * bare status lines are sent.
  */
 export async function listen(
   listener: RequestListener,
-  port: number,
-  refuse?: (code: string) => { status: number },
+  {
+    port,
+    host,
+    refuse,
+  }: { port: number; host?: string; refuse?: (code: string) => { status: number } },
 ): Promise<{ port: number; close(): Promise<void> }> {
   const server = createServer(
     {
@@ -38,7 +42,14 @@ export async function listen(
       // Closing on bytes that were not read would make the client lose the answer.
       socket.resume().setTimeout(LINGER_MS, () => socket.destroy());
     });
-  server.listen(port);
+  let underWay = 0;
+  server.on("request", (_request, response) => {
+    underWay += 1;
+    response.once("close", () => {
+      underWay -= 1;
+    });
+  });
+  server.listen(port, host);
   await once(server, "listening");
   return {
     port: (server.address() as { port: number }).port,
@@ -46,7 +57,11 @@ export async function listen(
     async close() {
       const closed = once(server, "close");
       server.close();
-      const timer = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_MS);
+      const timer = setInterval(() => {
+        server.closeIdleConnections();
+        // A connection without a whole head of a request is not idle to Node, nor timed any more.
+        if (underWay === 0) server.closeAllConnections();
+      }, CLOSE_MS);
       await closed;
       clearInterval(timer);
     },

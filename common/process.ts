@@ -5,6 +5,8 @@ import { createLogger, type Logger } from "./logger.ts";
 /** A running process: its port, if it listens, and its way to end. */
 export type Running = {
   port: number | undefined;
+  /** Where `/metrics` is apart, if it is. */
+  metricsPort?: number | undefined;
   /** Takes no more, finishes what it has, closes what it opened. */
   stop(): Promise<void>;
 };

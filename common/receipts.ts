@@ -1,6 +1,7 @@
 import type { Collection } from "./collection.ts";
 import { type Connection, query } from "./database.ts";
 import { fromDateTime, type Row, selectRows, toDateTime } from "./tables.ts";
+import { traceIdOf } from "./tracing.ts";
 import { timeOfWriteId } from "./write-id.ts";
 
 /** A write's fate, once committed. It never changes. */
@@ -120,7 +121,7 @@ export async function selectDead(
       reason: columns.reason as string,
       acceptedAt: timeOfWriteId(columns.write_id as string),
       settledAt: fromDateTime(columns.first_seen as string),
-      trace: attributes.traceparent?.split("-")[1] ?? null,
+      trace: traceIdOf(attributes.traceparent) ?? null,
     };
   });
 }

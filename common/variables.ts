@@ -94,10 +94,32 @@ export const VARIABLES = {
     "info",
   ),
   METRICS: variable(
-    "both",
-    "`on` serves `/metrics` to anyone who can reach the port.",
+    "api",
+    "`on` serves `/metrics` beside the API: to anyone, or where `API_KEYS` is set, to keys only.",
     oneOf("off", "on"),
     "off",
+  ),
+  METRICS_PORT: variable(
+    "both",
+    "A port of its own for `/metrics`; none where it is empty.",
+    z.union([z.literal("").transform(() => undefined), integer(0, 65535)]),
+    "",
+  ),
+  METRICS_HOST: variable("both", "The address that `METRICS_PORT` is on.", filled, "127.0.0.1"),
+  OTEL_EXPORTER_OTLP_ENDPOINT: variable(
+    "both",
+    "Where spans and metrics are sent by OTLP over HTTP, as `http://localhost:4318`; nowhere where it is empty.",
+    z.union([z.literal(""), httpUrl]),
+    "",
+  ),
+  OTEL_TRACES_SAMPLER_ARG: variable(
+    "both",
+    "The share of traces that is sent, from 0 to 1; spans with an error are always.",
+    z
+      .string()
+      .regex(/^(0|1|0?\.\d{1,6}|1\.0+)$/, "must be a number from 0 to 1")
+      .transform(Number),
+    "1",
   ),
   RECEIPT_RETENTION_DAYS: variable(
     "both",

@@ -10,7 +10,6 @@ import {
   fingerprintOf,
   type MessageContent,
   parseWrite,
-  traceIdOf,
   type Write,
   WriteFault,
 } from "./write.ts";
@@ -158,13 +157,6 @@ test("a fingerprint depends on what an item says and not on the order of its key
     { numRuns: 500 },
   );
   assert.notEqual(fingerprintOf({ tags: ["a", "b"] }), fingerprintOf({ tags: ["b", "a"] }));
-});
-
-test("the trace id is read from a traceparent of version 00 only", () => {
-  const trace = "0af7651916cd43dd8448eb211c80319c";
-  assert.equal(traceIdOf(`00-${trace}-b7ad6b7169203331-01`), trace);
-  for (const other of [undefined, "", "nonsense", `ff-${trace}-b7ad6b7169203331-01`])
-    assert.equal(traceIdOf(other), undefined);
 });
 
 function valid(): Write {

@@ -37,8 +37,8 @@ export const ITEM_ID = /^(?!\.{1,2}$)[A-Za-z0-9._~-]{1,64}$/;
 const TYPE_PREFIX = "dev.constancia.";
 const SPEC_VERSION = "1.0";
 const CONTENT_TYPE = "application/json";
+const utf8 = new TextDecoder("utf-8", { fatal: true });
 const FINGERPRINT = /^[0-9a-f]{64}$/;
-const TRACEPARENT = /^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 /**
  * A write as a message: a CloudEvent in the Pub/Sub protocol binding's binary mode
@@ -111,11 +111,6 @@ export function checkWrite(write: Write): void {
   write.item = checked.item;
 }
 
-/** The trace id inside a traceparent (W3C Trace Context, section 3.2), or undefined. */
-export function traceIdOf(traceparent: string | undefined): string | undefined {
-  return traceparent ? TRACEPARENT.exec(traceparent)?.[1] : undefined;
-}
-
 /** SHA-256 of an item with its fields in a fixed order, so that key order does not matter. */
 export function fingerprintOf(item: Item): string {
   return createHash("sha256")
@@ -137,7 +132,7 @@ function isWriteKind(kind: string): kind is WriteKind {
 
 function parseItem(data: Buffer): Item {
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(data));
+    return JSON.parse(utf8.decode(data));
   } catch {
     throw new WriteFault("The data is not JSON in UTF-8.");
   }

@@ -8,6 +8,7 @@ const ALWAYS = [
   "artifactregistry",
   "cloudbuild",
   "cloudresourcemanager",
+  "cloudtrace",
   "iam",
   "iamcredentials",
   "logging",
@@ -18,6 +19,7 @@ const ALWAYS = [
   "sqladmin",
   "storage",
   "sts",
+  "telemetry",
 ];
 
 /**

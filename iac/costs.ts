@@ -22,6 +22,14 @@ export const PRICES = {
   loggingFreeGib: 50,
   /** Secret Manager, per active version and month. */
   secretVersionMonth: 0.06,
+  /** Cloud Monitoring: a condition and month, and a million series that conditions return. */
+  alertConditionMonth: 0.1,
+  millionAlertSeries: 0.35,
+  /** A million samples of metrics by OTLP, as of Prometheus. */
+  millionSamples: 0.06,
+  /** Cloud Trace, a million spans, after 2.5 million a month. */
+  millionSpans: 0.2,
+  freeMillionSpans: 2.5,
 };
 
 /** Bytes of one tema with a short nombre, on each part of its way. */
@@ -31,11 +39,19 @@ export const SIZES = {
   logLines: 1650,
 };
 
+/** The conditions of all alerts by how often they are evaluated; each returns about one series. */
+export const ALERT_CONDITIONS = { everyMinute: 11, everyMinuteIfWatched: 2, everyFiveMinutes: 5 };
+/** Of one awake process, with a dozen kinds of requests: assumed, pushed once a minute. */
+const SAMPLES_A_PUSH = 150;
+/** Of a write, from the request to the commit, and how many of a hundred traces are kept. */
+const SPANS_A_WRITE = 6;
+const TRACES_KEPT = 0.05;
 /** What Pub/Sub counts at least for a request; a push delivers one message a request. */
 const PUBSUB_REQUEST_BYTES = 1_000;
 /** Messages in one publish request under a steady load. */
 const PUBLISH_BATCH = 10;
 const HOURS_A_MONTH = 730;
+const MINUTES_A_MONTH = HOURS_A_MONTH * 60;
 const GIB = 2 ** 30;
 const MILLION = 1_000_000;
 /** Writes that one F2 instance is taken to accept, or settle, in a second. Not measured there. */
@@ -43,11 +59,15 @@ const WRITES_A_SECOND = 200;
 
 type Line = { what: string; basis: string; dollars: number };
 
-/** A month with no traffic; both services scale to zero. */
+/**
+ * A month with no traffic. Both services scale to zero, but whoever is asked every minute whether it
+ * is ready has an instance of the API that never sleeps.
+ */
 export function costAtRest(options: {
   tier: string;
   databaseGib: number;
   secrets: number;
+  isWatched: boolean;
 }): Line[] {
   const { tier, databaseGib, secrets } = options;
   const hour = databaseHour(tier);
@@ -68,7 +88,36 @@ export function costAtRest(options: {
       basis: `${secrets} versions`,
       dollars: secrets * PRICES.secretVersionMonth,
     },
+    ...costOfWatching(options.isWatched),
     { what: "App Engine, Pub/Sub, Cloud Logging", basis: "no traffic", dollars: 0 },
+  ];
+}
+
+function costOfWatching(isWatched: boolean): Line[] {
+  const { everyMinuteIfWatched, everyFiveMinutes } = ALERT_CONDITIONS;
+  const everyMinute = ALERT_CONDITIONS.everyMinute + (isWatched ? everyMinuteIfWatched : 0);
+  const conditions = everyMinute + everyFiveMinutes;
+  const series = (everyMinute + everyFiveMinutes / 5) * MINUTES_A_MONTH;
+  const alerts = {
+    what: "Cloud Monitoring, alerts",
+    basis: `${conditions} conditions`,
+    dollars:
+      conditions * PRICES.alertConditionMonth + (series / MILLION) * PRICES.millionAlertSeries,
+  };
+  if (!isWatched) return [alerts];
+  const samples = SAMPLES_A_PUSH * MINUTES_A_MONTH;
+  return [
+    alerts,
+    {
+      what: "Cloud Monitoring, metrics of the API",
+      basis: `${(samples / MILLION).toFixed(1)} million samples`,
+      dollars: (samples / MILLION) * PRICES.millionSamples,
+    },
+    {
+      what: "App Engine, F2, awake for the uptime check",
+      basis: `${HOURS_A_MONTH} h`,
+      dollars: HOURS_A_MONTH * PRICES.instanceHour,
+    },
   ];
 }
 
@@ -105,6 +154,11 @@ export function costOfMillionWrites(): Line[] {
       dollars: ((SIZES.logLines * MILLION) / GIB) * PRICES.loggingGib,
     },
     {
+      what: "Cloud Trace, one trace in twenty",
+      basis: `${(SPANS_A_WRITE * TRACES_KEPT).toFixed(1)} million spans`,
+      dollars: SPANS_A_WRITE * TRACES_KEPT * PRICES.millionSpans,
+    },
+    {
       what: "disk, each month that they stay",
       basis: gib(SIZES.row * MILLION),
       dollars: ((SIZES.row * MILLION) / GIB) * PRICES.databaseGibMonth,
@@ -114,12 +168,14 @@ export function costOfMillionWrites(): Line[] {
 
 /** Both tables, as docs/deploy.md has them. */
 export function describeCosts(): string {
-  const atRest = (tier: string) => costAtRest({ tier, databaseGib: 10, secrets: 2 });
+  const atRest = (tier: string, isWatched: boolean) =>
+    costAtRest({ tier, databaseGib: 10, secrets: 2, isWatched });
   return [
-    table("a month at rest, staging", atRest("db-f1-micro")),
-    table("a month at rest, production", atRest("db-custom-1-3840")),
+    table("a month at rest, staging", atRest("db-f1-micro", false)),
+    table("a month at rest, production", atRest("db-custom-1-3840", true)),
     table("a million writes", costOfMillionWrites()),
-    `Free each month: ${PRICES.pubsubFreeGib} GiB of Pub/Sub, ${PRICES.loggingFreeGib} GiB of logs.`,
+    `Free each month: ${PRICES.pubsubFreeGib} GiB of Pub/Sub, ${PRICES.loggingFreeGib} GiB of logs,` +
+      ` ${PRICES.freeMillionSpans} million spans.`,
   ].join("\n\n");
 }
 

@@ -5,7 +5,7 @@ import { DATABASE_INSTANCE, memberOf } from "./names.ts";
 import type { Settings } from "./settings.ts";
 
 /** The disk grows by itself from 10 GB; what passes this, somebody should look at. */
-const LARGEST_DISK_GB = 320;
+export const LARGEST_DISK_GB = 320;
 const KEPT_BACKUPS = 14;
 /** The longest that Cloud SQL's Enterprise edition keeps them: any second of a week can be had. */
 const BINARY_LOG_DAYS = 7;
@@ -56,7 +56,7 @@ export function createDatabase(stack: TerraformStack, settings: Settings): void 
     },
   });
 
-  for (const account of ["api", "subscriber"] as const) {
+  for (const account of ["api", "subscriber", "auditor"] as const) {
     new ProjectIamMember(stack, `database-${account}`, {
       project: environment.projectId,
       role: "roles/cloudsql.client",

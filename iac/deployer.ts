@@ -14,9 +14,21 @@ const ROLES = [
   "roles/monitoring.viewer",
 ];
 
+/** What the stack `observability` is made of. */
+const WATCHED = [
+  "logging.logMetrics",
+  "monitoring.alertPolicies",
+  "monitoring.dashboards",
+  "monitoring.notificationChannels",
+  "monitoring.services",
+  "monitoring.slos",
+  "monitoring.uptimeCheckConfigs",
+];
+
 /**
- * To apply the stack `service`, and to migrate. The ready-made roles that can set who may publish
- * can also delete; here nothing that holds a write or an item can be deleted by a deploy.
+ * To apply the stacks `service` and `observability`, and to migrate. The ready-made roles that can set who may publish
+ * can also delete; here nothing that holds a write or an item can be deleted by a deploy, nor an
+ * alert: whoever breaks in by a deploy may change one, which the next deploy puts right.
  */
 const PERMISSIONS = [
   ...permissions("cloudsql.instances", ["connect", "get"]),
@@ -32,6 +44,7 @@ const PERMISSIONS = [
     ...["create", "get", "getIamPolicy", "list", "setIamPolicy", "update"],
   ]),
   ...permissions("secretmanager.versions", ["access", "add", "disable", "enable", "get", "list"]),
+  ...WATCHED.flatMap((resource) => permissions(resource, ["create", "get", "list", "update"])),
   "resourcemanager.projects.get",
 ];
 const ANALYTICS_PERMISSIONS = [
@@ -49,7 +62,7 @@ export function grantDeployer(
   const role = new ProjectIamCustomRole(stack, "deployer-role", {
     roleId: DEPLOYER_ROLE,
     title: "Constancia deployer",
-    description: "Applies the stack `service` and migrates; deletes nothing",
+    description: "Applies the stacks `service` and `observability`, and migrates; deletes nothing",
     permissions: [...PERMISSIONS, ...(analytics ? ANALYTICS_PERMISSIONS : [])],
   });
   const roles = [...ROLES, ...(delivery === "worker-pool" ? ["roles/run.developer"] : [])];

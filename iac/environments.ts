@@ -19,6 +19,15 @@ export type Environment = {
   workerPoolInstances: number;
   /** Whether every write is also kept in BigQuery. */
   analytics: boolean;
+  /**
+   * Whether it is asked for its health every minute and audited every hour, and the silence of
+   * either is an alert. One instance of the API then never sleeps.
+   */
+  isWatched: boolean;
+  /** Projects whose metrics this one sees too; its fleet dashboard shows them beside its own. */
+  fleet: readonly string[];
+  /** Who may see dashboards, logs and traces, beside the owners: `group:oncall@example.com`. */
+  viewers: readonly string[];
   /** How long MySQL or the subscriber may be away without a single write given up. */
   toleratedOutageHours: number;
 };
@@ -45,15 +54,26 @@ const SHARED = {
   delivery: "push",
   workerPoolInstances: 1,
   analytics: false,
+  isWatched: false,
+  fleet: [],
+  viewers: [],
   toleratedOutageHours: 12,
 } as const satisfies Partial<Environment>;
 
 /** Change the projects to yours; their ids are taken by nobody else in the world. */
 export const ENVIRONMENTS: Record<string, Environment> = {
   // The smallest machine that is no shared one, which Google gives no promise for.
-  production: { ...SHARED, projectId: "constancia-production", tier: "db-custom-1-3840" },
+  production: {
+    ...SHARED,
+    projectId: "constancia-production",
+    tier: "db-custom-1-3840",
+    isWatched: true,
+    fleet: ["constancia-staging"],
+  },
   staging: { ...SHARED, projectId: "constancia-staging", tier: "db-f1-micro" },
 };
+
+const PROJECT_ID = /^[a-z][a-z0-9-]{4,28}[a-z0-9]$/;
 
 /** Finds one by its name; what is wrong with the name or the entry is told in sentences. */
 export function findEnvironment(
@@ -77,10 +97,12 @@ export class Misuse extends Error {
 }
 
 function faultsOf(environment: Environment): string[] {
-  const { github, workerPoolInstances, toleratedOutageHours } = environment;
+  const { github, workerPoolInstances, toleratedOutageHours, fleet, viewers } = environment;
+  const wrongOnes = fleet.filter((id) => id === environment.projectId || !PROJECT_ID.test(id));
+  const strangers = viewers.filter((member) => !/^(user|group|domain):[\w.@+-]+$/.test(member));
   const rules: [boolean, string][] = [
     [
-      /^[a-z][a-z0-9-]{4,28}[a-z0-9]$/.test(environment.projectId),
+      PROJECT_ID.test(environment.projectId),
       `projectId "${environment.projectId}" is not 6 to 30 small letters, digits and hyphens`,
     ],
     [
@@ -104,6 +126,11 @@ function faultsOf(environment: Environment): string[] {
     [
       Number.isInteger(workerPoolInstances) && workerPoolInstances >= 1,
       `workerPoolInstances is ${workerPoolInstances}, and one is the least`,
+    ],
+    [wrongOnes.length === 0, `fleet has "${wrongOnes[0]}", which is no other project`],
+    [
+      strangers.length === 0,
+      `viewers has "${strangers[0]}", which is not user:, group: or domain: and a name`,
     ],
     [
       toleratedOutageHours >= 1,

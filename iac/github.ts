@@ -7,7 +7,7 @@ import type { Accounts } from "./service-accounts.ts";
 import type { Settings } from "./settings.ts";
 
 /**
- * Lets the branch's workflows act as the deployer, without a key: GitHub signs who is asking, and
+ * Lets the branch's workflows act as the deployer or the auditor, without a key: GitHub signs who is asking, and
  * Google believes it under the condition. Everyone's tokens have the same issuer, so that without
  * the condition any repository of the world could ask. A workflow on `pull_request_target` runs at
  * the branch too, but for a stranger's change.
@@ -40,10 +40,12 @@ export function trustGithub(
       `!assertion.event_name.startsWith("pull_request")`,
     ].join(" && "),
   });
-  new ServiceAccountIamMember(stack, "github-deployer", {
-    serviceAccountId: accounts.deployer.name,
-    role: "roles/iam.workloadIdentityUser",
-    member: `principalSet://iam.googleapis.com/${pool.name}/attribute.repository_id/${repositoryId}`,
-  });
+  for (const name of ["deployer", "auditor"] as const) {
+    new ServiceAccountIamMember(stack, `github-${name}`, {
+      serviceAccountId: accounts[name].name,
+      role: "roles/iam.workloadIdentityUser",
+      member: `principalSet://iam.googleapis.com/${pool.name}/attribute.repository_id/${repositoryId}`,
+    });
+  }
   return provider;
 }

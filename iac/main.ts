@@ -16,8 +16,9 @@ the set-up is unsafe. Needs no account, and changes nothing on Google Cloud.
   --out DIR           where to (default: .local/terraform/NAME)
   --help              this text
 
-  DIR/platform/cdk.tf.json    applied once by a person
-  DIR/service/cdk.tf.json     applied by every deploy
+  DIR/platform/cdk.tf.json       applied once by a person
+  DIR/service/cdk.tf.json        applied by every deploy
+  DIR/observability/cdk.tf.json  applied by every deploy, at its end
 `;
 const EXIT = { refused: 1, misuse: 2 };
 

@@ -24,6 +24,20 @@ const LIMITS: Record<string, [argument: string, allowed: RegExp, ours: RegExp][]
     ["display_name", /^.{1,32}$/, /./],
     ["attribute_condition", /^.{1,4096}$/, /./],
   ],
+  google_logging_metric: [["name", /^[\w.,+!*'()%-][\w.,+!*'()%/-]{0,99}$/, /^constancia\//]],
+  google_logging_project_bucket_config: [["bucket_id", /^_Default$/, /./]],
+  google_monitoring_alert_policy: [
+    ["display_name", /^.{1,512}$/, /^[A-Z][A-Za-z]+( \(ticket\))?$/],
+  ],
+  google_monitoring_custom_service: [["service_id", /^[a-z0-9-]{1,63}$/, /^constancia$/]],
+  google_monitoring_dashboard: [],
+  google_monitoring_monitored_project: [],
+  google_monitoring_notification_channel: [["display_name", /^.{1,512}$/, /^constancia-/]],
+  google_monitoring_slo: [
+    ["slo_id", /^[A-Za-z0-9_-]{1,63}$/, /./],
+    ["display_name", /^.{1,512}$/, /./],
+  ],
+  google_monitoring_uptime_check_config: [["display_name", /^.{1,512}$/, /^constancia-/]],
   google_project_iam_custom_role: [
     ["role_id", /^[\w.]{3,64}$/, /^constancia/],
     ["title", /^.{1,100}$/, /./],

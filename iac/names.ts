@@ -7,6 +7,8 @@ export const ANALYTICS = {
   table: "writes",
   subscription: "constancia-writes-analytics",
 };
+/** Where rollout/audit.sh writes what an audit found. */
+export const AUDIT_LOG = "constancia-audit";
 export const WORKER_POOL = "constancia-subscriber";
 export const IMAGE_REPOSITORY = "constancia-images";
 export const GITHUB = { pool: "constancia-github", provider: "constancia-github" };
@@ -19,6 +21,8 @@ export const ACCOUNTS = {
   /** Whom Pub/Sub's pushes come from; it may do nothing, the subscriber only wants to see it. */
   push: "constancia-push",
   deployer: "constancia-deployer",
+  /** Looks every hour whether an accepted write is missing. */
+  auditor: "constancia-auditor",
 } as const;
 
 export function emailOf(account: keyof typeof ACCOUNTS, projectId: string): string {

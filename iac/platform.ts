@@ -1,9 +1,12 @@
 import { DataGoogleProject } from "@cdktf/provider-google/lib/data-google-project/index.js";
 import { type App, TerraformOutput, TerraformStack } from "cdktf";
+import { createAccess } from "./access.ts";
 import { createApis } from "./apis.ts";
 import { createAppEngine } from "./app-engine.ts";
+import { grantAuditor } from "./auditor.ts";
 import { createDatabase } from "./database.ts";
 import { grantDeployer } from "./deployer.ts";
+import { watchProjects } from "./fleet.ts";
 import { trustGithub } from "./github.ts";
 import { createImageRepository } from "./image-repository.ts";
 import { useGoogle } from "./provider.ts";
@@ -31,6 +34,9 @@ export function createPlatform(app: App, settings: Settings): TerraformStack {
   createDatabase(stack, settings);
   const accounts = createServiceAccounts(stack, settings, projectNumber);
   grantDeployer(stack, settings, accounts);
+  grantAuditor(stack, settings, accounts);
+  createAccess(stack, settings);
+  watchProjects(stack, settings);
   const provider = trustGithub(stack, settings, accounts);
   if (settings.environment.delivery === "worker-pool") {
     createImageRepository(stack, settings, accounts);

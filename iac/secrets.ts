@@ -23,7 +23,10 @@ export function createSecrets(stack: TerraformStack, settings: Settings): Passwo
     version: createVersionInput(stack, "mysql_password"),
   };
   const passwordSecret = secretOf(settings.api, "MYSQL_PASSWORD_SECRET");
-  if (passwordSecret) keep("mysql-password", passwordSecret, password, ["api", "subscriber"]);
+  if (passwordSecret) {
+    const readers = ["api", "subscriber", "auditor"] as const;
+    keep("mysql-password", passwordSecret, password, readers);
+  }
 
   const keysSecret = secretOf(settings.api, "API_KEYS_SECRET");
   if (keysSecret) {
@@ -37,7 +40,7 @@ export function createSecrets(stack: TerraformStack, settings: Settings): Passwo
     id: string,
     secretId: string,
     { value, version }: Password,
-    readers: (keyof typeof ACCOUNTS)[],
+    readers: readonly (keyof typeof ACCOUNTS)[],
   ): void {
     const secret = new SecretManagerSecret(stack, id, { secretId, replication: { auto: {} } });
     new SecretManagerSecretVersion(stack, `${id}-version`, {

@@ -10,8 +10,20 @@ const MEANINGS = {
   subscriber: "Runs the subscriber: settles writes in the database",
   push: "Whom Pub/Sub's pushes come from; has no rights",
   deployer: "Whom GitHub's workflow deploys as",
+  auditor: "Whom GitHub's hourly audit runs as: reads logs and receipts",
 } as const;
 export type Accounts = Record<keyof typeof ACCOUNTS, ServiceAccount>;
+
+/**
+ * What a running process tells of itself: its lines on standard output, and its metrics and traces
+ * by OTLP, which are charged to the project's quota.
+ */
+const TELLING = {
+  log: "roles/logging.logWriter",
+  metrics: "roles/telemetry.metricsWriter",
+  traces: "roles/telemetry.tracesWriter",
+  quota: "roles/serviceusage.serviceUsageConsumer",
+};
 
 /** The accounts, and who may act as one of them. What each may do stands with what it does it to. */
 export function createServiceAccounts(
@@ -31,6 +43,7 @@ export function createServiceAccounts(
     subscriber: create("subscriber"),
     push: create("push"),
     deployer: create("deployer"),
+    auditor: create("auditor"),
   };
 
   // Pub/Sub signs the tokens of its pushes as `push`.
@@ -49,12 +62,14 @@ export function createServiceAccounts(
     });
   }
   for (const name of ["api", "subscriber"] as const) {
-    new ProjectIamMember(stack, `log-${name}`, {
-      project: projectId,
-      role: "roles/logging.logWriter",
-      member: memberOf(name, projectId),
-      dependsOn: [accounts[name]],
-    });
+    for (const [what, role] of Object.entries(TELLING)) {
+      new ProjectIamMember(stack, `${what}-${name}`, {
+        project: projectId,
+        role,
+        member: memberOf(name, projectId),
+        dependsOn: [accounts[name]],
+      });
+    }
   }
   return accounts;
 }

@@ -7,6 +7,7 @@ import {
 import type { Environment } from "./environments.ts";
 import type { Settings } from "./settings.ts";
 import { blockOf, type Resource, refersTo, resourcesOf, type Stacks } from "./terraform-json.ts";
+import { checkWatching } from "./watch-checks.ts";
 
 /** A message may come just as a batch begins, and then waits for that one before its own. */
 const BATCHES_WAITED_FOR = 2;
@@ -34,6 +35,7 @@ export function checkStacks(stacks: Stacks, { environment }: Settings): string[]
       ...checkAttempts(subscription, environment),
     ]),
     ...resourcesOf(stacks, "google_sql_database_instance").flatMap(checkDatabaseAddress),
+    ...checkWatching(stacks),
   ];
 }
 

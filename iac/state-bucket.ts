@@ -7,7 +7,7 @@ import type { Settings } from "./settings.ts";
 /** Older states that are kept: some weeks of several deploys a day. */
 const KEPT_VERSIONS = 100;
 
-/** Where a stack's state lies; both stacks share the bucket, each under its own name. */
+/** Where a stack's state lies; all stacks share the bucket, each under its own name. */
 export function keepState(stack: TerraformStack, { environment }: Settings): void {
   new GcsBackend(stack, {
     bucket: stateBucketOf(environment.projectId),
@@ -19,7 +19,7 @@ export function keepState(stack: TerraformStack, { environment }: Settings): voi
  * The bucket of the state, which holds the state of the stack that describes it: it is made by one
  * command before the first apply, and imported here by that apply.
  *
- * The deployer writes the state of `service` and only reads that of `platform`, or it could bend
+ * The deployer writes the states of `service` and `observability` and only reads that of `platform`, or it could bend
  * what a person applies next. Listing cannot be bound to a name, and Terraform lists at `init`.
  */
 export function createStateBucket(stack: TerraformStack, { environment }: Settings): void {
@@ -48,6 +48,11 @@ export function createStateBucket(stack: TerraformStack, { environment }: Settin
   const grants = [
     { id: "state-list", role: "roles/storage.legacyBucketReader" },
     { id: "state-write", role: "roles/storage.objectAdmin", condition: within("service") },
+    {
+      id: "state-write-observability",
+      role: "roles/storage.objectAdmin",
+      condition: within("observability"),
+    },
     { id: "state-read", role: "roles/storage.objectViewer", condition: within("platform") },
   ];
   for (const { id, ...grant } of grants) {

@@ -5,7 +5,7 @@ import { VARIABLES } from "../common/variables.ts";
 import { ENVIRONMENTS } from "./environments.ts";
 import { readSettings } from "./settings.ts";
 import { synthesise, synthesiseUnchecked } from "./synth.ts";
-import { type Properties, resourcesOf, type Stacks } from "./terraform-json.ts";
+import { type Properties, resourcesOf, STACKS, type Stacks } from "./terraform-json.ts";
 import { ENVIRONMENT, EVERYTHING, settingsWith } from "./testing.ts";
 
 const PUSH = synthesiseUnchecked(settingsWith());
@@ -73,7 +73,7 @@ describe("the stacks", () => {
 
   it("read from one another only what is there", () => {
     const outputs = Object.keys(PUSH.platform.output ?? {});
-    const read = stringsOf([PUSH.service, ALL.service])
+    const read = stringsOf([PUSH, ALL].flatMap((stacks) => [stacks.service, stacks.observability]))
       .map((text) => /terraform_remote_state\.platform\.outputs\.(\w+)/.exec(text)?.[1])
       .filter((name) => name !== undefined);
     assert.ok(read.length > 3);
@@ -85,7 +85,7 @@ describe("the stacks", () => {
 
   it("keep their state in one bucket, each apart", () => {
     const bucket = "constancia-state-some-project";
-    for (const stack of ["platform", "service"] as const)
+    for (const stack of STACKS)
       assert.deepEqual(PUSH[stack].terraform?.backend, { gcs: { bucket, prefix: stack } });
     assert.deepEqual(PUSH.platform.import, [{ id: bucket, to: "google_storage_bucket.state" }]);
   });
@@ -197,6 +197,9 @@ describe("the platform", () => {
       [],
     );
     assert.equal(new Set(permissions).size, permissions.length);
+    // What the last stack is made of, it may make.
+    for (const name of ["alertPolicies", "dashboards", "slos", "uptimeCheckConfigs"])
+      assert.ok(permissions.includes(`monitoring.${name}.create`), name);
   });
 });
 

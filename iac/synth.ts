@@ -1,5 +1,6 @@
 import { App, type TerraformStack } from "cdktf";
 import { checkSettings, Refusal } from "./checks.ts";
+import { createObservability } from "./observability.ts";
 import { createPlatform } from "./platform.ts";
 import { createService } from "./service.ts";
 import type { Settings } from "./settings.ts";
@@ -7,25 +8,34 @@ import { checkStacks } from "./stack-checks.ts";
 import type { Config, Stacks } from "./terraform-json.ts";
 
 /** The text of each stack's Terraform file, by the stack's name. */
-export type Synthesised = Record<"platform" | "service", string>;
+export type Synthesised = Record<keyof Stacks, string>;
 
 /**
- * Makes both stacks and checks them, settings and result, before anybody can apply them. Throws
+ * Makes the stacks and checks them, settings and result, before anybody can apply them. Throws
  * one Refusal with a sentence for each thing that is unsafe.
  */
 export function synthesise(settings: Settings): Synthesised {
   const stacks = synthesiseUnchecked(settings);
   const faults = [...checkSettings(settings), ...checkStacks(stacks, settings)];
   if (faults.length > 0) throw new Refusal(faults);
-  return { platform: toText(stacks.platform), service: toText(stacks.service) };
+  return {
+    platform: toText(stacks.platform),
+    service: toText(stacks.service),
+    observability: toText(stacks.observability),
+  };
 }
 
-/** Both stacks as Terraform's JSON, unsafe or not. */
+/** The stacks as Terraform's JSON, unsafe or not. */
 export function synthesiseUnchecked(settings: Settings): Stacks {
   const app = new App();
   const platform = createPlatform(app, settings);
   const service = createService(app, settings);
-  return { platform: toConfig(platform), service: toConfig(service) };
+  const observability = createObservability(app, settings);
+  return {
+    platform: toConfig(platform),
+    service: toConfig(service),
+    observability: toConfig(observability),
+  };
 }
 
 /** Without the comments of CDKTF, which name its version and would differ between two of them. */

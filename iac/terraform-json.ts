@@ -8,7 +8,9 @@ export type Config = {
   output?: Record<string, Properties>;
 };
 export type Properties = Record<string, unknown>;
-export type Stacks = { platform: Config; service: Config };
+/** In the order in which they are applied. */
+export const STACKS = ["platform", "service", "observability"] as const;
+export type Stacks = Record<(typeof STACKS)[number], Config>;
 
 /** One resource, and where it is found. */
 export type Resource = {
@@ -19,9 +21,9 @@ export type Resource = {
   properties: Properties;
 };
 
-/** The resources of both stacks; `type` may be any of several. */
+/** The resources of all stacks; `type` may be any of several. */
 export function resourcesOf(stacks: Stacks, ...types: string[]): Resource[] {
-  return (["platform", "service"] as const).flatMap((stack) =>
+  return STACKS.flatMap((stack) =>
     Object.entries(stacks[stack].resource ?? {})
       .filter(([type]) => types.length === 0 || types.includes(type))
       .flatMap(([type, made]) =>

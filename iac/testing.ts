@@ -11,10 +11,18 @@ export const ENVIRONMENT: Environment = {
   delivery: "push",
   workerPoolInstances: 2,
   analytics: false,
+  isWatched: true,
+  fleet: [],
+  viewers: [],
   toleratedOutageHours: 12,
 };
 /** All that can be switched on. */
-export const EVERYTHING: Partial<Environment> = { delivery: "worker-pool", analytics: true };
+export const EVERYTHING: Partial<Environment> = {
+  delivery: "worker-pool",
+  analytics: true,
+  fleet: ["another-project"],
+  viewers: ["group:oncall@example.com"],
+};
 
 /** The settings of that environment with the real files, but for what is changed. */
 export function settingsWith(

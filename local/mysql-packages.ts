@@ -1,148 +1,26 @@
-import { execFile } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { promisify } from "node:util";
-import { type AptSource, formatAptSource, parseAptSources } from "./apt-sources.ts";
-import { type Say, sayWhile } from "./processes.ts";
+import { type PackageSet, unpackPackages } from "./debian-packages.ts";
+import type { Say } from "./processes.ts";
 
 export type Engine = "mysql" | "mariadb";
 
-/** Debian's stable suites have no MySQL; its unstable one does, for the same processors. */
-const DEBIAN_SUITE_WITH_MYSQL = "sid";
-const SERVER_PACKAGES: Record<Engine, string[]> = {
-  mysql: ["mysql-server-core", "mysql-server-core-8.4", "mysql-server-core-8.0"],
-  mariadb: ["mariadb-server-core", "mariadb-server-core-10.6"],
+const PACKAGES: Record<Engine, PackageSet> = {
+  mysql: {
+    title: "MySQL",
+    megabytes: 60,
+    packages: [["mysql-server-core", "mysql-server-core-8.4", "mysql-server-core-8.0"]],
+    withDependencies: true,
+    // Debian's stable suites have no MySQL; its unstable one does, for the same processors.
+    debianSuite: "sid",
+  },
+  mariadb: {
+    title: "MariaDB",
+    megabytes: 60,
+    packages: [["mariadb-server-core", "mariadb-server-core-10.6"]],
+    withDependencies: true,
+  },
 };
-const DEBIAN_ARCHITECTURES: Record<string, string> = { x64: "amd64", arm64: "arm64" };
 
-const run = promisify(execFile);
-
-/** Whether this machine is a Debian or an Ubuntu whose packages we can fetch and unpack. */
-export function hasPackages(): boolean {
-  return (
-    process.platform === "linux" &&
-    process.arch in DEBIAN_ARCHITECTURES &&
-    ["/usr/bin/apt-get", "/usr/bin/dpkg-deb"].every((file) => existsSync(file))
-  );
-}
-
-/**
- * Fetches the server's packages and all that they need from the machine's own mirror, without
- * root, and unpacks them into one folder, which appears only when it is complete. Nothing on the
- * machine changes: apt works on a state of its own.
- */
+/** Unpacks the server and all that it needs into the folder, once. */
 export async function unpackServer(engine: Engine, folder: string, say: Say): Promise<void> {
-  if (existsSync(folder)) return;
-  await removeAbandoned(folder);
-  const workshop = `${folder}.${process.pid}`;
-  try {
-    const apt = await prepareApt(join(workshop, "apt"), chooseSources(engine));
-    const sentence = `fetching ${engine === "mysql" ? "MySQL" : "MariaDB"}'s packages`;
-    say(`${sentence} (once, about 60 MB, no root needed)`);
-    const files = await sayWhile(say, sentence, download(apt, engine));
-    const root = join(workshop, "root");
-    await mkdir(root);
-    const unpacking = files.map((file) => run("dpkg-deb", ["--extract", file, root]));
-    await sayWhile(say, "unpacking them", Promise.all(unpacking));
-    await rename(root, folder).catch((error: NodeJS.ErrnoException) => {
-      // Another process was faster; what it unpacked is as good.
-      if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
-    });
-  } finally {
-    await rm(workshop, { recursive: true, force: true });
-  }
-}
-
-/** Workshops are named after the process that made them; those of dead ones are litter. */
-async function removeAbandoned(folder: string): Promise<void> {
-  const parent = join(folder, "..");
-  await mkdir(parent, { recursive: true });
-  for (const name of await readdir(parent)) {
-    const pid = Number(/\.(\d+)$/.exec(name)?.[1]);
-    if (pid && !existsSync(`/proc/${pid}`)) {
-      await rm(join(parent, name), { recursive: true, force: true });
-    }
-  }
-}
-
-function chooseSources(engine: Engine): AptSource[] {
-  const release = readOsRelease();
-  const codename = release.UBUNTU_CODENAME ?? release.VERSION_CODENAME ?? "stable";
-  const isUbuntu = release.ID === "ubuntu" || release.UBUNTU_CODENAME !== undefined;
-  const own = readMachineSources().filter(
-    ({ suite, components }) =>
-      components.includes("main") && (suite === codename || suite.startsWith(`${codename}-`)),
-  );
-  const first = own.find(({ uri }) => /\/(debian|ubuntu)\/?$/.test(uri)) ?? own[0];
-  if (!first) throw new Error(`apt's sources name no mirror for "${codename}"`);
-  if (isUbuntu) return own.map((source) => ({ ...source, components: ["main", "universe"] }));
-  if (engine === "mariadb") return own;
-  return [{ ...first, suite: DEBIAN_SUITE_WITH_MYSQL, components: ["main"] }];
-}
-
-function readOsRelease(): Record<string, string | undefined> {
-  const lines = readFileSync("/etc/os-release", "utf8").matchAll(/^(\w+)="?([^"\n]*)"?$/gm);
-  return Object.fromEntries([...lines].map(([, name, value]) => [name, value]));
-}
-
-function readMachineSources(): AptSource[] {
-  const folder = "/etc/apt/sources.list.d";
-  const parts = existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : [];
-  return ["/etc/apt/sources.list", ...parts].flatMap((file) => {
-    if (!existsSync(file)) return [];
-    if (file.endsWith(".list")) return parseAptSources(readFileSync(file, "utf8"), "list");
-    if (file.endsWith(".sources")) return parseAptSources(readFileSync(file, "utf8"), "sources");
-    return [];
-  });
-}
-
-/** A folder in which apt keeps lists and packages for us, and the configuration that says so. */
-async function prepareApt(folder: string, sources: AptSource[]): Promise<string> {
-  await mkdir(join(folder, "lists", "partial"), { recursive: true });
-  await mkdir(join(folder, "cache", "archives", "partial"), { recursive: true });
-  const architecture = DEBIAN_ARCHITECTURES[process.arch] ?? process.arch;
-  const lines = sources.map((source) => formatAptSource({ ...source, architecture }));
-  await writeFile(join(folder, "sources.list"), lines.join(""));
-  const configuration = `
-    Dir::Etc::SourceList "${join(folder, "sources.list")}";
-    Dir::Etc::SourceParts "/dev/null";
-    Dir::Etc::PreferencesParts "/dev/null";
-    Dir::State::Lists "${join(folder, "lists")}";
-    Dir::Cache "${join(folder, "cache")}";
-    Acquire::Languages "none";
-    Acquire::Retries "2";
-    APT::Sandbox::User "root"; // its own user could not write here; without root it is ignored
-    #clear APT::Update::Post-Invoke;
-    #clear APT::Update::Post-Invoke-Success;
-  `;
-  await writeFile(join(folder, "apt.conf"), configuration);
-  return folder;
-}
-
-async function download(folder: string, engine: Engine): Promise<string[]> {
-  const apt = async (command: string, ...args: string[]) => {
-    const environment = { ...process.env, LC_ALL: "C" };
-    const options = { cwd: folder, env: environment, maxBuffer: 64 * 1024 * 1024 };
-    return (await run(command, ["-c", join(folder, "apt.conf"), ...args], options)).stdout;
-  };
-  await apt("apt-get", "-q", "update");
-  const known = (await apt("apt-cache", "pkgnames", `${engine}-server-core`)).split("\n");
-  const server = SERVER_PACKAGES[engine].find((name) => known.includes(name));
-  if (!server) throw new Error(`no mirror that answers has ${SERVER_PACKAGES[engine][0]}`);
-  const relations = ["recommends", "suggests", "conflicts", "breaks", "replaces", "enhances"];
-  const only = relations.map((relation) => `--no-${relation}`);
-  const tree = await apt("apt-cache", "depends", "--recurse", ...only, server);
-  await apt("apt-get", "-q", "download", ...packageNames(tree));
-  const files = await readdir(folder);
-  return files.filter((name) => name.endsWith(".deb")).map((name) => join(folder, name));
-}
-
-/**
- * The packages of `apt-cache depends --recurse`: the lines that are not indented, without virtual
- * ones in angle brackets, without perl (scripts only), and without a stand-in for systemd.
- */
-function packageNames(tree: string): string[] {
-  const names = tree.split("\n").filter((line) => /^[a-z0-9][a-z0-9+.-]*$/.test(line));
-  return names.filter((name) => !/^(lib)?perl|^libelogind/.test(name));
+  await unpackPackages(PACKAGES[engine], folder, say);
 }

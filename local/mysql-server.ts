@@ -1,7 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { accessSync, constants, existsSync, realpathSync } from "node:fs";
 import { basename, delimiter, join } from "node:path";
-import { type Engine, hasPackages, unpackServer } from "./mysql-packages.ts";
+import { hasPackages } from "./debian-packages.ts";
+import { type Engine, unpackServer } from "./mysql-packages.ts";
 import type { Say } from "./processes.ts";
 
 /** A server program that this machine can run, not yet a running one. */

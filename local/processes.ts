@@ -23,6 +23,7 @@ export type ProcessOptions = {
   /** A part of the command line that no other program's has. */
   mark: string;
   env?: NodeJS.ProcessEnv;
+  cwd?: string | undefined;
   /** Where its output goes; without it, to ours. */
   logFile?: string;
   stopDeadlineMs: number;
@@ -33,10 +34,10 @@ export type ProcessOptions = {
  * supervisor, which then stops the processes in the right order.
  */
 export async function startProcess(options: ProcessOptions): Promise<LocalProcess> {
-  const { name, command, mark, env = process.env, logFile, stopDeadlineMs } = options;
+  const { name, command, mark, env = process.env, cwd, logFile, stopDeadlineMs } = options;
   const output = logFile === undefined ? "pipe" : openSync(logFile, "a");
   const [file = "", ...args] = command;
-  const child = spawn(file, args, { detached: true, env, stdio: ["ignore", output, output] });
+  const child = spawn(file, args, { detached: true, env, cwd, stdio: ["ignore", output, output] });
   if (typeof output === "number") closeSync(output);
   // Not inherited: a terminal that is closed would end the child at its next line of log.
   child.stdout?.on("data", (chunk) => process.stdout.write(chunk));

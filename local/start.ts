@@ -14,7 +14,8 @@ import { createTopology } from "./topology.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const LOCAL = join(ROOT, ".local");
-const WANTED_PORTS = { subscriber: 8090, mysql: 13306 };
+/** 9464 is where OpenTelemetry's own exporters show metrics. */
+const WANTED_PORTS = { subscriber: 8090, mysql: 13306, metrics: 9464 };
 /** The processes give themselves two seconds, as App Engine does. */
 const PROCESS_STOP_DEADLINE_MS = 5_000;
 const READY_DEADLINE_MS = 30_000;
@@ -83,9 +84,11 @@ async function start(supervisor: Supervisor, options: Options, given: Settings):
   });
   await migrate(settings);
 
+  const metricsPort = await ports.find(WANTED_PORTS.metrics, "the subscriber's metrics");
   const subscriber = await startOwn("the subscriber", "subscriber/main.ts", {
     ...settings,
     PORT: String(subscriberPort),
+    METRICS_PORT: String(metricsPort),
   });
   supervisor.add(subscriber);
   if (!given.PUBSUB_EMULATOR_HOST) {
@@ -94,6 +97,7 @@ async function start(supervisor: Supervisor, options: Options, given: Settings):
   }
   supervisor.add(await startOwn("the API", "api/main.ts", { ...settings, PORT: String(port) }));
 
+  say(`metrics: http://localhost:${port}/metrics and, of the subscriber, :${metricsPort}/metrics`);
   const address = `http://localhost:${port}`;
   const end = supervisor.firstEnd().then((how) => {
     throw new Error(how);

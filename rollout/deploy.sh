@@ -8,8 +8,8 @@ if [ "${1:-}" = --help ] || [ $# -eq 0 ]; then
   cat <<'HELP'
 npm run deploy -- ENVIRONMENT [options of npm run rollout]
 
-Synthesises the environment, applies its stack `service`, migrates the database, and rolls both
-services out, canary first. Asks before Terraform changes anything, unless CI is set. Needs gcloud
+Synthesises the environment, applies its stack `service`, migrates the database, rolls both services
+out, canary first, and applies its stack `observability`, whose alerts go to TF_VAR_alert_email. Asks before Terraform changes anything, unless CI is set. Needs gcloud
 (logged in, also with application-default credentials), terraform and cloud-sql-proxy on the PATH,
 and the stack `platform` applied once (docs/deploy.md).
 HELP
@@ -32,9 +32,21 @@ describe() {
 project=$(describe project)
 instance="$project:$(describe region):latam-database"
 secret=constancia-mysql-password
-stack=.local/terraform/$environment/service
+apply_stack() {
+  local stack=.local/terraform/$environment/$1
+  say "applying the stack $1 to $project"
+  terraform -chdir="$stack" init -input=false
+  if [ -n "${CI:-}" ]; then
+    terraform -chdir="$stack" plan -input=false -out=plan.bin
+    if [ -n "${GITHUB_STEP_SUMMARY:-}" ]; then
+      { echo '```'; terraform -chdir="$stack" show -no-color plan.bin | head -c 400000; echo '```'; } >> "$GITHUB_STEP_SUMMARY"
+    fi
+    terraform -chdir="$stack" apply -input=false plan.bin
+  else
+    terraform -chdir="$stack" apply
+  fi
+}
 
-say "applying the stack service to $project"
 # The password that there is; Terraform writes it only where its version was raised. Of a new
 # project it is made here, and nobody has seen it.
 TF_VAR_mysql_password=$(gcloud secrets versions access latest --secret="$secret" --project="$project" 2>/dev/null ||
@@ -45,16 +57,7 @@ services=$(gcloud app services list --project="$project" --format='value(id)' | 
 TF_VAR_services_deployed=false
 if [ "$services" = "default subscriber" ]; then TF_VAR_services_deployed=true; fi
 export TF_VAR_mysql_password TF_VAR_services_deployed
-terraform -chdir="$stack" init -input=false
-if [ -n "${CI:-}" ]; then
-  terraform -chdir="$stack" plan -input=false -out=plan.bin
-  if [ -n "${GITHUB_STEP_SUMMARY:-}" ]; then
-    { echo '```'; terraform -chdir="$stack" show -no-color plan.bin | head -c 900000; echo '```'; } >> "$GITHUB_STEP_SUMMARY"
-  fi
-  terraform -chdir="$stack" apply -input=false plan.bin
-else
-  terraform -chdir="$stack" apply
-fi
+apply_stack service
 
 say "migrating the database, while the old code runs: migrations only add"
 port=3307
@@ -67,3 +70,10 @@ MYSQL_URL="mysql://constancia@127.0.0.1:$port/constancia" \
 
 say "rolling out"
 npm run --silent rollout -- --project="$project" "$@"
+
+# Last, because Google takes an objective only of metrics that something was written to.
+set -o errtrace
+trap 'echo "deploy: the new version runs, but what watches it is not all there. Where Google does not know a metric yet, it will in ten minutes: run this again." >&2' ERR
+apply_stack observability
+trap - ERR
+[ -n "${TF_VAR_alert_email:-}" ] || say "TF_VAR_alert_email is not set: the alerts are there, and notify nobody"

@@ -12,6 +12,7 @@ const PASSWORD = "the-password-that-there-is";
 const APP_YAML = join(import.meta.dirname, "..", "app.yaml");
 const PROJECT = "constancia-staging";
 const STACK = "-chdir=.local/terraform/staging/service";
+const WATCH = "-chdir=.local/terraform/staging/observability";
 
 /** In the order of need; each stands in for a program, and ends badly where FAIL names its call. */
 const CALLS = [
@@ -24,6 +25,9 @@ const CALLS = [
   "cloud-sql-proxy wait --max=60s",
   "npm run --silent migrate",
   "npm run --silent rollout -- --project=constancia-staging --hold=1",
+  `terraform ${WATCH} init -input=false`,
+  `terraform ${WATCH} plan -input=false -out=plan.bin`,
+  `terraform ${WATCH} apply -input=false plan.bin`,
 ];
 const PROXY =
   "cloud-sql-proxy --port=3307 --health-check constancia-staging:southamerica-east1:latam-database";
@@ -58,7 +62,7 @@ esac
   return { status, output: stdout + stderr, env: read(`${calls}.env`), all };
 }
 
-test("a deploy describes, applies, migrates and rolls out, in this order", (t) => {
+test("a deploy describes, applies, migrates, rolls out and watches, in this order", (t) => {
   const { status, output, env, all } = deploy(t);
   assert.equal(status, 0, output);
   // The proxy runs beside what follows.
@@ -71,6 +75,13 @@ test("a deploy describes, applies, migrates and rolls out, in this order", (t) =
   const [, mysqlUrl = "", secret] = /migrate: .* (mysql:\S+) (\S+)/.exec(env) ?? [];
   assertSameDatabase(new URL(mysqlUrl), secret);
   assert.ok(!output.includes(PASSWORD) && !all.join().includes(PASSWORD));
+  assert.match(output, /the alerts are there, and notify nobody/);
+});
+
+test("a deploy whose new version runs unwatched says so", (t) => {
+  const { status, output } = deploy(t, { fail: `terraform ${WATCH} apply -input=false plan.bin` });
+  assert.equal(status, 1);
+  assert.match(output, /the new version runs, but what watches it is not all there/);
 });
 
 /** What is migrated is what app.yaml names, by the user and the secret that it names. */

@@ -4,6 +4,7 @@ import { collections } from "../collections/collections.ts";
 import { loadVariables } from "../common/config.ts";
 import { openPool, type Pool, query } from "../common/database.ts";
 import { toDateTime } from "../common/tables.ts";
+import { traceIdOf } from "../common/tracing.ts";
 import { encodeWrite } from "../common/write.ts";
 import { type Letter, planReplay, selectLetters } from "./replay.ts";
 import { allowEarlyReaders, complain, explain, Misuse, print } from "./terminal.ts";
@@ -136,7 +137,8 @@ async function show(pool: Pool, id: string): Promise<number> {
   const text = letter.data.toString("utf8");
   const isText = Buffer.from(text).equals(letter.data);
   const data = isText ? text : `base64: ${letter.data.toString("base64")}`;
-  return print(`${JSON.stringify({ ...letter, data }, null, 2)}\n`);
+  const trace = traceIdOf(letter.attributes.traceparent) ?? null;
+  return print(`${JSON.stringify({ ...letter, trace, data }, null, 2)}\n`);
 }
 
 /** Replays these letters, or all that are open; without a topic, only says what it would do. */

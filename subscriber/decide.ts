@@ -1,6 +1,7 @@
 import { type Outcome, type Receipt, receiptOfRow } from "../common/receipts.ts";
 import type { Row } from "../common/tables.ts";
-import { traceIdOf, type Write } from "../common/write.ts";
+import { traceIdOf } from "../common/tracing.ts";
+import type { Write } from "../common/write.ts";
 
 /** What becomes of a write: its outcome, or that it has one already, or that it must wait. */
 export type Decision =

@@ -1,5 +1,4 @@
 import { collections as declared } from "../collections/collections.ts";
-import { Batcher } from "../common/batcher.ts";
 import type { Collection } from "../common/collection.ts";
 import type { Config } from "../common/config.ts";
 import { openPool } from "../common/database.ts";
@@ -8,11 +7,13 @@ import { HOLD_MS, SETTLE } from "../common/limits.ts";
 import type { Logger } from "../common/logger.ts";
 import { type Running, runProcess } from "../common/process.ts";
 import { watchReadiness } from "../common/readiness.ts";
-import { createMetrics } from "../common/telemetry.ts";
+import { createMetrics, serveMetrics, startTracing } from "../common/telemetry.ts";
+import { createSubscriberMetrics } from "./metrics.ts";
 import { startPull } from "./pull.ts";
 import { createPush, createVerifier } from "./push.ts";
 import { startRetention } from "./retention.ts";
 import { createSettle, type Message, type Settlement } from "./settle.ts";
+import { traceMessages } from "./spans.ts";
 
 if (import.meta.main)
   await runProcess("subscriber", (config, logger) => start(config, logger, declared));
@@ -28,39 +29,41 @@ export async function start(
   const pool = openPool({ mysqlUrl: config.MYSQL_URL, poolSize: config.MYSQL_POOL_SIZE });
   const readiness = watchReadiness({ pool, collections, logger, stop });
   const metrics = createMetrics();
+  metrics.watchPool(pool);
+  const tracing = await startTracing(metrics, config, "subscriber");
   const settle = createSettle({
     pool,
     collections,
     logger,
     stop,
     holdMs: HOLD_MS[config.DELIVERY],
-    onSettled(writes) {
-      for (const { collection, outcome, lagMs } of writes) {
-        metrics.settled.inc({ collection, outcome });
-        metrics.lagSeconds.observe(lagMs / 1_000);
-      }
-    },
+    tracing,
+    onSettled: createSubscriberMetrics(metrics, pool),
   });
-  const batcher = new Batcher<Message, Settlement>({
+  const batcher = metrics.createBatcher<Message, Settlement>("settle", {
     ...SETTLE,
-    dispatch(messages) {
-      metrics.batchSize.observe({ batcher: "settle" }, messages.length);
-      return settle(messages);
-    },
+    dispatch: settle,
     sizeOf: ({ data }) => data.length,
   });
+  const receiver = tracing ? traceMessages(tracing, batcher, config) : batcher;
   startRetention({
     ...{ pool, collections, logger, stop },
     retentionDays: config.RECEIPT_RETENTION_DAYS,
   });
   const delivery = config.DELIVERY === "pull" ? pull() : await push();
-  logger.info("subscriber started", { delivery: config.DELIVERY });
+  const metricsServer = await serveMetrics(metrics, config);
+  logger.info("subscriber started", {
+    delivery: config.DELIVERY,
+    metricsPort: metricsServer?.port,
+  });
   return {
     port: delivery.port,
+    metricsPort: metricsServer?.port,
     async stop() {
       ending.abort();
-      await delivery.stop();
+      await Promise.all([delivery.stop(), metricsServer?.close()]);
       await batcher.drain();
+      await tracing?.flush();
       await pool.end();
     },
   };
@@ -71,7 +74,7 @@ export async function start(
       subscription: config.PUBSUB_SUBSCRIPTION,
       deadLetterSubscription: config.PUBSUB_DEAD_LETTER_SUBSCRIPTION,
       streams: config.PULL_STREAMS,
-      batcher,
+      receiver,
       logger,
     });
     return { stop, port: undefined };
@@ -87,7 +90,9 @@ export async function start(
             certsUrl: config.PUSH_CERTS_URL,
           });
     const isReady = () => readiness.isReady;
-    const server = await listen(createPush({ batcher, verify, isReady, logger }), config.PORT);
+    const server = await listen(createPush({ receiver, verify, isReady, logger }), {
+      port: config.PORT,
+    });
     return { stop: () => server.close(), port: server.port };
   }
 }

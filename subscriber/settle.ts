@@ -3,7 +3,8 @@ import type { Collection } from "../common/collection.ts";
 import { classifyDatabaseError, inTransaction, messageOf, type Pool } from "../common/database.ts";
 import type { Logger } from "../common/logger.ts";
 import type { Outcome } from "../common/receipts.ts";
-import { traceIdOf } from "../common/write.ts";
+import { type Tracing, traceIdOf } from "../common/tracing.ts";
+import { beginBatch } from "./spans.ts";
 import {
   type Entry,
   type FinalDecision,
@@ -16,6 +17,9 @@ export type { Message } from "./transaction.ts";
 
 /** What became of a message; `settled` for one that had its outcome before. All but `notYet` ack. */
 export type Settlement = { outcome: Outcome | "settled" } | "notYet";
+
+/** Takes messages; resolves with what became of each once that is committed. */
+export type Receiver = { add(message: Message): Promise<Settlement> };
 
 /** One row that exists where there was none a moment ago is a race; several in a row are not. */
 const MAX_RACES = 10;
@@ -36,9 +40,10 @@ export function createSettle(options: {
   logger: Logger;
   holdMs: number;
   stop: AbortSignal;
+  tracing?: Tracing | undefined;
   onSettled?: (writes: SettledWrite[]) => void;
 }): (messages: Message[]) => Promise<(Settlement | Error)[]> {
-  const { pool, collections, logger, holdMs, stop, onSettled } = options;
+  const { pool, collections, logger, holdMs, stop, tracing, onSettled } = options;
 
   return (messages) => settleEntries(messages.map((message) => readMessage(message, collections)));
 
@@ -59,6 +64,7 @@ export function createSettle(options: {
       logger.error("a message could not be settled", {
         messageId: entry.message.messageId,
         write: entry.write?.id,
+        trace: traceIdOf(entry.message.attributes.traceparent),
         error: error instanceof Error ? error.name : typeof error,
         code: (error as { code?: string }).code,
       });
@@ -70,13 +76,18 @@ export function createSettle(options: {
   async function settleOnce(entries: Entry[]): Promise<Settlement[]> {
     const startedAt = Date.now();
     for (let attempt = 0, races = 0; ; attempt += 1) {
+      const span = tracing && beginBatch(tracing, entries, attempt + races);
       try {
-        const decisions = await inTransaction(pool, (connection) =>
-          settleInTransaction(connection, entries, Date.now()),
+        const decisions = await inTransaction(
+          pool,
+          (connection) => settleInTransaction(connection, entries, Date.now()),
+          span?.onStatement,
         );
+        span?.end();
         report(entries, decisions, startedAt);
         return decisions.map(toSettlement);
       } catch (error) {
+        span?.end(error);
         const fault = classifyDatabaseError(error);
         if (fault === "race" && races < MAX_RACES) {
           races += 1;
@@ -114,13 +125,18 @@ export function createSettle(options: {
     });
     if (writes.length > 0) {
       const trace = writes.length === 1 ? writes[0]?.trace : undefined;
-      logger.info("writes settled", { writes, durationMs: nowMs - since, trace });
+      const outcomes = countOutcomes(writes);
+      logger.info("writes settled", { outcomes, writes, durationMs: nowMs - since, trace });
       onSettled?.(writes);
     }
     entries.forEach(({ message, write }, index) => {
       const decision = decisions[index] as FinalDecision;
       if (decision !== "settled" && "outcome" in decision && decision.outcome === "dead")
-        logger.warn("message is dead", { messageId: message.messageId, write: write?.id });
+        logger.warn("message is dead", {
+          messageId: message.messageId,
+          write: write?.id,
+          trace: traceIdOf(message.attributes.traceparent),
+        });
     });
   }
 }
@@ -135,6 +151,13 @@ export type SettledWrite = {
   lagMs: number;
   trace: string | undefined;
 };
+
+/** So that Cloud Logging can count writes, which it cannot in a list. */
+function countOutcomes(writes: readonly SettledWrite[]): Partial<Record<Outcome, number>> {
+  const counts: Partial<Record<Outcome, number>> = {};
+  for (const { outcome } of writes) counts[outcome] = (counts[outcome] ?? 0) + 1;
+  return counts;
+}
 
 function toSettlement(decision: FinalDecision): Settlement {
   if (decision === "settled") return { outcome: "settled" };

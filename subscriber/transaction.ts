@@ -10,12 +10,19 @@ import {
   selectSettled,
 } from "../common/receipts.ts";
 import { insertRows, isAnyRow, selectRowsForUpdate, updateRows } from "../common/tables.ts";
+import type { Span, SpanPlace } from "../common/tracing.ts";
 import { type MessageContent, parseWrite, type Write, WriteFault } from "../common/write.ts";
 import { isWriteId } from "../common/write-id.ts";
 import { type Decision, type Fold, foldWrites } from "./decide.ts";
 
 /** A message to settle. `giveUp`: Pub/Sub delivered it in vain; it is dead unless settled. */
-export type Message = MessageContent & { messageId: string; giveUp?: string };
+export type Message = MessageContent & {
+  messageId: string;
+  giveUp?: string;
+  /** Where the message is traced: its own span, and that of the batch that settled it. */
+  span?: Span;
+  batchSpan?: SpanPlace;
+};
 
 /** A message on its way through a batch: the write in it, or what is wrong with it. */
 export type Entry = { message: Message; write: Write | undefined; fault: string | undefined };

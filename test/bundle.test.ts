@@ -47,10 +47,8 @@ describe("the bundle that App Engine runs", () => {
     const receipt = await api.get(`/api/data/${id}/writes/${version}`);
     assert.equal(receipt.body.outcome, "applied");
     const page = await api.get("/", { accept: "text/html" });
-    assert.equal(
-      page.text,
-      await readFile(new URL("../api/console.html", import.meta.url), "utf8"),
-    );
+    const unbundled = createClient((await house.startApi()).url);
+    assert.equal(page.text, (await unbundled.get("/", { accept: "text/html" })).text);
     assert.equal((await api.get("/openapi.json")).status, 200);
   });
 

@@ -135,12 +135,16 @@ describe("npm run dead-letters", () => {
 
   it("shows one whole, by its message id or its write id", async () => {
     const large = `{"nombre":"${"ñ".repeat(100_000)}"}`;
-    const { attributes } = encodeWrite(makeWrite("shown"));
+    const trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    const attributes: Record<string, string> = {
+      ...encodeWrite(makeWrite("shown")).attributes,
+      traceparent: `00-${trace}-00f067aa0ba902b7-01`,
+    };
     const writeId = attributes["ce-id"] as string;
     const [messageId = ""] = await kill({ attributes, data: Buffer.from(large) });
     const { firstSeen, lastSeen, reason, ...letter } = await readLetter(writeId);
     assert.deepEqual(letter, {
-      ...{ messageId, writeId, attributes, data: large, replayedAt: null, replayedAs: null },
+      ...{ messageId, writeId, attributes, data: large, trace, replayedAt: null, replayedAs: null },
     });
     assert.match(reason, /\/nombre/);
     assert.equal(new Date(firstSeen).toISOString(), firstSeen);

@@ -184,9 +184,12 @@ describe("the API's face", () => {
       assert.ok(policy.split("; ").includes(`${element}-src 'sha256-${hash}'`), policy);
     }
     assert.ok(policy.includes("connect-src 'self'"));
+    const [icon, ...links] = text.match(/<link\b[^>]*>/g) ?? [];
+    assert.match(icon ?? "", /^<link rel="icon" href="data:image\/svg\+xml,[^"]*">$/);
+    assert.deepEqual(links, []);
     for (const forbidden of [
       /\b(src|srcset|action|style|on[a-z]+)\s*=\s*["']/,
-      /<(link|iframe|img|object|embed|base)\b/,
+      /<(iframe|img|object|embed|base)\b/,
       /@import|url\(|\/\/[a-z]+\./,
       /\b(innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval|localStorage)\b/,
     ])

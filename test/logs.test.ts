@@ -71,6 +71,7 @@ describe("the logs in production", () => {
     const accepted = await lineOf(api, "writes accepted", write);
     assert.equal(accepted.severity, "INFO");
     assert.equal(accepted.metadata?.requestId, "request-1");
+    assert.equal(accepted.metadata?.count, 1);
     assert.deepEqual(accepted.metadata?.writes, [
       { id: write, collection: "data", item, request: "request-1", trace: TRACE },
     ]);
@@ -84,6 +85,7 @@ describe("the logs in production", () => {
       { id: write, collection: "data", item, outcome: "applied", lagMs, trace: TRACE },
     ]);
     assert.ok(Number.isInteger(settled.metadata?.durationMs));
+    assert.deepEqual(settled.metadata?.outcomes, { applied: 1 });
     assert.equal(settled[TRACE_FIELD], `projects/constancia-test/traces/${TRACE}`);
     assert.equal((await client.settled(body.receipt)).trace, TRACE);
   });
@@ -98,8 +100,10 @@ describe("the logs in production", () => {
         accepted.metadata?.writes?.find(({ id }) => id === write),
         { id: write, collection: "data", item, request: "request-2", trace: TRACE },
       );
+      assert.equal(accepted.metadata?.count, accepted.metadata?.writes?.length);
       const settled = await lineOf(subscriber, "writes settled", write);
       assert.equal(settled.metadata?.writes?.find(({ id }) => id === write)?.outcome, "applied");
+      assert.deepEqual(settled.metadata?.outcomes, { applied: settled.metadata?.writes?.length });
     }
   });
 

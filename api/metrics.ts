@@ -1,0 +1,70 @@
+import type { RequestHandler } from "express";
+import { Counter, Histogram } from "prom-client";
+import type { Metrics } from "../common/telemetry.ts";
+import type { Write } from "../common/write.ts";
+import { createFreshness } from "./freshness.ts";
+import type { Reader } from "./reader.ts";
+import { statusOf } from "./request-context.ts";
+import { methodOf, routeOf } from "./routes.ts";
+
+/** The API's own metrics, beside those of every process. */
+export type ApiMetrics = {
+  /** Tells of writes that Pub/Sub holds. */
+  countAccepted(writes: readonly Write[]): void;
+  /** Counts each request once it is answered, or given up by its client. */
+  countRequests: RequestHandler;
+  /** Counts what was no request, and was refused with this status. */
+  countRefused(status: number): void;
+};
+
+/** As OpenTelemetry's semantic conventions advise for `http.server.request.duration`. */
+const REQUEST_BUCKETS_SECONDS = [
+  ...[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10],
+];
+
+/** Adds the API's metrics to its process's. */
+export function createApiMetrics({ registry }: Metrics, reader: Reader): ApiMetrics {
+  const registers = [registry];
+  const requests = new Counter({
+    name: "all_requests",
+    help: "Requests that were answered.",
+    labelNames: ["method", "route", "status"],
+    registers,
+  });
+  const duration = new Histogram({
+    name: "http_server_request_duration_seconds",
+    help: "From a request's headers to the end of its answer.",
+    labelNames: ["http_request_method", "http_route", "http_response_status_code"],
+    buckets: REQUEST_BUCKETS_SECONDS,
+    registers,
+  });
+  const accepted = new Counter({
+    name: "constancia_writes_accepted_total",
+    help: "Writes that Pub/Sub holds.",
+    labelNames: ["collection"],
+    registers,
+  });
+  const freshness = createFreshness(registers, reader);
+  const count = (method: string, route: string, status: number, seconds: number) => {
+    requests.inc({ method, route, status });
+    duration.observe(
+      { http_request_method: method, http_route: route, http_response_status_code: status },
+      seconds,
+    );
+  };
+  return {
+    countAccepted(writes) {
+      for (const { collection } of writes) accepted.inc({ collection: collection.name });
+      freshness.accepted(writes);
+    },
+    countRequests(request, response, next) {
+      const startedAt = performance.now();
+      response.once("close", () => {
+        const seconds = (performance.now() - startedAt) / 1_000;
+        count(methodOf(request.method), routeOf(request.originalUrl), statusOf(response), seconds);
+      });
+      next();
+    },
+    countRefused: (status) => count("_OTHER", "unmatched", status, 0),
+  };
+}

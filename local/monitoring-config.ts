@@ -1,0 +1,48 @@
+import { parse, stringify } from "yaml";
+
+/** Where the parts are that `compose.yaml` knows by their names: host and port. */
+export type Addresses = { api: string; subscriber: string; alertmanager: string };
+
+type Targets = { static_configs: { targets: string[] }[] };
+type PrometheusConfig = {
+  global: Record<string, string>;
+  alerting: { alertmanagers: Targets[] };
+  scrape_configs: (Targets & { job_name: "api" | "subscriber" })[];
+};
+
+const SECONDS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 };
+const DURATION = /\b(\d+)([smhd])\b/g;
+
+/** `monitoring/prometheus.yml` for parts elsewhere; `pace` is how often it scrapes and judges. */
+export function adaptPrometheus(text: string, addresses: Addresses, pace?: string): string {
+  const config: PrometheusConfig = parse(text);
+  const at = (address: string) => [{ targets: [address] }];
+  for (const scrape of config.scrape_configs)
+    scrape.static_configs = at(addresses[scrape.job_name]);
+  config.alerting.alertmanagers = [{ static_configs: at(addresses.alertmanager) }];
+  if (pace)
+    config.global = { scrape_interval: pace, scrape_timeout: pace, evaluation_interval: pace };
+  return stringify(config, { lineWidth: 0 });
+}
+
+/** `monitoring/alertmanager.yml` with a webhook, appended as `compose.yaml` does it. */
+export function addWebhook(text: string, url: string): string {
+  return `${text.trimEnd()}\n    webhook_configs: [{ url: '${url}' }]\n`;
+}
+
+/**
+ * The same rules, or the same routes, with all time running `factor` times as fast, so that a test
+ * need not wait for minutes: what an alert waits `for`, the ranges in its expression, the seconds
+ * that it compares with, and how long messages are grouped.
+ */
+export function hasten(text: string, factor: number): string {
+  const faster = (duration: string) =>
+    duration.replaceAll(DURATION, (_, count, unit) => {
+      const seconds = SECONDS[unit] ?? Number.NaN;
+      return `${Math.max(1, Math.round((count * seconds * 1_000) / factor))}ms`;
+    });
+  return text
+    .replaceAll(/^ *(- )?(for|group_wait|\w+_interval): .*$/gm, faster)
+    .replaceAll(/\[\d+[smhd]\]/g, faster)
+    .replaceAll(/(_seconds\)* > )(\d+)/g, (_, before, seconds) => before + seconds / factor);
+}

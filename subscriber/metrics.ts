@@ -1,0 +1,51 @@
+import { Counter, Gauge, Histogram } from "prom-client";
+import { type Pool, query } from "../common/database.ts";
+import type { Metrics } from "../common/telemetry.ts";
+import type { SettledWrite } from "./settle.ts";
+
+/** Seconds from acceptance to settlement that tell one pace from another. */
+const LAG_BUCKETS_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600];
+/** Dead letters are counted this often at most: they change slowly, and a count reads them all. */
+const COUNT_DEAD_LETTERS_MS = 15_000;
+
+/** Adds the subscriber's metrics to its process's; returns what tells them of settled writes. */
+export function createSubscriberMetrics(
+  { registry }: Metrics,
+  pool: Pool,
+): (writes: readonly SettledWrite[]) => void {
+  const registers = [registry];
+  const settled = new Counter({
+    name: "constancia_writes_settled_total",
+    help: "Writes whose outcome is committed.",
+    labelNames: ["collection", "outcome"],
+    registers,
+  });
+  const lag = new Histogram({
+    name: "constancia_write_lag_seconds",
+    help: "From acceptance to settlement, stamped after the commit.",
+    buckets: LAG_BUCKETS_SECONDS,
+    registers,
+  });
+  let countedAt = Number.NEGATIVE_INFINITY;
+  new Gauge({
+    name: "constancia_open_dead_letters",
+    help: "Dead letters that were not replayed.",
+    registers,
+    async collect() {
+      if (Date.now() - countedAt < COUNT_DEAD_LETTERS_MS) return;
+      countedAt = Date.now();
+      // While MySQL is away, the last count stands.
+      const rows = await query(
+        pool,
+        "SELECT COUNT(*) AS open FROM dead_letters WHERE replayed_at IS NULL",
+      ).catch(() => []);
+      if (rows[0]) this.set(Number(rows[0].open));
+    },
+  });
+  return (writes) => {
+    for (const { collection, outcome, lagMs } of writes) {
+      settled.inc({ collection, outcome });
+      lag.observe(Math.max(0, lagMs) / 1_000);
+    }
+  };
+}
