@@ -72,6 +72,13 @@ describe("the pushes of the local Pub/Sub", () => {
     );
   });
 
+  it("are ended where they are not answered by the ack deadline", async () => {
+    const { topic } = await bench.createPair({ pushConfig: { pushEndpoint } });
+    await bench.publish(topic, "x");
+    await until("one is under way", () => open.length === 1);
+    await until("it is ended", () => open[0]?.destroyed === true);
+  });
+
   it("go to where the subscription says now, and nowhere once it is deleted", async () => {
     const elsewhere = { pushEndpoint: "http://127.0.0.1:1/nobody" };
     const { topic, subscription } = await bench.createPair({ pushConfig: elsewhere });

@@ -89,3 +89,26 @@ test("a snapshot is let go after seven days", async (context) => {
   context.mock.timers.tick(2 * MINUTE_MS);
   assert.equal(broker.resources.snapshots.size, 0);
 });
+
+test("a publish is answered, and a change, once it is in the journal", async (context) => {
+  const { broker, publish, subscription } = mockBroker(context, {}, {});
+  let write = Promise.withResolvers<void>();
+  broker.start({ append: () => {}, written: () => write.promise, close: async () => {} });
+  const works = [
+    () => publish(),
+    () => broker.commit({ kind: "topic", topic: { name: `${TOPIC}-2` } }),
+    () => broker.commitSnapshot({ name: "projects/p/snapshots/s", topic: TOPIC }, []),
+    () => broker.seekToTime(subscription, 0),
+  ];
+  for (const work of works) {
+    write = Promise.withResolvers();
+    let isAnswered = false;
+    const done = work().then(() => {
+      isAnswered = true;
+    });
+    await new Promise(setImmediate);
+    assert.ok(!isAnswered, String(work));
+    write.resolve();
+    await done;
+  }
+});

@@ -46,13 +46,12 @@ class Parser {
     return tokens;
   }
 
-  /** Terms, all joined by AND or all by OR. */
+  /** Terms, all joined by AND or all by OR; at the other one, nobody goes on reading. */
   #readTerms(): Filter {
     const terms = [this.#readTerm()];
     const joint = this.#next();
     if (joint !== "AND" && joint !== "OR") return terms[0] as Filter;
     while (this.#take(joint)) terms.push(this.#readTerm());
-    if (this.#next() === "AND" || this.#next() === "OR") throw this.#refusal();
     return joint === "AND"
       ? (attributes) => terms.every((term) => term(attributes))
       : (attributes) => terms.some((term) => term(attributes));

@@ -9,9 +9,10 @@ export function formatAckId({ subscription, messageId, lease }: AckId): string {
   return `${subscription}-${messageId}-${lease}`;
 }
 
-export function parseAckId(text: string): AckId {
+/** Reads an ack id of this subscription; refuses every other text. */
+export function parseAckId(text: string, ownSubscription: string): AckId {
   const [, subscription, messageId, lease] = FORM.exec(text) ?? [];
-  if (!subscription || !messageId || !lease)
+  if (subscription !== ownSubscription || !messageId || !lease)
     throw invalid(`You have passed an invalid ack ID to the service (ack_id=${text}).`);
   return { subscription, messageId, lease };
 }

@@ -109,8 +109,8 @@ export class Subscription {
    */
   acknowledge(ackIds: readonly string[]): void {
     const settled: string[] = [];
-    for (const { subscription, messageId } of ackIds.map(parseAckId)) {
-      const entry = subscription === this.uid && this.#entries.get(messageId);
+    for (const { messageId } of ackIds.map((ackId) => parseAckId(ackId, this.uid))) {
+      const entry = this.#entries.get(messageId);
       if (!entry || this.#options.faults.hits("dropAck")) continue;
       this.#settle(entry);
       settled.push(messageId);
@@ -129,7 +129,7 @@ export class Subscription {
 
   /** Moves the deadline of leases; 0 gives the message back. A lease that is over has none. */
   modify(ackIds: readonly string[], seconds: number): void {
-    for (const { messageId, lease } of ackIds.map(parseAckId)) {
+    for (const { messageId, lease } of ackIds.map((ackId) => parseAckId(ackId, this.uid))) {
       const entry = this.#entries.get(messageId);
       if (!entry?.lease || entry.lease !== lease) continue;
       if (seconds === 0) this.#giveBack(entry);

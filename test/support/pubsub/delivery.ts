@@ -72,6 +72,18 @@ export const deliveryCases: Case[] = [
     },
   },
   {
+    title: "an ack id of another subscription is refused",
+    async run(bench) {
+      const { topic, subscription } = await bench.createPair();
+      const other = await bench.createSubscription(topic);
+      await bench.publish(topic, "x");
+      const foreign = await bench.pullAll(subscription, 1);
+      await rejectsWith(CODES.invalidArgument, bench.acknowledge(other, foreign), "ack");
+      await rejectsWith(CODES.invalidArgument, bench.modify(other, foreign, 0), "modack");
+      assert.equal((await bench.pullAll(other, 1)).length, 1);
+    },
+  },
+  {
     title: "a message comes again after its deadline, and not before a later one",
     async run(bench) {
       const { topic, subscription } = await bench.createPair({ ackDeadlineSeconds: 10 });
@@ -125,6 +137,30 @@ export const deliveryCases: Case[] = [
         for (const message of held) message.ack();
       });
       assert.equal(most, 5);
+    },
+  },
+  {
+    title: "no more is streamed than the stream's first request allows to be under way",
+    gap: "streams all of it, and leaves the limit to the client",
+    async run(bench) {
+      const { topic, subscription } = await bench.createPair();
+      await bench.publish(topic, ...Array.from({ length: 20 }, (_, index) => `m${index}`));
+      const stream = bench.subscriber.streamingPull();
+      const ackIds: string[] = [];
+      stream.on("error", () => {});
+      stream.on("data", ({ receivedMessages }: { receivedMessages: Received[] }) => {
+        for (const { ackId } of receivedMessages) ackIds.push(ackId ?? "");
+      });
+      const first = { subscription, streamAckDeadlineSeconds: 60, maxOutstandingMessages: 5 };
+      stream.write(first);
+      for (const expected of [5, 10, 15]) {
+        await until(`${expected} have come`, () => ackIds.length >= expected);
+        // Nothing else asks for messages: what could have been streamed has been by now.
+        await bench.expectNothing(await bench.createSubscription(topic));
+        assert.equal(ackIds.length, expected);
+        stream.write({ ackIds: ackIds.slice(-5) });
+      }
+      stream.cancel();
     },
   },
   {
