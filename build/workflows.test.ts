@@ -18,7 +18,7 @@ describe("the workflows", () => {
 
   it("are without a fault, all of them", () => {
     const files = readdirSync(new URL(FOLDER, ROOT)).toSorted();
-    assert.deepEqual(files, ["ci.yaml", "deploy.yaml", "security.yaml"]);
+    assert.deepEqual(files, ["audit.yaml", "ci.yaml", "deploy.yaml", "security.yaml"]);
     for (const file of files) assert.deepEqual(lint(FOLDER + file, read(FOLDER + file)), []);
   });
 
@@ -63,6 +63,15 @@ describe("the workflows", () => {
       places,
       places.toSorted((one, other) => one - other),
     );
+  });
+
+  it("audit every hour as an account that deploys nothing, and ask nobody", () => {
+    const { on, jobs } = parse(read(`${FOLDER}audit.yaml`));
+    assert.match(on.schedule[0].cron, /^\d+ \* \* \* \*$/);
+    const text = JSON.stringify(jobs);
+    assert.match(text, /"service_account":"constancia-auditor@/);
+    assert.doesNotMatch(text, /constancia-deployer|secrets\.|"environment"/);
+    assert.ok(text.includes("npm run audit:cloud -- production"));
   });
 
   it("give the shell what it can read", () => {

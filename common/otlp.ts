@@ -1,5 +1,14 @@
 import { randomUUID } from "node:crypto";
-import { ROOT_CONTEXT, SpanKind, SpanStatusCode, TraceFlags, trace } from "@opentelemetry/api";
+import {
+  type DiagLogger,
+  DiagLogLevel,
+  diag,
+  ROOT_CONTEXT,
+  SpanKind,
+  SpanStatusCode,
+  TraceFlags,
+  trace,
+} from "@opentelemetry/api";
 import { OTLPMetricExporter } from "@opentelemetry/exporter-metrics-otlp-proto";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-proto";
 import { resourceFromAttributes } from "@opentelemetry/resources";
@@ -7,6 +16,7 @@ import { MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk
 import { AlwaysOnSampler, BatchSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
 import type { Registry } from "prom-client";
 import { SETTLE } from "./limits.ts";
+import type { Logger } from "./logger.ts";
 import { readRegistry } from "./otlp-metrics.ts";
 import type { EndedSpan, SpanPlace } from "./tracing.ts";
 
@@ -23,6 +33,8 @@ const EXPORT_TIMEOUT_MS = 5_000;
 const WAITING_SPANS = 20_000;
 /** A request of 2 MB or so. */
 const SPANS_PER_EXPORT = 1_000;
+const COMPLAIN_MS = 60_000;
+const COMPLAINT_CHARACTERS = 300;
 const SCOPE = "constancia";
 
 const KINDS = {
@@ -45,8 +57,11 @@ export async function createExporter(options: {
   endpoint: string;
   service: "api" | "subscriber";
   projectId: string;
-  registry: Registry;
+  logger: Logger;
+  /** Undefined where metrics are not sent. */
+  registry: Registry | undefined;
 }): Promise<Exporter> {
+  diag.setLogger(tellSometimes(options.logger), DiagLogLevel.WARN);
   const base = options.endpoint.replace(/\/$/, "");
   const headers =
     URL.parse(base)?.hostname === GOOGLE_HOST ? { headers: await googleHeaders() } : {};
@@ -71,17 +86,16 @@ export async function createExporter(options: {
     ],
   });
   const tracer = spans.getTracer(SCOPE);
-  const metrics = new MeterProvider({
-    resource,
-    readers: [
-      new PeriodicExportingMetricReader({
-        exporter: new OTLPMetricExporter({ ...common, url: `${base}/v1/metrics` }),
-        exportIntervalMillis: METRICS_INTERVAL_MS,
-        exportTimeoutMillis: EXPORT_TIMEOUT_MS,
-        metricProducers: [{ collect: () => readRegistry(options.registry, resource, SCOPE) }],
-      }),
-    ],
-  });
+  const { registry } = options;
+  const reader =
+    registry &&
+    new PeriodicExportingMetricReader({
+      exporter: new OTLPMetricExporter({ ...common, url: `${base}/v1/metrics` }),
+      exportIntervalMillis: METRICS_INTERVAL_MS,
+      exportTimeoutMillis: EXPORT_TIMEOUT_MS,
+      metricProducers: [{ collect: () => readRegistry(registry, resource, SCOPE) }],
+    });
+  const metrics = new MeterProvider({ resource, readers: reader ? [reader] : [] });
   return {
     add(ended) {
       next = ended;
@@ -103,6 +117,18 @@ export async function createExporter(options: {
       await Promise.allSettled([spans.forceFlush(), metrics.forceFlush()]);
     },
   };
+}
+
+/** The SDK complains of every export; a collector that is away for an hour is worth a few lines. */
+function tellSometimes(logger: Logger): DiagLogger {
+  let toldAt = Number.NEGATIVE_INFINITY;
+  const tell = (message: string) => {
+    if (Date.now() - toldAt < COMPLAIN_MS) return;
+    toldAt = Date.now();
+    logger.warn("telemetry is not sent", { error: message.slice(0, COMPLAINT_CHARACTERS) });
+  };
+  const leave = () => {};
+  return { error: tell, warn: tell, info: leave, debug: leave, verbose: leave };
 }
 
 function toContext({ traceId, spanId }: { traceId: string; spanId: string }) {

@@ -4,6 +4,7 @@ import { Batcher, type BatcherOptions } from "./batcher.ts";
 import type { Config } from "./config.ts";
 import type { Pool } from "./database.ts";
 import { listen } from "./http-server.ts";
+import type { Logger } from "./logger.ts";
 import { createTracing, type Tracing } from "./tracing.ts";
 
 /** Three steps a decade: enough to tell one size from another. */
@@ -117,12 +118,16 @@ export async function startTracing(
   { registry }: Metrics,
   config: Config,
   service: "api" | "subscriber",
+  logger: Logger,
 ): Promise<Tracing | undefined> {
   const endpoint = config.OTEL_EXPORTER_OTLP_ENDPOINT;
   if (!endpoint) return undefined;
   const { createExporter } = await import("./otlp.ts");
-  const projectId = config.GOOGLE_CLOUD_PROJECT;
-  const exporter = await createExporter({ endpoint, service, projectId, registry });
+  const exporter = await createExporter({
+    ...{ endpoint, service, logger },
+    projectId: config.GOOGLE_CLOUD_PROJECT,
+    registry: config.OTEL_METRICS_EXPORTER === "otlp" ? registry : undefined,
+  });
   return createTracing({ ratio: config.OTEL_TRACES_SAMPLER_ARG, exporter });
 }
 

@@ -112,6 +112,12 @@ export const VARIABLES = {
     z.union([z.literal(""), httpUrl]),
     "",
   ),
+  OTEL_METRICS_EXPORTER: variable(
+    "both",
+    "`otlp` sends metrics there too; `none` where only spans are taken.",
+    oneOf("otlp", "none"),
+    "otlp",
+  ),
   OTEL_TRACES_SAMPLER_ARG: variable(
     "both",
     "The share of traces that is sent, from 0 to 1; spans with an error are always.",

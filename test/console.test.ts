@@ -303,8 +303,9 @@ describe("the console page, in a browser", { skip }, () => {
     await page.locator("#key").fill("wrong");
     await page.keyboard.press("Enter");
     await page.locator("#key-note").getByText("The API key is not known.").waitFor();
+    await store("readable-later", "Still for everybody");
     await page.getByRole("button", { name: "Refresh" }).click();
-    await page.locator("#rows > li").getByText("For everybody").waitFor();
+    await page.locator("#rows > li").getByText("Still for everybody").waitFor();
     assertClean([401]);
     const other = await browser.visit(api.url);
     await other.page.route("**/api/data", (route) =>

@@ -3,6 +3,7 @@ import { request } from "node:http";
 import { after, before, describe, it } from "node:test";
 import { query } from "../common/database.ts";
 import { mintWriteId } from "../common/write-id.ts";
+import { KNOWN_METRICS } from "../iac/known-metrics.ts";
 import { buildHouse, type House, until } from "./support/house.ts";
 import { type Client, createClient, publishByHand } from "./support/http.ts";
 
@@ -24,6 +25,7 @@ async function read(url: string): Promise<Series> {
 describe("the metrics", () => {
   let house: House;
   let url: string;
+  let subscriberUrl: string;
   let api: Client;
   const apart = { METRICS_PORT: "0" };
 
@@ -50,7 +52,7 @@ describe("the metrics", () => {
 
   it("tell of both processes once the writes are settled", async () => {
     const subscriber = await house.startSubscriber({ env: apart });
-    const subscriberUrl = `http://127.0.0.1:${subscriber.metricsPort}`;
+    subscriberUrl = `http://127.0.0.1:${subscriber.metricsPort}`;
     await until(
       "nothing waits",
       async () => (await read(url)).get("constancia_unsettled_writes") === 0,
@@ -89,6 +91,28 @@ describe("the metrics", () => {
       assert.ok((series.get("process_resident_memory_bytes") as number) > 0);
       assert.ok((series.get("nodejs_eventloop_lag_p99_seconds") as number) > 0);
     }
+  });
+
+  it("are those that the cloud's queries are checked against, with the same labels", async () => {
+    const keys = [url, subscriberUrl].map(async (one) => [...(await read(one)).keys()]);
+    const shown = new Map<string, Set<string>>();
+    for (const key of (await Promise.all(keys)).flat()) {
+      const [name = "", labels = ""] = key.split("{");
+      const names = [...labels.matchAll(/(\w+)="/g)].map(([, label = ""]) => label);
+      shown.set(name, new Set([...(shown.get(name) ?? []), ...names]));
+    }
+    const known = Object.entries(KNOWN_METRICS).filter(([name]) => !name.includes(":"));
+    for (const [name, labels] of known) {
+      // Google adds who says it.
+      const own = labels.filter((label) => !["project_id", "job", "instance"].includes(label));
+      assert.ok(shown.has(name), `${name} is not shown`);
+      assert.deepEqual([...(shown.get(name) as Set<string>)].sort(), own.sort(), name);
+    }
+    const ours = [...shown.keys()].filter((name) => /^(all_|constancia_|http_|db_)/.test(name));
+    assert.deepEqual(
+      ours.filter((name) => !(name in KNOWN_METRICS)),
+      [],
+    );
   });
 
   it("count dead letters that are open", async () => {

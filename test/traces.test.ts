@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { PubSub } from "@google-cloud/pubsub";
 import { query } from "../common/database.ts";
-import { buildHouse, type House, type Spawned, until } from "./support/house.ts";
+import { buildHouse, findFreePort, type House, type Spawned, until } from "./support/house.ts";
 import { type Client, createClient, publishByHand } from "./support/http.ts";
 import { type ReceivedSpan, startOtlpReceiver } from "./support/otlp-receiver.ts";
 
@@ -213,3 +213,20 @@ for (const delivery of ["pull", "push"] as const)
       );
     });
   });
+
+it("a collector that is away costs a line in the log, and no write", async () => {
+  const house = await buildHouse();
+  try {
+    const nowhere = `http://127.0.0.1:${await findFreePort()}`;
+    const api = await house.spawn("api", { OTEL_EXPORTER_OTLP_ENDPOINT: nowhere });
+    const client = createClient(api.url);
+    for (const nombre of ["a", "b"])
+      assert.equal((await client.post("/api/data", { nombre })).status, 202);
+    await until("it is told", () => api.output().includes("telemetry is not sent"));
+    assert.equal((await client.post("/api/data", { nombre: "c" })).status, 202);
+    assert.equal(await api.end("SIGTERM"), 0);
+    assert.equal(api.output().split("telemetry is not sent").length, 2);
+  } finally {
+    await house.close();
+  }
+});
