@@ -328,6 +328,7 @@ export const deliveryCases: Case[] = [
       await seekTo(Date.now() / 1_000 - 300);
       const again = await bench.pullAll(subscription, 2);
       assert.deepEqual(again.map(textOf).sort(), ["one", "two"]);
+      await bench.publish(topic, "not delivered yet");
       await seekTo(Date.now() / 1_000 + 300);
       await bench.modify(subscription, again, 0);
       await bench.expectNothing(subscription);
