@@ -1,5 +1,5 @@
 import cors from "cors";
-import express, { type Express, type Response } from "express";
+import express, { type Express, type RequestHandler, type Response, Router } from "express";
 import type { Collection } from "../common/collection.ts";
 import type { Config } from "../common/config.ts";
 import type { Logger } from "../common/logger.ts";
@@ -11,12 +11,12 @@ import { createNewest, showConsole } from "./home.ts";
 import type { ApiMetrics } from "./metrics.ts";
 import { describeApi } from "./openapi.ts";
 import { Problem } from "./problem.ts";
-import { answerNotFound, answerProblems, refuseMethod } from "./problem-handler.ts";
+import { answerNotFound, answerProblems, refuseMethods } from "./problem-handler.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Reader } from "./reader.ts";
-import { createReads } from "./reads.ts";
+import { addReads } from "./reads.ts";
 import { addContext } from "./request-context.ts";
-import { createWrites } from "./writes.ts";
+import { addWrites } from "./writes.ts";
 
 /** What the API is made of; `main.ts` and the tests put it together. */
 export type AppOptions = {
@@ -44,52 +44,45 @@ export function createApp(options: AppOptions): Express {
   app.disable("x-powered-by").disable("etag").set("query parser", "simple");
   app.enable("case sensitive routing");
   app.use(options.counts.countRequests, addContext(options.tracing), setSecurityHeaders);
+  // First, and with no handler that does nothing: every layer on the way is paid by each request.
+  app.use("/api", createApi(options));
   app.get("/health/live", (_request, response) => void response.json({ live: true }));
   app.get(["/health/ready", "/_ah/warmup"], (_request, response) => {
     const { isReady, faults } = readiness;
     response.status(isReady ? 200 : 503).json({ ready: isReady, faults });
   });
+  const showMetrics: RequestHandler = async (_request, response) => {
+    response.type(metrics.registry.contentType).send(await metrics.registry.metrics());
+  };
   if (config.METRICS === "on")
-    app.get(
-      "/metrics",
-      requireKey({ ...config, API_KEYS_FOR: "everything" }),
-      async (_request, response) => {
-        response.type(metrics.registry.contentType).send(await metrics.registry.metrics());
-      },
-    );
+    app.get("/metrics", [...requireKey({ ...config, API_KEYS_FOR: "everything" }), showMetrics]);
   const description = JSON.stringify(describeApi(options.collections));
-  app.get("/openapi.json", allowOrigins(config), (_request, response) => {
+  const showDescription: RequestHandler = (_request, response) => {
     response.type("application/json").send(description);
-  });
-  app.get("/", showConsole(config), requireKey(config), limitRate(config), createNewest(options));
-  app.use("/api", allowOrigins(config), requireKey(config), limitRate(config));
-  app.use("/api", (_request, _response, next) => {
-    if (!readiness.faults.some(isSchemaFault)) return next();
-    throw new Problem("unavailable", "The tables do not fit yet; see /health/ready.");
-  });
-  const methods = Object.entries(methodsOf(config));
-  for (const [path, allow] of methods) app.options(path, refuseMethod(allow));
-  app.use("/api", createReads({ ...options, retentionDays: config.RECEIPT_RETENTION_DAYS }));
-  app.use("/api", createWrites(options));
-  for (const [path, allow] of methods) app.all(path, refuseMethod(allow));
+  };
+  app.get("/openapi.json", [...allowOrigins(config), showDescription]);
+  const guards = [...requireKey(config), ...limitRate(config)];
+  app.get("/", [showConsole(config), ...guards, createNewest(options)]);
+  app.use(refuseMethods({ hasMetrics: config.METRICS === "on" }));
   app.use(answerNotFound, answerProblems(logger));
   return app;
 }
 
-/** The methods that each path takes. */
-function methodsOf({ METRICS }: Config): Record<string, string> {
-  const toRead = "GET, HEAD";
-  return {
-    "/": toRead,
-    "/openapi.json": toRead,
-    "/health/live": toRead,
-    "/health/ready": toRead,
-    "/_ah/warmup": toRead,
-    ...(METRICS === "on" ? { "/metrics": toRead } : {}),
-    "/api/:collection": `${toRead}, POST, PUT`,
-    "/api/:collection/:id": `${toRead}, PUT, DELETE`,
-    "/api/:collection/:id/writes/:write": toRead,
-  };
+/** What is below `/api`. */
+function createApi(options: AppOptions): Router {
+  const { config, readiness } = options;
+  const api = Router({ caseSensitive: true });
+  const guards = [allowOrigins(config), requireKey(config), limitRate(config)].flat();
+  if (guards.length > 0) api.use(guards);
+  api.use((_request, _response, next) => {
+    if (readiness.isReady || !readiness.faults.some(isSchemaFault)) return next();
+    throw new Problem("unavailable", "The tables do not fit yet; see /health/ready.");
+  });
+  addWrites(api, options);
+  addReads(api, { ...options, retentionDays: config.RECEIPT_RETENTION_DAYS });
+  // Here too, or Express would answer OPTIONS by itself.
+  api.use(refuseMethods({ hasMetrics: false }));
+  return api;
 }
 
 /** A table that misses a column can settle nothing; a database that is away comes back. */
@@ -107,9 +100,9 @@ function setSecurityHeaders(_request: unknown, response: Response, next: () => v
 }
 
 /** No cross-origin access unless the configuration names origins. */
-function allowOrigins({ CORS_ORIGINS }: Config): express.RequestHandler {
-  if (CORS_ORIGINS.length === 0) return (_request, _response, next) => next();
-  return cors({
+function allowOrigins({ CORS_ORIGINS }: Config): RequestHandler[] {
+  if (CORS_ORIGINS.length === 0) return [];
+  const handler = cors({
     origin: CORS_ORIGINS.includes("*") ? "*" : CORS_ORIGINS,
     methods: ["GET", "POST", "PUT", "DELETE"],
     exposedHeaders: [
@@ -118,4 +111,5 @@ function allowOrigins({ CORS_ORIGINS }: Config): express.RequestHandler {
     ],
     maxAge: CORS_MAX_AGE_SECONDS,
   });
+  return [handler];
 }

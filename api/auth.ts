@@ -12,9 +12,9 @@ const RATE_WINDOW_MS = 60_000;
  * Demands an API key where the configuration wants one. A key that is shown must be a known one,
  * also where none is needed. 401 without, 403 where its scope does not reach.
  */
-export function requireKey({ API_KEYS, API_KEYS_FOR }: Config): RequestHandler {
-  return (request, _response, next) => {
-    if (API_KEYS.length === 0) return next();
+export function requireKey({ API_KEYS, API_KEYS_FOR }: Config): RequestHandler[] {
+  if (API_KEYS.length === 0) return [];
+  const handler: RequestHandler = (request, _response, next) => {
     const isRead = READ_METHODS.has(request.method);
     const shown = request.get("authorization");
     const key = shown === undefined ? undefined : findKey(API_KEYS, shown);
@@ -26,12 +26,13 @@ export function requireKey({ API_KEYS, API_KEYS_FOR }: Config): RequestHandler {
     contextOf(request).key = key;
     next();
   };
+  return [handler];
 }
 
 /** Limits requests per API key, else per client address, with `RateLimit` headers (draft 8). */
-export function limitRate({ RATE_LIMIT_PER_MINUTE, CLIENT_ADDRESS }: Config): RequestHandler {
-  if (RATE_LIMIT_PER_MINUTE === 0) return (_request, _response, next) => next();
-  return rateLimit({
+export function limitRate({ RATE_LIMIT_PER_MINUTE, CLIENT_ADDRESS }: Config): RequestHandler[] {
+  if (RATE_LIMIT_PER_MINUTE === 0) return [];
+  const handler = rateLimit({
     windowMs: RATE_WINDOW_MS,
     limit: RATE_LIMIT_PER_MINUTE,
     standardHeaders: "draft-8",
@@ -46,6 +47,7 @@ export function limitRate({ RATE_LIMIT_PER_MINUTE, CLIENT_ADDRESS }: Config): Re
       );
     },
   });
+  return [handler];
 }
 
 /**

@@ -4,6 +4,7 @@ import { traceIdOf } from "../common/tracing.ts";
 import { bodyTooLarge } from "./body.ts";
 import { Problem, type ProblemName } from "./problem.ts";
 import { contextOf } from "./request-context.ts";
+import { ALLOWED, routeOf } from "./routes.ts";
 
 /** The last route: whatever nobody answered. */
 export const answerNotFound: RequestHandler = () => {
@@ -11,8 +12,11 @@ export const answerNotFound: RequestHandler = () => {
 };
 
 /** Tells OPTIONS, and whoever uses another method, which ones apply (RFC 9110, 15.5.6). */
-export function refuseMethod(allow: string): RequestHandler {
-  return (request, response) => {
+export function refuseMethods(options: { hasMetrics: boolean }): RequestHandler {
+  return (request, response, next) => {
+    const route = routeOf(request.originalUrl);
+    const allow = ALLOWED[route];
+    if (!allow || (route === "/metrics" && !options.hasMetrics)) return next();
     if (request.method === "OPTIONS") return void response.set("Allow", allow).status(204).end();
     throw new Problem("wrong-method", `${request.method} does not apply here; ${allow} do.`, {
       headers: { Allow: allow },

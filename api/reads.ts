@@ -1,4 +1,4 @@
-import { type Request, type Response, Router } from "express";
+import type { Request, Response, Router } from "express";
 import type { Collection, Field } from "../common/collection.ts";
 import { CLOCK_SKEW_MS } from "../common/limits.ts";
 import type { Row } from "../common/tables.ts";
@@ -15,24 +15,26 @@ import {
 import { Problem } from "./problem.ts";
 import type { Reader } from "./reader.ts";
 import { awaitReceipt, receiptPath, showInFlight, showReceipt } from "./receipts.ts";
+import { sendJson } from "./send-json.ts";
 
 const PAGE_ITEMS = { default: 50, max: 1_000 };
 const IN_FLIGHT_RETRY_SECONDS = 1;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** GET of an item, of a page of items and of a receipt, below `/api`. */
-export function createReads(options: {
-  collections: readonly Collection[];
-  reader: Reader;
-  retentionDays: number;
-  stop: AbortSignal;
-}): Router {
+export function addReads(
+  router: Router,
+  options: {
+    collections: readonly Collection[];
+    reader: Reader;
+    retentionDays: number;
+    stop: AbortSignal;
+  },
+): void {
   const { collections, reader, retentionDays, stop } = options;
-  const router = Router({ caseSensitive: true });
-  router.get("/:collection", getPage);
   router.get("/:collection/:id", getItem);
+  router.get("/:collection", getPage);
   router.get("/:collection/:id/writes/:write", getReceipt);
-  return router;
 
   async function getItem(request: Request, response: Response): Promise<void> {
     refuseUnknownParameters(request, ["after"]);
@@ -46,7 +48,7 @@ export function createReads(options: {
     response.setHeader("ETag", entityTag(row.version));
     response.setHeader("Last-Modified", new Date(row.updatedAt).toUTCString());
     if (isNotModified(request, row.version)) response.status(304).end();
-    else response.json(showItem(row));
+    else sendJson(response, showItem(row));
   }
 
   /** Read your own write: goes on once the write that `after` names is settled. */

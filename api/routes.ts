@@ -1,10 +1,20 @@
-/** Paths without parts that differ. */
-const FIXED = new Set([
-  ...["/", "/openapi.json", "/metrics", "/health/live", "/health/ready", "/_ah/warmup"],
-]);
 const COLLECTION = "/api/:collection";
 const ITEM = `${COLLECTION}/:id`;
 const RECEIPT = `${ITEM}/writes/:write`;
+
+const TO_READ = "GET, HEAD";
+/** The methods that each path takes, by its pattern. */
+export const ALLOWED: Record<string, string> = {
+  "/": TO_READ,
+  "/openapi.json": TO_READ,
+  "/metrics": TO_READ,
+  "/health/live": TO_READ,
+  "/health/ready": TO_READ,
+  "/_ah/warmup": TO_READ,
+  [COLLECTION]: `${TO_READ}, POST, PUT`,
+  [ITEM]: `${TO_READ}, PUT, DELETE`,
+  [RECEIPT]: TO_READ,
+};
 
 /** What a collection's paths are made of; each of them with any collection, known or not. */
 const UNDER_API = /^\/api\/[^/]+(\/[^/]+(\/writes\/[^/]+)?)?\/?$/;
@@ -15,10 +25,9 @@ const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PAT
 /** The pattern of a request's path, for labels: one of a dozen, whatever is asked for. */
 export function routeOf(url: string): string {
   const path = url.split("?", 1)[0] as string;
-  if (FIXED.has(path)) return path;
   const parts = UNDER_API.exec(path);
-  if (!parts) return "unmatched";
-  return parts[2] ? RECEIPT : parts[1] ? ITEM : COLLECTION;
+  if (parts) return parts[2] ? RECEIPT : parts[1] ? ITEM : COLLECTION;
+  return Object.hasOwn(ALLOWED, path) ? path : "unmatched";
 }
 
 /** A request's method, for labels: a known one, or `_OTHER`. */

@@ -6,6 +6,7 @@ import type { RecordResult } from "./bulk.ts";
 import { entityTag, type Prefer } from "./headers.ts";
 import { Problem, type ProblemName } from "./problem.ts";
 import { receiptPath } from "./receipts.ts";
+import { sendJson } from "./send-json.ts";
 
 type Settled = { receipt: Receipt; row: Row | undefined };
 
@@ -15,7 +16,10 @@ export function answerAccepted(response: Response, write: Write, prefer: Prefer)
   setHeaders(response, write, prefer);
   response.status(status);
   if (prefer.isMinimal) response.end();
-  else response.json({ id: body.id, write: body.write, status: "accepted", receipt: body.receipt });
+  else
+    sendJson(response, {
+      ...{ id: body.id, write: body.write, status: "accepted", receipt: body.receipt },
+    });
 }
 
 /** What a settled write is answered with where the client waited for it. */
@@ -29,7 +33,7 @@ export function answerSettled(
   const { status, item, version } = judgeSettled(write, settled);
   if (version) response.setHeader("ETag", entityTag(version));
   response.status(item && prefer.isMinimal && status === 200 ? 204 : status);
-  if (item && !prefer.isMinimal) response.json(item);
+  if (item && !prefer.isMinimal) sendJson(response, item);
   else response.end();
 }
 

@@ -1,4 +1,4 @@
-import { type Request, type Response, Router } from "express";
+import type { Request, Response, Router } from "express";
 import { type Collection, checkItem, type Item } from "../common/collection.ts";
 import type { Logger } from "../common/logger.ts";
 import { fingerprintOf, ITEM_ID, type Write, type WriteKind } from "../common/write.ts";
@@ -34,9 +34,8 @@ export type WritesOptions = {
 };
 
 /** POST, PUT and DELETE, below `/api`. */
-export function createWrites(options: WritesOptions): Router {
+export function addWrites(router: Router, options: WritesOptions): void {
   const { collections, publisher, reader, logger, stop } = options;
-  const router = Router({ caseSensitive: true });
   router.post("/:collection", readBody, (request: Request, response: Response) => {
     refuseCondition(request, "POST");
     return submit(request, response, "create");
@@ -50,7 +49,6 @@ export function createWrites(options: WritesOptions): Router {
   router.delete("/:collection/:id", (request: Request, response: Response) =>
     submit(request, response, "delete", readItemId(request)),
   );
-  return router;
 
   async function submit(
     request: Request,
