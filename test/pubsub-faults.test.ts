@@ -151,6 +151,7 @@ describe("a local Pub/Sub that misbehaves", () => {
     const { topic, subscription } = await bench.createPair();
     await misbehave({ unavailable: 1 });
     for (const each of numbers(20)) await assert.rejects(bench.publish(topic, each), { code: 14 });
+    await bench.createPair();
     await control("DELETE");
     const stored = await bench.pull(subscription);
     assert.ok(stored.length > 0 && stored.length < 20, String(stored.length));

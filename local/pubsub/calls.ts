@@ -15,6 +15,9 @@ export type Answer<Request = never> = (
   call: Cancellable,
 ) => object | Promise<object>;
 
+/** What the faults of calls fall on: messages on their way, not what makes topics and the like. */
+const MESSAGE_CALLS = new Set(["publish", "pull", "acknowledge", "modifyAckDeadline"]);
+
 /** Makes gRPC's handlers of answers, and lets the faults of calls happen around them. */
 export function handleCalls(
   answers: Record<string, Answer>,
@@ -23,9 +26,10 @@ export function handleCalls(
   const handlers = Object.entries(answers).map(([name, answer]) => {
     const handler = async (call: ServerUnaryCall<unknown, object>, done: sendUnaryData<object>) => {
       try {
-        const isHung = faults.hits("hang");
+        const mayFail = MESSAGE_CALLS.has(name);
+        const isHung = mayFail && faults.hits("hang");
         if (isHung && isBefore(faults, "hang")) return;
-        const isUnavailable = faults.hits("unavailable");
+        const isUnavailable = mayFail && faults.hits("unavailable");
         const refusal = unavailable("The call was refused on purpose.");
         if (isUnavailable && isBefore(faults, "unavailable")) throw refusal;
         const response = await answer(call.request as never, call);

@@ -10,8 +10,8 @@ export const FAULTS = {
   dropAck: "loses an acknowledgement that it answered",
   dropExtension: "loses an extension, so that a message comes again after its first deadline",
   expireEarly: "ends a lease before its deadline",
-  unavailable: "answers a call UNAVAILABLE, half of them after it was done",
-  hang: "never answers a call, half of them after it was done",
+  unavailable: "answers a call for messages UNAVAILABLE, half of them after it was done",
+  hang: "never answers a call for messages, half of them after it was done",
   cut: "ends a streaming pull after a batch",
   storm: "pushes a message five times at once, whatever the window is",
 } as const;
