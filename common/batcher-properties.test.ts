@@ -19,7 +19,13 @@ test("whatever comes and however batches end, each item gets exactly one result 
   );
 });
 
-type Limits = { maxItems: number; maxConcurrent: number; maxBytes: number; maxQueued: number };
+type Limits = {
+  maxItems: number;
+  maxConcurrent: number;
+  minBeside: number;
+  maxBytes: number;
+  maxQueued: number;
+};
 type Sized = { place: number; size: number };
 type End = "answers" | "errors" | "fails" | "miscounts";
 type Batch = {
@@ -33,6 +39,7 @@ function limits(): fc.Arbitrary<Limits> {
   return fc.record({
     maxItems: few,
     maxConcurrent: few,
+    minBeside: few,
     maxBytes: fc.integer({ min: 1, max: 20 }),
     maxQueued: fc.integer({ min: 1, max: 30 }),
   });

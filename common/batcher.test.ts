@@ -48,6 +48,32 @@ test("items that come while maxConcurrent batches run leave together when one en
   assert.deepEqual(await Promise.all(results), [1, 2, 3, 4]);
 });
 
+test("another batch leaves beside one under way only with minBeside items", async () => {
+  const { batcher, batches } = holdBatches({ maxConcurrent: 2, minBeside: 3 });
+  const results: Promise<number>[] = [];
+  const add = async (item: number) => {
+    results.push(batcher.add(item));
+    await endOfTurn();
+  };
+  for (const item of [1, 2, 3, 4, 5, 6, 7]) await add(item);
+  assert.deepEqual(
+    batches.map(({ items }) => items),
+    [[1], [2, 3, 4]],
+  );
+  batches[1]?.end([2, 3, 4]);
+  await results[1];
+  assert.deepEqual(batches[2]?.items, [5, 6, 7]);
+  await add(8);
+  batches[2]?.end([5, 6, 7]);
+  await results[4];
+  assert.equal(batches.length, 3, "one item waits for the batch that is under way");
+  batches[0]?.end([1]);
+  await results[0];
+  assert.deepEqual(batches[3]?.items, [8]);
+  batches[3]?.end([8]);
+  assert.deepEqual(await Promise.all(results), [1, 2, 3, 4, 5, 6, 7, 8]);
+});
+
 test("a batch holds at most maxItems; the rest leaves at once where another may run", async () => {
   const { batcher, batches } = holdBatches({ maxItems: 2, maxConcurrent: 2 });
   const results = [1, 2, 3, 4, 5].map((item) => batcher.add(item));
@@ -192,7 +218,7 @@ test("drain of an idle batcher resolves at once", async () => {
 });
 
 test("a limit below one, or none at all, throws a RangeError that names it", () => {
-  for (const name of ["maxItems", "maxBytes", "maxConcurrent", "maxQueued"] as const)
+  for (const name of ["maxItems", "maxBytes", "maxConcurrent", "minBeside", "maxQueued"] as const)
     for (const limit of [0, -1, Number.NaN, undefined])
       assert.throws(
         () => holdBatches({ [name]: limit }),
@@ -208,7 +234,7 @@ type Held = {
   fail: (error: Error) => void;
 };
 
-const ROOMY = { maxItems: 100, maxBytes: 100, maxConcurrent: 1, maxQueued: 100 };
+const ROOMY = { maxItems: 100, maxBytes: 100, maxConcurrent: 1, minBeside: 1, maxQueued: 100 };
 
 /** A batcher whose batches stay under way until the test ends them. */
 function holdBatches(limits: Partial<BatcherOptions<number, number>> = {}) {

@@ -1,9 +1,9 @@
 /**
  * The group commit. Items added while earlier batches are under way wait together and leave
  * together, so one trip serves many. There is no timer: a batch leaves at the end of the event
- * loop's turn in which its first item came, if fewer than `maxConcurrent` are under way;
- * otherwise when one of those ends. Alone, an item waits for nobody; under load, batches grow by
- * themselves. The price is that one batch fails or succeeds in one trip, so `dispatch` answers
+ * loop's turn in which its first item came, if none is under way, or if fewer than `maxConcurrent`
+ * are and `minBeside` items make it worth a trip; otherwise when one of those ends. Alone, an item
+ * waits for nobody; under load, batches grow by themselves. The price is that one batch fails or succeeds in one trip, so `dispatch` answers
  * for each item by itself.
  *
  * Idea and reading order: graphql/dataloader; the name of the idea: InnoDB's group commit.
@@ -17,7 +17,13 @@ export class Batcher<Item, Result> {
 
   /** Throws a RangeError naming the option where a limit is not a whole number above zero. */
   constructor(options: BatcherOptions<Item, Result>) {
-    for (const name of ["maxItems", "maxBytes", "maxConcurrent", "maxQueued"] as const) {
+    for (const name of [
+      "maxItems",
+      "maxBytes",
+      "maxConcurrent",
+      "minBeside",
+      "maxQueued",
+    ] as const) {
       const limit = options[name];
       if (!(limit >= 1)) throw new RangeError(`Batcher: ${name} must be at least 1, not ${limit}.`);
     }
@@ -51,7 +57,7 @@ export class Batcher<Item, Result> {
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.#running >= this.#options.maxConcurrent) return;
+    if (this.#scheduled || !this.#mayDispatch()) return;
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
@@ -60,8 +66,13 @@ export class Batcher<Item, Result> {
   }
 
   #dispatchWhatWaits(): void {
-    while (this.#queue.length > 0 && this.#running < this.#options.maxConcurrent)
-      void this.#dispatch(this.#takeBatch());
+    while (this.#mayDispatch()) void this.#dispatch(this.#takeBatch());
+  }
+
+  #mayDispatch(): boolean {
+    const { maxConcurrent, minBeside } = this.#options;
+    const min = this.#running === 0 ? 1 : minBeside;
+    return this.#running < maxConcurrent && this.#queue.length >= min;
   }
 
   /** As many as `maxItems` and `maxBytes` allow; one item always, however large it is. */
@@ -108,6 +119,8 @@ export type BatcherOptions<Item, Result> = {
   /** Counted by `sizeOf`; a single larger item goes alone. */
   maxBytes: number;
   maxConcurrent: number;
+  /** Items that make a batch worth a trip of its own while another is under way. */
+  minBeside: number;
   maxQueued: number;
   sizeOf?: (item: Item) => number;
 };

@@ -17,6 +17,7 @@ export const PUBLISH = {
   maxItems: 500,
   maxBytes: 5 * 1024 * 1024,
   maxConcurrent: 4,
+  minBeside: 64,
   /** Writes waiting to be published; about a second's worth at full speed. */
   maxQueued: 20_000,
 };
@@ -29,6 +30,7 @@ export const SETTLE = {
   /** Escaped text at most doubles; MariaDB takes 16 MiB a packet by default. */
   maxBytes: 4 * 1024 * 1024,
   maxConcurrent: 3,
+  minBeside: 100,
   maxQueued: 10_000,
 };
 /** A connection that is not made in this time counts as lost; the caller backs off. */
@@ -47,7 +49,13 @@ export const PULL_MESSAGES = 2 * SETTLE.maxItems * SETTLE.maxConcurrent;
 export const PULL_BYTES = 64 * 1024 * 1024;
 
 /** Concurrent reads by id become one statement of at most this many keys. */
-export const READ = { maxItems: 500, maxBytes: 1024 * 1024, maxConcurrent: 2, maxQueued: 20_000 };
+export const READ = {
+  maxItems: 500,
+  maxBytes: 1024 * 1024,
+  maxConcurrent: 2,
+  minBeside: 16,
+  maxQueued: 20_000,
+};
 
 /** The longest `Prefer: wait`, in seconds. */
 export const WAIT_SECONDS = 30;
