@@ -3,7 +3,7 @@ import { QueueFull } from "../common/batcher.ts";
 import { PUBLISH, PUBLISH_DEADLINE_MS } from "../common/limits.ts";
 import type { Logger } from "../common/logger.ts";
 import type { Metrics } from "../common/telemetry.ts";
-import { type Span, type Tracing, traceIdOf } from "../common/tracing.ts";
+import { isSampled, nowMs, type Span, type Tracing, traceIdOf } from "../common/tracing.ts";
 import { encodeWrite, type Write } from "../common/write.ts";
 import { Problem } from "./problem.ts";
 
@@ -63,8 +63,10 @@ export async function createPublisher(options: {
   };
 
   async function publish(write: Write, requestId: string): Promise<void> {
-    const span = tracing?.below(write.traceparent);
-    if (span?.isSampled) write.traceparent = span.traceparent;
+    const from = write.traceparent;
+    const startMs = nowMs();
+    const span = tracing && isSampled(from) ? tracing.below(from, startMs) : undefined;
+    if (span) write.traceparent = span.traceparent;
     const item: Item = { write, requestId, content: encodeWrite(write), isLate: false };
     const { promise: late, reject } = Promise.withResolvers<never>();
     const timer = setTimeout(() => {
@@ -75,7 +77,7 @@ export async function createPublisher(options: {
       await Promise.race([batcher.add(item), late]);
       if (span) endSpan(span, item);
     } catch (error) {
-      if (span) endSpan(span, item, error as Error);
+      if (tracing) endSpan(span ?? tracing.below(from, startMs), item, error as Error);
       throw toProblem(error, item);
     } finally {
       clearTimeout(timer);
@@ -118,7 +120,7 @@ export async function createPublisher(options: {
 
   /** The publish span, in OpenTelemetry's semantic conventions for messaging. */
   function endSpan(span: Span, { write, published }: Item, error?: Error & { code?: number }) {
-    span.end({
+    tracing?.end(span, {
       name: `send ${options.topic}`,
       kind: "producer",
       attributes: {

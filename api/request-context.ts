@@ -33,7 +33,10 @@ export function addContext(tracing: Tracing | undefined): RequestHandler {
     };
     contexts.set(request, context);
     response.setHeader("X-Request-Id", context.requestId);
-    if (span) response.once("close", () => endSpan(span, request, response));
+    if (tracing && span)
+      response.once("close", () => {
+        if (span.isSampled || statusOf(response) >= 500) endSpan(tracing, span, request, response);
+      });
     next();
   };
 }
@@ -54,11 +57,11 @@ function keepOrMint(traceparent: string | undefined): string {
 }
 
 /** The server span, in OpenTelemetry's semantic conventions for HTTP. */
-function endSpan(span: Span, request: Request, response: Response): void {
+function endSpan(tracing: Tracing, span: Span, request: Request, response: Response): void {
   const status = statusOf(response);
   const method = methodOf(request.method);
   const route = routeOf(request.originalUrl);
-  span.end({
+  tracing.end(span, {
     name: `${method} ${route}`,
     kind: "server",
     attributes: {

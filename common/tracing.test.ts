@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { createTracing, type EndedSpan, parseTraceparent, traceIdOf } from "./tracing.ts";
+import {
+  createTracing,
+  type EndedSpan,
+  isSampled,
+  parseTraceparent,
+  traceIdOf,
+} from "./tracing.ts";
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 const CALLER = "b7ad6b7169203331";
@@ -18,6 +24,9 @@ describe("a traceparent", () => {
     assert.deepEqual(read("01"), { traceId: TRACE, spanId: CALLER, isSampled: true });
     assert.deepEqual(read("00"), { traceId: TRACE, spanId: CALLER, isSampled: false });
     assert.equal(read("03")?.isSampled, true);
+    for (const flags of ["00", "01", "02", "03", "fe", "ff"])
+      assert.equal(isSampled(`00-${TRACE}-${CALLER}-${flags}`), read(flags)?.isSampled, flags);
+    assert.equal(isSampled(undefined), false);
     assert.equal(traceIdOf(`00-${TRACE}-${CALLER}-01`), TRACE);
     for (const other of [
       ...[undefined, "", "nonsense", `ff-${TRACE}-${CALLER}-01`, `00-${TRACE}-${CALLER}-0g`],
@@ -33,9 +42,9 @@ describe("tracing", () => {
   it("goes on with a caller's trace, below its span, and begins one where there is none", () => {
     const { tracing, ended } = trace(1);
     const span = tracing.enter(`00-${TRACE}-${CALLER}-00`);
-    tracing.below(span.traceparent).end(END);
-    span.end(END);
-    tracing.enter("nonsense").end(END);
+    tracing.end(tracing.below(span.traceparent), END);
+    tracing.end(span, END);
+    tracing.end(tracing.enter("nonsense"), END);
     assert.equal(ended.length, 3);
     const [child, server, fresh] = ended as [EndedSpan, EndedSpan, EndedSpan];
     assert.deepEqual([server.traceId, server.parentSpanId], [TRACE, CALLER]);
@@ -52,8 +61,8 @@ describe("tracing", () => {
     const count = 4_000;
     for (let index = 0; index < count; index += 1) {
       const span = tracing.enter(index % 2 === 0 ? undefined : mintCaller(index));
-      tracing.below(span.traceparent).end(END);
-      span.end(END);
+      tracing.end(tracing.below(span.traceparent), END);
+      tracing.end(span, END);
     }
     const traces = Map.groupBy(ended, ({ traceId }) => traceId);
     // Five standard deviations to either side.
@@ -64,8 +73,8 @@ describe("tracing", () => {
   it("sends spans with an error always, and no others at a share of 0", () => {
     const { tracing, ended } = trace(0);
     const span = tracing.enter(`00-${TRACE}-${CALLER}-01`);
-    tracing.below(span.traceparent).end({ ...END, error: "500" });
-    span.end(END);
+    tracing.end(tracing.below(span.traceparent), { ...END, error: "500" });
+    tracing.end(span, END);
     assert.deepEqual(
       ended.map(({ traceId, error, parentSpanId }) => [traceId, error, parentSpanId]),
       [[TRACE, "500", span.spanId]],

@@ -27,11 +27,12 @@ export type EndedSpan = SpanPlace & {
 export type SpanEnd = Pick<EndedSpan, "name" | "kind" | "attributes"> &
   Partial<Pick<EndedSpan, "links" | "error">>;
 
-/** A span under way. */
+/** A span under way: where it is, and since when. Nothing else is known of it until it ends. */
 export type Span = SpanPlace & {
+  parentSpanId: string | undefined;
+  startMs: number;
   /** For those who go on with the trace below this span. */
-  readonly traceparent: string;
-  end(span: SpanEnd): void;
+  traceparent: string;
 };
 
 /** Begins spans, and hands those that count to an exporter. */
@@ -41,8 +42,13 @@ export type Tracing = {
    * trace is sampled is decided here by its id, not by the caller's flag: anybody can set that.
    */
   enter(traceparent: string | undefined): Span;
-  /** A span below one of ours, sampled if that is. */
-  below(traceparent: string | undefined): Span;
+  /** A span below one of ours, sampled if that is; begun at `startMs`, or now. */
+  below(traceparent: string | undefined, startMs?: number): Span;
+  /**
+   * Ends a span. Of one that is not sampled only an error is sent, so ask {@link Span.isSampled}
+   * before going to the trouble of describing it.
+   */
+  end(span: Span, end: SpanEnd): void;
   /** Sends what is waiting. */
   flush(): Promise<void>;
 };
@@ -64,29 +70,36 @@ export function createTracing(options: {
       const parent = parseTraceparent(traceparent);
       const traceId = parent?.traceId ?? randomHex(16);
       const isSampled = Number.parseInt(traceId.slice(-RANDOM_DIGITS), 16) < bound;
-      return begin(traceId, parent?.spanId, isSampled);
+      return begin(traceId, parent?.spanId, isSampled, nowMs());
     },
-    below(traceparent) {
+    below(traceparent, startMs = nowMs()) {
       const parent = parseTraceparent(traceparent);
-      return begin(parent?.traceId ?? randomHex(16), parent?.spanId, parent?.isSampled ?? false);
+      const traceId = parent?.traceId ?? randomHex(16);
+      return begin(traceId, parent?.spanId, parent?.isSampled ?? false, startMs);
+    },
+    end(span, { name, kind, attributes, links = [], error }) {
+      if (!span.isSampled && error === undefined) return;
+      exporter.add({ ...span, endMs: nowMs(), name, kind, attributes, links, error });
     },
     flush: () => exporter.flush(),
   };
+}
 
-  function begin(traceId: string, parentSpanId: string | undefined, isSampled: boolean): Span {
-    const startMs = nowMs();
-    const place = { traceId, spanId: randomHex(8), isSampled };
-    return {
-      ...place,
-      traceparent: formatTraceparent(place),
-      end({ name, kind, attributes, links = [], error }) {
-        if (!isSampled && error === undefined) return;
-        const endMs = nowMs();
-        const what = { name, kind, attributes, links, error };
-        exporter.add({ ...place, parentSpanId, startMs, endMs, ...what });
-      },
-    };
-  }
+function begin(
+  traceId: string,
+  parentSpanId: string | undefined,
+  isSampled: boolean,
+  startMs: number,
+): Span {
+  const spanId = randomHex(8);
+  const traceparent = formatTraceparent({ traceId, spanId, isSampled });
+  return { traceId, spanId, parentSpanId, isSampled, startMs, traceparent };
+}
+
+/** Whether what goes on below this `traceparent` is sampled; quicker than reading the whole. */
+export function isSampled(traceparent: string | undefined): boolean {
+  // The last digit of the flags; its lowest bit is the flag.
+  return traceparent !== undefined && /[13579bdf]$/.test(traceparent);
 }
 
 /** A new trace's first `traceparent`, for where nothing is traced and logs still name traces. */
@@ -111,7 +124,7 @@ function formatTraceparent({ traceId, spanId, isSampled }: SpanPlace): string {
 }
 
 /** Finer than `Date.now()`: most spans are shorter than a millisecond. */
-function nowMs(): number {
+export function nowMs(): number {
   return performance.timeOrigin + performance.now();
 }
 

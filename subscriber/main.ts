@@ -13,7 +13,6 @@ import { startPull } from "./pull.ts";
 import { createPush, createVerifier } from "./push.ts";
 import { startRetention } from "./retention.ts";
 import { createSettle, type Message, type Settlement } from "./settle.ts";
-import { traceMessages } from "./spans.ts";
 
 if (import.meta.main)
   await runProcess("subscriber", (config, logger) => start(config, logger, declared));
@@ -37,7 +36,7 @@ export async function start(
     logger,
     stop,
     holdMs: HOLD_MS[config.DELIVERY],
-    tracing,
+    trace: tracing && { tracing, names: config },
     onSettled: createSubscriberMetrics(metrics, pool),
   });
   const batcher = metrics.createBatcher<Message, Settlement>("settle", {
@@ -45,7 +44,6 @@ export async function start(
     dispatch: settle,
     sizeOf: ({ data }) => data.length,
   });
-  const receiver = tracing ? traceMessages(tracing, batcher, config) : batcher;
   startRetention({
     ...{ pool, collections, logger, stop },
     retentionDays: config.RECEIPT_RETENTION_DAYS,
@@ -74,7 +72,7 @@ export async function start(
       subscription: config.PUBSUB_SUBSCRIPTION,
       deadLetterSubscription: config.PUBSUB_DEAD_LETTER_SUBSCRIPTION,
       streams: config.PULL_STREAMS,
-      receiver,
+      receiver: batcher,
       logger,
     });
     return { stop, port: undefined };
@@ -90,7 +88,7 @@ export async function start(
             certsUrl: config.PUSH_CERTS_URL,
           });
     const isReady = () => readiness.isReady;
-    const server = await listen(createPush({ receiver, verify, isReady, logger }), {
+    const server = await listen(createPush({ receiver: batcher, verify, isReady, logger }), {
       port: config.PORT,
     });
     return { stop: () => server.close(), port: server.port };

@@ -6,6 +6,7 @@ import {
 } from "@google-cloud/pubsub";
 import { PULL_BYTES, PULL_MESSAGES, STOP_DEADLINE_MS } from "../common/limits.ts";
 import type { Logger } from "../common/logger.ts";
+import { nowMs } from "../common/tracing.ts";
 import type { Message, Receiver } from "./settle.ts";
 
 /** Why a message that comes by the dead-letter topic is dead. */
@@ -81,6 +82,7 @@ export function startPull(options: {
       messageId: delivered.id,
       attributes: delivered.attributes,
       data: delivered.data,
+      receivedMs: nowMs(),
       ...(giveUp === undefined ? {} : { giveUp }),
     };
     try {

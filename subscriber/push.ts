@@ -2,6 +2,7 @@ import express, { type Express } from "express";
 import { OAuth2Client } from "google-auth-library";
 import { z } from "zod";
 import type { Logger } from "../common/logger.ts";
+import { nowMs } from "../common/tracing.ts";
 import { GIVEN_UP } from "./pull.ts";
 import type { Message, Receiver } from "./settle.ts";
 
@@ -54,7 +55,9 @@ export function createPush(options: {
       const parsed = envelope.safeParse(request.body);
       if (!parsed.success) return void response.sendStatus(400);
       const { messageId, attributes, data } = parsed.data.message;
-      const message: Message = { messageId, attributes, data: Buffer.from(data, "base64") };
+      const message: Message = {
+        ...{ messageId, attributes, data: Buffer.from(data, "base64"), receivedMs: nowMs() },
+      };
       if (request.path.endsWith("/dead-letters")) message.giveUp = GIVEN_UP;
       const settlement = await receiver.add(message).catch(() => "notYet" as const);
       response.sendStatus(settlement === "notYet" ? 503 : 204);

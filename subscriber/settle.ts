@@ -4,7 +4,7 @@ import { classifyDatabaseError, inTransaction, messageOf, type Pool } from "../c
 import type { Logger } from "../common/logger.ts";
 import type { Outcome } from "../common/receipts.ts";
 import { type Tracing, traceIdOf } from "../common/tracing.ts";
-import { beginBatch } from "./spans.ts";
+import { beginBatch, beginMessages, endMessages, type SpanNames } from "./spans.ts";
 import {
   type Entry,
   type FinalDecision,
@@ -40,12 +40,19 @@ export function createSettle(options: {
   logger: Logger;
   holdMs: number;
   stop: AbortSignal;
-  tracing?: Tracing | undefined;
+  trace?: { tracing: Tracing; names: SpanNames } | undefined;
   onSettled?: (writes: SettledWrite[]) => void;
 }): (messages: Message[]) => Promise<(Settlement | Error)[]> {
-  const { pool, collections, logger, holdMs, stop, tracing, onSettled } = options;
+  const { pool, collections, logger, holdMs, stop, trace, onSettled } = options;
 
-  return (messages) => settleEntries(messages.map((message) => readMessage(message, collections)));
+  return async (messages) => {
+    const entries = messages.map((message) => readMessage(message, collections));
+    if (!trace) return settleEntries(entries);
+    beginMessages(trace.tracing, messages);
+    const settlements = await settleEntries(entries);
+    endMessages(trace.tracing, messages, settlements, trace.names);
+    return settlements;
+  };
 
   async function settleEntries(entries: Entry[]): Promise<(Settlement | Error)[]> {
     try {
@@ -76,7 +83,7 @@ export function createSettle(options: {
   async function settleOnce(entries: Entry[]): Promise<Settlement[]> {
     const startedAt = Date.now();
     for (let attempt = 0, races = 0; ; attempt += 1) {
-      const span = tracing && beginBatch(tracing, entries, attempt + races);
+      const span = trace && beginBatch(trace.tracing, entries, attempt + races);
       try {
         const decisions = await inTransaction(
           pool,

@@ -1,71 +1,83 @@
 import type { Config } from "../common/config.ts";
 import type { OnStatement } from "../common/database.ts";
-import type { Tracing } from "../common/tracing.ts";
-import type { Receiver } from "./settle.ts";
-import type { Entry } from "./transaction.ts";
+import { isSampled, type Tracing } from "../common/tracing.ts";
+import type { Settlement } from "./settle.ts";
+import type { Entry, Message } from "./transaction.ts";
 
 /** Of a statement; with a batch in it, the rest says nothing new. */
 const QUERY_TEXT_CHARACTERS = 500;
 
 /**
- * Traces each message from its delivery to its settlement: a process span below the publish span
- * that the message names, so that a write is one trace however it was delivered and how often
- * (OpenTelemetry's semantic conventions for messaging). It links to the batch that settled it.
+ * Begins the process span of each message that is sampled: below the publish span that the message
+ * names, so that a write is one trace however it was delivered and how often (OpenTelemetry's
+ * semantic conventions for messaging). The others have none unless something goes wrong.
  */
-export function traceMessages(
+export function beginMessages(tracing: Tracing, messages: readonly Message[]): void {
+  for (const message of messages) {
+    const { traceparent } = message.attributes;
+    if (isSampled(traceparent)) message.span = tracing.below(traceparent, message.receivedMs);
+  }
+}
+
+/** Ends the process spans of a batch; those of dead and unsettled messages whether sampled or not. */
+export function endMessages(
   tracing: Tracing,
-  receiver: Receiver,
-  { PUBSUB_SUBSCRIPTION, DELIVERY }: Config,
-): Receiver {
-  return {
-    async add(message) {
-      const span = tracing.below(message.attributes.traceparent);
-      message.span = span;
-      const end = (outcome: string, error?: string) =>
-        span.end({
-          name: `process ${PUBSUB_SUBSCRIPTION}`,
-          kind: "consumer",
-          attributes: {
-            "messaging.system": "gcp_pubsub",
-            "messaging.operation.name": "process",
-            "messaging.operation.type": "process",
-            "messaging.destination.subscription.name": PUBSUB_SUBSCRIPTION,
-            "messaging.message.id": message.messageId,
-            "constancia.delivery": DELIVERY,
-            "constancia.write": message.attributes["ce-id"],
-            "constancia.outcome": outcome,
-          },
-          links: message.batchSpan ? [message.batchSpan] : [],
-          ...(error === undefined ? {} : { error }),
-        });
-      try {
-        const settlement = await receiver.add(message);
-        const outcome = settlement === "notYet" ? settlement : settlement.outcome;
-        end(outcome, outcome === "dead" ? outcome : undefined);
-        return settlement;
-      } catch (error) {
-        end("unsettled", nameOf(error));
-        throw error;
-      }
-    },
-  };
+  messages: readonly Message[],
+  settlements: readonly (Settlement | Error)[],
+  { PUBSUB_SUBSCRIPTION, DELIVERY }: SpanNames,
+): void {
+  messages.forEach((message, index) => {
+    const settlement = settlements[index] as Settlement | Error;
+    const error = errorOf(settlement);
+    if (!message.span && error === undefined) return;
+    const { traceparent, "ce-id": write } = message.attributes;
+    tracing.end(message.span ?? tracing.below(traceparent, message.receivedMs), {
+      name: `process ${PUBSUB_SUBSCRIPTION}`,
+      kind: "consumer",
+      attributes: {
+        "messaging.system": "gcp_pubsub",
+        "messaging.operation.name": "process",
+        "messaging.operation.type": "process",
+        "messaging.destination.subscription.name": PUBSUB_SUBSCRIPTION,
+        "messaging.message.id": message.messageId,
+        "constancia.delivery": DELIVERY,
+        "constancia.write": write,
+        "constancia.outcome": outcomeOf(settlement),
+      },
+      links: message.batchSpan ? [message.batchSpan] : [],
+      ...(error === undefined ? {} : { error }),
+    });
+  });
+}
+
+/** What the process span says of where it is. */
+export type SpanNames = Pick<Config, "PUBSUB_SUBSCRIPTION" | "DELIVERY">;
+
+function errorOf(settlement: Settlement | Error): string | undefined {
+  if (settlement instanceof Error) return nameOf(settlement);
+  return outcomeOf(settlement) === "dead" ? "dead" : undefined;
+}
+
+function outcomeOf(settlement: Settlement | Error): string {
+  if (settlement instanceof Error) return "unsettled";
+  return settlement === "notYet" ? settlement : settlement.outcome;
 }
 
 /**
  * Begins the settle span of a batch: below the process span of its first write that is sampled,
- * with links to all of them, because a span has one parent only. The statements of its
+ * with links to all of those, because a span has one parent only. The statements of its
  * transaction, which are below it, are told to `onStatement`.
  */
 export function beginBatch(tracing: Tracing, entries: readonly Entry[], attempt: number) {
   const spans = entries.flatMap(({ message }) => message.span ?? []);
-  const parent = spans.find(({ isSampled }) => isSampled) ?? spans[0];
-  const span = tracing.below(parent?.traceparent);
+  const span = tracing.below(spans[0]?.traceparent ?? entries[0]?.message.attributes.traceparent);
   return {
     onStatement: span.isSampled ? traceStatements(tracing, span.traceparent) : undefined,
     /** Ends it: committed, or rolled back for an error. */
     end(error?: unknown): void {
       if (span.isSampled) for (const { message } of entries) message.batchSpan = span;
-      span.end({
+      else if (error === undefined) return;
+      tracing.end(span, {
         name: "settle",
         kind: "internal",
         attributes: {
@@ -87,7 +99,7 @@ function traceStatements(tracing: Tracing, traceparent: string): OnStatement {
       const [, operation = "", table] =
         /^(\w+)(?: (?:\S+ )*?(?:FROM|INTO|UPDATE) `?(\w+))?/.exec(sql) ?? [];
       const summary = table ? `${operation} ${table}` : operation;
-      span.end({
+      tracing.end(span, {
         name: summary,
         kind: "client",
         attributes: {

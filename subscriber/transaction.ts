@@ -19,6 +19,8 @@ import { type Decision, type Fold, foldWrites } from "./decide.ts";
 export type Message = MessageContent & {
   messageId: string;
   giveUp?: string;
+  /** When it came, as `nowMs` tells it. */
+  receivedMs?: number;
   /** Where the message is traced: its own span, and that of the batch that settled it. */
   span?: Span;
   batchSpan?: SpanPlace;
