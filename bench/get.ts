@@ -7,12 +7,16 @@ import { type LoadSpec, runLoad } from "./load.ts";
 import type { Database, Stage } from "./stage.ts";
 import { EXPRESS_ALONE, FASTIFY_TO_MYSQL, NEST_API, OURS, SEED_API } from "./targets.ts";
 
-const CLIENTS = [64, 1];
+const CASES = [
+  { name: "64 clients", connections: 64 },
+  { name: "1 client", connections: 1 },
+];
 const ROWS_PER_STATEMENT = 500;
 
 /** Reads of one item by its id, out of many, at random. */
 export async function benchGet(stage: Stage): Promise<void> {
-  const { rounds, amounts } = stage.options;
+  const { rounds, amounts, only } = stage.options;
+  const cases = CASES.filter(({ name }) => name.includes(only));
   const ours = await stage.createDatabase("ours");
   const peers = await stage.createDatabase("peers");
   const paths = {
@@ -26,7 +30,7 @@ export async function benchGet(stage: Stage): Promise<void> {
     started.push({ target, api: await stage.start(target, { database }) });
   }
   for (let round = 0; round < rounds; round += 1)
-    for (const connections of CLIENTS)
+    for (const { name, connections } of cases)
       for (const { target, api } of started) {
         const what = {
           kind: "paths" as const,
@@ -35,7 +39,6 @@ export async function benchGet(stage: Stage): Promise<void> {
         const spec: LoadSpec = { ...amounts, port: api.port, connections, what };
         const pids = { api: api.pid, mysql: stage.servers.mysqlPid };
         const values = await runLoad(spec, target === EXPRESS_ALONE ? { api: api.pid } : pids);
-        const name = connections === 1 ? "1 client" : `${connections} clients`;
         stage.record({ bench: "get", case: name, target: target.title, round, values });
       }
   for (const { api } of started) await api.stop();

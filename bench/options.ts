@@ -36,6 +36,8 @@ export type Options = {
   /** The share of traces that our processes send, or `off`. */
   sampling: string;
   profile: boolean;
+  /** Of post and get, only the cases whose name has this text. */
+  only: string;
   output: string;
 };
 
@@ -75,6 +77,7 @@ Brings up its own MySQL, with full durability, and its own Pub/Sub. Without a na
   --streams N          streaming pulls at once, ours and the raw one's (default: 20)
   --sampling SHARE     of traces that our processes send to a sink: off, or 0 to 1
                        (default: what app.yaml says)
+  --only TEXT          of post and get, the cases whose name has the text, such as "64 clients"
   --profile            our processes write where their time goes, and the report lists it
   --output FOLDER      of the report (default: bench/results)
   --help               this text
@@ -93,6 +96,7 @@ export function readOptions(defaults: { sampling: string; output: string }): Opt
         streams: { type: "string", default: "20" },
         sampling: { type: "string", default: defaults.sampling },
         profile: { type: "boolean", default: false },
+        only: { type: "string", default: "" },
         output: { type: "string", default: defaults.output },
         help: { type: "boolean", default: false },
       },
@@ -112,6 +116,7 @@ export function readOptions(defaults: { sampling: string; output: string }): Opt
       streams: count("--streams", values.streams, 100),
       sampling: share("--sampling", values.sampling),
       profile: values.profile,
+      only: values.only,
       output: values.output,
     };
   } catch (error) {

@@ -30,7 +30,8 @@ type Contestant = { target: Target; on: "topic" | "mysql" | "nothing"; cases: st
 
 /** Writes by HTTP. Nobody settles them meanwhile: that is measured by `drain`. */
 export async function benchPost(stage: Stage): Promise<void> {
-  const { rounds, amounts } = stage.options;
+  const { rounds, amounts, only } = stage.options;
+  const cases = CASES.filter(({ name }) => name.includes(only));
   const contestants: Contestant[] = [
     { target: stage.own("api"), on: "topic", cases: CASES.map(({ name }) => name) },
     { target: SEED_API, on: "topic", cases: ["1 client", "64 clients", "512 clients"] },
@@ -52,7 +53,7 @@ export async function benchPost(stage: Stage): Promise<void> {
     started.push({ contestant, topic, api, database });
   }
   for (let round = 0; round < rounds; round += 1)
-    for (const { name, connections, what, records } of CASES)
+    for (const { name, connections, what, records } of cases)
       for (const { contestant, topic, api } of started) {
         if (!contestant.cases.includes(name)) continue;
         const spec: LoadSpec = { ...amounts, port: api.port, connections, what };
