@@ -11,8 +11,8 @@ import { quantile } from "./measure.ts";
 /*
  * The clients, a process of their own. Each has one connection and asks again as soon as it is
  * answered. It speaks just enough HTTP for answers that tell their length, since it shares the
- * processors with what it measures: autocannon's parser takes half as much as the server, counts
- * latency in whole milliseconds, and sends a paced load in one burst a second.
+ * processors with what it measures. autocannon counts latency in whole milliseconds, and sends a
+ * paced load in one burst a second.
  */
 const HEAD_END = "\r\n\r\n";
 const LENGTH = /\r\ncontent-length: *(\d+)/i;

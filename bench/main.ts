@@ -58,7 +58,9 @@ async function main(): Promise<void> {
     process.on(signal, () => supervisor.stop(128 + constants.signals[signal]));
   try {
     const dist = join(FOLDER, "dist");
-    const profileFolder = options.profile ? join(FOLDER, "profiles") : undefined;
+    const profileFolder = options.profile
+      ? join(options.output, `profiles-${process.pid}`)
+      : undefined;
     const [servers] = await Promise.all([
       startServers({ ...options, folder: FOLDER, supervisor, say }),
       sayWhile(say, "bundling", bundle(dist)),

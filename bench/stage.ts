@@ -56,7 +56,7 @@ export class Stage {
   /** Our bundle. */
   readonly dist: string;
   readonly #supervisor: Supervisor;
-  readonly #pubsub: PubSub;
+  readonly pubsub: PubSub;
   #names = 0;
 
   constructor(parts: {
@@ -76,7 +76,7 @@ export class Stage {
     this.dist = parts.dist;
     this.#supervisor = parts.supervisor;
     const apiEndpoint = parts.servers.emulatorHost;
-    this.#pubsub = new PubSub({ projectId: PROJECT_ID, apiEndpoint, emulatorMode: true });
+    this.pubsub = new PubSub({ projectId: PROJECT_ID, apiEndpoint, emulatorMode: true });
   }
 
   record(sample: Omit<Sample, "loadAverage">): void {
@@ -131,13 +131,8 @@ export class Stage {
       if (error.code !== NOT_FOUND) throw error;
     };
     for (const one of [subscription, deadLetterSubscription])
-      await this.#pubsub.subscription(one).delete().catch(isGone);
-    for (const one of [topic, deadLetterTopic])
-      await this.#pubsub.topic(one).delete().catch(isGone);
-  }
-
-  get pubsub(): PubSub {
-    return this.#pubsub;
+      await this.pubsub.subscription(one).delete().catch(isGone);
+    for (const one of [topic, deadLetterTopic]) await this.pubsub.topic(one).delete().catch(isGone);
   }
 
   /** One of our processes as production runs it; `sampling` where it is not the usual one. */
