@@ -1,34 +1,10 @@
-import { collections } from "../collections/collections.ts";
-import type { Collection } from "../common/collection.ts";
 import { query } from "../common/database.ts";
-import { mintTraceparent } from "../common/tracing.ts";
-import { encodeWrite, type MessageContent } from "../common/write.ts";
-import { mintWriteId, timeOfWriteId } from "../common/write-id.ts";
+import type { MessageContent } from "../common/write.ts";
 import type { Database, Stage } from "./stage.ts";
 
 /** Messages under way to Pub/Sub at once. */
 const AT_ONCE = 5_000;
 const BATCHING = { maxMessages: 500, maxBytes: 5 * 1024 * 1024, maxMilliseconds: 5 };
-
-/** A create of a new item, as our API publishes it. */
-export function mintCreate(): MessageContent {
-  return mint("create", mintWriteId());
-}
-
-/** A put on an item that may be there already. */
-export function mintPut(itemId: string): MessageContent {
-  return mint("put", itemId);
-}
-
-/** What the peers' APIs publish. */
-export const SEED_MESSAGE: MessageContent = {
-  attributes: {},
-  data: Buffer.from(JSON.stringify({ nombre: "Valpo" })),
-};
-export const NEST_MESSAGE: MessageContent = {
-  attributes: {},
-  data: Buffer.from(JSON.stringify({ pattern: "tema.created", data: { nombre: "Valpo" } })),
-};
 
 /** Publishes `count` messages; resolves once Pub/Sub holds them all. */
 export async function fillTopic(
@@ -53,13 +29,4 @@ export async function countInserts(database: Database): Promise<number> {
     [database.name, database.table],
   );
   return Number(row?.inserts ?? 0);
-}
-
-function mint(kind: "create" | "put", itemId: string): MessageContent {
-  const id = mintWriteId();
-  return encodeWrite({
-    ...{ id, kind, collection: collections[0] as Collection, itemId },
-    ...{ acceptedAt: timeOfWriteId(id), item: { nombre: "Valpo" } },
-    traceparent: mintTraceparent(),
-  });
 }

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { query } from "../common/database.ts";
 import type { MessageContent } from "../common/write.ts";
-import { countInserts, fillTopic, mintCreate, NEST_MESSAGE, SEED_MESSAGE } from "./backlog.ts";
+import { countInserts, fillTopic } from "./backlog.ts";
 import { startAccounting } from "./measure.ts";
+import { createMint, NEST_MESSAGE, SEED_MESSAGE } from "./messages.ts";
 import type { Database, Stage } from "./stage.ts";
 import {
   insertTarget,
@@ -32,6 +33,7 @@ const COMMIT_DEADLINE_MS = 10_000;
 export async function benchDrain(stage: Stage): Promise<void> {
   const { rounds, amounts, streams } = stage.options;
   const { backlog, peerRows } = amounts;
+  const mintCreate = createMint(stage.options.sampling).create;
   const contestants: Contestant[] = [
     { target: stage.own("subscriber"), message: mintCreate, rows: backlog },
     { target: SEED_SUBSCRIBER, message: () => SEED_MESSAGE, rows: peerRows },

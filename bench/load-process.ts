@@ -1,12 +1,8 @@
 import { connect, type Socket } from "node:net";
-import { collections } from "../collections/collections.ts";
-import type { Collection } from "../common/collection.ts";
-import { mintTraceparent } from "../common/tracing.ts";
-import { encodeWrite } from "../common/write.ts";
-import { mintWriteId, timeOfWriteId } from "../common/write-id.ts";
 import { wrap } from "../test/support/pusher.ts";
 import type { LoadDone, LoadSpec } from "./load.ts";
 import { quantile } from "./measure.ts";
+import { createMint } from "./messages.ts";
 
 /*
  * The clients, a process of their own. Each has one connection and asks again as soon as it is
@@ -121,22 +117,13 @@ function createRequests({ port, what }: LoadSpec): () => Buffer | undefined {
     const encoded = what.paths.map((path) => encode("GET", path));
     return () => encoded[Math.floor(Math.random() * encoded.length)];
   }
-  const { path, headers, count } = what;
+  const { path, headers, count, sampling } = what;
+  const mint = createMint(sampling);
   const json = { "Content-Type": "application/json", ...headers };
   const pushes = Array.from({ length: count }, (_, index) =>
-    encode("POST", path, wrap(mintMessage(), `${index}`), json),
+    encode("POST", path, wrap(mint.create(), `${index}`), json),
   );
   return () => pushes.pop();
-}
-
-/** A create as the API publishes it. */
-function mintMessage() {
-  const id = mintWriteId();
-  return encodeWrite({
-    ...{ id, kind: "create", collection: collections[0] as Collection, itemId: mintWriteId() },
-    ...{ acceptedAt: timeOfWriteId(id), item: { nombre: "Valpo" } },
-    traceparent: mintTraceparent(),
-  });
 }
 
 type Client = { socket: Socket; ask(request: Buffer, onAnswer: (status: number) => void): void };

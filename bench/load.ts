@@ -28,7 +28,13 @@ export type LoadRequests =
   /** GETs of these, at random. */
   | { kind: "paths"; paths: string[] }
   /** Pushes of so many writes, each once. */
-  | { kind: "pushes"; path: string; headers: Record<string, string>; count: number };
+  | {
+      kind: "pushes";
+      path: string;
+      headers: Record<string, string>;
+      count: number;
+      sampling: string;
+    };
 
 export type LoadDone = {
   count: number;

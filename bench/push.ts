@@ -13,7 +13,7 @@ const MOST_PER_SECOND = 20_000;
  * process checks each token; before a function Cloud Run does that, and costs nothing here.
  */
 export async function benchPush(stage: Stage): Promise<void> {
-  const { rounds, amounts } = stage.options;
+  const { rounds, amounts, sampling } = stage.options;
   const ours = await stage.createDatabase("ours");
   const peers = await stage.createDatabase("peers");
   const pusher = await startPusher();
@@ -40,7 +40,7 @@ export async function benchPush(stage: Stage): Promise<void> {
   const count = Math.min(amounts.requests + PUSHES_AT_ONCE, seconds * MOST_PER_SECOND);
   for (let round = 0; round < rounds; round += 1)
     for (const { target, path, headers, process } of started) {
-      const what = { kind: "pushes" as const, path, headers: { ...headers }, count };
+      const what = { kind: "pushes" as const, path, headers: { ...headers }, count, sampling };
       const spec: LoadSpec = { ...amounts, port: process.port, connections: PUSHES_AT_ONCE, what };
       const pids = { subscriber: process.pid, mysql: stage.servers.mysqlPid };
       const values = await runLoad(spec, pids);

@@ -1,9 +1,10 @@
 import { Agent } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { send } from "../test/support/load.ts";
-import { countInserts, SEED_MESSAGE } from "./backlog.ts";
+import { countInserts } from "./backlog.ts";
 import { type LoadSpec, POST_ITEM, runLoad } from "./load.ts";
 import { median, quantile } from "./measure.ts";
+import { SEED_MESSAGE } from "./messages.ts";
 import type { Database, Stage } from "./stage.ts";
 import { LIMIT_PULL, OURS } from "./targets.ts";
 

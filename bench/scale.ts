@@ -1,9 +1,9 @@
 import { writeCursor } from "../api/cursor.ts";
 import { query } from "../common/database.ts";
-import { mintCreate, mintPut } from "./backlog.ts";
 import { drain } from "./drain.ts";
 import { fillOurs } from "./get.ts";
 import { type LoadSpec, runLoad } from "./load.ts";
+import { createMint } from "./messages.ts";
 import type { Database, Stage } from "./stage.ts";
 import { OURS } from "./targets.ts";
 
@@ -43,7 +43,7 @@ async function drainCreates(
   const target = stage.own("subscriber");
   const values = await drain(stage, database, {
     target,
-    message: mintCreate,
+    message: createMint(stage.options.sampling).create,
     rows: backlog,
     backlog,
   });
@@ -53,11 +53,12 @@ async function drainCreates(
 /** Counted by receipts: a write's is its item's row, or a row of `writes`. */
 async function drainHot(stage: Stage, round: number, backlog: number): Promise<void> {
   const database = await stage.createDatabase("ours");
+  const mint = createMint(stage.options.sampling);
   let number = 0;
   const message = () => {
     number += 1;
-    if (number % CREATE_EVERY === 0) return mintCreate();
-    return mintPut(`hot-${Math.floor(Math.random() * HOT_IDS)}`);
+    if (number % CREATE_EVERY === 0) return mint.create();
+    return mint.put(`hot-${Math.floor(Math.random() * HOT_IDS)}`);
   };
   const deadlocksBefore = await countDeadlocks(database);
   const target = stage.own("subscriber");

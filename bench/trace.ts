@@ -1,6 +1,6 @@
-import { mintCreate } from "./backlog.ts";
 import { drain } from "./drain.ts";
 import { type LoadSpec, POST_ITEM, runLoad } from "./load.ts";
+import { createMint } from "./messages.ts";
 import type { Stage } from "./stage.ts";
 
 const CLIENTS = 64;
@@ -51,7 +51,7 @@ async function drainTraced(stage: Stage, sampling: string): Promise<Record<strin
   const target = stage.own("subscriber", {}, sampling);
   const values = await drain(stage, database, {
     target,
-    message: mintCreate,
+    message: createMint(sampling).create,
     rows: backlog,
     backlog,
   });
