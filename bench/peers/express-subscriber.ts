@@ -1,0 +1,19 @@
+import { PubSub } from "@google-cloud/pubsub";
+import { createPool } from "mysql2/promise";
+
+// The seed's shape: one INSERT for each message, with the client's own defaults.
+const { MYSQL_URL = "", PUBSUB_SUBSCRIPTION = "" } = process.env;
+const pool = createPool(MYSQL_URL);
+const subscription = new PubSub().subscription(PUBSUB_SUBSCRIPTION);
+
+subscription.on("message", async (message) => {
+  try {
+    const { nombre } = JSON.parse(message.data.toString());
+    await pool.execute("INSERT INTO temas (nombre) VALUES (?)", [nombre]);
+    message.ack();
+  } catch (error) {
+    console.error(error);
+    message.nack();
+  }
+});
+console.log("started");
