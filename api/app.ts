@@ -43,7 +43,7 @@ export function createApp(options: AppOptions): Express {
   const app = express();
   app.disable("x-powered-by").disable("etag").set("query parser", "simple");
   app.enable("case sensitive routing");
-  app.use(options.counts.countRequests, addContext(options.tracing), setSecurityHeaders);
+  app.use(addContext(options.tracing, options.counts.countAnswered), setSecurityHeaders);
   // First, and with no handler that does nothing: every layer on the way is paid by each request.
   app.use("/api", createApi(options));
   app.get("/health/live", (_request, response) => void response.json({ live: true }));

@@ -9,7 +9,9 @@ export type Prefer = { waitMs: number; isMinimal: boolean; applied: string[] };
 /** `Prefer`, read strictly for what is known and leniently for the rest, as RFC 7240 wants. */
 export function readPrefer(request: Request): Prefer {
   const prefer: Prefer = { waitMs: 0, isMinimal: false, applied: [] };
-  for (const part of (request.get("prefer") ?? "").split(/[,;]/)) {
+  const header = request.get("prefer");
+  if (header === undefined) return prefer;
+  for (const part of header.split(/[,;]/)) {
     const [name = "", value = ""] = part.split("=").map((side) => side.trim().toLowerCase());
     if (name === "wait") {
       if (!/^\d{1,9}$/.test(value))
@@ -80,6 +82,8 @@ export function entityTag(version: string): string {
 
 /** Refuses query parameters that are not named. */
 export function refuseUnknownParameters(request: Request, known: readonly string[] = []): void {
+  // Express would parse the address again and again.
+  if (!request.originalUrl.includes("?")) return;
   const unknown = Object.keys(request.query).find((name) => !known.includes(name));
   if (unknown !== undefined)
     throw malformed(

@@ -1,18 +1,16 @@
-import type { RequestHandler } from "express";
 import { Counter, Histogram } from "prom-client";
 import type { Metrics } from "../common/telemetry.ts";
 import type { Write } from "../common/write.ts";
 import { createFreshness } from "./freshness.ts";
 import type { Reader } from "./reader.ts";
-import { statusOf } from "./request-context.ts";
-import { methodOf, routeOf } from "./routes.ts";
+import type { OnAnswered } from "./request-context.ts";
 
 /** The API's own metrics, beside those of every process. */
 export type ApiMetrics = {
   /** Tells of writes that Pub/Sub holds. */
   countAccepted(writes: readonly Write[]): void;
   /** Counts each request once it is answered, or given up by its client. */
-  countRequests: RequestHandler;
+  countAnswered: OnAnswered;
   /** Counts what was no request, and was refused with this status. */
   countRefused(status: number): void;
 };
@@ -45,7 +43,7 @@ export function createApiMetrics({ registry }: Metrics, reader: Reader): ApiMetr
     registers,
   });
   const freshness = createFreshness(registers, reader);
-  const count = (method: string, route: string, status: number, seconds: number) => {
+  const countAnswered: OnAnswered = ({ method, route, status, seconds }) => {
     requests.inc({ method, route, status });
     duration.observe(
       { http_request_method: method, http_route: route, http_response_status_code: status },
@@ -57,14 +55,8 @@ export function createApiMetrics({ registry }: Metrics, reader: Reader): ApiMetr
       for (const { collection } of writes) accepted.inc({ collection: collection.name });
       freshness.accepted(writes);
     },
-    countRequests(request, response, next) {
-      const startedAt = performance.now();
-      response.once("close", () => {
-        const seconds = (performance.now() - startedAt) / 1_000;
-        count(methodOf(request.method), routeOf(request.originalUrl), statusOf(response), seconds);
-      });
-      next();
-    },
-    countRefused: (status) => count("_OTHER", "unmatched", status, 0),
+    countAnswered,
+    countRefused: (status) =>
+      countAnswered({ method: "_OTHER", route: "unmatched", status, seconds: 0 }),
   };
 }

@@ -1,8 +1,10 @@
 import { randomUUID } from "node:crypto";
-import type { Request, RequestHandler, Response } from "express";
+import type { Request, RequestHandler } from "express";
 import type { ApiKey } from "../common/config.ts";
 import { mintTraceparent, parseTraceparent, type Span, type Tracing } from "../common/tracing.ts";
 import { methodOf, routeOf } from "./routes.ts";
+
+type WithContext = Request & { [CONTEXT]?: RequestContext };
 
 /** What every request carries through the house. */
 export type RequestContext = {
@@ -14,41 +16,53 @@ export type RequestContext = {
   key: ApiKey | undefined;
 };
 
-const contexts = new WeakMap<Request, RequestContext>();
+/** On the request itself: a WeakMap of requests would cost the garbage collector dearly. */
+const CONTEXT = Symbol("context");
 
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
 /** Nobody was there to be answered: the name that nginx gave it, unknown to HTTP. */
 const CLIENT_CLOSED_REQUEST = 499;
 
-/** Gives each request its context, and tells the client its request id. */
-export function addContext(tracing: Tracing | undefined): RequestHandler {
+/** Told of each request once it is answered, or given up by its client with 499. */
+export type OnAnswered = (answered: {
+  method: string;
+  route: string;
+  status: number;
+  seconds: number;
+}) => void;
+
+/** Gives each request its context, tells the client its request id, and ends its span. */
+export function addContext(tracing: Tracing | undefined, onAnswered: OnAnswered): RequestHandler {
   return (request, response, next) => {
-    const requestId = request.get("x-request-id") ?? "";
-    const traceparent = request.get("traceparent");
+    const startedAt = performance.now();
+    const requestId = (request.headers["x-request-id"] as string | undefined) ?? "";
+    const traceparent = request.headers.traceparent as string | undefined;
     const span = tracing?.enter(traceparent);
     const context: RequestContext = {
       requestId: REQUEST_ID.test(requestId) ? requestId : randomUUID(),
       traceparent: span?.traceparent ?? keepOrMint(traceparent),
       key: undefined,
     };
-    contexts.set(request, context);
+    (request as WithContext)[CONTEXT] = context;
     response.setHeader("X-Request-Id", context.requestId);
-    if (tracing && span)
-      response.once("close", () => {
-        if (span.isSampled || statusOf(response) >= 500) endSpan(tracing, span, request, response);
-      });
+    response.once("close", () => {
+      const answered = {
+        method: methodOf(request.method),
+        route: routeOf(request.originalUrl),
+        status: response.writableFinished ? response.statusCode : CLIENT_CLOSED_REQUEST,
+        seconds: (performance.now() - startedAt) / 1_000,
+      };
+      onAnswered(answered);
+      if (tracing && span && (span.isSampled || answered.status >= 500))
+        endSpan(tracing, span, request, answered);
+    });
     next();
   };
 }
 
-/** The status that a request was answered with, or 499 where its client did not wait. */
-export function statusOf(response: Response): number {
-  return response.writableFinished ? response.statusCode : CLIENT_CLOSED_REQUEST;
-}
-
 /** The context that {@link addContext} gave the request. */
 export function contextOf(request: Request): RequestContext {
-  return contexts.get(request) as RequestContext;
+  return (request as WithContext)[CONTEXT] as RequestContext;
 }
 
 /** Without tracing the caller's span stands for ours. */
@@ -57,10 +71,12 @@ function keepOrMint(traceparent: string | undefined): string {
 }
 
 /** The server span, in OpenTelemetry's semantic conventions for HTTP. */
-function endSpan(tracing: Tracing, span: Span, request: Request, response: Response): void {
-  const status = statusOf(response);
-  const method = methodOf(request.method);
-  const route = routeOf(request.originalUrl);
+function endSpan(
+  tracing: Tracing,
+  span: Span,
+  request: Request,
+  { method, route, status }: Parameters<OnAnswered>[0],
+): void {
   tracing.end(span, {
     name: `${method} ${route}`,
     kind: "server",

@@ -127,8 +127,14 @@ export async function selectPage(
 
 /** Milliseconds since 1970 as MySQL's DATETIME(3) text in UTC. */
 export function toDateTime(ms: number): string {
-  return new Date(ms).toISOString().slice(0, 23).replace("T", " ");
+  if (ms === last.ms) return last.text;
+  last.text = new Date(ms).toISOString().slice(0, 23).replace("T", " ");
+  last.ms = ms;
+  return last.text;
 }
+
+/** The last time that was put into words: a batch's rows have few different ones. */
+const last = { ms: Number.NaN, text: "" };
 
 /** MySQL's DATETIME(3) text in UTC as milliseconds since 1970. */
 export function fromDateTime(text: string): number {
