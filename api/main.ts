@@ -29,7 +29,7 @@ export async function start(
   const readiness = watchReadiness({ pool, collections, logger, stop });
   const reader = createReader({ pool, metrics });
   const counts = createApiMetrics(metrics, reader);
-  const tracing = await startTracing(metrics, config, "api", logger);
+  const tracing = startTracing(metrics, config, "api", logger);
   const publisher = await createPublisher({
     projectId: config.GOOGLE_CLOUD_PROJECT,
     topic: config.PUBSUB_TOPIC,

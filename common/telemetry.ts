@@ -5,7 +5,8 @@ import type { Config } from "./config.ts";
 import type { Pool } from "./database.ts";
 import { listen } from "./http-server.ts";
 import type { Logger } from "./logger.ts";
-import { createTracing, type Tracing } from "./tracing.ts";
+import type { Exporter } from "./otlp.ts";
+import { createTracing, type EndedSpan, type Tracing } from "./tracing.ts";
 
 /** Three steps a decade: enough to tell one size from another. */
 const BATCH_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
@@ -113,22 +114,53 @@ function watchPool(registers: Registry[], pool: Pool): void {
   });
 }
 
+/** OpenTelemetry's SDK is loaded so long after the start, which has better things to do. */
+const LOAD_EXPORTER_MS = 1_000;
+/** Spans that wait for it at most. */
+const EARLY_SPANS = 10_000;
+
 /** Opens the way to the OTLP endpoint, if there is one; without it nothing is traced or loaded. */
-export async function startTracing(
+export function startTracing(
   { registry }: Metrics,
   config: Config,
   service: "api" | "subscriber",
   logger: Logger,
-): Promise<Tracing | undefined> {
+): Tracing | undefined {
   const endpoint = config.OTEL_EXPORTER_OTLP_ENDPOINT;
   if (!endpoint) return undefined;
-  const { createExporter } = await import("./otlp.ts");
-  const exporter = await createExporter({
-    ...{ endpoint, service, logger },
-    projectId: config.GOOGLE_CLOUD_PROJECT,
-    registry: config.OTEL_METRICS_EXPORTER === "otlp" ? registry : undefined,
+  const early: EndedSpan[] = [];
+  let exporter: Exporter | undefined;
+  let loading: Promise<void> | undefined;
+  const load = () => {
+    loading ??= loadExporter().catch((error: Error) => {
+      logger.warn("telemetry is not sent", { error: error.message });
+    });
+    return loading;
+  };
+  setTimeout(load, LOAD_EXPORTER_MS).unref();
+  return createTracing({
+    ratio: config.OTEL_TRACES_SAMPLER_ARG,
+    exporter: {
+      add(span) {
+        if (exporter) exporter.add(span);
+        else if (early.length < EARLY_SPANS) early.push(span);
+      },
+      async flush() {
+        await load();
+        await exporter?.flush();
+      },
+    },
   });
-  return createTracing({ ratio: config.OTEL_TRACES_SAMPLER_ARG, exporter });
+
+  async function loadExporter(): Promise<void> {
+    const { createExporter } = await import("./otlp.ts");
+    exporter = await createExporter({
+      ...{ endpoint, service, logger },
+      projectId: config.GOOGLE_CLOUD_PROJECT,
+      registry: config.OTEL_METRICS_EXPORTER === "otlp" ? registry : undefined,
+    });
+    for (const span of early.splice(0)) exporter.add(span);
+  }
 }
 
 /** Serves `/metrics` at an address of its own, apart from what clients reach. */

@@ -29,7 +29,7 @@ export async function start(
   const readiness = watchReadiness({ pool, collections, logger, stop });
   const metrics = createMetrics();
   metrics.watchPool(pool);
-  const tracing = await startTracing(metrics, config, "subscriber", logger);
+  const tracing = startTracing(metrics, config, "subscriber", logger);
   const settle = createSettle({
     pool,
     collections,
