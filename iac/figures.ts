@@ -26,6 +26,9 @@ export const F2_SLOWDOWN = 2.5;
 /** How full App Engine lets instances get before it starts more: its default. */
 export const TARGET_UTILISATION = 0.6;
 
+/** From an instance's start to its first answer on App Engine. Assumed. */
+export const START_SECONDS = 3;
+
 /** The cores of a tier; the shared ones are a share of one, by Google's page on machine types. */
 export function coresOf(tier: string): number {
   const shared: Record<string, number> = { "db-f1-micro": 0.2, "db-g1-small": 0.5 };
