@@ -3,13 +3,17 @@ import { spawnSync } from "node:child_process";
 import { describe, it } from "node:test";
 import { DEFAULT_LOAD } from "./cost.ts";
 import { coresOf, tierFor } from "./figures.ts";
-import { type CostOfMonth, SHAPES } from "./shapes.ts";
+import { type CostOfMonth, SHAPES, type Shape } from "./shapes.ts";
 
 const [CONSTANCIA = assert.fail(), SEED = assert.fail(), , FUNCTIONS = assert.fail()] = SHAPES;
 const LOAD = DEFAULT_LOAD;
 
 function sumOf({ databaseCores: _, ...dollars }: CostOfMonth): number {
-  return Object.values(dollars).reduce((sum, part) => sum + part);
+  return sum(Object.values(dollars));
+}
+
+function sum(numbers: number[]): number {
+  return numbers.reduce((total, number) => total + number);
 }
 
 describe("the cost of writes", () => {
@@ -61,6 +65,27 @@ describe("the cost of a month", () => {
     const busy = { ...LOAD, writes: 5e10 };
     assert.ok(CONSTANCIA.ofMonth(busy).databaseCores * 4 <= SEED.ofMonth(busy).databaseCores);
     assert.ok(FUNCTIONS.ofMonth({ ...LOAD, writes: 1 }).instances < 0.01);
+  });
+});
+
+describe("what docs/deploy.md says of the cost", () => {
+  const monthOf = ({ ofMonth }: Shape, writes: number) => sumOf(ofMonth({ ...LOAD, writes }));
+  const millionOf = ({ ofWrites }: Shape) => sum(Object.values(ofWrites(LOAD)));
+
+  it("is so: most of a million writes is logs, half of those App Engine's, hardly any work", () => {
+    const cost = CONSTANCIA.ofWrites(LOAD);
+    assert.ok(millionOf(CONSTANCIA) < 2 && cost.logs > 0.8 * millionOf(CONSTANCIA));
+    assert.ok(Math.abs(SEED.ofWrites(LOAD).logs - cost.logs / 2) < 0.2);
+    const { gateway: _, ...parts } = cost;
+    assert.equal(Math.min(...Object.values(parts)), cost.instances);
+  });
+
+  it("is so: functions are cheaper up to about 30 million a month, then four times as much", () => {
+    assert.ok(monthOf(FUNCTIONS, 25e6) < monthOf(CONSTANCIA, 25e6));
+    assert.ok(monthOf(FUNCTIONS, 35e6) > monthOf(CONSTANCIA, 35e6));
+    assert.equal(Math.round(millionOf(FUNCTIONS) / millionOf(CONSTANCIA)), 4);
+    const { instances } = CONSTANCIA.ofMonth(LOAD);
+    assert.ok(instances > monthOf(CONSTANCIA, LOAD.writes) / 2);
   });
 });
 

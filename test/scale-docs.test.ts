@@ -10,14 +10,16 @@ const DOCUMENT = readFileSync(new URL("docs/scale.md", ROOT), "utf8");
 const { scripts } = JSON.parse(readFileSync(new URL("package.json", ROOT), "utf8"));
 const BLOCKS = DOCUMENT.matchAll(/<!-- npm run (\w+) -- (.*?) -->\n\n(.*?)\n\n<!-- \/npm -->/gs);
 
+function run(script: string, options: string) {
+  const [, ...args] = `${scripts[script]} ${options}`.split(" ");
+  return spawnSync(process.execPath, args, { cwd: ROOT, encoding: "utf8", maxBuffer: 2 ** 25 });
+}
+
 test("the document on scale has what its commands print", () => {
   const blocks = [...BLOCKS];
   assert.equal(blocks.length, 4);
   for (const [, script = "", options = "", block = ""] of blocks) {
-    const { status, stdout } = spawnSync("bash", ["-c", `${scripts[script]} ${options}`], {
-      cwd: ROOT,
-      encoding: "utf8",
-    });
+    const { status, stdout } = run(script, options);
     assert.equal(status, 0, script);
     const stated = block.replace(/^```text\n(.*)\n```$/s, "$1");
     assert.ok(stdout.includes(stated), `npm run ${script} -- ${options} printed\n\n${stdout}`);
@@ -26,15 +28,8 @@ test("the document on scale has what its commands print", () => {
 
 test("what the document on scale says of other loads is so", () => {
   const [, curve = ""] = /--curve (\S+) -->/.exec(DOCUMENT) ?? [];
-  const summaryOf = (options: string) => {
-    const command = `${scripts.simulate} --json --curve ${curve} ${options}`;
-    const { stdout } = spawnSync("bash", ["-c", command], {
-      cwd: ROOT,
-      encoding: "utf8",
-      maxBuffer: 2 ** 25,
-    });
-    return JSON.parse(stdout).summary;
-  };
+  const summaryOf = (options: string) =>
+    JSON.parse(run("simulate", `--json --curve ${curve} ${options}`).stdout).summary;
   assert.ok(summaryOf("--subscriber-instances 9").mostLagSeconds <= 3);
   const seed = summaryOf("--shape seed");
   assert.ok(seed.mostLagSeconds > 5 * 60 && seed.backlog > 0);
