@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { ALERT_CONDITIONS } from "./costs.ts";
+import { ALERT_CONDITIONS } from "./cost-at-rest.ts";
 import { KNOWN_METRICS } from "./known-metrics.ts";
 import { SYMPTOMS } from "./runbooks.ts";
 import { synthesiseUnchecked } from "./synth.ts";

@@ -10,7 +10,7 @@ const TIMEOUT_SECONDS = 10;
 /**
  * Asks the API every minute whether it is ready, from outside and through everything that clients
  * go through. The question changes nothing: it reads no item and accepts no write. It keeps one
- * instance awake, which costs more than all the rest of this stack (costs.ts).
+ * instance awake, which costs more than all the rest of this stack (cost-at-rest.ts).
  */
 export function createUptimeCheck(
   stack: TerraformStack,

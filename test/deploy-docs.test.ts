@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import test from "node:test";
-import { describeCosts } from "../iac/costs.ts";
+import { describeCost } from "../iac/cost.ts";
 import { ENVIRONMENTS } from "../iac/environments.ts";
 import { stateBucketOf } from "../iac/names.ts";
 
@@ -12,9 +12,9 @@ const COMMANDS = [...DOCUMENT.matchAll(/```sh\n(.*?)```/gs)].flatMap(([, block =
   block.trim().split("\n"),
 );
 
-test("the deploy document has the costs as they are computed", () => {
-  const [, table] = /<!-- costs -->\n\n(.*?)\n\n<!-- \/costs -->/s.exec(DOCUMENT) ?? [];
-  assert.equal(table, describeCosts());
+test("the deploy document has the cost as it is computed", () => {
+  const [, table] = /<!-- cost -->\n\n(.*?)\n\n<!-- \/cost -->/s.exec(DOCUMENT) ?? [];
+  assert.equal(table, describeCost());
 });
 
 test("the deploy document names the project, the region and the bucket as iac/ does", () => {

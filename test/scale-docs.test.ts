@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import test from "node:test";
+import { buildSetup } from "../bench/simulate-setup.ts";
+import { FIGURES, SIZES } from "../iac/figures.ts";
+
+const ROOT = new URL("../", import.meta.url);
+const DOCUMENT = readFileSync(new URL("docs/scale.md", ROOT), "utf8");
+const { scripts } = JSON.parse(readFileSync(new URL("package.json", ROOT), "utf8"));
+const BLOCKS = DOCUMENT.matchAll(/<!-- npm run (\w+) -- (.*?) -->\n\n(.*?)\n\n<!-- \/npm -->/gs);
+
+function run(script: string, options: string) {
+  const [, ...args] = `${scripts[script]} ${options}`.split(" ");
+  return spawnSync(process.execPath, args, { cwd: ROOT, encoding: "utf8", maxBuffer: 2 ** 25 });
+}
+
+test("the document on scale has what its commands print", () => {
+  const blocks = [...BLOCKS];
+  assert.equal(blocks.length, 4);
+  for (const [, script = "", options = "", block = ""] of blocks) {
+    const { status, stdout } = run(script, options);
+    assert.equal(status, 0, script);
+    const stated = block.replace(/^```text\n(.*)\n```$/s, "$1");
+    assert.ok(stdout.includes(stated), `npm run ${script} -- ${options} printed\n\n${stdout}`);
+  }
+});
+
+test("what the document on scale says of other loads is so", () => {
+  const [, curve = ""] = /--curve (\S+) -->/.exec(DOCUMENT) ?? [];
+  const summaryOf = (options: string) =>
+    JSON.parse(run("simulate", `--json --curve ${curve} ${options}`).stdout).summary;
+  assert.ok(summaryOf("--subscriber-instances 9").mostLagSeconds <= 3);
+  const seed = summaryOf("--shape seed");
+  assert.ok(seed.mostLagSeconds > 5 * 60 && seed.backlog > 0);
+});
+
+test("the limits that the document on scale names are those of the figures", () => {
+  const { api, subscriber, mysql } = buildSetup();
+  const { constancia, seed } = FIGURES;
+  const thousands = (perSecond: number) => `${Math.round(perSecond / 1_000)},000`;
+  const rowsPerSecond = mysql.micros / (mysql.settleMicros + mysql.readMicros);
+  const diskGbPerDay = Math.round(((300 + SIZES.row) * 1_000 * 86_400) / 1e9);
+  for (const sentence of [
+    `subscriber at ${thousands(subscriber.most * subscriber.perSecond)}`,
+    `one core at ${thousands(rowsPerSecond)}`,
+    `the API at ${thousands(api.most * api.perSecond)}`,
+    `${diskGbPerDay} GB of rows a day`,
+  ])
+    assert.ok(DOCUMENT.includes(sentence), sentence);
+  assert.ok(constancia.bulkMicros * 3 < constancia.postMicros);
+  assert.ok(constancia.pullMicros < 0.55 * constancia.pushMicros);
+  assert.ok(seed.pushMysqlMicros > 5 * constancia.pushMysqlMicros);
+  assert.ok(seed.pullMysqlMicros > 8 * constancia.pullMysqlMicros);
+});
