@@ -25,13 +25,7 @@ shift
 for program in gcloud cloud-sql-proxy; do
   command -v "$program" >/dev/null || { echo "audit: $program is not on the PATH; see docs/deploy.md." >&2; exit 3; }
 done
-describe() {
-  node --input-type=module -e 'import { findEnvironment } from "./iac/environments.ts";
-    const { projectId, region } = findEnvironment(process.argv[1]);
-    console.log(process.argv[2] === "region" ? region : projectId);' "$environment" "$1"
-}
-project=$(describe project)
-instance="$project:$(describe region):latam-database"
+. rollout/environment.sh
 folder=$(mktemp -d)
 proxy=
 trap 'kill $proxy 2>/dev/null || true; rm -rf "$folder"' EXIT

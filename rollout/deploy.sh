@@ -9,9 +9,10 @@ if [ "${1:-}" = --help ] || [ $# -eq 0 ]; then
 npm run deploy -- ENVIRONMENT [options of npm run rollout]
 
 Synthesises the environment, applies its stack `service`, migrates the database, rolls both services
-out, canary first, and applies its stack `observability`, whose alerts go to TF_VAR_alert_email. Asks before Terraform changes anything, unless CI is set. Needs gcloud
-(logged in, also with application-default credentials), terraform and cloud-sql-proxy on the PATH,
-and the stack `platform` applied once (docs/deploy.md).
+out, canary first, and applies its stack `observability`, whose alerts go to TF_VAR_alert_email. Asks
+before Terraform changes anything, unless CI is set. Needs gcloud (logged in, also with
+application-default credentials), terraform and cloud-sql-proxy on the PATH, and the stack `platform`
+applied once (docs/deploy.md).
 HELP
   [ $# -gt 0 ] && exit 0 || exit 2
 fi
@@ -24,13 +25,7 @@ say() { echo "deploy: $*"; }
 
 say "describing $environment, refusing what is unsafe"
 npm run --silent synth -- --environment "$environment"
-describe() {
-  node --input-type=module -e 'import { findEnvironment } from "./iac/environments.ts";
-    const { projectId, region } = findEnvironment(process.argv[1]);
-    console.log(process.argv[2] === "region" ? region : projectId);' "$environment" "$1"
-}
-project=$(describe project)
-instance="$project:$(describe region):latam-database"
+. rollout/environment.sh
 secret=constancia-mysql-password
 apply_stack() {
   local stack=.local/terraform/$environment/$1
