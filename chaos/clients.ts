@@ -6,9 +6,11 @@ import { type Call, send } from "./requests.ts";
 import type { Stage } from "./stage.ts";
 
 /** As many as keep two cores busy beside the rest of the house. */
-const CLIENTS = 8;
+const CLIENTS = 12;
 /** Between a client's requests, at most; so that the faults, too, get some of the processors. */
 const PAUSE_MS = 30;
+/** After a connection that was refused: its process is away. */
+const REFUSED_PAUSE_MS = 100;
 /** Items that all clients fight for. */
 const HOT_ITEMS = 12;
 /** How often a keyed create is tried again, where its fate is not known. */
@@ -153,6 +155,7 @@ export class Clients {
   async #send(call: Call, onItem: (item: string) => void = () => {}): Promise<number> {
     const { status, headers, body } = await send(call);
     this.#ledger.count(status);
+    if (status === 0) await sleep(REFUSED_PAUSE_MS);
     if (!EXPECTED.has(status))
       this.#ledger.violations.push(
         `${call.method} ${new URL(call.url).pathname} was answered ${status} ${JSON.stringify(body)}`,

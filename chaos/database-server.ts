@@ -7,7 +7,7 @@ import { findAnyPort } from "../local/ports.ts";
 import type { LocalProcess } from "../local/processes.ts";
 
 /** All tables are in one file of this size at most, so that it can be filled without root. */
-const TABLESPACE_MB = 64;
+const TABLESPACE_MB = 32;
 const ARGS = [
   "--innodb-file-per-table=OFF",
   `--innodb-data-file-path=ibdata1:12M:autoextend:max:${TABLESPACE_MB}M`,
@@ -27,6 +27,7 @@ export class DatabaseServer {
   readonly #folder: string;
   #mysql: Mysql;
   #process: LocalProcess;
+  #hasEnded = false;
 
   static async start(folder: string): Promise<DatabaseServer> {
     await mkdir(folder, { recursive: true });
@@ -41,6 +42,7 @@ export class DatabaseServer {
     this.#folder = folder;
     this.#mysql = mysql;
     this.#process = process;
+    this.#watch();
     this.port = mysql.port;
     this.admin = openPool({ mysqlUrl: new URL(mysql.url), poolSize: 2 });
   }
@@ -72,6 +74,7 @@ export class DatabaseServer {
 
   async restart(): Promise<void> {
     ({ mysql: this.#mysql, process: this.#process } = await startServer(this.#folder, this.port));
+    this.#watch();
   }
 
   async freeze(forMs: number): Promise<void> {
@@ -115,9 +118,24 @@ export class DatabaseServer {
     if (!isReadOnly) await query(this.admin, "SET GLOBAL read_only = OFF");
   }
 
+  /** As at the start of a run, whatever went wrong with an event. */
+  async restore(): Promise<void> {
+    if (this.#hasEnded) await this.restart();
+    await this.setReadOnly(false);
+    await this.empty();
+  }
+
   async close(): Promise<void> {
     await this.admin.end();
     await this.#mysql.stop();
+  }
+
+  #watch(): void {
+    const { exited } = this.#process;
+    this.#hasEnded = false;
+    exited.then(() => {
+      this.#hasEnded = exited === this.#process.exited;
+    });
   }
 }
 

@@ -1,6 +1,6 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { bundle } from "../build/bundle.ts";
@@ -114,6 +114,7 @@ async function main(options: Options): Promise<number> {
   const server = await DatabaseServer.start(join(folder, "mysql"));
   const end = async () => {
     await server.close().catch(() => {});
+    await rename(join(folder, "mysql", "error.log"), join(folder, "mysql.log")).catch(() => {});
     await rm(join(folder, "mysql"), { recursive: true, force: true });
     if (process.exitCode === 0) await rm(folder, { recursive: true, force: true });
   };

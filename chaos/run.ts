@@ -41,6 +41,7 @@ export async function run(options: {
   const startedAt = performance.now();
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
+  await options.server.restore();
   const stage = await buildStage({ ...options, folder });
   const ledger = new Ledger();
   const measuring = setInterval(() => measure(stage), MEASURE_EVERY_MS);
@@ -74,7 +75,8 @@ export async function run(options: {
 }
 
 /** Everything is up and behaves; waits until nothing is left to be settled. */
-async function settle({ pubsub, children }: Stage): Promise<void> {
+async function settle({ pubsub, children, database }: Stage): Promise<void> {
+  await database.server.restore();
   await pubsub.behave();
   await Promise.all(Object.values(children).map((child) => child.start()));
   const deadline = performance.now() + SETTLE_DEADLINE_MS;
