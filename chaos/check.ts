@@ -9,6 +9,8 @@ import type { Stage } from "./stage.ts";
 
 /** What a process may have at most, its heap (child.ts) with it; about 230 were seen. */
 const MEMORY_LIMIT_MB = 400;
+/** A comparison of two rows fits. */
+const MESSAGE_CHARACTERS = 800;
 
 /** Everything that must hold once all is settled, in sentences about what does not. */
 export async function check(stage: Stage, ledger: Ledger): Promise<string[]> {
@@ -52,7 +54,7 @@ async function checkOutcomes(all: Write[], pool: Pool, violations: string[]) {
     const mayDie = ({ item }: Write) => String(item?.nombre).startsWith("poison");
     return checkSettled(writes, { rows, receipts, dead }, { isUnconditional: false, mayDie });
   } catch (error) {
-    violations.push((error as Error).message);
+    violations.push((error as Error).message.replace(/\s+/g, " ").slice(0, MESSAGE_CHARACTERS));
     return undefined;
   }
 }

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { killAtExit } from "./at-exit.ts";
 
 /** App Engine's patience between SIGTERM and SIGKILL. */
 const TERM_TO_KILL_MS = 2_000;
@@ -45,6 +46,7 @@ export class Child {
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#child = child;
+    const forget = killAtExit(() => child.kill("SIGKILL"));
     let said = "";
     const { promise: started, resolve, reject } = Promise.withResolvers<void>();
     const timer = setTimeout(
@@ -59,6 +61,7 @@ export class Child {
         if (said.includes(" started")) resolve();
       });
     child.once("exit", (code, signal) => {
+      forget();
       this.#child = undefined;
       if (!this.#isEnding)
         this.surprise = `${this.name} ended by itself: ${signal ?? `exit code ${code}`}`;

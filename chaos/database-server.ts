@@ -5,10 +5,11 @@ import { migrate } from "../common/migrate.ts";
 import { type Mysql, startMysql } from "../local/mysql.ts";
 import { findAnyPort } from "../local/ports.ts";
 import type { LocalProcess } from "../local/processes.ts";
+import { killProcessAtExit } from "./at-exit.ts";
 
 /** All tables are in one file of this size at most, so that it can be filled without root. */
 const TABLESPACE_MB = 32;
-const ARGS = [
+const SMALL = [
   "--innodb-file-per-table=OFF",
   `--innodb-data-file-path=ibdata1:12M:autoextend:max:${TABLESPACE_MB}M`,
 ];
@@ -25,21 +26,24 @@ export class DatabaseServer {
   /** Outlives restarts; of no database. */
   readonly admin: Pool;
   readonly #folder: string;
+  readonly #args: string[];
   #mysql: Mysql;
   #process: LocalProcess;
   #hasEnded = false;
 
-  static async start(folder: string): Promise<DatabaseServer> {
+  /** `isSmall`: it can be filled. */
+  static async start(folder: string, { isSmall }: { isSmall: boolean }): Promise<DatabaseServer> {
     await mkdir(folder, { recursive: true });
-    const port = await findAnyPort();
-    const { mysql, process } = await startServer(folder, port);
-    const server = new DatabaseServer(folder, mysql, process);
+    const args = isSmall ? SMALL : [];
+    const started = await startServer(folder, await findAnyPort(), args);
+    const server = new DatabaseServer(folder, args, started);
     await query(server.admin, "CREATE DATABASE IF NOT EXISTS chaos");
     return server;
   }
 
-  private constructor(folder: string, mysql: Mysql, process: LocalProcess) {
+  private constructor(folder: string, args: string[], { mysql, process }: Started) {
     this.#folder = folder;
+    this.#args = args;
     this.#mysql = mysql;
     this.#process = process;
     this.#watch();
@@ -73,7 +77,9 @@ export class DatabaseServer {
   }
 
   async restart(): Promise<void> {
-    ({ mysql: this.#mysql, process: this.#process } = await startServer(this.#folder, this.port));
+    const { mysql, process } = await startServer(this.#folder, this.port, this.#args);
+    this.#mysql = mysql;
+    this.#process = process;
     this.#watch();
   }
 
@@ -139,12 +145,15 @@ export class DatabaseServer {
   }
 }
 
-async function startServer(folder: string, port: number) {
+type Started = { mysql: Mysql; process: LocalProcess };
+
+async function startServer(folder: string, port: number, args: string[]): Promise<Started> {
   let started: LocalProcess | undefined;
   const mysql = await startMysql({
-    ...{ folder, port, engine: "mysql", say: () => {}, args: ARGS },
+    ...{ folder, port, engine: "mysql", say: () => {}, args },
     onStart: (one) => {
       started = one;
+      killProcessAtExit(one);
     },
   });
   return { mysql, process: started as LocalProcess };

@@ -1,9 +1,11 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
+import { rmSync } from "node:fs";
 import { mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { bundle } from "../build/bundle.ts";
+import { killAtExit } from "./at-exit.ts";
 import { BREAKS, bundleBroken } from "./breaks.ts";
 import { DatabaseServer } from "./database-server.ts";
 import { describeEvent, makePlan } from "./plan.ts";
@@ -46,6 +48,11 @@ type Options = {
   broken: string | undefined;
 };
 
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+  process.once(signal, () => {
+    rmSync(folder, { recursive: true, force: true });
+    process.exit(130);
+  });
 try {
   const options = readOptions();
   if (options) process.exitCode = await (options.jobs > 1 ? runJobs(options) : main(options));
@@ -101,6 +108,7 @@ async function runJobs({ seed, runs, jobs, isShrinking, broken }: Options): Prom
         ...(isShrinking ? ["--shrink"] : []),
       ];
       const child = fork(import.meta.filename, args);
+      killAtExit(() => child.kill("SIGTERM"));
       child.on("message", (result: Result) => count(totals, result));
       return (await once(child, "exit"))[0] as number | null;
     }),
@@ -111,15 +119,13 @@ async function runJobs({ seed, runs, jobs, isShrinking, broken }: Options): Prom
 
 async function main(options: Options): Promise<number> {
   await mkdir(folder, { recursive: true });
-  const server = await DatabaseServer.start(join(folder, "mysql"));
+  const server = await DatabaseServer.start(join(folder, "mysql"), { isSmall: true });
   const end = async () => {
     await server.close().catch(() => {});
     await rename(join(folder, "mysql", "error.log"), join(folder, "mysql.log")).catch(() => {});
     await rm(join(folder, "mysql"), { recursive: true, force: true });
     if (process.exitCode === 0) await rm(folder, { recursive: true, force: true });
   };
-  for (const signal of ["SIGINT", "SIGTERM"] as const)
-    process.once(signal, () => end().finally(() => process.exit(130)));
   try {
     process.exitCode = await (options.broken ? breakAll(options, server) : runAll(options, server));
     return process.exitCode;

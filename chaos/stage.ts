@@ -6,6 +6,7 @@ import type { LocalProcess } from "../local/processes.ts";
 import type { Rates } from "../local/pubsub/faults.ts";
 import { startOurs } from "../local/pubsub-ours.ts";
 import { createTopology } from "../local/topology.ts";
+import { killProcessAtExit } from "./at-exit.ts";
 import { Child } from "./child.ts";
 import type { DatabaseServer } from "./database-server.ts";
 import { Link } from "./link.ts";
@@ -39,9 +40,11 @@ export async function buildStage(options: {
   server: DatabaseServer;
   folder: string;
   code: string;
-  plan: Plan;
+  plan: Pick<Plan, "seed" | "delivery" | "skewMs">;
+  /** Without the network in between, which costs the processors something. */
+  isDirect?: boolean;
 }): Promise<Stage> {
-  const { server, folder, code, plan } = options;
+  const { server, folder, code, plan, isDirect = false } = options;
   const name = `chaos_${process.pid}_${plan.seed}`;
   const { url, pool } = await server.createDatabase(name);
   const pubsub = await LocalPubsub.start(join(folder, "pubsub"), plan.seed);
@@ -64,11 +67,11 @@ export async function buildStage(options: {
       : {}),
   });
   const witness = await startWitness(pubsub.host);
-  url.port = String(links.mysql.port);
+  if (!isDirect) url.port = String(links.mysql.port);
   const env = {
     GOOGLE_CLOUD_PROJECT: PROJECT_ID,
     MYSQL_URL: url.href,
-    PUBSUB_EMULATOR_HOST: `127.0.0.1:${links.pubsub.port}`,
+    PUBSUB_EMULATOR_HOST: isDirect ? pubsub.host : `127.0.0.1:${links.pubsub.port}`,
     PUBSUB_TOPIC: TOPIC,
     PUBSUB_SUBSCRIPTION: SUBSCRIPTIONS.subscription,
     PUBSUB_DEAD_LETTER_SUBSCRIPTION: SUBSCRIPTIONS.deadLetterSubscription,
@@ -177,6 +180,7 @@ async function startProcessOf(options: Parameters<typeof startOurs>[0]): Promise
     ...options,
     onStart: (one) => {
       started = one;
+      killProcessAtExit(one);
     },
   });
   return started as LocalProcess;
