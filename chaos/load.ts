@@ -5,7 +5,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { bundle } from "../build/bundle.ts";
 import { DatabaseServer } from "./database-server.ts";
-import { type Accepted, countWrites, percentile } from "./load-count.ts";
+import { Load } from "./load-clients.ts";
+import { countWrites, percentile } from "./load-count.ts";
 import { send } from "./requests.ts";
 import { buildStage, type Stage } from "./stage.ts";
 
@@ -20,11 +21,6 @@ is missing, doubled, or stale.
   --help        this text
 `;
 
-/** One in so many is a put on a hot item; the others create. */
-const PUT_EVERY = 5;
-const HOT_ITEMS = 50;
-/** After an answer that is no 202. */
-const REFUSED_PAUSE_MS = 50;
 /** A fault is not waited for longer than this to be recovered from. */
 const RECOVERY_DEADLINE_MS = 60_000;
 const SETTLE_DEADLINE_MS = 120_000;
@@ -126,47 +122,6 @@ async function measure(stage: Stage, { writes, clients }: { writes: number; clie
   for (const { name, ms } of recovered)
     console.log(`after the ${name}, both APIs' writes are settled again in ${Math.round(ms)} ms`);
   return missing + doubled + stale === 0 ? 0 : 1;
-}
-
-/** Clients that write until as many writes are accepted as are wanted. */
-class Load {
-  readonly accepted: Accepted[] = [];
-  /** Answers other than 202, by status; 0 where there was none. */
-  readonly refused = new Map<number, number>();
-  /** Milliseconds of the answers 202. */
-  readonly answers: number[] = [];
-  fault = "";
-  readonly #stage: Stage;
-  readonly #writes: number;
-  #sent = 0;
-
-  constructor(stage: Stage, writes: number) {
-    this.#stage = stage;
-    this.#writes = writes;
-  }
-
-  async client(): Promise<void> {
-    while (this.accepted.length < this.#writes) {
-      const number = this.#sent;
-      this.#sent += 1;
-      const nombre = `tema ${number}`;
-      const isPut = number % PUT_EVERY === 0;
-      const startedAt = performance.now();
-      const { status, body } = await send({
-        method: isPut ? "PUT" : "POST",
-        url: `${this.#stage.apiUrls[(number % 2) as 0 | 1]}/api/data`,
-        body: isPut ? { id: `hot-${(number / PUT_EVERY) % HOT_ITEMS}`, nombre } : { nombre },
-      });
-      if (status === 202) {
-        const { id, write } = body as { id: string; write: string };
-        this.accepted.push({ id, write, nombre });
-        this.answers.push(performance.now() - startedAt);
-        continue;
-      }
-      this.refused.set(status, (this.refused.get(status) ?? 0) + 1);
-      await sleep(REFUSED_PAUSE_MS);
-    }
-  }
 }
 
 /** Each fault at its time; how long each took to be recovered from. */

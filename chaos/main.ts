@@ -141,46 +141,53 @@ async function runAll(options: Options, server: DatabaseServer): Promise<number>
   const startedAt = performance.now();
   const totals = { runs: 0, failed: [] as number[], published: 0 };
   for (let one = seed; one < seed + runs; one += 1) {
-    const plan = makePlan(one);
-    const places = events ?? [...plan.events.keys()];
-    const runOf = (chosen: readonly number[]) =>
-      run({
-        ...{ server, folder, code },
-        plan: { ...plan, events: plan.events.filter((_, place) => chosen.includes(place)) },
-      });
-    const result = await runOf(places);
+    const places = events ?? [...makePlan(one).events.keys()];
+    const result = await runSeed({ server, code, seed: one, places });
     count(totals, result);
     process.send?.(result);
     report(result, places);
-    if (result.violations.length === 0 || !isShrinking) continue;
-    const fewest = await shrink(plan, places, async (chosen) => {
-      return (await runOf(chosen)).violations.length > 0;
-    });
-    console.log(`  npm run chaos -- --seed ${one} --events ${fewest.join(",") || "-"}`);
+    if (result.violations.length > 0 && isShrinking)
+      await shrinkSeed({ server, code, seed: one, places });
   }
   if (!process.send) summarise(totals, startedAt);
   return totals.failed.length === 0 ? 0 : 1;
 }
 
+type SeedRun = { server: DatabaseServer; code: string; seed: number; places: readonly number[] };
+
+function runSeed({ server, code, seed, places }: SeedRun): Promise<Result> {
+  const plan = makePlan(seed);
+  const events = plan.events.filter((_, place) => places.includes(place));
+  return run({ server, folder, code, plan: { ...plan, events } });
+}
+
+/** Prints the command with the fewest events that fail. */
+async function shrinkSeed(failed: SeedRun): Promise<void> {
+  const fewest = await shrink(failed.places, async (places) => {
+    return (await runSeed({ ...failed, places })).violations.length > 0;
+  });
+  console.log(`  npm run chaos -- --seed ${failed.seed} --events ${fewest.join(",") || "-"}`);
+}
+
 /** Breaks the code in each way; 1 where all runs of a way go well. */
-async function breakAll({ broken, seed, runs }: Options, server: DatabaseServer): Promise<number> {
+async function breakAll(options: Options, server: DatabaseServer): Promise<number> {
+  const { broken, seed, runs, events, isShrinking } = options;
   const names = broken === "all" ? Object.keys(BREAKS) : [broken as string];
   let unnoticed = 0;
   for (const name of names) {
     const code = bundleBroken(name, folder);
-    let found: Result | undefined;
-    let tries = 0;
-    while (!found && tries < runs) {
-      const result = await run({ server, folder, code, plan: makePlan(seed + tries) });
-      tries += 1;
-      if (result.violations.length > 0) found = result;
+    let isFound = false;
+    for (let one = seed; one < seed + runs && !isFound; one += 1) {
+      const places = events ?? [...makePlan(one).events.keys()];
+      const { violations } = await runSeed({ server, code, seed: one, places });
+      isFound = violations.length > 0;
+      if (!isFound) continue;
+      console.log(`${name}: found in run ${one - seed + 1} (seed ${one}): ${violations[0]}`);
+      if (isShrinking) await shrinkSeed({ server, code, seed: one, places });
     }
-    if (!found) unnoticed += 1;
-    console.log(
-      found
-        ? `${name}: found in run ${tries} (seed ${found.seed}): ${found.violations[0]}`
-        : `${name}: NOT found in ${tries} runs`,
-    );
+    if (isFound) continue;
+    unnoticed += 1;
+    console.log(`${name}: NOT found in ${runs} runs`);
   }
   return unnoticed === 0 ? 0 : 1;
 }

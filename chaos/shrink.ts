@@ -1,5 +1,3 @@
-import type { Plan } from "./plan.ts";
-
 /** Runs at most; a try that does not fail may only have been lucky, so each counts double. */
 const MOST_TRIES = 16;
 const TRIES_EACH = 2;
@@ -9,7 +7,6 @@ const TRIES_EACH = 2;
  * Returns the places of those that remain.
  */
 export async function shrink(
-  plan: Plan,
   places: readonly number[],
   fails: (places: readonly number[]) => Promise<boolean>,
 ): Promise<readonly number[]> {
@@ -28,7 +25,7 @@ export async function shrink(
         isFailing = await fails(candidate);
       }
       console.log(
-        `  ${isFailing ? "fails" : "holds"} with ${candidate.length} of ${plan.events.length} events: ${candidate.join(",") || "none"}`,
+        `  ${isFailing ? "fails" : "holds"} with ${candidate.length} of ${places.length} events: ${candidate.join(",") || "none"}`,
       );
       if (isFailing) shortest = candidate;
       else from += size;
