@@ -20,11 +20,13 @@ export async function check(stage: Stage, ledger: Ledger): Promise<string[]> {
   for (const write of ledger.told.keys())
     if (!writes.has(write)) violations.push(`the write ${write} was told and never published`);
   const outcomes = await checkOutcomes([...writes.values()], pool, violations);
-  for (const [write, { shown }] of ledger.told) {
+  for (const [write, { shown, promised }] of ledger.told) {
     const outcome = outcomes?.get(write);
     if (shown === undefined) violations.push(`the write ${write} has no receipt at the API`);
     else if (outcome && !shown.startsWith(`${outcome} `))
       violations.push(`the write ${write} is ${outcome}, and was ${shown}`);
+    if (outcome && promised && outcome !== promised)
+      violations.push(`the write ${write} is ${outcome}, and was promised to be ${promised}`);
   }
   await checkDead(garbage, pool, violations);
   for (const child of Object.values(stage.children)) {

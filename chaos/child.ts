@@ -42,7 +42,11 @@ export class Child {
     if (this.#child) return;
     this.#isEnding = false;
     const child = spawn(process.execPath, [HEAP, ...this.#args], {
-      env: { PATH: process.env.PATH, ...this.#env },
+      env: {
+        PATH: process.env.PATH,
+        NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
+        ...this.#env,
+      },
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#child = child;

@@ -20,6 +20,9 @@ const LOOKS_PER_SECOND = 40;
 /** Answers that a client may get; 0 where there was none. */
 const EXPECTED = new Set([0, 200, 201, 202, 204, 207, 409, 410, 412, 422, 503]);
 
+/** What an answer about a write that the client waited for says of its outcome. */
+const OUTCOMES: Record<number, string> = { 201: "applied", 204: "applied", 412: "conflict" };
+
 /** What a client may do next, and how likely it is. */
 const KINDS = {
   ...{ create: 20, put: 25, delete: 7, ifMatch: 16, deleteIfMatch: 4, ifNoneMatch: 6, ifAny: 4 },
@@ -161,11 +164,12 @@ export class Clients {
         `${call.method} ${new URL(call.url).pathname} was answered ${status} ${JSON.stringify(body)}`,
       );
     const link = /<(.*?)>; rel="status"/.exec(String(headers.link ?? ""))?.[1];
-    const results = (body as { results?: { receipt?: string }[] } | undefined)?.results ?? [];
-    for (const receipt of [link, ...results.map(({ receipt }) => receipt)]) {
+    const results = (body as { results?: Promised[] } | undefined)?.results ?? [];
+    const single: Promised = { receipt: link, outcome: OUTCOMES[status] };
+    for (const { receipt, outcome } of [single, ...results]) {
       const [, item, write] = /^\/api\/data\/(.*?)\/writes\/(.*)$/.exec(receipt ?? "") ?? [];
       if (!receipt || !item || !write) continue;
-      this.#ledger.accept(write, decodeURIComponent(item), receipt);
+      this.#ledger.accept(write, decodeURIComponent(item), receipt, outcome);
       if (write > (this.#versions.get(item) ?? "")) this.#versions.set(item, write);
       onItem(item);
     }
@@ -187,4 +191,5 @@ export class Clients {
   }
 }
 
+type Promised = { receipt?: string | undefined; outcome?: string | undefined };
 type Draws = [number, number, number, number, number, number];

@@ -7,7 +7,7 @@ export type ShownReceipt = {
 };
 
 /** A write that a client was told of, and all that it was told. */
-type Told = { receipt: string; itemId: string; shown?: string };
+type Told = { receipt: string; itemId: string; shown?: string; promised?: string };
 
 /** What clients were told: each write, and its outcome, which may not change once it is told. */
 export class Ledger {
@@ -18,12 +18,13 @@ export class Ledger {
   readonly answers = new Map<number, number>();
   readonly #order: string[] = [];
 
-  accept(write: string, itemId: string, receipt: string): void {
+  /** `promised`: the outcome that the answer told at once, to a client that waited. */
+  accept(write: string, itemId: string, receipt: string, promised: string | undefined): void {
     const known = this.told.get(write);
     if (known && known.itemId !== itemId)
       this.violations.push(`the write ${write} was told of two items`);
     if (known) return;
-    this.told.set(write, { receipt, itemId });
+    this.told.set(write, { receipt, itemId, ...(promised ? { promised } : {}) });
     this.#order.push(write);
   }
 

@@ -34,10 +34,12 @@ ${Object.entries(BREAKS)
   .join("\n")}
 `;
 
-// Google's clients look for no machine of Google's, here neither.
-process.env.METADATA_SERVER_DETECTION = "none";
 const LOCAL = join(import.meta.dirname, "..", ".local");
 const folder = join(LOCAL, `chaos-${process.pid}`);
+// Everything is started over and over: V8 need not compile it again.
+process.env.NODE_COMPILE_CACHE = join(folder, "compiled");
+// Google's clients look for no machine of Google's, here neither.
+process.env.METADATA_SERVER_DETECTION = "none";
 
 type Options = {
   seed: number;
