@@ -8,6 +8,7 @@ const PUT_EVERY = 5;
 const HOT_ITEMS = 50;
 /** After an answer that is no 202. */
 const REFUSED_PAUSE_MS = 50;
+const LIMIT_LOOK_MS = 5;
 /** Clients that write until as many writes are accepted as are wanted; what is refused, anew. */
 export class Load {
   readonly accepted: Accepted[] = [];
@@ -16,6 +17,8 @@ export class Load {
   /** Milliseconds of the answers 202. */
   readonly answers: number[] = [];
   fault = "";
+  /** No client goes beyond so many writes before it is raised: a short load waits for its faults. */
+  limit = Number.POSITIVE_INFINITY;
   readonly #stage: Stage;
   readonly #writes: number;
   #sent = 0;
@@ -28,6 +31,10 @@ export class Load {
 
   async client(): Promise<void> {
     while (this.#claimed < this.#writes) {
+      if (this.#claimed >= this.limit) {
+        await sleep(LIMIT_LOOK_MS);
+        continue;
+      }
       this.#claimed += 1;
       while (!(await this.#write())) await sleep(REFUSED_PAUSE_MS);
     }

@@ -101,10 +101,9 @@ async function measure(stage: Stage, { writes, clients }: { writes: number; clie
   const load = new Load(stage, writes);
   const startedAt = performance.now();
   const progress = showProgress(load, writes);
-  const recoveries = breakThings(stage, load, writes);
-  await Promise.all(Array.from({ length: clients }, () => load.client()));
-  const seconds = (performance.now() - startedAt) / 1_000;
-  const recovered = await recoveries;
+  const all = Promise.all(Array.from({ length: clients }, () => load.client()));
+  const written = all.then(() => (performance.now() - startedAt) / 1_000);
+  const [seconds, recovered] = await Promise.all([written, breakThings(stage, load, writes)]);
   await settle(stage);
   progress();
   const counted = await countWrites(stage, load.accepted);
@@ -127,7 +126,8 @@ async function measure(stage: Stage, { writes, clients }: { writes: number; clie
 /** Each fault at its time; how long each took to be recovered from. */
 async function breakThings(stage: Stage, load: Load, writes: number) {
   const recovered: { name: string; ms: number }[] = [];
-  for (const { at, name, happen } of FAULTS) {
+  for (const [place, { at, name, happen }] of FAULTS.entries()) {
+    load.limit = (FAULTS[place + 1]?.at ?? 1) * writes;
     while (load.accepted.length < at * writes) await sleep(10);
     load.fault = name;
     const startedAt = performance.now();

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { test } from "node:test";
 
-const MAIN = join(import.meta.dirname, "..", "chaos", "main.ts");
+const CHAOS = join(import.meta.dirname, "..", "chaos");
 /** Seeds that nobody chose, the same ones each time: a new failure is a change's, not the day's. */
 const FIRST_SEED = 1;
 /** About 18 s each; CI has the three minutes for all of them, somebody who waits has not. */
@@ -13,22 +13,37 @@ const RUNS = process.env.CI ? 20 : 3;
 const JOBS = 3;
 /** Runs in which the break must be found; its first one has always done it. */
 const BREAK_RUNS = 4;
+/** Enough for each process to be killed on the way; `npm run load` has a hundred thousand. */
+const LOAD_WRITES = 2_000;
 
 test(`every promise holds in ${RUNS} runs of chaos`, async () => {
   const args = [`--seed=${FIRST_SEED}`, `--runs=${RUNS}`, `--jobs=${JOBS}`];
-  const { code, output } = await runChaos(args);
+  const { code, output } = await run("main.ts", args);
   assert.equal(code, 0, output);
   assert.equal(output.match(/^seed \d+: holds/gm)?.length, RUNS, output);
 });
 
 test("chaos finds a message that is acknowledged before its commit", async () => {
-  const { code, output } = await runChaos(["--break=ack-before-commit", `--runs=${BREAK_RUNS}`]);
+  const { code, output } = await run("main.ts", [
+    "--break=ack-before-commit",
+    `--runs=${BREAK_RUNS}`,
+  ]);
   assert.equal(code, 0, output);
   assert.match(output, /^ack-before-commit: found in run \d/m);
 });
 
-async function runChaos(args: string[]): Promise<{ code: number | null; output: string }> {
-  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+test("a load through a kill of every process loses, doubles and ages nothing", async () => {
+  const { code, output } = await run("load.ts", [`--writes=${LOAD_WRITES}`]);
+  assert.equal(code, 0, output);
+  assert.match(output, new RegExp(`^${LOAD_WRITES} accepted in`, "m"));
+  assert.match(output, /^missing 0, doubled 0, stale 0$/m);
+  assert.equal(output.match(/^after the /gm)?.length, 7, output);
+});
+
+async function run(program: string, args: string[]) {
+  const child = spawn(process.execPath, [join(CHAOS, program), ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const kill = () => child.kill("SIGTERM");
   process.once("exit", kill);
   let output = "";
