@@ -15,6 +15,8 @@ export type MysqlOptions = {
   port: number;
   engine: Engine;
   say: Say;
+  /** More of the server's options. */
+  args?: string[];
   /** Told of the process as soon as it runs, before it is ready. */
   onStart?: (process: LocalProcess) => void;
 };
@@ -35,7 +37,7 @@ const STOP_DEADLINE_MS = 60_000;
 
 /** Starts a private server with its usual durability; it answers on 127.0.0.1 only. */
 export async function startMysql(options: MysqlOptions): Promise<Mysql> {
-  const { port, say, onStart } = options;
+  const { port, say, args = [], onStart } = options;
   const folder = resolve(options.folder);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const server = await prepareData({ ...options, folder });
@@ -55,6 +57,7 @@ export async function startMysql(options: MysqlOptions): Promise<Mysql> {
       `--port=${server.origin === "docker" ? 3306 : port}`,
       "--skip-name-resolve",
       ...(server.engine === "mysql" ? ["--mysqlx=OFF", "--secure-file-priv=NULL"] : []),
+      ...args,
     ],
     mark: `--datadir=${join(folder, "data")}`,
     logFile,

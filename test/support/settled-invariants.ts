@@ -7,6 +7,15 @@ import { NaiveModel } from "./naive-model.ts";
 /** What the tables hold of a schedule's items and writes. */
 export type Stored = { rows: Row[]; receipts: Receipt[]; dead: Receipt[] };
 
+export type CheckOptions = {
+  /** No write has a condition: the rows are those of the model, too. */
+  isUnconditional: boolean;
+  /** Whether MySQL refuses the write's item. */
+  mayDie?: (write: Write) => boolean;
+};
+
+const hasNoPrice = ({ item }: Write) => item?.price === 0;
+
 /**
  * What must hold once every write is settled, in whichever order transactions committed.
  * Returns the outcome of each write.
@@ -14,7 +23,7 @@ export type Stored = { rows: Row[]; receipts: Receipt[]; dead: Receipt[] };
 export function checkSettled(
   writes: readonly Write[],
   stored: Stored,
-  { isUnconditional }: { isUnconditional: boolean },
+  { isUnconditional, mayDie = hasNoPrice }: CheckOptions,
 ): Map<string, string> {
   const outcomes = outcomesOf(writes, stored);
   const byItem = Map.groupBy(writes, ({ itemId }) => itemId);
@@ -25,7 +34,12 @@ export function checkSettled(
     applied.forEach((write, index) => {
       checkApplied(write, applied[index - 1]);
     });
-    for (const write of own) checkRefused(write, applied, row, outcomes.get(write.id) as string);
+    for (const write of own) {
+      const outcome = outcomes.get(write.id) as string;
+      checkRefused(write, applied, row, outcome);
+      // Pub/Sub gives up no message here, so only what MySQL refuses may die.
+      if (outcome === "dead") assert.ok(mayDie(write), `${write.id} is dead by another's fault`);
+    }
   }
   if (isUnconditional) {
     const model = new NaiveModel();
@@ -91,9 +105,6 @@ function checkRefused(
   row: Row | undefined,
   outcome: string,
 ): void {
-  // Pub/Sub gives up no message here, so only what MySQL refuses may die.
-  if (outcome === "dead")
-    assert.ok(write.item?.price === 0, `${write.id} is dead by another's fault`);
   if (outcome === "superseded")
     assert.ok(
       applied.some(({ id }) => id > write.id),
