@@ -11,7 +11,7 @@ export const BREAKS: Record<string, Break> = {
     means: "acknowledges a message before its transaction has committed",
     file: "subscriber/pull.ts",
     replace: [
-      ["      const settlement = await receiver.add", "      delivered.ack();\n$&"],
+      ["      const settlement = await batcher.add", "      delivered.ack();\n$&"],
       ["      else delivered.ack();", ""],
     ],
   },

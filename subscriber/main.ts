@@ -72,7 +72,7 @@ export async function start(
       subscription: config.PUBSUB_SUBSCRIPTION,
       deadLetterSubscription: config.PUBSUB_DEAD_LETTER_SUBSCRIPTION,
       streams: config.PULL_STREAMS,
-      receiver: batcher,
+      batcher,
       logger,
     });
     return { stop, port: undefined };
@@ -88,7 +88,7 @@ export async function start(
             certsUrl: config.PUSH_CERTS_URL,
           });
     const isReady = () => readiness.isReady;
-    const server = await listen(createPush({ receiver: batcher, verify, isReady, logger }), {
+    const server = await listen(createPush({ batcher, verify, isReady, logger }), {
       port: config.PORT,
     });
     return { stop: () => server.close(), port: server.port };

@@ -4,10 +4,11 @@ import {
   PubSub,
   SubscriptionCloseBehaviors,
 } from "@google-cloud/pubsub";
+import type { Batcher } from "../common/batcher.ts";
 import { PULL_BYTES, PULL_MESSAGES, STOP_DEADLINE_MS } from "../common/limits.ts";
 import type { Logger } from "../common/logger.ts";
 import { nowMs } from "../common/tracing.ts";
-import type { Message, Receiver } from "./settle.ts";
+import type { Message, Settlement } from "./settle.ts";
 
 /** Why a message that comes by the dead-letter topic is dead. */
 export const GIVEN_UP =
@@ -26,7 +27,7 @@ const DEAD_LETTER_MESSAGES = 100;
 /**
  * Pulls both subscriptions, and acknowledges.
  *
- * A message is acknowledged here and nowhere else, and only after `receiver.add` has resolved:
+ * A message is acknowledged here and nowhere else, and only after `batcher.add` has resolved:
  * that is, after the transaction with its outcome has been committed. If the process dies in
  * between, the message is delivered again and found settled. A message without an outcome is
  * nacked, so that it is delivered again.
@@ -36,10 +37,10 @@ export function startPull(options: {
   subscription: string;
   deadLetterSubscription: string;
   streams: number;
-  receiver: Receiver;
+  batcher: Batcher<Message, Settlement>;
   logger: Logger;
 }): { stop(): Promise<void> } {
-  const { receiver, logger } = options;
+  const { batcher, logger } = options;
   const pubsub = new PubSub({ projectId: options.projectId });
   const closeOptions = {
     behavior: SubscriptionCloseBehaviors.WaitForProcessing,
@@ -86,7 +87,7 @@ export function startPull(options: {
       ...(giveUp === undefined ? {} : { giveUp }),
     };
     try {
-      const settlement = await receiver.add(message);
+      const settlement = await batcher.add(message);
       if (settlement === "notYet") delivered.nack();
       else delivered.ack();
     } catch {

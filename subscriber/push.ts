@@ -1,10 +1,11 @@
 import express, { type Express } from "express";
 import { OAuth2Client } from "google-auth-library";
 import { z } from "zod";
+import type { Batcher } from "../common/batcher.ts";
 import type { Logger } from "../common/logger.ts";
 import { nowMs } from "../common/tracing.ts";
 import { GIVEN_UP } from "./pull.ts";
-import type { Message, Receiver } from "./settle.ts";
+import type { Message, Settlement } from "./settle.ts";
 
 /** Pub/Sub's 10 MB a message, in base64, with its envelope. */
 const ENVELOPE_LIMIT = "14mb";
@@ -30,12 +31,12 @@ export type VerifyPush = (authorization: string | undefined) => Promise<boolean>
  * again; 401 without a valid token.
  */
 export function createPush(options: {
-  receiver: Receiver;
+  batcher: Batcher<Message, Settlement>;
   verify: VerifyPush;
   isReady: () => boolean;
   logger: Logger;
 }): Express {
-  const { receiver, verify, isReady, logger } = options;
+  const { batcher, verify, isReady, logger } = options;
   const app = express().disable("x-powered-by").disable("etag");
   app.get(["/health/live", "/_ah/start"], (_request, response) => void response.sendStatus(200));
   app.get(["/health/ready", "/_ah/warmup"], (_request, response) => {
@@ -59,7 +60,7 @@ export function createPush(options: {
         ...{ messageId, attributes, data: Buffer.from(data, "base64"), receivedMs: nowMs() },
       };
       if (request.path.endsWith("/dead-letters")) message.giveUp = GIVEN_UP;
-      const settlement = await receiver.add(message).catch(() => "notYet" as const);
+      const settlement = await batcher.add(message).catch(() => "notYet" as const);
       response.sendStatus(settlement === "notYet" ? 503 : 204);
     },
   );

@@ -18,9 +18,6 @@ export type { Message } from "./transaction.ts";
 /** What became of a message; `settled` for one that had its outcome before. All but `notYet` ack. */
 export type Settlement = { outcome: Outcome | "settled" } | "notYet";
 
-/** Takes messages; resolves with what became of each once that is committed. */
-export type Receiver = { add(message: Message): Promise<Settlement> };
-
 /** One row that exists where there was none a moment ago is a race; several in a row are not. */
 const MAX_RACES = 10;
 const BACKOFF_MS = { first: 50, max: 5_000 };
