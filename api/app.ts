@@ -1,12 +1,15 @@
+import type { RequestListener } from "node:http";
 import cors from "cors";
-import express, { type Express, type RequestHandler, type Response, Router } from "express";
+import express, { type RequestHandler } from "express";
 import type { Collection } from "../common/collection.ts";
 import type { Config } from "../common/config.ts";
 import type { Logger } from "../common/logger.ts";
 import type { Readiness } from "../common/readiness.ts";
 import type { Metrics } from "../common/telemetry.ts";
 import type { Tracing } from "../common/tracing.ts";
+import { completeHeads } from "./answer.ts";
 import { limitRate, requireKey } from "./auth.ts";
+import { dispatch, type Routes } from "./dispatch.ts";
 import { createNewest, showConsole } from "./home.ts";
 import type { ApiMetrics } from "./metrics.ts";
 import { describeApi } from "./openapi.ts";
@@ -14,9 +17,9 @@ import { Problem } from "./problem.ts";
 import { answerNotFound, answerProblems, refuseMethods } from "./problem-handler.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Reader } from "./reader.ts";
-import { addReads } from "./reads.ts";
+import { createReads } from "./reads.ts";
 import { addContext } from "./request-context.ts";
-import { addWrites } from "./writes.ts";
+import { createWrites } from "./writes.ts";
 
 /** What the API is made of; `main.ts` and the tests put it together. */
 export type AppOptions = {
@@ -38,14 +41,17 @@ export type AppOptions = {
 const CORS_MAX_AGE_SECONDS = 600;
 
 /** The whole HTTP face of Constancia, listening nowhere yet. */
-export function createApp(options: AppOptions): Express {
+export function createApp(options: AppOptions): RequestListener {
   const { config, readiness, metrics, logger } = options;
   const app = express();
   app.disable("x-powered-by").disable("etag").set("query parser", "simple");
   app.enable("case sensitive routing");
-  app.use(addContext(options.tracing, options.counts.countAnswered), setSecurityHeaders);
-  // First, and with no handler that does nothing: every layer on the way is paid by each request.
-  app.use("/api", createApi(options));
+  completeHeads(app);
+  const context = addContext(options.tracing, options.counts.countAnswered);
+  const guards = [...requireKey(config), ...limitRate(config)];
+  const apiGuards = [...allowOrigins(config), ...guards];
+  app.use(context);
+  if (apiGuards.length > 0) app.use("/api", apiGuards);
   app.get("/health/live", (_request, response) => void response.json({ live: true }));
   app.get(["/health/ready", "/_ah/warmup"], (_request, response) => {
     const { isReady, faults } = readiness;
@@ -61,42 +67,27 @@ export function createApp(options: AppOptions): Express {
     response.type("application/json").send(description);
   };
   app.get("/openapi.json", [...allowOrigins(config), showDescription]);
-  const guards = [...requireKey(config), ...limitRate(config)];
   app.get("/", [showConsole(config), ...guards, createNewest(options)]);
   app.use(refuseMethods({ hasMetrics: config.METRICS === "on" }));
-  app.use(answerNotFound, answerProblems(logger));
-  return app;
-}
-
-/** What is below `/api`. */
-function createApi(options: AppOptions): Router {
-  const { config, readiness } = options;
-  const api = Router({ caseSensitive: true });
-  const guards = [allowOrigins(config), requireKey(config), limitRate(config)].flat();
-  if (guards.length > 0) api.use(guards);
-  api.use((_request, _response, next) => {
+  const answerProblem = answerProblems(logger);
+  app.use(answerNotFound, answerProblem);
+  const fit: RequestHandler = (_request, _response, next) => {
     if (readiness.isReady || !readiness.faults.some(isSchemaFault)) return next();
     throw new Problem("unavailable", "The tables do not fit yet; see /health/ready.");
-  });
-  addWrites(api, options);
-  addReads(api, { ...options, retentionDays: config.RECEIPT_RETENTION_DAYS });
-  // Here too, or Express would answer OPTIONS by itself.
-  api.use(refuseMethods({ hasMetrics: false }));
-  return api;
+  };
+  const routes: Routes = new Map();
+  const retentionDays = config.RECEIPT_RETENTION_DAYS;
+  for (const [name, ...handlers] of [
+    ...createWrites(options),
+    ...createReads({ ...options, retentionDays }),
+  ])
+    routes.set(name, [context, ...apiGuards, fit, ...handlers]);
+  return dispatch(app, routes, answerProblem);
 }
 
 /** A table that misses a column can settle nothing; a database that is away comes back. */
 function isSchemaFault(fault: string): boolean {
   return fault.startsWith("The ") && !fault.startsWith("The tables have not");
-}
-
-/** Answers are data: never rendered, sniffed, framed or kept by a cache. */
-function setSecurityHeaders(_request: unknown, response: Response, next: () => void): void {
-  response.setHeader("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
-  response.setHeader("X-Content-Type-Options", "nosniff");
-  response.setHeader("Referrer-Policy", "no-referrer");
-  response.setHeader("Cache-Control", "no-cache");
-  next();
 }
 
 /** No cross-origin access unless the configuration names origins. */

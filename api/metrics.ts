@@ -52,7 +52,8 @@ export function createApiMetrics({ registry }: Metrics, reader: Reader): ApiMetr
   };
   return {
     countAccepted(writes) {
-      for (const { collection } of writes) accepted.inc({ collection: collection.name });
+      for (const [collection, own] of Map.groupBy(writes, (write) => write.collection.name))
+        accepted.inc({ collection }, own.length);
       freshness.accepted(writes);
     },
     countAnswered,

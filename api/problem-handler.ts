@@ -58,8 +58,7 @@ export function internalProblem(logger: Logger, error: unknown, request: Request
     trace: traceIdOf(traceparent),
     error: error instanceof Error ? error.name : typeof error,
     code: (error as { code?: string }).code,
-    // The frames tell where, without the message, which may hold a client's data. A field named
-    // "stack" would be appended to the line's message by Google's transport.
+    // The frames tell where, without the message, which may hold a client's data.
     frames: error instanceof Error ? error.stack?.split("\n    at ").slice(1, 6) : undefined,
   });
   return new Problem("internal", `Something went wrong here. The request was ${requestId}.`);

@@ -1,11 +1,14 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { PubSub, v1 } from "@google-cloud/pubsub";
-import { QueueFull } from "../common/batcher.ts";
+import { type Client, Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import { QueueFull, TooLate } from "../common/batcher.ts";
 import { PUBLISH, PUBLISH_DEADLINE_MS } from "../common/limits.ts";
 import type { Logger } from "../common/logger.ts";
 import type { Metrics } from "../common/telemetry.ts";
 import { isSampled, nowMs, type Span, type Tracing, traceIdOf } from "../common/tracing.ts";
-import { encodeWrite, type Write } from "../common/write.ts";
+import { encodeWrite, type MessageContent, type Write } from "../common/write.ts";
 import { Problem } from "./problem.ts";
+import { decodeMessageIds, encodePublishRequest, PUBLISH_PATH } from "./publish-request.ts";
 
 /** Puts writes on the topic. */
 export type Publisher = {
@@ -18,24 +21,25 @@ export type Publisher = {
   stop(): Promise<void>;
 };
 
-/** gRPC's UNAVAILABLE, ABORTED, INTERNAL: the request may be sent again within the deadline. */
-const RETRY_CODES = [14, 10, 13];
+/** The request may be sent again within the deadline. */
+const RETRY_CODES = [
+  ...[status.UNAVAILABLE, status.ABORTED, status.INTERNAL, status.DEADLINE_EXCEEDED],
+];
+const RETRY_MS = { first: 100, most: 1_000 };
 /** An attempt is given up half-way to the deadline, so that there is time for another. */
 const ATTEMPT_TIMEOUT_MS = PUBLISH_DEADLINE_MS / 2;
 
 type Item = {
   write: Write;
   requestId: string;
-  content: ReturnType<typeof encodeWrite>;
-  /** Set when the client has been answered already. */
-  isLate: boolean;
+  content: MessageContent;
   /** The message's id and the size of its batch, once Pub/Sub holds it. */
   published?: { messageId: string; batch: number };
 };
 
 /**
- * Publishes by group commit over the generated client, without the timers of the library's own
- * batching (facts: nine times the throughput at 50 concurrent, a tenth of the latency).
+ * Publishes by group commit over the generated client's own connection, without the timers of the
+ * library's batching (facts: nine times the throughput at 50 concurrent, a tenth of the latency).
  */
 export async function createPublisher(options: {
   projectId: string;
@@ -51,9 +55,14 @@ export async function createPublisher(options: {
   const client = new v1.PublisherClient(config as v1.PublisherClient["_opts"]);
   const batcher = metrics.createBatcher<Item, void>("publish", {
     ...PUBLISH,
+    deadlineMs: PUBLISH_DEADLINE_MS,
     dispatch: publishBatch,
-    sizeOf,
+    // The bytes of the item, with what attributes and envelope may take.
+    sizeOf: ({ content }) => content.data.length + 1_000,
   });
+  // Pub/Sub finds a topic's servers by this header (google.aip.dev/4222).
+  const metadata = new Metadata();
+  metadata.set("x-goog-request-params", `topic=${encodeURIComponent(topic)}`);
   return {
     publish,
     async stop() {
@@ -62,40 +71,63 @@ export async function createPublisher(options: {
     },
   };
 
-  async function publish(write: Write, requestId: string): Promise<void> {
+  function publish(write: Write, requestId: string): Promise<void> {
     const from = write.traceparent;
     const startMs = nowMs();
     const span = tracing && isSampled(from) ? tracing.below(from, startMs) : undefined;
     if (span) write.traceparent = span.traceparent;
-    const item: Item = { write, requestId, content: encodeWrite(write), isLate: false };
-    const { promise: late, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => {
-      item.isLate = true;
-      reject(new Problem("unavailable", UNKNOWN_FATE));
-    }, PUBLISH_DEADLINE_MS);
-    try {
-      await Promise.race([batcher.add(item), late]);
-      if (span) endSpan(span, item);
-    } catch (error) {
-      if (tracing) endSpan(span ?? tracing.below(from, startMs), item, error as Error);
-      throw toProblem(error, item);
-    } finally {
-      clearTimeout(timer);
+    const item: Item = { write, requestId, content: encodeWrite(write) };
+    return batcher.add(item).then(
+      () => {
+        if (span) endSpan(span, item);
+      },
+      (error) => {
+        if (tracing) endSpan(span ?? tracing.below(from, startMs), item, error as Error);
+        throw toProblem(error, item);
+      },
+    );
+  }
+
+  async function publishBatch(items: Item[]): Promise<undefined[]> {
+    const contents = items.map(({ content }) => content);
+    const request = encodePublishRequest(topic, contents);
+    const messageIds = await send(request, Date.now() + PUBLISH_DEADLINE_MS);
+    items.forEach((item, index) => {
+      item.published = { messageId: messageIds[index] ?? "", batch: items.length };
+    });
+    report(items);
+    return items.map(() => undefined);
+  }
+
+  /** Tries until the deadline, with growing pauses, while Pub/Sub says that trying again may help. */
+  async function send(request: Buffer, deadline: number): Promise<string[]> {
+    for (let pauseMs = RETRY_MS.first; ; pauseMs = Math.min(2 * pauseMs, RETRY_MS.most)) {
+      try {
+        return await attempt(request, Math.min(deadline, Date.now() + ATTEMPT_TIMEOUT_MS));
+      } catch (error) {
+        const mayHelp = RETRY_CODES.includes((error as ServiceError).code);
+        if (!mayHelp || Date.now() + pauseMs >= deadline) throw error;
+        await sleep(pauseMs);
+      }
     }
   }
 
-  async function publishBatch(items: Item[]): Promise<(undefined | Error)[]> {
-    // Those answered already must not be accepted behind their client's back.
-    const timely = items.filter(({ isLate }) => !isLate);
-    if (timely.length > 0) {
-      const messages = timely.map(({ content }) => content);
-      const [{ messageIds }] = await client.publish({ topic, messages }, CALL);
-      timely.forEach((item, index) => {
-        item.published = { messageId: messageIds?.[index] ?? "", batch: timely.length };
-      });
-      report(timely);
-    }
-    return items.map(({ isLate }) => (isLate ? new Error("late") : undefined));
+  async function attempt(request: Buffer, deadline: number): Promise<string[]> {
+    const connection = (await client.initialize()) as unknown as Client;
+    return new Promise((resolve, reject) => {
+      connection.makeUnaryRequest(
+        PUBLISH_PATH,
+        (bytes: Buffer) => bytes,
+        decodeMessageIds,
+        request,
+        metadata,
+        { deadline },
+        (error, messageIds) => {
+          if (error) reject(error);
+          else resolve(messageIds ?? []);
+        },
+      );
+    });
   }
 
   /** One line for the whole batch: at full speed, a line for each write would cost the most. */
@@ -144,34 +176,12 @@ export async function createPublisher(options: {
       write: write.id,
       requestId,
       trace: traceIdOf(write.traceparent),
-      code: (error as { code?: number }).code ?? "late",
+      code: error instanceof TooLate ? "late" : (error as Partial<ServiceError>).code,
     });
-    return error instanceof Problem ? error : new Problem("unavailable", UNKNOWN_FATE);
+    return new Problem("unavailable", UNKNOWN_FATE);
   }
 }
 
 const UNKNOWN_FATE =
   "Pub/Sub did not answer in time, so it is not known whether the write was accepted. " +
   "Ask again; with the same Idempotency-Key that is always safe.";
-
-/** `isBundling: false`, or the client waits another 10 ms for company. */
-const CALL = {
-  isBundling: false,
-  retry: {
-    retryCodes: RETRY_CODES,
-    backoffSettings: {
-      initialRetryDelayMillis: 100,
-      retryDelayMultiplier: 1.3,
-      maxRetryDelayMillis: 1_000,
-      initialRpcTimeoutMillis: ATTEMPT_TIMEOUT_MS,
-      rpcTimeoutMultiplier: 1,
-      maxRpcTimeoutMillis: ATTEMPT_TIMEOUT_MS,
-      totalTimeoutMillis: PUBLISH_DEADLINE_MS,
-    },
-  },
-};
-
-/** The message's bytes, with what its attributes and envelope may take. */
-function sizeOf({ content }: Item): number {
-  return content.data.length + 1_000;
-}

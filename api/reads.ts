@@ -1,9 +1,10 @@
-import type { Request, Response, Router } from "express";
+import type { Request, RequestHandler, Response } from "express";
 import type { Collection, Field } from "../common/collection.ts";
 import { CLOCK_SKEW_MS } from "../common/limits.ts";
 import type { Row } from "../common/tables.ts";
 import { isWriteId, timeOfWriteId } from "../common/write-id.ts";
-import { findCollection, readItemId } from "./collections.ts";
+import { answerJson } from "./answer.ts";
+import { findCollection, readItemId, readPathParameter } from "./collections.ts";
 import { readCursor, writeCursor } from "./cursor.ts";
 import {
   entityTag,
@@ -15,26 +16,25 @@ import {
 import { Problem } from "./problem.ts";
 import type { Reader } from "./reader.ts";
 import { awaitReceipt, receiptPath, showInFlight, showReceipt } from "./receipts.ts";
-import { sendJson } from "./send-json.ts";
+import { COLLECTION, ITEM, RECEIPT } from "./routes.ts";
 
 const PAGE_ITEMS = { default: 50, max: 1_000 };
 const IN_FLIGHT_RETRY_SECONDS = 1;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** GET of an item, of a page of items and of a receipt, below `/api`. */
-export function addReads(
-  router: Router,
-  options: {
-    collections: readonly Collection[];
-    reader: Reader;
-    retentionDays: number;
-    stop: AbortSignal;
-  },
-): void {
+/** GET of an item, of a page of items and of a receipt. */
+export function createReads(options: {
+  collections: readonly Collection[];
+  reader: Reader;
+  retentionDays: number;
+  stop: AbortSignal;
+}): [string, RequestHandler][] {
   const { collections, reader, retentionDays, stop } = options;
-  router.get("/:collection/:id", getItem);
-  router.get("/:collection", getPage);
-  router.get("/:collection/:id/writes/:write", getReceipt);
+  return [
+    [`GET ${COLLECTION}`, getPage],
+    [`GET ${ITEM}`, getItem],
+    [`GET ${RECEIPT}`, getReceipt],
+  ];
 
   async function getItem(request: Request, response: Response): Promise<void> {
     refuseUnknownParameters(request, ["after"]);
@@ -45,10 +45,10 @@ export function addReads(
     const row = await reader.row(collection, id);
     if (!row) throw new Problem("not-found", "There is no item with this id.");
     if (!row.item) throw new Problem("deleted", "The item was deleted.");
-    response.setHeader("ETag", entityTag(row.version));
-    response.setHeader("Last-Modified", new Date(row.updatedAt).toUTCString());
-    if (isNotModified(request, row.version)) response.status(304).end();
-    else sendJson(response, showItem(row));
+    const modified = new Date(row.updatedAt).toUTCString();
+    const headers = ["ETag", entityTag(row.version), "Last-Modified", modified];
+    if (isNotModified(request, row.version)) response.writeHead(304, headers).end();
+    else answerJson(response, 200, showItem(row), headers);
   }
 
   /** Read your own write: goes on once the write that `after` names is settled. */
@@ -93,7 +93,7 @@ export function addReads(
     refuseUnknownParameters(request);
     const collection = findCollection(collections, request);
     const itemId = readItemId(request);
-    const write = request.params.write as string;
+    const write = readPathParameter(request, "write");
     if (!isKnowable(write)) throw new Problem("not-found", "There was never such a write.");
     const key = { collection, itemId, write };
     const { waitMs } = readPrefer(request);

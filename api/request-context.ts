@@ -1,6 +1,6 @@
-import { randomUUID } from "node:crypto";
 import type { Request, RequestHandler } from "express";
 import type { ApiKey } from "../common/config.ts";
+import { randomHex } from "../common/random.ts";
 import { mintTraceparent, parseTraceparent, type Span, type Tracing } from "../common/tracing.ts";
 import { methodOf, routeOf } from "./routes.ts";
 
@@ -31,7 +31,7 @@ export type OnAnswered = (answered: {
   seconds: number;
 }) => void;
 
-/** Gives each request its context, tells the client its request id, and ends its span. */
+/** Gives each request its context, and ends its span. */
 export function addContext(tracing: Tracing | undefined, onAnswered: OnAnswered): RequestHandler {
   return (request, response, next) => {
     const startedAt = performance.now();
@@ -39,12 +39,11 @@ export function addContext(tracing: Tracing | undefined, onAnswered: OnAnswered)
     const traceparent = request.headers.traceparent as string | undefined;
     const span = tracing?.enter(traceparent);
     const context: RequestContext = {
-      requestId: REQUEST_ID.test(requestId) ? requestId : randomUUID(),
+      requestId: REQUEST_ID.test(requestId) ? requestId : randomHex(16),
       traceparent: span?.traceparent ?? keepOrMint(traceparent),
       key: undefined,
     };
     (request as WithContext)[CONTEXT] = context;
-    response.setHeader("X-Request-Id", context.requestId);
     response.once("close", () => {
       const answered = {
         method: methodOf(request.method),

@@ -1,6 +1,6 @@
-const COLLECTION = "/api/:collection";
-const ITEM = `${COLLECTION}/:id`;
-const RECEIPT = `${ITEM}/writes/:write`;
+export const COLLECTION = "/api/:collection";
+export const ITEM = `${COLLECTION}/:id`;
+export const RECEIPT = `${ITEM}/writes/:write`;
 
 const TO_READ = "GET, HEAD";
 /** The methods that each path takes, by its pattern. */
@@ -17,17 +17,37 @@ export const ALLOWED: Record<string, string> = {
 };
 
 /** What a collection's paths are made of; each of them with any collection, known or not. */
-const UNDER_API = /^\/api\/[^/]+(\/[^/]+(\/writes\/[^/]+)?)?\/?$/;
+const UNDER_API = /^\/api\/([^/]+)(?:\/([^/]+)(?:\/writes\/([^/]+))?)?\/?$/;
 
 /** Of the methods that HTTP knows, those that anybody sends us; OpenTelemetry's word for others. */
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"]);
 
 /** The pattern of a request's path, for labels: one of a dozen, whatever is asked for. */
 export function routeOf(url: string): string {
-  const path = url.split("?", 1)[0] as string;
-  const parts = UNDER_API.exec(path);
-  if (parts) return parts[2] ? RECEIPT : parts[1] ? ITEM : COLLECTION;
-  return Object.hasOwn(ALLOWED, path) ? path : "unmatched";
+  const path = pathOf(url);
+  return findRoute(path)?.route ?? (Object.hasOwn(ALLOWED, path) ? path : "unmatched");
+}
+
+/** A path below `/api`: its pattern, and what stands in its places, still percent-encoded. */
+export function findCollectionRoute(
+  url: string,
+): { route: string; params: Record<string, string> } | undefined {
+  return findRoute(pathOf(url));
+}
+
+function findRoute(path: string): ReturnType<typeof findCollectionRoute> {
+  const [whole, collection = "", id, write] = UNDER_API.exec(path) ?? [];
+  if (whole === undefined) return undefined;
+  if (id === undefined) return { route: COLLECTION, params: { collection } };
+  if (write === undefined) return { route: ITEM, params: { collection, id } };
+  return { route: RECEIPT, params: { collection, id, write } };
+}
+
+/** Also of the absolute form, which a proxy may send (RFC 9112, section 3.2.2). */
+function pathOf(url: string): string {
+  if (!url.startsWith("/")) return URL.parse(url)?.pathname ?? url;
+  const end = url.indexOf("?");
+  return end < 0 ? url : url.slice(0, end);
 }
 
 /** A request's method, for labels: a known one, or `_OTHER`. */

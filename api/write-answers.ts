@@ -2,24 +2,23 @@ import type { Response } from "express";
 import type { Receipt } from "../common/receipts.ts";
 import type { Row } from "../common/tables.ts";
 import type { Write } from "../common/write.ts";
+import { answerJson } from "./answer.ts";
 import type { RecordResult } from "./bulk.ts";
 import { entityTag, type Prefer } from "./headers.ts";
 import { Problem, type ProblemName } from "./problem.ts";
 import { receiptPath } from "./receipts.ts";
-import { sendJson } from "./send-json.ts";
 
 type Settled = { receipt: Receipt; row: Row | undefined };
 
 /** 202: Pub/Sub holds the write; its receipt is where the body and the Link header say. */
 export function answerAccepted(response: Response, write: Write, prefer: Prefer): void {
-  const { status, ...body } = acceptedResult(write);
-  setHeaders(response, write, prefer);
-  response.status(status);
-  if (prefer.isMinimal) response.end();
-  else
-    sendJson(response, {
-      ...{ id: body.id, write: body.write, status: "accepted", receipt: body.receipt },
-    });
+  const receipt = receiptOf(write);
+  const headers = headersOf(write, receipt, prefer);
+  if (prefer.isMinimal) response.writeHead(202, headers).end();
+  else {
+    const body = { id: write.itemId, write: write.id, status: "accepted", receipt };
+    answerJson(response, 202, body, headers);
+  }
 }
 
 /** What a settled write is answered with where the client waited for it. */
@@ -29,12 +28,12 @@ export function answerSettled(
   settled: Settled,
   prefer: Prefer,
 ): void {
-  setHeaders(response, write, prefer);
   const { status, item, version } = judgeSettled(write, settled);
-  if (version) response.setHeader("ETag", entityTag(version));
-  response.status(item && prefer.isMinimal && status === 200 ? 204 : status);
-  if (item && !prefer.isMinimal) sendJson(response, item);
-  else response.end();
+  const headers = headersOf(write, receiptOf(write), prefer);
+  if (version) headers.push("ETag", entityTag(version));
+  const isShort = item && prefer.isMinimal && status === 200;
+  if (item && !prefer.isMinimal) answerJson(response, status, item, headers);
+  else response.writeHead(isShort ? 204 : status, headers).end();
 }
 
 /** An accepted record of a bulk request. */
@@ -43,7 +42,7 @@ export function acceptedResult(write: Write): RecordResult {
     status: 202,
     id: write.itemId,
     write: write.id,
-    receipt: receiptPath({ ...write, write: write.id }),
+    receipt: receiptOf(write),
   };
 }
 
@@ -82,18 +81,22 @@ function judgeSettled(
   const problem = problems[outcome];
   if (problem)
     throw new Problem(problem, reason ?? outcome, {
-      members: { receipt: acceptedResult(write).receipt },
+      members: { receipt: receiptOf(write) },
     });
   if (!row?.item) throw new Problem("deleted", "The item was deleted.");
   return { status: 200, item: { id: row.id, ...row.item }, version: row.version };
 }
 
-function setHeaders(response: Response, write: Write, prefer: Prefer): void {
-  const { receipt } = acceptedResult(write);
+function receiptOf({ collection, itemId, id }: Write): string {
+  return receiptPath({ collection, itemId, write: id });
+}
+
+/** Names and values in turn. */
+function headersOf(write: Write, receipt: string, prefer: Prefer): string[] {
   // RFC 8631: the status of what this answer is about.
-  response.setHeader("Link", `<${receipt}>; rel="status"`);
+  const headers = ["Link", `<${receipt}>; rel="status"`];
   if (write.kind === "create")
-    response.setHeader("Location", `/api/${write.collection.name}/${write.itemId}`);
-  if (prefer.applied.length > 0)
-    response.setHeader("Preference-Applied", prefer.applied.join(", "));
+    headers.push("Location", `/api/${write.collection.name}/${write.itemId}`);
+  if (prefer.applied.length > 0) headers.push("Preference-Applied", prefer.applied.join(", "));
+  return headers;
 }

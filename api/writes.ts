@@ -1,4 +1,4 @@
-import type { Request, Response, Router } from "express";
+import type { Request, RequestHandler, Response } from "express";
 import { type Collection, checkItem, type Item } from "../common/collection.ts";
 import type { Logger } from "../common/logger.ts";
 import { fingerprintOf, ITEM_ID, type Write, type WriteKind } from "../common/write.ts";
@@ -22,6 +22,7 @@ import type { Publisher } from "./publisher.ts";
 import type { Reader } from "./reader.ts";
 import { awaitReceipt } from "./receipts.ts";
 import { contextOf } from "./request-context.ts";
+import { COLLECTION, ITEM } from "./routes.ts";
 import { acceptedResult, answerAccepted, answerSettled, settledResult } from "./write-answers.ts";
 
 /** What the routes of writes need. `stop` ends their waiting when the process ends. */
@@ -33,22 +34,24 @@ export type WritesOptions = {
   stop: AbortSignal;
 };
 
-/** POST, PUT and DELETE, below `/api`. */
-export function addWrites(router: Router, options: WritesOptions): void {
+/** POST, PUT and DELETE. */
+export function createWrites(options: WritesOptions): [string, ...RequestHandler[]][] {
   const { collections, publisher, reader, logger, stop } = options;
-  router.post("/:collection", readBody, (request: Request, response: Response) => {
+  const create: RequestHandler = (request, response) => {
     refuseCondition(request, "POST");
     return submit(request, response, "create");
-  });
-  router.put("/:collection", readBody, (request: Request, response: Response) =>
-    submit(request, response, "put"),
-  );
-  router.put("/:collection/:id", readBody, (request: Request, response: Response) =>
-    submit(request, response, "put", readItemId(request)),
-  );
-  router.delete("/:collection/:id", (request: Request, response: Response) =>
-    submit(request, response, "delete", readItemId(request)),
-  );
+  };
+  const put: RequestHandler = (request, response) => submit(request, response, "put");
+  const putItem: RequestHandler = (request, response) =>
+    submit(request, response, "put", readItemId(request));
+  const deleteItem: RequestHandler = (request, response) =>
+    submit(request, response, "delete", readItemId(request));
+  return [
+    [`POST ${COLLECTION}`, readBody, create],
+    [`PUT ${COLLECTION}`, readBody, put],
+    [`PUT ${ITEM}`, readBody, putItem],
+    [`DELETE ${ITEM}`, deleteItem],
+  ];
 
   async function submit(
     request: Request,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { setImmediate as endOfTurn } from "node:timers/promises";
-import { Batcher, type BatcherOptions, QueueFull } from "./batcher.ts";
+import { Batcher, type BatcherOptions, QueueFull, TooLate } from "./batcher.ts";
 
 test("an item alone leaves at the end of its turn, waiting for nobody", async () => {
   const { batcher, batches } = holdBatches();
@@ -72,6 +72,36 @@ test("another batch leaves beside one under way only with minBeside items", asyn
   assert.deepEqual(batches[3]?.items, [8]);
   batches[3]?.end([8]);
   assert.deepEqual(await Promise.all(results), [1, 2, 3, 4, 5, 6, 7, 8]);
+});
+
+test("an item without a result is rejected at its deadline, and what still waits never leaves", async () => {
+  const { batcher, batches } = holdBatches({ deadlineMs: 20 });
+  const underWay = batcher.add(1);
+  await endOfTurn();
+  const waiting = batcher.add(2);
+  await assert.rejects(underWay, TooLate);
+  await assert.rejects(waiting, TooLate);
+  assert.equal(batcher.queued, 0);
+  const next = batcher.add(3);
+  batches[0]?.end([10]);
+  await endOfTurn();
+  assert.deepEqual(batches[1]?.items, [3]);
+  batches[1]?.end([30]);
+  assert.equal(await next, 30);
+  await batcher.drain();
+});
+
+test("the deadline of an item that was answered is forgotten; later ones have their own", async () => {
+  const { batcher, batches } = holdBatches({ deadlineMs: 20, maxConcurrent: 2 });
+  const first = batcher.add(1);
+  await endOfTurn();
+  const second = batcher.add(2);
+  await endOfTurn();
+  batches[0]?.end([10]);
+  assert.equal(await first, 10);
+  await assert.rejects(second, TooLate);
+  const third = batcher.add(3);
+  await assert.rejects(third, TooLate);
 });
 
 test("a batch holds at most maxItems; the rest leaves at once where another may run", async () => {

@@ -3,8 +3,8 @@
  * together, so one trip serves many. There is no timer: a batch leaves at the end of the event
  * loop's turn in which its first item came, if none is under way, or if fewer than `maxConcurrent`
  * are and `minBeside` items make it worth a trip; otherwise when one of those ends. Alone, an item
- * waits for nobody; under load, batches grow by themselves. The price is that one batch fails or succeeds in one trip, so `dispatch` answers
- * for each item by itself.
+ * waits for nobody; under load, batches grow by themselves. The price is that one batch fails or
+ * succeeds in one trip, so `dispatch` answers for each item by itself.
  *
  * Idea and reading order: graphql/dataloader; the name of the idea: InnoDB's group commit.
  */
@@ -14,6 +14,9 @@ export class Batcher<Item, Result> {
   #running = 0;
   #scheduled = false;
   #draining: PromiseWithResolvers<void> | undefined;
+  /** Items without a result, the oldest first; kept only where there is a `deadlineMs`. */
+  readonly #unanswered = new Set<Waiting<Item, Result>>();
+  #deadline: NodeJS.Timeout | undefined;
 
   /** Throws a RangeError naming the option where a limit is not a whole number above zero. */
   constructor(options: BatcherOptions<Item, Result>) {
@@ -37,16 +40,19 @@ export class Batcher<Item, Result> {
 
   /**
    * Resolves or rejects with the item's own result. Rejects at once with {@link QueueFull} when
-   * `maxQueued` items wait already, and with an Error once {@link drain} was called.
+   * `maxQueued` items wait already, with {@link TooLate} after `deadlineMs`, and with an Error once
+   * {@link drain} was called.
    */
   add(item: Item): Promise<Result> {
     if (this.#draining) return Promise.reject(new Error("Batcher: add() after drain()."));
     if (this.#queue.length >= this.#options.maxQueued)
       return Promise.reject(new QueueFull(this.#options.maxQueued));
-    const { promise, resolve, reject } = Promise.withResolvers<Result>();
-    this.#queue.push({ item, resolve, reject });
-    this.#schedule();
-    return promise;
+    return new Promise((resolve, reject) => {
+      const waiting = { item, resolve, reject, lateAt: 0 };
+      this.#queue.push(waiting);
+      this.#setDeadline(waiting);
+      this.#schedule();
+    });
   }
 
   /** Refuses further items; resolves when every item added before has its result. */
@@ -73,6 +79,31 @@ export class Batcher<Item, Result> {
     const { maxConcurrent, minBeside } = this.#options;
     const min = this.#running === 0 ? 1 : minBeside;
     return this.#running < maxConcurrent && this.#queue.length >= min;
+  }
+
+  /** Items come with their deadlines in order, so one timer, for the oldest, serves them all. */
+  #setDeadline(waiting: Waiting<Item, Result>): void {
+    const { deadlineMs } = this.#options;
+    if (deadlineMs === undefined) return;
+    waiting.lateAt = performance.now() + deadlineMs;
+    this.#unanswered.add(waiting);
+    this.#deadline ??= setTimeout(() => this.#rejectLate(), deadlineMs);
+  }
+
+  #rejectLate(): void {
+    this.#deadline = undefined;
+    const now = performance.now();
+    for (const waiting of this.#unanswered) {
+      if (waiting.lateAt > now) {
+        this.#deadline = setTimeout(() => this.#rejectLate(), waiting.lateAt - now);
+        return;
+      }
+      this.#unanswered.delete(waiting);
+      waiting.reject(new TooLate());
+      const place = this.#queue.indexOf(waiting);
+      if (place >= 0) this.#queue.splice(place, 1);
+    }
+    this.#finish();
   }
 
   /** As many as `maxItems` and `maxBytes` allow; one item always, however large it is. */
@@ -102,13 +133,16 @@ export class Batcher<Item, Result> {
     } catch (error) {
       for (const { reject } of batch) reject(error);
     }
+    for (const waiting of batch) this.#unanswered.delete(waiting);
     this.#running -= 1;
     this.#dispatchWhatWaits();
     this.#finish();
   }
 
   #finish(): void {
-    if (this.#running === 0 && this.#queue.length === 0) this.#draining?.resolve();
+    if (this.#running > 0 || this.#queue.length > 0) return;
+    if (this.#draining) clearTimeout(this.#deadline);
+    this.#draining?.resolve();
   }
 }
 
@@ -122,6 +156,8 @@ export type BatcherOptions<Item, Result> = {
   /** Items that make a batch worth a trip of its own while another is under way. */
   minBeside: number;
   maxQueued: number;
+  /** An item without a result by then is rejected; one that still waits is not dispatched any more. */
+  deadlineMs?: number;
   sizeOf?: (item: Item) => number;
 };
 
@@ -133,8 +169,18 @@ export class QueueFull extends Error {
   }
 }
 
+/** An item had no result within `deadlineMs`; one that was under way may yet succeed. */
+export class TooLate extends Error {
+  constructor() {
+    super("There was no answer in time.");
+    this.name = "TooLate";
+  }
+}
+
 type Waiting<Item, Result> = {
   item: Item;
   resolve: (result: Result) => void;
   reject: (error: unknown) => void;
+  /** By the process's own clock; unused where there is no deadline. */
+  lateAt: number;
 };

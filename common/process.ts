@@ -21,7 +21,7 @@ export async function runProcess(
 ): Promise<void> {
   assertLimits();
   const config = await loadConfigOrExit(name);
-  const logger = await createLogger({
+  const logger = createLogger({
     service: name,
     projectId: config.GOOGLE_CLOUD_PROJECT,
     format: config.LOG_FORMAT,

@@ -1,5 +1,5 @@
-import { randomBytes } from "node:crypto";
 import type { Attributes } from "@opentelemetry/api";
+import { randomHex } from "./random.ts";
 
 /*
  * Spans by hand: automatic instrumentation costs three times the memory of the whole process. A
@@ -109,7 +109,7 @@ export function mintTraceparent(): string {
 
 /** The trace id inside a traceparent, or undefined. */
 export function traceIdOf(traceparent: string | undefined): string | undefined {
-  return traceparent ? TRACEPARENT.exec(traceparent)?.[1] : undefined;
+  return traceparent && TRACEPARENT.test(traceparent) ? traceparent.slice(3, 35) : undefined;
 }
 
 /** Reads a `traceparent`; undefined where there is none or it is not of version 00's form. */
@@ -126,17 +126,4 @@ function formatTraceparent({ traceId, spanId, isSampled }: SpanPlace): string {
 /** Finer than `Date.now()`: most spans are shorter than a millisecond. */
 export function nowMs(): number {
   return performance.timeOrigin + performance.now();
-}
-
-/** Random bytes are drawn by the page: one call to the system serves hundreds of ids. */
-const page = { bytes: Buffer.alloc(0), at: 0 };
-const PAGE_BYTES = 4_096;
-
-function randomHex(bytes: number): string {
-  if (page.at + bytes > page.bytes.length) {
-    page.bytes = randomBytes(PAGE_BYTES);
-    page.at = 0;
-  }
-  page.at += bytes;
-  return page.bytes.toString("hex", page.at - bytes, page.at);
 }

@@ -1,12 +1,7 @@
-import { createHash, randomFillSync } from "node:crypto";
-import { stringify, v7 } from "uuid";
+import { createHash } from "node:crypto";
+import { randomBytes } from "./random.ts";
 
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
-
-/** Random bytes are drawn in blocks: one system call for many ids. */
-const RANDOM_BLOCK_BYTES = 4096;
-const random = new Uint8Array(RANDOM_BLOCK_BYTES);
-let randomOffset = RANDOM_BLOCK_BYTES;
 
 /** The last id's place in this process's sequence; the sequence never goes back. */
 let lastMs = 0;
@@ -25,7 +20,7 @@ export function mintWriteId(after?: { version: string; seen: boolean }): string 
   if (after) {
     const afterMs = timeOfWriteId(after.version) + 1;
     if (afterMs > nowMs && afterMs > lastMs) {
-      if (!after.seen) return v7({ msecs: afterMs, seq: startSequence(), random: randomBytes() });
+      if (!after.seen) return formatId(afterMs, startSequence());
       lastMs = afterMs;
       lastSequence = startSequence();
     }
@@ -36,7 +31,7 @@ export function mintWriteId(after?: { version: string; seen: boolean }): string 
   } else {
     lastSequence += 1;
   }
-  return v7({ msecs: lastMs, seq: lastSequence, random: randomBytes() });
+  return formatId(lastMs, lastSequence);
 }
 
 /** Whether `value` is a UUIDv7 in its canonical lower-case form. */
@@ -58,7 +53,31 @@ export function deriveItemId(parts: readonly (string | number)[]): string {
   const bytes = createHash("sha256").update(JSON.stringify(parts)).digest().subarray(0, 16);
   bytes[6] = ((bytes[6] as number) & 0x0f) | 0x80;
   bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80;
-  return stringify(bytes);
+  return formatUuid(bytes);
+}
+
+/** Of the id that is being made. */
+const made = Buffer.alloc(16);
+
+/**
+ * RFC 9562, section 5.7: 48 bits of milliseconds, the version, 12 bits of the counter, the variant,
+ * and the counter's other 20 bits; 42 random ones after them.
+ */
+function formatId(ms: number, sequence: number): string {
+  randomBytes(6).copy(made, 10);
+  made.writeUIntBE(ms, 0, 6);
+  made[6] = 0x70 | (sequence >>> 28);
+  made[7] = sequence >>> 20;
+  made[8] = 0x80 | ((sequence >>> 14) & 0x3f);
+  made[9] = sequence >>> 6;
+  made[10] = ((sequence & 0x3f) << 2) | ((made[10] as number) & 0x03);
+  return formatUuid(made);
+}
+
+/** 8, 4, 4, 4 and 12 hexadecimal digits (RFC 9562, section 4). */
+function formatUuid(uuid: Buffer): string {
+  const hex = uuid.toString("hex");
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
 /**
@@ -66,15 +85,5 @@ export function deriveItemId(parts: readonly (string | number)[]): string {
  * bits differ by chance; its highest bit stays free to count on.
  */
 function startSequence(): number {
-  const bytes = randomBytes();
-  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) >>> 1;
-}
-
-function randomBytes(): Uint8Array {
-  if (randomOffset + 16 > RANDOM_BLOCK_BYTES) {
-    randomFillSync(random);
-    randomOffset = 0;
-  }
-  randomOffset += 16;
-  return random.subarray(randomOffset - 16, randomOffset);
+  return randomBytes(4).readUInt32BE() >>> 1;
 }

@@ -96,7 +96,7 @@ test("a stopped subscriber sweeps nothing any more", async () => {
 });
 
 test("a subscriber sweeps by itself, and again an hour later", async (t) => {
-  const logger = await createLogger({
+  const logger = createLogger({
     service: "subscriber",
     projectId: "test",
     format: "pretty",

@@ -41,14 +41,13 @@ describe("the logs in production", () => {
   });
   after(() => house.close());
 
-  /** Whole lines; once in a process, Google's library adds one about itself, with no message. */
+  /** Whole lines. */
   const linesOf = (process: Spawned): Line[] =>
     process
       .output()
       .split("\n")
       .slice(0, -1)
-      .map((line) => JSON.parse(line))
-      .filter((line) => line["logging.googleapis.com/diagnostic"] === undefined);
+      .map((line) => JSON.parse(line));
 
   /** The one line that tells of a write; waits until it is there. */
   async function lineOf(process: Spawned, message: string, write: string): Promise<Line> {

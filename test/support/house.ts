@@ -200,7 +200,7 @@ async function startHere(
 ): Promise<Running> {
   process.env.PUBSUB_EMULATOR_HOST = base.PUBSUB_EMULATOR_HOST;
   const config = readConfig({ ...base, ...env }, name);
-  const logger = await createLogger({
+  const logger = createLogger({
     service: name,
     projectId: PROJECT_ID,
     format: config.LOG_FORMAT,

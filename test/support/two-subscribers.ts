@@ -123,7 +123,7 @@ async function startSubscriber(house: House): Promise<Subscriber> {
   const settle = createSettle({
     pool: cutPool.pool,
     collections: [courses],
-    logger: await createLogger({
+    logger: createLogger({
       service: "subscriber",
       projectId: "test",
       format: "pretty",
