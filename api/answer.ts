@@ -40,6 +40,8 @@ export function answerJson(
 ): void {
   const text = JSON.stringify(body);
   const type = ["Content-Type", "application/json; charset=utf-8"];
-  const length = ["Content-Length", String(Buffer.byteLength(text))];
-  response.writeHead(status, [...headers, ...type, ...length]).end(text);
+  const bytes = Buffer.byteLength(text);
+  response.writeHead(status, [...headers, ...type, "Content-Length", String(bytes)]);
+  // ASCII, as most answers are, is written faster by its simpler name.
+  response.end(text, bytes === text.length ? "latin1" : "utf8");
 }

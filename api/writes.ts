@@ -3,7 +3,7 @@ import { type Collection, checkItem, type Item } from "../common/collection.ts";
 import type { Logger } from "../common/logger.ts";
 import { fingerprintOf, ITEM_ID, type Write, type WriteKind } from "../common/write.ts";
 import { deriveItemId, mintWriteId, timeOfWriteId } from "../common/write-id.ts";
-import { type Body, parseBody, readBody } from "./body.ts";
+import { type Body, type BodyRecord, parseBody, readBody } from "./body.ts";
 import { bulkAnswer, type RecordResult } from "./bulk.ts";
 import { findCollection, readItemId } from "./collections.ts";
 import {
@@ -68,7 +68,7 @@ export function createWrites(options: WritesOptions): [string, ...RequestHandler
     const common = { request, kind, collection, condition, key, pathId };
     if ("single" in body) {
       const write = await accept({ ...common, value: body.single });
-      const waited = await waitFor(write, prefer);
+      const waited = prefer.waitMs > 0 ? await waitFor(write, prefer) : undefined;
       if (waited) answerSettled(response, write, waited, prefer);
       else answerAccepted(response, write, prefer);
       return;
@@ -76,22 +76,28 @@ export function createWrites(options: WritesOptions): [string, ...RequestHandler
     if (pathId !== undefined)
       throw new Problem("malformed-request", "Many records go to the collection's own address.");
     refuseCondition(request, "many records at once");
-    const results = await Promise.all(
-      body.records.map(async (record, place): Promise<RecordResult> => {
-        try {
-          if ("problem" in record) throw record.problem;
-          const write = await accept({ ...common, value: record.value, place });
-          const waited = await waitFor(write, prefer);
-          return waited ? settledResult(write, waited) : acceptedResult(write);
-        } catch (error) {
-          // Other records may be accepted already, so not even a fault of ours fails them all.
-          const problem =
-            error instanceof Problem ? error : internalProblem(logger, error, request);
-          return problem.toJSON() as RecordResult;
-        }
-      }),
-    );
-    bulkAnswer(response, results, prefer);
+    bulkAnswer(response, await submitRecords(common, body.records, prefer), prefer);
+  }
+
+  function submitRecords(
+    common: Omit<Draft, "value">,
+    records: readonly BodyRecord[],
+    prefer: Prefer,
+  ): Promise<RecordResult[]> {
+    const submitRecord = async (record: BodyRecord, place: number): Promise<RecordResult> => {
+      try {
+        if ("problem" in record) throw record.problem;
+        const write = await accept({ ...common, value: record.value, place });
+        const waited = prefer.waitMs > 0 ? await waitFor(write, prefer) : undefined;
+        return waited ? settledResult(write, waited) : acceptedResult(write);
+      } catch (error) {
+        // Other records may be accepted already, so not even a fault of ours fails them all.
+        const problem =
+          error instanceof Problem ? error : internalProblem(logger, error, common.request);
+        return problem.toJSON() as RecordResult;
+      }
+    };
+    return Promise.all(records.map(submitRecord));
   }
 
   /** A record becomes a write that Pub/Sub holds, or a Problem. */
@@ -109,8 +115,7 @@ export function createWrites(options: WritesOptions): [string, ...RequestHandler
     return write;
   }
 
-  async function waitFor(write: Write, prefer: Prefer) {
-    if (prefer.waitMs === 0) return undefined;
+  function waitFor(write: Write, prefer: Prefer) {
     const { collection, itemId, id } = write;
     return awaitReceipt(reader, { collection, itemId, write: id }, prefer.waitMs, stop);
   }
