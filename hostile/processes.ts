@@ -17,16 +17,19 @@ export type ProcessFigures = {
   maxMb: number;
   /** At the first and the last look at the longest life; the most of all lives. */
   descriptors: { first: number; last: number; max: number };
+  /** Every look at each life: minutes since the first look at anything, MB, descriptors. */
+  looks: [minutes: number, mb: number, descriptors: number][][];
 };
 
-/** A process compiles, fills its pools and lets its heap grow to what it needs. */
-export const WARM_UP_MS = 5 * 60_000;
+/** A process compiles, fills its pools and lets its heap grow: it was seen to take 3 to 7 minutes. */
+export const WARM_UP_MS = 10 * 60_000;
 /** A heap grows and is swept by turns; over less than this, the turns are all that is seen. */
 export const JUDGED_MS = 20 * 60_000;
 
 /** Looks at memory and descriptors, from time to time. */
 export class Census {
   readonly #stage: Stage;
+  readonly #startedAt = performance.now();
   readonly #lives = new Map<string, Life[]>();
 
   constructor(stage: Stage) {
@@ -52,11 +55,19 @@ export class Census {
   }
 
   figures(): ProcessFigures[] {
-    return [...this.#lives].map(([name, lives]) => figuresOf(name, lives));
+    return [...this.#lives].map(([name, lives]) => ({
+      ...figuresOf(name, lives),
+      looks: lives.map(({ samples }) => samples.map((sample) => this.#lookOf(sample))),
+    }));
+  }
+
+  #lookOf({ atMs, mb, descriptors }: Sample): [number, number, number] {
+    const minutes = (atMs - this.#startedAt) / 60_000;
+    return [Math.round(minutes * 100) / 100, Math.round(mb * 10) / 10, descriptors];
   }
 }
 
-function figuresOf(name: string, lives: readonly Life[]): ProcessFigures {
+function figuresOf(name: string, lives: readonly Life[]): Omit<ProcessFigures, "looks"> {
   const all = lives.flatMap(({ samples }) => samples);
   const longest = lives.map(({ samples }) => samples).sort((one, other) => span(other) - span(one));
   const samples = longest[0] ?? [];
