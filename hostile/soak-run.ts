@@ -54,7 +54,6 @@ const SOAK_HAPPENINGS: readonly Happening[] = HAPPENINGS.filter(({ what, target 
 
 /** The whole: the calibration, and then a fault in each stretch, at half load. */
 export async function soak(stage: Stage, options: SoakOptions): Promise<SoakFigures> {
-  const { minutes, faultEveryMs, seed } = options;
   const fold = new Fold(stage);
   const progress = new SoakProgress(fold);
   const calibration = await calibrate(stage, fold, options);
@@ -67,24 +66,50 @@ export async function soak(stage: Stage, options: SoakOptions): Promise<SoakFigu
   fold.lags.reset();
   const census = new Census(stage);
   census.look();
-  const looking = setInterval(() => census.look(), faultEveryMs / LOOKS_EACH);
+  const looking = setInterval(() => census.look(), options.faultEveryMs / LOOKS_EACH);
+  const startedAt = performance.now();
+  const run = { stage, options, fold, progress, pacer: new Pacer(requestsPerSecond) };
+  const { open, ...told } = await runStretches(run);
+  const seconds = (performance.now() - startedAt) / 1_000;
+  census.look();
+  clearInterval(looking);
+  await settle(stage, fold);
+  await foldSettled(fold, open, true);
+  await fold.finish();
+  progress.end();
+  const { faults, answers, statuses } = told;
+  const load = { requestsPerSecond, seconds, answers: Object.fromEntries(statuses) };
+  return { calibration, load, faults, fold, answers, processes: census.figures() };
+}
+
+type Open = Stretch & { overAtMs: number };
+
+/** One stretch after the other, each with a fault; what is not folded at the end is `open`. */
+async function runStretches(run: {
+  stage: Stage;
+  options: SoakOptions;
+  fold: Fold;
+  progress: SoakProgress;
+  pacer: Pacer;
+}) {
+  const { stage, fold, progress, pacer } = run;
+  const { minutes, faultEveryMs, seed } = run.options;
+  const random = randomOf(`soak ${seed}`);
   const answers = createHistogram();
   const statuses = new Map<number, number>();
-  const random = randomOf(`soak ${seed}`);
-  const pacer = new Pacer(requestsPerSecond);
   const faults: string[] = [];
-  const open: (Stretch & { overAtMs: number })[] = [];
+  const open: Open[] = [];
   const endings: Promise<void>[] = [];
   let folding = Promise.resolve();
   const count = Math.max(1, Math.round((minutes * 60_000) / faultEveryMs));
-  const startedAt = performance.now();
   for (let number = 1; number <= count; number += 1) {
-    const happening = drawEvent(random, {
+    const event = drawEvent(random, {
       happenings: SOAK_HAPPENINGS,
       ...{ firstMs: 0, lastMs: FAULT_BEGIN_SHARE * faultEveryMs },
     });
-    faults.push(describeEvent(happening));
-    progress.begin(number, count, describeEvent(happening));
+    const fault = describeEvent(event);
+    faults.push(fault);
+    progress.begin(number, count, fault);
     const ledger = new Ledger();
     const clients = new Clients(stage, ledger, seed + number, {
       ...{ clients: CLIENTS, hotItems: HOT_ITEMS, prefix: `${number}-` },
@@ -92,40 +117,26 @@ export async function soak(stage: Stage, options: SoakOptions): Promise<SoakFigu
       onAccepted: (ms) => answers.record(Math.max(1, Math.round(ms * 1_000))),
     });
     const running = clients.run();
-    await Promise.all([
-      sleep(faultEveryMs),
-      perform(stage, [happening]).catch((error: Error) => {
-        fold.violations.push(`the fault ${describeEvent(happening)} failed: ${error.message}`);
-      }),
-    ]);
+    const happening = perform(stage, [event]).catch((error: Error) => {
+      fold.violations.push(`the fault ${fault} failed: ${error.message}`);
+    });
+    await Promise.all([sleep(faultEveryMs), happening]);
     clients.stop();
     // The next clients begin at once; these finish what they have under way.
-    endings.push(
-      running.then(() => {
-        for (const [status, times] of ledger.answers)
-          statuses.set(status, (statuses.get(status) ?? 0) + times);
-        open.push({ number, ledger, clients, overAtMs: performance.now() });
-      }),
-    );
+    const ending = running.then(() => {
+      for (const [status, times] of ledger.answers)
+        statuses.set(status, (statuses.get(status) ?? 0) + times);
+      open.push({ number, ledger, clients, overAtMs: performance.now() });
+    });
+    endings.push(ending);
     await mend(stage, fold);
     folding = folding.then(() => foldSettled(fold, open, false));
     // An error in it ends the soak at its end, and not in between as one that nobody handles.
     folding.catch(() => {});
   }
   await Promise.all(endings);
-  const seconds = (performance.now() - startedAt) / 1_000;
-  census.look();
-  clearInterval(looking);
   await folding;
-  await settle(stage, fold);
-  await foldSettled(fold, open, true);
-  await fold.finish();
-  progress.end();
-  const answered = Object.fromEntries(statuses);
-  return {
-    ...{ calibration, faults, fold, answers, processes: census.figures() },
-    load: { requestsPerSecond, seconds, answers: answered },
-  };
+  return { open, faults, answers, statuses };
 }
 
 /** As much as the clients can ask for; what is not settled at its end was too much. */
@@ -153,11 +164,7 @@ async function calibrate(stage: Stage, fold: Fold, { seed, calibrateMs }: SoakOp
 }
 
 /** In their order, those that are over for long enough; with `isLast` all of them. */
-async function foldSettled(
-  fold: Fold,
-  open: (Stretch & { overAtMs: number })[],
-  isLast: boolean,
-): Promise<void> {
+async function foldSettled(fold: Fold, open: Open[], isLast: boolean): Promise<void> {
   open.sort((one, other) => one.number - other.number);
   for (let first = open[0]; first; first = open[0]) {
     if (!isLast && performance.now() - first.overAtMs < FOLD_AFTER_MS) return;
