@@ -16,8 +16,6 @@ const KEPT_CHARACTERS = 2_000_000;
 /** One of the processes of a house, which can be ended and started again. */
 export class Child {
   readonly name: string;
-  /** The end of all that its starts printed. */
-  output = "";
   /** The most memory that it was seen to have. */
   peakMb = 0;
   /** How it ended where nobody ended it. */
@@ -26,6 +24,8 @@ export class Child {
   readonly #env: Record<string, string>;
   #child: ChildProcess | undefined;
   #isEnding = false;
+  #printed: string[] = [];
+  #printedCharacters = 0;
 
   constructor(name: string, args: readonly string[], env: Record<string, string>) {
     this.name = name;
@@ -35,6 +35,11 @@ export class Child {
 
   get pid(): number | undefined {
     return this.#child?.pid;
+  }
+
+  /** The end of all that its starts printed. */
+  get output(): string {
+    return this.#printed.join("").slice(-KEPT_CHARACTERS);
   }
 
   /** Resolves once it says that it has started. */
@@ -51,7 +56,7 @@ export class Child {
     });
     this.#child = child;
     const forget = killAtExit(() => child.kill("SIGKILL"));
-    let said = "";
+    let said: string | undefined = "";
     const { promise: started, resolve, reject } = Promise.withResolvers<void>();
     const timer = setTimeout(
       () => reject(new Error(`${this.name} does not start`)),
@@ -59,17 +64,19 @@ export class Child {
     );
     for (const stream of [child.stdout, child.stderr])
       stream?.setEncoding("utf8").on("data", (text: string) => {
-        this.output = (this.output + text).slice(-KEPT_CHARACTERS);
-        if (said.length > KEPT_CHARACTERS) return;
+        this.#keep(text);
+        if (said === undefined) return;
         said += text;
-        if (said.includes(" started")) resolve();
+        if (!said.includes(" started")) return;
+        said = undefined;
+        resolve();
       });
     child.once("exit", (code, signal) => {
       forget();
       this.#child = undefined;
       if (!this.#isEnding)
         this.surprise = `${this.name} ended by itself: ${signal ?? `exit code ${code}`}`;
-      reject(new Error(`${this.name} ended at its start: ${said.slice(-2_000)}`));
+      reject(new Error(`${this.name} ended at its start: ${said?.slice(-2_000)}`));
     });
     await started.finally(() => clearTimeout(timer));
   }
@@ -92,6 +99,15 @@ export class Child {
     this.#child?.kill("SIGSTOP");
     await sleep(forMs);
     this.#child?.kill("SIGCONT");
+  }
+
+  /** Piece by piece: one long text would be copied with each line that comes. */
+  #keep(text: string): void {
+    this.#printed.push(text);
+    this.#printedCharacters += text.length;
+    if (this.#printedCharacters < 2 * KEPT_CHARACTERS) return;
+    this.#printed = [this.output];
+    this.#printedCharacters = KEPT_CHARACTERS;
   }
 }
 

@@ -5,14 +5,18 @@ import type { Ledger, ShownReceipt } from "./ledger.ts";
 import { type Call, send } from "./requests.ts";
 import type { Stage } from "./stage.ts";
 
-/** As many as keep two cores busy beside the rest of the house. */
-const CLIENTS = 12;
 /** Between a client's requests, at most; so that the faults, too, get some of the processors. */
 const PAUSE_MS = 30;
+const DEFAULTS: ClientOptions = {
+  /** As many as keep two cores busy beside the rest of the house. */
+  clients: 12,
+  hotItems: 12,
+  prefix: "",
+  pause: (draw) => sleep(draw * PAUSE_MS),
+  onAccepted: () => {},
+};
 /** After a connection that was refused: its process is away. */
 const REFUSED_PAUSE_MS = 100;
-/** Items that all clients fight for. */
-const HOT_ITEMS = 12;
 /** How often a keyed create is tried again, where its fate is not known. */
 const KEYED_TRIES = 4;
 /** Receipts that are looked at over and over while all this happens, a second. */
@@ -36,19 +40,22 @@ export class Clients {
   readonly #stage: Stage;
   readonly #ledger: Ledger;
   readonly #seed: number;
+  readonly #options: ClientOptions;
   /** The newest write that anybody was told of, by item. */
   readonly #versions = new Map<string, string>();
   #isOver = false;
 
-  constructor(stage: Stage, ledger: Ledger, seed: number) {
+  constructor(stage: Stage, ledger: Ledger, seed: number, options: Partial<ClientOptions> = {}) {
     this.#stage = stage;
     this.#ledger = ledger;
     this.#seed = seed;
+    this.#options = { ...DEFAULTS, ...options };
   }
 
   /** Writes until `stop`. */
   async run(): Promise<void> {
-    const clients = Array.from({ length: CLIENTS }, (_, number) => this.#client(number));
+    const { clients: count } = this.#options;
+    const clients = Array.from({ length: count }, (_, number) => this.#client(number));
     await Promise.all([...clients, this.#watchReceipts()]);
   }
 
@@ -68,8 +75,8 @@ export class Clients {
     for (let count = 0; !this.#isOver; count += 1) {
       // Drawn all at once, so that what a request meets does not change the next one.
       const draws = Array.from({ length: 6 }, random) as Draws;
-      await this.#act(draws, `${number}.${count}`);
-      await sleep(draws[5] * PAUSE_MS);
+      await this.#act(draws, `${this.#options.prefix}${number}.${count}`);
+      await this.#options.pause(draws[5]);
     }
   }
 
@@ -77,7 +84,7 @@ export class Clients {
     const [kindDraw, apiDraw, itemDraw, waitDraw, moreDraw] = draws;
     const kind = LOTS[Math.floor(kindDraw * LOTS.length)] as Kind;
     const url = `${this.#urlOf(apiDraw)}/api/data`;
-    const item = `hot-${Math.floor(itemDraw * HOT_ITEMS)}`;
+    const item = this.#hotItem(Math.floor(itemDraw * this.#options.hotItems));
     const prefer: Record<string, string> =
       waitDraw < 0.1 ? { prefer: `wait=${1 + Math.floor(moreDraw * 3)}` } : {};
     const body = { nombre: `tema ${name}` };
@@ -129,7 +136,7 @@ export class Clients {
   async #sendBulk(url: string, name: string, draw: number, headers: Record<string, string>) {
     const body = Array.from({ length: 1 + Math.floor(draw * 40) }, (_, place) => ({
       nombre: place % 11 === 5 ? "" : `tema ${name}.${place}`,
-      ...(draw < 0.5 ? { id: `hot-${place % HOT_ITEMS}` } : {}),
+      ...(draw < 0.5 ? { id: this.#hotItem(place % this.#options.hotItems) } : {}),
     }));
     await this.#send({ method: draw < 0.5 ? "PUT" : "POST", url, body, headers });
   }
@@ -156,8 +163,10 @@ export class Clients {
 
   /** Sends, and notes what was told; the answer's status. */
   async #send(call: Call, onItem: (item: string) => void = () => {}): Promise<number> {
+    const startedAt = performance.now();
     const { status, headers, body } = await send(call);
     this.#ledger.count(status);
+    if (status === 202) this.#options.onAccepted(performance.now() - startedAt);
     if (status === 0) await sleep(REFUSED_PAUSE_MS);
     if (!EXPECTED.has(status))
       this.#ledger.violations.push(
@@ -186,10 +195,25 @@ export class Clients {
     }
   }
 
+  #hotItem(number: number): string {
+    return `hot-${this.#options.prefix}${number}`;
+  }
+
   #urlOf(number: number): string {
     return this.#stage.apiUrls[Math.floor((number % 1) * 2) as 0 | 1];
   }
 }
 
+export type ClientOptions = {
+  clients: number;
+  /** Items that all clients fight for. */
+  hotItems: number;
+  /** What the names of items begin with, of those that come in the same run. */
+  prefix: string;
+  /** Between two requests of a client; `draw` is from 0 to 1. */
+  pause(draw: number): Promise<unknown>;
+  /** After each answer 202, with the time that it took. */
+  onAccepted(ms: number): void;
+};
 type Promised = { receipt?: string | undefined; outcome?: string | undefined };
 type Draws = [number, number, number, number, number, number];

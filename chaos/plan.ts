@@ -36,6 +36,12 @@ const WHATS = {
 } as const satisfies Record<string, readonly Target[]>;
 export type What = keyof typeof WHATS;
 
+/** What happens, and to whom. */
+export type Happening = { what: What; target: Target };
+export const HAPPENINGS: readonly Happening[] = Object.entries(WHATS).flatMap(([what, targets]) =>
+  (targets as readonly Target[]).map((target) => ({ what: what as What, target })),
+);
+
 /** All that a run takes from its seed, but for what the clients do (`load`, too, by the seed). */
 export type Plan = {
   seed: number;
@@ -65,24 +71,30 @@ const HARSHEST = 8;
 export function makePlan(seed: number): Plan {
   const random = randomOf(`plan ${seed}`);
   const between = (least: number, most: number) => Math.floor(least + random() * (most - least));
-  const pick = <Value>(values: readonly Value[]) => values[between(0, values.length)] as Value;
-  const whats = Object.entries(WHATS).flatMap(([what, targets]) =>
-    (targets as readonly Target[]).map((target) => ({ what: what as What, target })),
-  );
   const delivery = random() < PUSH_SHARE ? "push" : "pull";
   const skewMs = between(-LARGEST_SKEW_MS, LARGEST_SKEW_MS);
   const count = between(EVENTS.least, EVENTS.most + 1);
-  const events = Array.from({ length: count }, (): Event => {
-    const { what, target } = pick(whats);
-    const atMs = between(200, LOAD_MS - 500);
-    const forMs = between(DURATION_MS.least, DURATION_MS.most);
-    return {
-      ...{ atMs, forMs: INSTANT.has(what) ? 0 : forMs, what, target },
-      ...(what === "delay" ? { delayMs: between(5, LONGEST_DELAY_MS) } : {}),
-      ...(what === "misbehave" ? { rates: drawRates(random) } : {}),
-    };
-  });
+  const events = Array.from({ length: count }, () =>
+    drawEvent(random, { happenings: HAPPENINGS, firstMs: 200, lastMs: LOAD_MS - 500 }),
+  );
   return { seed, delivery, skewMs, events: events.sort((one, other) => one.atMs - other.atMs) };
+}
+
+/** One event, at a time from `firstMs` up to `lastMs`. */
+export function drawEvent(
+  random: () => number,
+  options: { happenings: readonly Happening[]; firstMs: number; lastMs: number },
+): Event {
+  const { happenings, firstMs, lastMs } = options;
+  const between = (least: number, most: number) => Math.floor(least + random() * (most - least));
+  const { what, target } = happenings[between(0, happenings.length)] as Happening;
+  const atMs = between(firstMs, lastMs);
+  const forMs = between(DURATION_MS.least, DURATION_MS.most);
+  return {
+    ...{ atMs, forMs: INSTANT.has(what) ? 0 : forMs, what, target },
+    ...(what === "delay" ? { delayMs: between(5, LONGEST_DELAY_MS) } : {}),
+    ...(what === "misbehave" ? { rates: drawRates(random) } : {}),
+  };
 }
 
 /** Half of the faults, each at its own rate. */

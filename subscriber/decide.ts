@@ -1,3 +1,4 @@
+import { CLOCK_SKEW_MS } from "../common/limits.ts";
 import { type Outcome, type Receipt, receiptOfRow } from "../common/receipts.ts";
 import type { Row } from "../common/tables.ts";
 import { traceIdOf } from "../common/tracing.ts";
@@ -83,6 +84,12 @@ export function foldWrites(batch: {
  */
 export const NOT_YET_LIMIT_MS = 60_000;
 
+/**
+ * A write further ahead than this waits for nothing, or it would wait until its own time has come.
+ * The version that it follows and the clock that minted it may each be ahead, and this clock behind.
+ */
+export const AHEAD_LIMIT_MS = 3 * CLOCK_SKEW_MS;
+
 /** {@link decide}, with "not yet" resolved where the version named is settled or overdue. */
 function judge(
   write: Write,
@@ -92,7 +99,9 @@ function judge(
 ): Decision {
   const decision = decide(write, row);
   if (decision === "settled" || !("notYet" in decision)) return decision;
-  const isHopeless = settled.has(decision.notYet) || nowMs - write.acceptedAt >= NOT_YET_LIMIT_MS;
+  const ageMs = nowMs - write.acceptedAt;
+  const isOver = ageMs >= NOT_YET_LIMIT_MS || ageMs < -AHEAD_LIMIT_MS;
+  const isHopeless = settled.has(decision.notYet) || isOver;
   return isHopeless ? conflict(`The version ${decision.notYet} is not the current one.`) : decision;
 }
 

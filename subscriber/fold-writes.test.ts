@@ -4,7 +4,7 @@ import type { Row } from "../common/tables.ts";
 import type { Write } from "../common/write.ts";
 import { teachers } from "../test/collections/teachers.ts";
 import { versionAt } from "../test/support/schedules.ts";
-import { foldWrites, NOT_YET_LIMIT_MS } from "./decide.ts";
+import { AHEAD_LIMIT_MS, foldWrites, NOT_YET_LIMIT_MS } from "./decide.ts";
 
 const NOW_MS = 100_000;
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
@@ -125,6 +125,13 @@ test("a write waits no longer once it is a minute old", () => {
   const nowMs = 3_000 + NOT_YET_LIMIT_MS;
   const { decisions } = fold([write("put", 3, { ifMatch: at(2) })], [row(1)], { nowMs });
   assert.deepEqual(words(decisions), ["conflict"]);
+});
+
+test("a write of a time that is still far off waits for nothing", () => {
+  const decide = (nowMs: number) =>
+    words(fold([write("put", 1_000, { ifMatch: at(2) })], [row(1)], { nowMs }).decisions);
+  assert.deepEqual(decide(1_000_000 - AHEAD_LIMIT_MS), ["notYet"]);
+  assert.deepEqual(decide(1_000_000 - AHEAD_LIMIT_MS - 1), ["conflict"]);
 });
 
 test("a write waits no longer once the version that it names has another fate", () => {

@@ -31,6 +31,7 @@ export async function startPusher() {
       PUSH_SERVICE_ACCOUNT: SERVICE_ACCOUNT,
       PUSH_CERTS_URL: certsUrl,
     },
+    keys: google,
     token: (claims?: Claims) => tokenOf(claims, {}, google.privateKey),
     forgedTokens: () => forgedTokens(google.privateKey, stranger.privateKey, pem),
     close: () => void server.close(),
@@ -89,7 +90,8 @@ function forgedTokens(google: KeyObject, stranger: KeyObject, pem: string) {
   };
 }
 
-function tokenOf(more: Claims = {}, moreHeader: Claims, key: KeyObject): string {
+/** A token as Google's accounts sign them; `undefined` takes a claim away. */
+export function tokenOf(more: Claims = {}, moreHeader: Claims, key: KeyObject): string {
   const now = Math.floor(Date.now() / 1_000);
   const claims = {
     ...{ iss: "https://accounts.google.com", aud: AUDIENCE, azp: "1234", sub: "1234" },
