@@ -43,9 +43,9 @@ export function createSubscriberMetrics(
     },
   });
   return (writes) => {
-    for (const { collection, outcome, lagMs } of writes) {
-      settled.inc({ collection, outcome });
-      lag.observe(Math.max(0, lagMs) / 1_000);
-    }
+    for (const [collection, own] of Map.groupBy(writes, (write) => write.collection))
+      for (const [outcome, { length }] of Map.groupBy(own, (write) => write.outcome))
+        settled.inc({ collection, outcome }, length);
+    for (const { lagMs } of writes) lag.observe(Math.max(0, lagMs) / 1_000);
   };
 }
