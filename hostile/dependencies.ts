@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { audit } from "./audit.ts";
 import { FOLDERS, INSTALL_SCRIPTS, judgeLicences, judgeScripts, readLocked } from "./lockfiles.ts";
 
-const HELP = `npm run dependencies -- [options]
+const HELP = `npm run audit:packages -- [options]
 
 What stands in the three lockfiles: the licences, held to a list of those allowed; the packages
 with install scripts, held to a list of those known; and what npm's registry knows against them.
