@@ -3,7 +3,7 @@ import { type Collection, checkItem, type Item } from "../common/collection.ts";
 import type { Logger } from "../common/logger.ts";
 import { fingerprintOf, ITEM_ID, type Write, type WriteKind } from "../common/write.ts";
 import { deriveItemId, mintWriteId, timeOfWriteId } from "../common/write-id.ts";
-import { type Body, parseBody, readBody } from "./body.ts";
+import { type Body, parseBody, readBody, skipBody } from "./body.ts";
 import { bulkAnswer, type RecordResult } from "./bulk.ts";
 import { findCollection, readItemId } from "./collections.ts";
 import {
@@ -46,7 +46,7 @@ export function addWrites(router: Router, options: WritesOptions): void {
   router.put("/:collection/:id", readBody, (request: Request, response: Response) =>
     submit(request, response, "put", readItemId(request)),
   );
-  router.delete("/:collection/:id", (request: Request, response: Response) =>
+  router.delete("/:collection/:id", skipBody, (request: Request, response: Response) =>
     submit(request, response, "delete", readItemId(request)),
   );
 
