@@ -81,7 +81,7 @@ function createApi(options: AppOptions): Router {
   addWrites(api, options);
   addReads(api, { ...options, retentionDays: config.RECEIPT_RETENTION_DAYS });
   // Here too, or Express would answer OPTIONS by itself.
-  api.use(refuseMethods({ hasMetrics: false }));
+  api.use(refuseMethods({ hasMetrics: false }), answerNotFound);
   return api;
 }
 

@@ -19,12 +19,16 @@ export const ALLOWED: Record<string, string> = {
 /** What a collection's paths are made of; each of them with any collection, known or not. */
 const UNDER_API = /^\/api\/[^/]+(\/[^/]+(\/writes\/[^/]+)?)?\/?$/;
 
+/** What stands before the path in an address's absolute form, which every server must take. */
+const AUTHORITY = /^[a-z][a-z\d+.-]*:\/\/[^/?]*/i;
+
 /** Of the methods that HTTP knows, those that anybody sends us; OpenTelemetry's word for others. */
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"]);
 
 /** The pattern of a request's path, for labels: one of a dozen, whatever is asked for. */
 export function routeOf(url: string): string {
-  const path = url.split("?", 1)[0] as string;
+  const relative = url.startsWith("/") ? url : url.replace(AUTHORITY, "");
+  const path = (relative.split("?", 1)[0] as string) || "/";
   const parts = UNDER_API.exec(path);
   if (parts) return parts[2] ? RECEIPT : parts[1] ? ITEM : COLLECTION;
   return Object.hasOwn(ALLOWED, path) ? path : "unmatched";

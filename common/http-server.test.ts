@@ -101,6 +101,9 @@ describe("a server that words its refusals", { timeout: DEADLINE_MS }, () => {
     assert.deepEqual(await of("GET / HTTP/1.1", "Host: a", "host: b"), ["400"]);
     assert.deepEqual(await of("GET / HTTP/1.1", "HOST: a"), ["200"]);
     assert.deepEqual(await of("GET / HTTP/1.0"), ["200"]);
+    assert.deepEqual(await of("GET / HTTP/0.9", "Host: a"), ["400"]);
+    const post = `${POST.replace("Host", "Host: y\r\nHost")}${POST}`;
+    assert.deepEqual((await talk([post])).statuses, ["400"], "and does not read on");
   });
 
   it("gives up those who are slow with their head, or with their body", async () => {

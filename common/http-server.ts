@@ -31,6 +31,8 @@ export const HTTP_LIMITS = {
 /** How often a stopping server looks for connections that it may close. */
 const CLOSE_MS = 20;
 
+const REFUSAL = { Connection: "close", "Content-Type": "application/problem+json" };
+
 type Refuse = (code: string) => { status: number };
 
 /**
@@ -57,14 +59,22 @@ export async function listen(
     requireHostHeader: !refuse,
   });
   server.maxConnections = limits.connections;
+  const refused = new WeakSet<Socket>();
   const answer: RequestListener = (request, response) => {
-    if (refuse && !hasOneHost(request)) return refuseHost(response, refuse);
-    listener(request, response);
+    // Node reads on: what stands behind a refused request is not done, nor answered.
+    if (refused.has(request.socket)) return;
+    if (!refuse || isHttp1(request)) return listener(request, response);
+    refused.add(request.socket);
+    const problem = refuse("");
+    const body = JSON.stringify(problem);
+    response
+      .writeHead(problem.status, { ...REFUSAL, "Content-Length": Buffer.byteLength(body) })
+      .end(body);
   };
   server.on("request", answer);
   // An expectation that nobody knows may be passed over (RFC 9110, 10.1.1); Node would say 417.
   server.on("checkExpectation", answer);
-  if (refuse) refuseBadBytes(server, refuse, limits.lingerMs);
+  if (refuse) refuseBadBytes(server, refused, { refuse, lingerMs: limits.lingerMs });
   let underWay = 0;
   const count: RequestListener = (_request, response) => {
     underWay += 1;
@@ -92,26 +102,23 @@ export async function listen(
   };
 }
 
-/** RFC 9112, section 3.2: HTTP/1.1 has one, and nobody has two. */
-function hasOneHost({ httpVersion, rawHeaders }: IncomingMessage): boolean {
+/** What Node lets pass, and RFC 9112 does not: versions of another kind; no host, or two. */
+function isHttp1({ httpVersion, rawHeaders }: IncomingMessage): boolean {
   let hosts = 0;
   for (let place = 0; place < rawHeaders.length; place += 2)
     if (rawHeaders[place]?.length === 4 && rawHeaders[place]?.toLowerCase() === "host") hosts += 1;
-  return hosts === 1 || (hosts === 0 && httpVersion === "1.0");
-}
-
-function refuseHost(response: ServerResponse, refuse: Refuse): void {
-  const problem = refuse("");
-  const headers = { Connection: "close", "Content-Type": "application/problem+json" };
-  response.writeHead(problem.status, headers).end(JSON.stringify(problem));
+  return httpVersion === "1.1" ? hosts === 1 : httpVersion === "1.0" && hosts <= 1;
 }
 
 /** What Node keeps on a connection: the answer whose turn it is, and the request that it is to. */
 type Connection = Socket & { _httpMessage?: ServerResponse | null };
 
 /** Answers what is no request, or not in time, once all that came before it is answered. */
-function refuseBadBytes(server: Server, refuse: Refuse, lingerMs: number): void {
-  const refused = new WeakSet<Socket>();
+function refuseBadBytes(
+  server: Server,
+  refused: WeakSet<Socket>,
+  { refuse, lingerMs }: { refuse: Refuse; lingerMs: number },
+): void {
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Connection) => {
     // Each part of what comes after the first fault is another one.
     if (refused.has(socket)) return;
@@ -143,8 +150,7 @@ function formatRefusal(problem: { status: number }): string {
   const body = JSON.stringify(problem);
   return [
     `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`,
-    "Connection: close",
-    "Content-Type: application/problem+json",
+    ...Object.entries(REFUSAL).map(([name, value]) => `${name}: ${value}`),
     `Content-Length: ${Buffer.byteLength(body)}`,
     "",
     body,
