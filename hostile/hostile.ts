@@ -78,7 +78,12 @@ async function bringCrowd(url: string) {
   const env = { ...process.env, HOSTILE_CROWD_URL: url };
   const crowd = fork(import.meta.filename, { env });
   killAtExit(() => crowd.kill("SIGKILL"));
-  await once(crowd, "message");
+  const ended = once(crowd, "exit").then(([code]) => {
+    throw new Error(`the crowd ended with ${code}`);
+  });
+  await Promise.race([once(crowd, "message"), ended]);
+  // Its end is wanted from now on.
+  ended.catch(() => {});
   return crowd;
 }
 

@@ -173,7 +173,7 @@ function describedRequest(document: Document, operation: Operation): fc.Arbitrar
 const otherHeaders = maybe(0.2, fc.constantFrom(...OTHER_HEADERS));
 
 function nearPath(document: Document, path: string): fc.Arbitrary<string> {
-  const odd = oddValue.map((value) => encodeURIComponent(String(value).toWellFormed()));
+  const odd = oddValue.map((value) => encodeText(value));
   const parts = path.split("/").map((part) => {
     if (part === "{id}")
       return fc.oneof(
@@ -185,12 +185,18 @@ function nearPath(document: Document, path: string): fc.Arbitrary<string> {
     const write = nearValue(document, { type: "string", format: "uuid" });
     return fc.oneof(
       fc.constant(KNOWN_WRITE),
-      write.map((value) => encodeURIComponent(String(value).toWellFormed())),
+      write.map((value) => encodeText(value)),
     );
   });
   const whole = fc.tuple(...parts).map((chosen) => chosen.join("/") || "/");
   if (!path.includes("{write}")) return whole;
   return fc.oneof(whole, fc.constant(KNOWN_RECEIPT));
+}
+
+/** Any value as a part of an address. */
+function encodeText(value: unknown): string {
+  const text = typeof value === "string" ? value : (JSON.stringify(value) ?? "");
+  return encodeURIComponent(text.toWellFormed());
 }
 
 function nearQuery(document: Document, parameters: Parameter[]): fc.Arbitrary<string> {
@@ -201,7 +207,7 @@ function nearQuery(document: Document, parameters: Parameter[]): fc.Arbitrary<st
       const value = fc.oneof(nearValue(document, schema), ...known);
       return maybe(
         0.3,
-        value.map((one) => `${name}=${encodeURIComponent(String(one).toWellFormed())}`),
+        value.map((one) => `${name}=${encodeText(one)}`),
       );
     });
   const odd = maybe(0.04, fc.constantFrom("x=1", "__proto__=1", "limit=1", "%=%", "=", "wait=1"));
