@@ -19,6 +19,9 @@ export const ALLOWED: Record<string, string> = {
 /** What a collection's paths are made of; each of them with any collection, known or not. */
 const UNDER_API = /^\/api\/([^/]+)(?:\/([^/]+)(?:\/writes\/([^/]+))?)?\/?$/;
 
+/** What stands before the path in an address's absolute form, which every server must take. */
+const AUTHORITY = /^[a-z][a-z\d+.-]*:\/\/[^/?]*/i;
+
 /** Of the methods that HTTP knows, those that anybody sends us; OpenTelemetry's word for others. */
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"]);
 
@@ -45,9 +48,9 @@ function findRoute(path: string): ReturnType<typeof findCollectionRoute> {
 
 /** Also of the absolute form, which a proxy may send (RFC 9112, section 3.2.2). */
 function pathOf(url: string): string {
-  if (!url.startsWith("/")) return URL.parse(url)?.pathname ?? url;
-  const end = url.indexOf("?");
-  return end < 0 ? url : url.slice(0, end);
+  const relative = url.startsWith("/") ? url : url.replace(AUTHORITY, "");
+  const end = relative.indexOf("?");
+  return (end < 0 ? relative : relative.slice(0, end)) || "/";
 }
 
 /** A request's method, for labels: a known one, or `_OTHER`. */

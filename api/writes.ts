@@ -3,7 +3,7 @@ import { type Collection, checkItem, type Item } from "../common/collection.ts";
 import type { Logger } from "../common/logger.ts";
 import { fingerprintOf, ITEM_ID, type Write, type WriteKind } from "../common/write.ts";
 import { deriveItemId, mintWriteId, timeOfWriteId } from "../common/write-id.ts";
-import { type Body, type BodyRecord, parseBody, readBody } from "./body.ts";
+import { type Body, type BodyRecord, parseBody, readBody, skipBody } from "./body.ts";
 import { bulkAnswer, type RecordResult } from "./bulk.ts";
 import { findCollection, readItemId } from "./collections.ts";
 import {
@@ -50,7 +50,7 @@ export function createWrites(options: WritesOptions): [string, ...RequestHandler
     [`POST ${COLLECTION}`, readBody, create],
     [`PUT ${COLLECTION}`, readBody, put],
     [`PUT ${ITEM}`, readBody, putItem],
-    [`DELETE ${ITEM}`, deleteItem],
+    [`DELETE ${ITEM}`, skipBody, deleteItem],
   ];
 
   async function submit(

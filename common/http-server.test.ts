@@ -1,8 +1,14 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import type { RequestListener } from "node:http";
 import { connect } from "node:net";
-import { it } from "node:test";
-import { listen } from "./http-server.ts";
+import { text as readText } from "node:stream/consumers";
+import { describe, it } from "node:test";
+import { HTTP_LIMITS, listen } from "./http-server.ts";
+
+/** What is not over by then never ends. */
+const DEADLINE_MS = 10_000;
+const TIMEOUT = "ERR_HTTP_REQUEST_TIMEOUT";
 
 it("a server that stops waits for answers, not for those who ask for nothing", async () => {
   const asked = Promise.withResolvers<void>();
@@ -26,4 +32,112 @@ it("a server that stops waits for answers, not for those who ask for nothing", a
   answer.resolve();
   assert.equal(await answered, "answered");
   await closed;
+});
+
+describe("a server that words its refusals", { timeout: DEADLINE_MS }, () => {
+  /** Says the method and body of each request, once the body is whole, and after a while. */
+  const echo: RequestListener = async (request, response) => {
+    const body = await readText(request).catch(() => undefined);
+    if (body === undefined) return;
+    await new Promise(setImmediate);
+    response.setHeader("Content-Length", `${request.method} ${body}`.length);
+    response.end(`${request.method} ${body}`);
+  };
+  const refuse = (code: string) => ({ status: code === TIMEOUT ? 408 : 400 });
+
+  /** What such a server answers to these parts, until it closes. */
+  async function talk(parts: string[], limits: Partial<typeof HTTP_LIMITS> = {}) {
+    const server = await listen(echo, {
+      ...{ port: 0, host: "127.0.0.1", refuse, limits: { ...HTTP_LIMITS, ...limits } },
+    });
+    const socket = connect({ port: server.port, host: "127.0.0.1", allowHalfOpen: true });
+    for (const part of parts) socket.write(part);
+    const said = await readText(socket);
+    socket.destroy();
+    await server.close();
+    return { said, statuses: [...said.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status) };
+  }
+
+  const POST = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nok";
+
+  it("answers what was whole before it refuses what comes after it", async () => {
+    for (const parts of [[`${POST}nonsense\r\n\r\n`], [`${POST}${POST}\0`, "more", "and more"]]) {
+      const { said, statuses } = await talk(parts);
+      const whole = parts.join("").split("POST").length - 1;
+      assert.deepEqual(statuses, [...Array(whole).fill("200"), "400"], said);
+      assert.equal(said.split("POST ok").length - 1, whole);
+    }
+  });
+
+  it("is heard by a client that reads the refusal only when it has said all", async () => {
+    const server = await listen(echo, { port: 0, host: "127.0.0.1", refuse });
+    const socket = connect(server.port, "127.0.0.1").pause();
+    // Each part is a fault of its own to Node; closing at the second would throw away the answer.
+    for (const part of ["\0", ...Array(64).fill("x".repeat(64 * 1024))])
+      await new Promise<void>((resolve, reject) =>
+        socket.write(part, (error) => (error ? reject(error) : resolve())),
+      );
+    const said = await readText(socket);
+    assert.match(said, /^HTTP\/1\.1 400 /);
+    await server.close();
+  });
+
+  it("refuses a request that goes wrong in its body, at once", async () => {
+    const chunked = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+    assert.deepEqual((await talk([`${chunked}2\r\nok\r\nnonsense\r\n`])).statuses, ["400"]);
+  });
+
+  it("passes over an expectation that it does not know", async () => {
+    const { statuses } = await talk([
+      `GET / HTTP/1.1\r\nHost: x\r\nExpect: the-impossible\r\nConnection: close\r\n\r\n`,
+    ]);
+    assert.deepEqual(statuses, ["200"]);
+  });
+
+  it("wants one host of HTTP/1.1, and never two", async () => {
+    const of = async (line: string, ...hosts: string[]) =>
+      (await talk([`${[line, ...hosts, "Connection: close"].join("\r\n")}\r\n\r\n`])).statuses;
+    assert.deepEqual(await of("GET / HTTP/1.1"), ["400"]);
+    assert.deepEqual(await of("GET / HTTP/1.1", "Host: a", "host: b"), ["400"]);
+    assert.deepEqual(await of("GET / HTTP/1.1", "HOST: a"), ["200"]);
+    assert.deepEqual(await of("GET / HTTP/1.0"), ["200"]);
+    assert.deepEqual(await of("GET / HTTP/0.9", "Host: a"), ["400"]);
+    const post = `${POST.replace("Host", "Host: y\r\nHost")}${POST}`;
+    assert.deepEqual((await talk([post])).statuses, ["400"], "and does not read on");
+  });
+
+  it("gives up those who are slow with their head, or with their body", async () => {
+    const quick = { headersMs: 50, requestMs: 100, checkMs: 20 };
+    for (const start of ["", "GET / HTTP/1.1\r\nHo", POST.slice(0, -1)]) {
+      const { said, statuses } = await talk([start], quick);
+      assert.deepEqual(statuses, ["408"], said);
+    }
+  });
+
+  it("listens to nobody for long whom it has refused, however much comes", async () => {
+    const limits = { ...HTTP_LIMITS, lingerMs: 50 };
+    const server = await listen(echo, { port: 0, host: "127.0.0.1", refuse, limits });
+    const socket = connect({ port: server.port, host: "127.0.0.1", allowHalfOpen: true });
+    socket.on("error", () => {}).resume();
+    const drip = setInterval(() => socket.write("x"), 5);
+    await new Promise((resolve) => socket.once("close", resolve));
+    clearInterval(drip);
+    await server.close();
+  });
+
+  it("has no more connections than it may, and takes others once one is gone", async () => {
+    const limits = { ...HTTP_LIMITS, connections: 2 };
+    const server = await listen(echo, { port: 0, host: "127.0.0.1", refuse, limits });
+    const open = () => connect(server.port, "127.0.0.1").on("error", () => {});
+    const held = [open(), open()];
+    await Promise.all(held.map((socket) => once(socket, "connect")));
+    const third = open().resume();
+    await once(third, "close");
+    held[0]?.end();
+    const closed = held[0] && once(held[0].resume(), "close");
+    await closed;
+    assert.equal((await fetch(`http://127.0.0.1:${server.port}/`)).status, 200);
+    held[1]?.destroy();
+    await server.close();
+  });
 });

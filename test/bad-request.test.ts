@@ -79,6 +79,20 @@ describe("a bad request around a good body", () => {
       assert.equal(status, 431);
     }));
 
+  it("to delete, with a body that goes wrong, is not done", () =>
+    leavesNoTrace(async () => {
+      const start = "DELETE /api/data/a HTTP/1.1\r\nHost: x\r\n";
+      for (const rest of [
+        "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\nnonsense\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n0\r\nnonsense\r\n\r\n",
+      ])
+        assertProblem(await sendRaw(api.url, [start + rest]), 400, "malformed-request");
+      const cut = await sendRaw(api.url, [`${start}Content-Length: 5\r\n\r\nok`], {
+        halfClose: true,
+      });
+      assertProblem(cut, 400, "malformed-request");
+    }));
+
   it("with a wrong id in its address is refused", () =>
     leavesNoTrace(async () => {
       const ids = ["a%20b", "a%2Fb", "%C3%B1", "a%00", "x".repeat(65), "a,b", "'", "%22", "a@b"];
