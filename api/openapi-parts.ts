@@ -109,6 +109,24 @@ export function problems(...names: ProblemName[]): Json {
   );
 }
 
+/**
+ * What any operation may answer: refusals before anybody looks at what is asked for, and, to a GET
+ * with `If-None-Match: *`, that there is something (RFC 9110, 13.1.2).
+ */
+export function withCommonResponses(paths: Record<string, Json>): Json {
+  const refusals = problems("malformed-request", "request-timeout", "headers-too-large");
+  const unchanged = { 304: { description: "If-None-Match is `*`, and there is an answer." } };
+  for (const item of Object.values(paths))
+    for (const [method, operation] of Object.entries(item) as [string, { responses?: Json }][])
+      if (operation.responses)
+        operation.responses = {
+          ...refusals,
+          ...(method === "get" ? unchanged : {}),
+          ...operation.responses,
+        };
+  return paths;
+}
+
 /** A response of JSON. */
 export function jsonResponse(description: string, schema: Json): Json {
   return { description, content: { "application/json": { schema } } };

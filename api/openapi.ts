@@ -21,6 +21,7 @@ import {
   sharedSchemas,
   TRACEPARENT,
   WRITE_SCHEMA,
+  withCommonResponses,
 } from "./openapi-parts.ts";
 
 /** The OpenAPI 3.1 document, made from the same zod schemas that check the requests. */
@@ -38,7 +39,7 @@ export function describeApi(collections: readonly Collection[]): Json {
     servers: [{ url: "/" }],
     security: [{}, { apiKey: [] }],
     tags: collections.map(({ name }) => ({ name })),
-    paths: withEarlyRefusals(Object.assign({}, homePaths(), ...paths)),
+    paths: withCommonResponses(Object.assign({}, homePaths(), ...paths)),
     components: {
       securitySchemes: { apiKey: { type: "http", scheme: "bearer" } },
       schemas: Object.assign({}, sharedSchemas(), ...schemas),
@@ -46,15 +47,6 @@ export function describeApi(collections: readonly Collection[]): Json {
       responses: problemResponses(),
     },
   };
-}
-
-/** What is refused before anybody looks at what is asked for, so that every operation may be. */
-function withEarlyRefusals(paths: Record<string, Json>): Json {
-  const early = problems("malformed-request", "request-timeout", "headers-too-large");
-  for (const item of Object.values(paths))
-    for (const operation of Object.values(item) as { responses?: Json }[])
-      if (operation.responses) operation.responses = { ...early, ...operation.responses };
-  return paths;
 }
 
 function schemasOf(collection: Collection): Json {

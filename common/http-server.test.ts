@@ -94,6 +94,15 @@ describe("a server that words its refusals", { timeout: DEADLINE_MS }, () => {
     assert.deepEqual(statuses, ["200"]);
   });
 
+  it("says 100 to who expects it, but not into another answer", async () => {
+    const expecting = POST.replace("Host", "Expect: 100-continue\r\nHost");
+    const last = expecting.replace("Host", "Connection: close\r\nHost");
+    assert.deepEqual((await talk([last])).statuses, ["100", "200"]);
+    const { said, statuses } = await talk([POST + last]);
+    assert.deepEqual(statuses, ["200", "200"]);
+    assert.equal(said.match(/\r\n\r\nPOST ok/g)?.length, 2, said);
+  });
+
   it("wants one host of HTTP/1.1, and never two", async () => {
     const of = async (line: string, ...hosts: string[]) =>
       (await talk([`${[line, ...hosts, "Connection: close"].join("\r\n")}\r\n\r\n`])).statuses;

@@ -74,6 +74,11 @@ export async function listen(
   server.on("request", answer);
   // An expectation that nobody knows may be passed over (RFC 9110, 10.1.1); Node would say 417.
   server.on("checkExpectation", answer);
+  server.on("checkContinue", (request, response) => {
+    // Before its turn, Node would put it between the answer's head and its body; it may be left out.
+    if (response.socket) response.writeContinue();
+    answer(request, response);
+  });
   if (refuse) refuseBadBytes(server, refused, { refuse, lingerMs: limits.lingerMs });
   let underWay = 0;
   const count: RequestListener = (_request, response) => {
@@ -82,7 +87,7 @@ export async function listen(
       underWay -= 1;
     });
   };
-  server.on("request", count).on("checkExpectation", count);
+  for (const event of ["request", "checkExpectation", "checkContinue"]) server.on(event, count);
   server.listen(port, host);
   await once(server, "listening");
   return {

@@ -101,16 +101,13 @@ export const anyBytes: fc.Arbitrary<string[]> = fc
 /** A head of pieces in the right order, so that what comes after it is looked at as well. */
 function request(): fc.Arbitrary<string> {
   const headers = PIECES.filter((piece) => /^[A-Z][A-Za-z-]*:.*\r\n$/.test(piece));
-  const bodies = [
-    ITEM,
-    "",
-    `12\r\n${ITEM}\r\n0\r\n\r\n`,
-    `12\r\n${ITEM}\r\n0\r\nIf-Match: *\r\n\r\n`,
-  ];
+  const chunked = "Transfer-Encoding: chunked\r\n";
+  const chunk = `12\r\n${ITEM}\r\n`;
+  const bodies = [ITEM, "", `${chunk}0\r\n\r\n`, `${chunk}0\r\nIf-Match: *\r\n\r\n`, `${chunk}x`];
   return fc
     .tuple(
       fc.constantFrom("GET / ", "POST /api/data ", "PUT /api/data/a ", "DELETE /api/data/a "),
-      fc.array(fc.constantFrom(...headers), { maxLength: 3 }),
+      fc.array(fc.oneof(fc.constantFrom(...headers), fc.constant(chunked)), { maxLength: 3 }),
       fc.constantFrom(...bodies),
     )
     .map(([line, chosen, body]) => `${line}HTTP/1.1\r\nHost: x\r\n${chosen.join("")}\r\n${body}`);

@@ -193,6 +193,7 @@ function isAlive({ child }: { child: { exitCode: number | null; signalCode: unkn
 /** In MB, of the second and of the last quarter. */
 function liveHeaps(heaps: readonly number[]): [number, number] {
   const quarter = Math.ceil(heaps.length / 4);
-  const least = (some: readonly number[]) => Math.round(Math.min(...some) / 1024 / 1024);
+  const least = (some: readonly number[]) =>
+    some.length === 0 ? 0 : Math.round(Math.min(...some) / 1024 / 1024);
   return [least(heaps.slice(quarter, 2 * quarter)), least(heaps.slice(-quarter))];
 }

@@ -32,7 +32,8 @@ export function readTold(sent: Sent, { status, headers, text }: Answer): Told {
 /** Records of a bulk body that was accepted as a whole. */
 function countRecords({ plain = "", headers }: Sent): number {
   const type = headers.find(([name]) => name === "content-type")?.[1] ?? "";
-  const text = Buffer.from(plain, "latin1").toString();
+  // As the API reads it: a byte order mark is none of the text.
+  const text = new TextDecoder().decode(Buffer.from(plain, "latin1"));
   if (/ndjson/i.test(type)) return text.split("\n").filter((line) => line.trim() !== "").length;
   return (JSON.parse(text) as unknown[]).length;
 }
