@@ -28,12 +28,15 @@ export function answerSettled(
   settled: Settled,
   prefer: Prefer,
 ): void {
-  const { status, item, version } = judgeSettled(write, settled);
   const headers = headersOf(write, receiptOf(write), prefer);
-  if (version) headers.push("ETag", entityTag(version));
+  // Now, so that a problem has them too: it tells of a write that was accepted.
+  for (let place = 0; place < headers.length; place += 2)
+    response.setHeader(headers[place] as string, headers[place + 1] as string);
+  const { status, item, version } = judgeSettled(write, settled);
+  if (version) response.setHeader("ETag", entityTag(version));
   const isShort = item && prefer.isMinimal && status === 200;
-  if (item && !prefer.isMinimal) answerJson(response, status, item, headers);
-  else response.writeHead(isShort ? 204 : status, headers).end();
+  if (item && !prefer.isMinimal) answerJson(response, status, item);
+  else response.status(isShort ? 204 : status).end();
 }
 
 /** An accepted record of a bulk request. */

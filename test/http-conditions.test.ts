@@ -206,6 +206,8 @@ describe("conditions and idempotency keys, while nothing is settled yet", () => 
       assert.ok(winner && loser);
       assert.equal(winner.status, success);
       assertProblem(loser, 412, "failed-precondition");
+      // It was accepted, so it is told like any other.
+      assert.equal(loser.headers.get("link"), `<${loser.body.receipt}>; rel="status"`);
       assert.equal((await api.settled(String(loser.body.receipt))).outcome, "conflict");
       assert.equal((await api.get(path)).body.nombre, winner.body.nombre);
     }
