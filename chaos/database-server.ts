@@ -13,6 +13,11 @@ const SMALL = [
   "--innodb-file-per-table=OFF",
   `--innodb-data-file-path=ibdata1:12M:autoextend:max:${TABLESPACE_MB}M`,
 ];
+/**
+ * It waits for statements that wait for the rows of transactions that wait for it: one lock wait
+ * after the other has to run out.
+ */
+const READ_ONLY_MS = 60_000;
 /** Rows of the table that fills it: big ones, then as small as a page can hold. */
 const FILLER_BYTES = [4 * 1024 * 1024, 256 * 1024, 16 * 1024, 1_000];
 const FILLER = "chaos.filler";
@@ -120,7 +125,8 @@ export class DatabaseServer {
   }
 
   async setReadOnly(isReadOnly: boolean): Promise<void> {
-    await query(this.admin, `SET GLOBAL super_read_only = ${isReadOnly ? "ON" : "OFF"}`);
+    const sql = `SET GLOBAL super_read_only = ${isReadOnly ? "ON" : "OFF"}`;
+    await this.admin.query({ sql, timeout: READ_ONLY_MS });
     if (!isReadOnly) await query(this.admin, "SET GLOBAL read_only = OFF");
   }
 
