@@ -47,10 +47,11 @@ export function createApp(options: AppOptions): RequestListener {
   app.disable("x-powered-by").disable("etag").set("query parser", "simple");
   app.enable("case sensitive routing");
   completeHeads(app);
-  const context = addContext(options.tracing, options.counts.countAnswered);
+  const context = (route?: string) =>
+    addContext(options.tracing, options.counts.countAnswered, route);
   const guards = [...requireKey(config), ...limitRate(config)];
   const apiGuards = [...allowOrigins(config), ...guards];
-  app.use(context);
+  app.use(context());
   if (apiGuards.length > 0) app.use("/api", apiGuards);
   app.get("/health/live", (_request, response) => void response.json({ live: true }));
   app.get(["/health/ready", "/_ah/warmup"], (_request, response) => {
@@ -81,7 +82,7 @@ export function createApp(options: AppOptions): RequestListener {
     ...createWrites(options),
     ...createReads({ ...options, retentionDays }),
   ])
-    routes.set(name, [context, ...apiGuards, fit, ...handlers]);
+    routes.set(name, [context(name.split(" ")[1]), ...apiGuards, fit, ...handlers]);
   return dispatch(app, routes, answerProblem);
 }
 

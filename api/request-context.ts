@@ -31,8 +31,12 @@ export type OnAnswered = (answered: {
   seconds: number;
 }) => void;
 
-/** Gives each request its context, and ends its span. */
-export function addContext(tracing: Tracing | undefined, onAnswered: OnAnswered): RequestHandler {
+/** Gives each request its context, and ends its span. `route` is its pattern, where that is known. */
+export function addContext(
+  tracing: Tracing | undefined,
+  onAnswered: OnAnswered,
+  route?: string,
+): RequestHandler {
   return (request, response, next) => {
     const startedAt = performance.now();
     const requestId = (request.headers["x-request-id"] as string | undefined) ?? "";
@@ -47,7 +51,7 @@ export function addContext(tracing: Tracing | undefined, onAnswered: OnAnswered)
     response.once("close", () => {
       const answered = {
         method: methodOf(request.method),
-        route: routeOf(request.originalUrl),
+        route: route ?? routeOf(request.originalUrl),
         status: response.writableFinished ? response.statusCode : CLIENT_CLOSED_REQUEST,
         seconds: (performance.now() - startedAt) / 1_000,
       };

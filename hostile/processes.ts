@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
+import { residentMb } from "../bench/measure.ts";
 import type { Stage } from "../chaos/stage.ts";
 
 /** What a process had at one time. */
@@ -105,11 +106,10 @@ function span(samples: readonly Sample[]): number {
 /** Resident memory and open descriptors; undefined where the process has just ended. */
 function sampleOf(pid: number): Sample | undefined {
   try {
-    const status = readFileSync(`/proc/${pid}/status`, "utf8");
-    const kb = /VmRSS:\s+(\d+) kB/.exec(status)?.[1];
-    if (kb === undefined) return undefined;
+    const mb = residentMb(pid).now;
+    if (Number.isNaN(mb)) return undefined;
     const descriptors = readdirSync(`/proc/${pid}/fd`).length;
-    return { atMs: performance.now(), mb: Number(kb) / 1024, descriptors };
+    return { atMs: performance.now(), mb, descriptors };
   } catch {
     return undefined;
   }

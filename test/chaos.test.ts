@@ -1,10 +1,7 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { join } from "node:path";
 import { test } from "node:test";
+import { runProgram } from "./support/program.ts";
 
-const CHAOS = join(import.meta.dirname, "..", "chaos");
 /** Seeds that nobody chose, the same ones each time: a new failure is a change's, not the day's. */
 const FIRST_SEED = 1;
 /** About 18 s each; CI has the three minutes for all of them, somebody who waits has not. */
@@ -18,13 +15,13 @@ const LOAD_WRITES = 2_000;
 
 test(`every promise holds in ${RUNS} runs of chaos`, async () => {
   const args = [`--seed=${FIRST_SEED}`, `--runs=${RUNS}`, `--jobs=${JOBS}`];
-  const { code, output } = await run("main.ts", args);
+  const { code, output } = await runProgram("chaos/main.ts", args);
   assert.equal(code, 0, output);
   assert.equal(output.match(/^seed \d+: holds/gm)?.length, RUNS, output);
 });
 
 test("chaos finds a message that is acknowledged before its commit", async () => {
-  const { code, output } = await run("main.ts", [
+  const { code, output } = await runProgram("chaos/main.ts", [
     "--break=ack-before-commit",
     `--runs=${BREAK_RUNS}`,
   ]);
@@ -33,25 +30,9 @@ test("chaos finds a message that is acknowledged before its commit", async () =>
 });
 
 test("a load through a kill of every process loses, doubles and ages nothing", async () => {
-  const { code, output } = await run("load.ts", [`--writes=${LOAD_WRITES}`]);
+  const { code, output } = await runProgram("chaos/load.ts", [`--writes=${LOAD_WRITES}`]);
   assert.equal(code, 0, output);
   assert.match(output, new RegExp(`^${LOAD_WRITES} accepted in`, "m"));
   assert.match(output, /^missing 0, doubled 0, stale 0$/m);
   assert.equal(output.match(/^after the /gm)?.length, 7, output);
 });
-
-async function run(program: string, args: string[]) {
-  const child = spawn(process.execPath, [join(CHAOS, program), ...args], {
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const kill = () => child.kill("SIGTERM");
-  process.once("exit", kill);
-  let output = "";
-  for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding("utf8").on("data", (text: string) => {
-      output += text;
-    });
-  const [code] = (await once(child, "close")) as [number | null];
-  process.off("exit", kill);
-  return { code, output };
-}

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { residentMb } from "../bench/measure.ts";
 import { type Mysql, startMysql } from "../local/mysql.ts";
 import { type Emulator, startEmulator } from "../local/pubsub-emulator.ts";
 import { startOurs } from "../local/pubsub-ours.ts";
@@ -82,13 +83,13 @@ test("a frozen Pub/Sub is answered 503 in time, in bounded memory, and recovers"
   const load = new Load(api.url, 500_000);
   const running = load.run(256);
   await until("writes are accepted", () => load.accepted.length > 2_000);
-  const memoryMb = await readMemoryMb(api.child.pid);
+  const memoryMb = residentMb(api.child.pid as number).now;
   process.kill(pubsub.pid, "SIGSTOP");
   const thaw = sleep(FREEZE_MS).then(() => process.kill(pubsub.pid, "SIGCONT"));
   // Twice as many refusals as clients: the first were in flight, the second came afterwards,
   // and all of them were answered while nothing could answer but the deadline.
   await until("every client is refused twice", () => (load.failures.get(503) ?? 0) >= 512, 9.5);
-  const grownMb = (await readMemoryMb(api.child.pid)) - memoryMb;
+  const grownMb = residentMb(api.child.pid as number).now - memoryMb;
   assert.ok(grownMb < MAX_GROWTH_MB, `the API grew by ${grownMb} MB`);
   await thaw;
   const accepted = load.accepted.length;
@@ -99,8 +100,3 @@ test("a frozen Pub/Sub is answered 503 in time, in bounded memory, and recovers"
   await assertNothingLost(house.pool, load.accepted);
   await Promise.all([api.end(), subscriber.end()]);
 });
-
-async function readMemoryMb(pid: number | undefined): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, "utf8");
-  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1024;
-}

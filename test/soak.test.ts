@@ -1,6 +1,4 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,8 +7,8 @@ import { slopeOf } from "../hostile/processes.ts";
 import { makeReport, type SoakReport } from "../hostile/soak-report.ts";
 import type { SoakFigures } from "../hostile/soak-run.ts";
 import { Tally } from "../hostile/tally.ts";
+import { runProgram } from "./support/program.ts";
 
-const SOAK = join(import.meta.dirname, "..", "hostile", "soak.ts");
 /** An hour, scaled down: a fault every five seconds. */
 const SHORT = ["--minutes=0.34", "--fault-every=5", "--calibrate=3"];
 const folder = mkdtempSync(join(tmpdir(), "constancia-soak-"));
@@ -18,7 +16,7 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 
 test("a short soak loses, doubles and ages nothing, and tells of each process", async () => {
   const out = join(folder, "good");
-  const { code, output } = await runSoak([...SHORT, `--out=${out}`]);
+  const { code, output } = await runProgram("hostile/soak.ts", [...SHORT, `--out=${out}`]);
   assert.equal(code, 0, output);
   assert.match(output, /\| \*\*missing, doubled, stale\*\* \| \*\*0, 0, 0\*\* \|/);
   const report = readReport(out);
@@ -37,7 +35,7 @@ test("a short soak loses, doubles and ages nothing, and tells of each process", 
 test("a soak of a subscriber that acknowledges before its commit fails", async () => {
   const out = join(folder, "broken");
   const args = [...SHORT, "--seed=2", "--break=ack-before-commit", `--out=${out}`];
-  const { code, output } = await runSoak(args);
+  const { code, output } = await runProgram("hostile/soak.ts", args);
   assert.equal(code, 1, output);
   assert.ok(readReport(out).missing > 0, output);
 });
@@ -85,18 +83,4 @@ test("a tally tells of a text that has changed, has gone or has come twice", () 
 function readReport(out: string): SoakReport {
   const [file = ""] = globSync(join(out, "*.json"));
   return JSON.parse(readFileSync(file, "utf8"));
-}
-
-async function runSoak(args: string[]) {
-  const child = spawn(process.execPath, [SOAK, ...args], { stdio: ["ignore", "pipe", "pipe"] });
-  const kill = () => child.kill("SIGTERM");
-  process.once("exit", kill);
-  let output = "";
-  for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding("utf8").on("data", (text: string) => {
-      output += text;
-    });
-  const [code] = (await once(child, "close")) as [number | null];
-  process.off("exit", kill);
-  return { code, output };
 }
