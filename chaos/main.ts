@@ -57,10 +57,11 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
   });
 try {
   const options = readOptions();
-  if (options) process.exitCode = await (options.jobs > 1 ? runJobs(options) : main(options));
+  // Told to end: what a failed run has left behind would keep it running.
+  if (options) process.exit(await (options.jobs > 1 ? runJobs(options) : main(options)));
 } catch (error) {
   console.error(`chaos: ${(error as Error).message} (--help tells the options)`);
-  process.exitCode = 2;
+  process.exit(2);
 }
 
 function readOptions(): Options | undefined {
@@ -122,17 +123,15 @@ async function runJobs({ seed, runs, jobs, isShrinking, broken }: Options): Prom
 async function main(options: Options): Promise<number> {
   await mkdir(folder, { recursive: true });
   const server = await DatabaseServer.start(join(folder, "mysql"), { isSmall: true });
-  const end = async () => {
-    await server.close().catch(() => {});
+  let code = 1;
+  try {
+    code = await (options.broken ? breakAll(options, server) : runAll(options, server));
+    return code;
+  } finally {
+    await server.kill();
     await rename(join(folder, "mysql", "error.log"), join(folder, "mysql.log")).catch(() => {});
     await rm(join(folder, "mysql"), { recursive: true, force: true });
-    if (process.exitCode === 0) await rm(folder, { recursive: true, force: true });
-  };
-  try {
-    process.exitCode = await (options.broken ? breakAll(options, server) : runAll(options, server));
-    return process.exitCode;
-  } finally {
-    await end();
+    if (code === 0) await rm(folder, { recursive: true, force: true });
   }
 }
 
@@ -148,6 +147,7 @@ async function runAll(options: Options, server: DatabaseServer): Promise<number>
     count(totals, result);
     process.send?.(result);
     report(result, places);
+    if (result.isStuck) break;
     if (result.violations.length > 0 && isShrinking)
       await shrinkSeed({ server, code, seed: one, places });
   }
@@ -181,7 +181,8 @@ async function breakAll(options: Options, server: DatabaseServer): Promise<numbe
     let isFound = false;
     for (let one = seed; one < seed + runs && !isFound; one += 1) {
       const places = events ?? [...makePlan(one).events.keys()];
-      const { violations } = await runSeed({ server, code, seed: one, places });
+      const { violations, isStuck } = await runSeed({ server, code, seed: one, places });
+      if (isStuck) throw new Error(`seed ${one}: ${violations.at(-1)}`);
       isFound = violations.length > 0;
       if (!isFound) continue;
       console.log(`${name}: found in run ${one - seed + 1} (seed ${one}): ${violations[0]}`);

@@ -19,7 +19,12 @@ export type Result = {
   answers: Record<string, number>;
   peakMb: number;
   violations: string[];
+  /** It did not come to its end, and what it started may still run. */
+  isStuck: boolean;
 };
+
+/** Ten times what a run takes on a busy machine; what lasts longer waits for what never comes. */
+const RUN_DEADLINE_MS = 5 * 60_000;
 
 /** What a killed subscriber held comes again after 15 s, and what was nacked within 10 s. */
 const SETTLE_DEADLINE_MS = 90_000;
@@ -29,49 +34,74 @@ const LOOK_EVERY_MS = 150;
 const MEASURE_EVERY_MS = 500;
 const LOOKS_AT_ONCE = 16;
 
+type Options = { plan: Plan; server: DatabaseServer; folder: string; code: string };
+
 /** One run: a house, its load, the events of the plan, quiet, and then everything is looked at. */
-export async function run(options: {
-  plan: Plan;
-  server: DatabaseServer;
-  folder: string;
-  code: string;
-}): Promise<Result> {
-  const { plan } = options;
-  const folder = join(options.folder, `seed-${plan.seed}`);
+export async function run(options: Options): Promise<Result> {
+  const { seed } = options.plan;
+  const folder = join(options.folder, `seed-${seed}`);
   const startedAt = performance.now();
+  const progress: Progress = { doing: "making the house", ledger: new Ledger() };
+  const over = new AbortController();
+  const late = sleep(RUN_DEADLINE_MS, "late" as const, { signal: over.signal });
+  const ended = judge({ ...options, folder }, progress).catch((error) => failed(progress, error));
+  const end = await Promise.race([ended, late]);
+  over.abort();
+  const isStuck = end === "late";
+  const { ledger, stage, doing } = progress;
+  const violations = isStuck
+    ? [...ledger.violations, `${doing} does not end in ${RUN_DEADLINE_MS} ms`]
+    : end;
+  if (stage && violations.length > 0) await keepLogs(stage, folder, violations);
+  else if (violations.length === 0) await rm(folder, { recursive: true, force: true });
+  return {
+    seed,
+    seconds: (performance.now() - startedAt) / 1_000,
+    told: ledger.told.size,
+    published: stage?.witness.writes.size ?? 0,
+    answers: Object.fromEntries(ledger.answers),
+    peakMb: Math.max(0, ...Object.values(stage?.children ?? {}).map(({ peakMb }) => peakMb)),
+    violations,
+    isStuck,
+  };
+}
+
+/** How far a run has come. */
+type Progress = { doing: string; ledger: Ledger; stage?: Stage };
+
+/** What was broken, in sentences. */
+async function judge(options: Options, progress: Progress): Promise<string[]> {
+  const { plan, server, folder } = options;
+  const { ledger } = progress;
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
-  await options.server.restore();
-  const stage = await buildStage({ ...options, folder });
-  const ledger = new Ledger();
+  await server.restore();
+  const stage = await buildStage(options);
+  progress.stage = stage;
   const measuring = setInterval(() => measure(stage), MEASURE_EVERY_MS);
-  let violations: string[] = [];
   try {
+    progress.doing = "writing";
     const clients = new Clients(stage, ledger, plan.seed);
     const running = clients.run();
     await Promise.all([perform(stage, plan.events), sleep(LOAD_MS)]).finally(() => clients.stop());
     await running;
+    progress.doing = "settling";
     await settle(stage);
+    progress.doing = "looking at everything";
     await lookAtAll(clients, ledger);
-    violations = await check(stage, ledger);
+    return await check(stage, ledger);
   } catch (error) {
-    violations = [...ledger.violations, (error as Error).message];
+    return failed(progress, error as Error);
   } finally {
     clearInterval(measuring);
     measure(stage);
-    if (violations.length > 0) await keepLogs(stage, folder, violations);
+    progress.doing = "closing the house";
     await stage.close();
-    if (violations.length === 0) await rm(folder, { recursive: true, force: true });
   }
-  return {
-    seed: plan.seed,
-    seconds: (performance.now() - startedAt) / 1_000,
-    told: ledger.told.size,
-    published: stage.witness.writes.size,
-    answers: Object.fromEntries(ledger.answers),
-    peakMb: Math.max(...Object.values(stage.children).map(({ peakMb }) => peakMb)),
-    violations,
-  };
+}
+
+function failed({ doing, ledger }: Progress, { message }: Error): string[] {
+  return [...ledger.violations, `while ${doing}: ${message}`];
 }
 
 /** Everything is up and behaves; waits until nothing is left to be settled. */

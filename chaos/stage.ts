@@ -46,14 +46,22 @@ export async function buildStage(options: {
 }): Promise<Stage> {
   const { server, folder, code, plan, isDirect = false } = options;
   const name = `chaos_${process.pid}_${plan.seed}`;
+  // What was begun is undone, last first, also where the rest could not be had.
+  await using begun = new AsyncDisposableStack();
   const { url, pool } = await server.createDatabase(name);
+  begun.defer(async () => {
+    await pool.end();
+    await query(server.admin, `DROP DATABASE IF EXISTS ${name}`).catch(() => {});
+  });
   const pubsub = await LocalPubsub.start(join(folder, "pubsub"), plan.seed);
+  begun.defer(() => pubsub.stop());
   const ports = await Promise.all(PROCESSES.map(() => findAnyPort()));
   const links = {
     mysql: await Link.open([server.port]),
     pubsub: await Link.open([Number(pubsub.host.split(":")[1])]),
   };
   const pushLink = await Link.open(ports.slice(2));
+  for (const link of [links.mysql, links.pubsub, pushLink]) begun.defer(() => link.close());
   const endpoint = `http://127.0.0.1:${pushLink.port}/push`;
   await createTopology({
     ...{ host: pubsub.host, projectId: PROJECT_ID, topic: TOPIC, deadLetterTopic: "dead" },
@@ -67,6 +75,7 @@ export async function buildStage(options: {
       : {}),
   });
   const witness = await startWitness(pubsub.host);
+  begun.defer(() => witness.close());
   if (!isDirect) url.port = String(links.mysql.port);
   const env = {
     GOOGLE_CLOUD_PROJECT: PROJECT_ID,
@@ -90,26 +99,17 @@ export async function buildStage(options: {
       return [child, new Child(child, args, { ...env, PORT: String(ports[index]) })];
     }),
   ) as Record<ProcessName, Child>;
-  const stage: Stage = {
+  begun.defer(async () => {
+    await Promise.all(Object.values(children).map((child) => child.end("SIGKILL")));
+  });
+  await Promise.all(Object.values(children).map((child) => child.start()));
+  const all = begun.move();
+  return {
     database: { server, name, pool },
     ...{ pubsub, links, children, witness },
     apiUrls: [`http://127.0.0.1:${ports[0]}`, `http://127.0.0.1:${ports[1]}`],
-    async close() {
-      await Promise.all(Object.values(children).map((child) => child.end("SIGKILL")));
-      await witness.close();
-      for (const link of [links.mysql, links.pubsub, pushLink]) link.close();
-      await pubsub.stop();
-      await pool.end();
-      await query(server.admin, `DROP DATABASE IF EXISTS ${name}`).catch(() => {});
-    },
+    close: () => all.disposeAsync(),
   };
-  try {
-    await Promise.all(Object.values(children).map((child) => child.start()));
-  } catch (error) {
-    await stage.close();
-    throw error;
-  }
-  return stage;
 }
 
 /** The local Pub/Sub, which keeps its messages when it is killed. */

@@ -96,7 +96,7 @@ async function waitUntilReady(url: string, server: LocalProcess, logFile: string
   for (;;) {
     try {
       const connection = await createConnection({ uri: url, connectTimeout: 1_000 });
-      await connection.query("SELECT 1");
+      await connection.query({ sql: "SELECT 1", timeout: 1_000 });
       connection.destroy();
       return;
     } catch (error) {

@@ -4,6 +4,9 @@ import { join } from "node:path";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 
+/** Less than a test may take (local/test.ts), so that what was printed until then is seen. */
+const DEADLINE_MS = 12 * 60_000;
+
 /** Runs one of the project's own programs to its end; it is told to end where the tests do. */
 export async function runProgram(
   file: string,
@@ -19,7 +22,12 @@ export async function runProgram(
     stream.setEncoding("utf8").on("data", (text: string) => {
       output += text;
     });
+  const timer = setTimeout(() => {
+    output += `\nended: it ran for more than ${DEADLINE_MS} ms\n`;
+    kill();
+  }, DEADLINE_MS);
   const [code] = (await once(child, "close")) as [number | null];
+  clearTimeout(timer);
   process.off("exit", kill);
   return { code, output };
 }
