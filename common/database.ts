@@ -132,7 +132,7 @@ export class Race extends Error {
 }
 
 /** What an error of MySQL means for the work at hand. */
-export type DatabaseFault = "transient" | "data" | "race" | "unknown";
+export type DatabaseFault = "transient" | "data" | "oversize" | "race" | "unknown";
 
 /** The server is away, switching over, full or contended: the same work may succeed later. */
 const TRANSIENT_CODES = new Set([
@@ -152,21 +152,23 @@ const TRANSIENT_CODES = new Set([
 ]);
 /** 1927 is MariaDB's "connection was killed", unknown to the driver by name. */
 const TRANSIENT_NUMBERS = new Set([1927]);
-/** The statement is too large for the server: halving the batch helps. */
+/** The statement is too large for the server, which ends the connection: halving the batch helps. */
 const OVERSIZE_CODES = new Set(["ER_NET_PACKET_TOO_LARGE", "ER_SERVER_NET_PACKET_TOO_LARGE"]);
 
 /**
  * Sorts an error by its code. `race`: a row that did not exist a moment ago now does, so the
- * transaction should run again. `data`: the values themselves are refused (SQLSTATE class 22
- * or 23, or the statement is too large), so the offender should be found. Missing tables, columns
- * and rights count as transient: a migration mends them, and no write may die for them.
+ * transaction should run again. `data`: the values themselves are refused (SQLSTATE class 22 or
+ * 23), so the offender should be found; `oversize`: all of them together are too large. Missing
+ * tables, columns and rights count as transient: a migration mends them, and no write may die for
+ * them.
  */
 export function classifyDatabaseError(error: unknown): DatabaseFault {
   const { code = "", errno = 0, sqlState = "", sqlMessage = "" } = error as DatabaseError;
   if (error instanceof Race) return "race";
   if (TRANSIENT_CODES.has(code) || TRANSIENT_NUMBERS.has(errno)) return "transient";
   if (code === "ER_DUP_ENTRY" && /for key '(\w+\.)?PRIMARY'/.test(sqlMessage)) return "race";
-  if (/^2[23]/.test(sqlState) || OVERSIZE_CODES.has(code) || DATA_NUMBERS.has(errno)) return "data";
+  if (OVERSIZE_CODES.has(code)) return "oversize";
+  if (/^2[23]/.test(sqlState) || DATA_NUMBERS.has(errno)) return "data";
   // The driver's own failures carry no server state; a connection that broke half-way is one.
   return (error as { fatal?: boolean }).fatal ? "transient" : "unknown";
 }

@@ -27,9 +27,9 @@ const BACKOFF_MS = { first: 50, max: 5_000 };
  *
  * While MySQL is away, locked or read-only, the batch is held and tried again, with jitter, for
  * `holdMs`: a message that is only waiting must not use up Pub/Sub's delivery attempts. After
- * that, or when `stop` aborts, its messages are answered with the error, to be nacked. A batch
- * that holds a value which MySQL refuses is halved until the offender stands alone; that one is
- * dead with its reason, and everybody else is settled.
+ * that, or when `stop` aborts, its messages are answered with the error, to be nacked. A write
+ * whose item MySQL refuses is dead with its reason, in the transaction of its batch; what is refused
+ * otherwise, or as a whole, is halved until the offender stands alone.
  */
 export function createSettle(options: {
   pool: Pool;
@@ -63,7 +63,7 @@ export function createSettle(options: {
         return [...settled, ...(await settleEntries(entries.slice(half)))];
       }
       const entry = entries[0] as Entry;
-      if (fault === "data" && !entry.fault)
+      if ((fault === "data" || fault === "oversize") && !entry.fault)
         return settleEntries([{ ...entry, fault: messageOf(error) }]);
       logger.error("a message could not be settled", {
         messageId: entry.message.messageId,

@@ -3,17 +3,17 @@ import { type Connection, Race } from "../common/database.ts";
 import {
   type DeadLetter,
   insertDeadLetters,
-  insertReceipts,
   isAnySettled,
   type Outcome,
   selectDeadBetween,
   selectSettled,
 } from "../common/receipts.ts";
-import { insertRows, isAnyRow, selectRowsForUpdate, updateRows } from "../common/tables.ts";
+import { isAnyRow, selectRowsForUpdate } from "../common/tables.ts";
 import type { Span, SpanPlace } from "../common/tracing.ts";
 import { type MessageContent, parseWrite, type Write, WriteFault } from "../common/write.ts";
 import { isWriteId } from "../common/write-id.ts";
-import { type Decision, type Fold, foldWrites } from "./decide.ts";
+import { type Applied, applyWrites } from "./apply.ts";
+import type { Decision } from "./decide.ts";
 
 /** A message to settle. `giveUp`: Pub/Sub delivered it in vain; it is dead unless settled. */
 export type Message = MessageContent & {
@@ -54,25 +54,22 @@ export async function settleInTransaction(
   nowMs: number,
 ): Promise<FinalDecision[]> {
   const decisions = new Map<Entry, FinalDecision>();
+  const faults = new Map<Entry, string>();
+  for (const entry of entries) if (entry.fault !== undefined) faults.set(entry, entry.fault);
   const dead = await selectDeadAmong(connection, entries, { lock: false });
   // Collections and ids in one order everywhere, so that two batches never deadlock by order.
   const byName = Map.groupBy(entries, ({ write }) => write?.collection.name);
   const names = [...byName.keys()].filter((name) => name !== undefined).sort();
   const unguarded: Unguarded[] = [];
-  for (const name of names)
-    unguarded.push(
-      await settleCollection(connection, {
-        entries: byName.get(name) as Entry[],
-        dead,
-        decisions,
-        nowMs,
-      }),
-    );
+  for (const name of names) {
+    const batch = { entries: byName.get(name) as Entry[], faults, dead, decisions, nowMs };
+    unguarded.push(await settleCollection(connection, batch));
+  }
   const letters: DeadLetter[] = [];
-  for (const entry of entries) {
-    if (entry.fault === undefined || decisions.has(entry)) continue;
-    decisions.set(entry, { outcome: "dead", reason: entry.fault });
-    letters.push(toDeadLetter(entry, entry.fault));
+  for (const [entry, reason] of faults) {
+    if (decisions.has(entry)) continue;
+    decisions.set(entry, { outcome: "dead", reason });
+    letters.push(toDeadLetter(entry, reason));
   }
   await insertDeadLetters(connection, letters, nowMs);
   for (const { writeId } of letters) if (writeId) dead.add(writeId);
@@ -88,12 +85,14 @@ async function settleCollection(
   connection: Connection,
   batch: {
     entries: readonly Entry[];
+    /** Those that MySQL refuses come to these. */
+    faults: Map<Entry, string>;
     dead: ReadonlySet<string>;
     decisions: Map<Entry, FinalDecision>;
     nowMs: number;
   },
 ): Promise<Unguarded> {
-  const { entries, decisions } = batch;
+  const { entries, faults, decisions, nowMs } = batch;
   const all = entries.map(({ write }) => write as Write);
   const collection = (all[0] as Write).collection;
   const ids = [...new Set(all.map(({ itemId }) => itemId))].sort();
@@ -103,19 +102,16 @@ async function settleCollection(
   const asked = entries.flatMap(({ write, fault }) => idsToLookUp(write as Write, fault, rows));
   for (const { write } of await selectSettled(connection, asked)) settled.add(write);
 
-  const sound = entries.filter(({ fault }) => fault === undefined);
+  const isSettled = ({ id, itemId }: Write) => settled.has(id) || rows.get(itemId)?.version === id;
+  for (const entry of entries)
+    if (faults.has(entry) && isSettled(entry.write as Write)) decisions.set(entry, "settled");
+  const sound = entries.filter((entry) => !faults.has(entry));
   const writes = sound.map(({ write }) => write as Write);
-  const fold = foldWrites({ writes, rows, settled, nowMs: batch.nowMs });
-  await insertRows(connection, collection, fold.inserts);
-  await updateRows(connection, collection, fold.updates);
-  await insertReceipts(connection, fold.receipts);
-  sound.forEach((entry, index) => {
-    decisions.set(entry, fold.decisions[index] as Decision);
-  });
-  for (const entry of entries) {
-    const write = entry.write as Write;
-    const isSettled = settled.has(write.id) || rows.get(write.itemId)?.version === write.id;
-    if (entry.fault !== undefined && isSettled) decisions.set(entry, "settled");
+  const applied = await applyWrites(connection, collection, { writes, rows, settled, nowMs });
+  for (const entry of sound) {
+    const decision = applied.decisions.get(entry.write as Write);
+    if (decision) decisions.set(entry, decision);
+    else faults.set(entry, applied.refused.get(entry.write as Write) as string);
   }
   // No row before, and an outcome now: here or, for one with a fault, with the dead letters.
   const isNew = (entry: Entry) => {
@@ -124,7 +120,7 @@ async function settleCollection(
       !rows.has((entry.write as Write).itemId) && decision !== "settled" && !isNotYet(decision)
     );
   };
-  return unguardedOf(collection, entries.filter(isNew), fold);
+  return unguardedOf(collection, entries.filter(isNew), faults, applied);
 }
 
 /**
@@ -135,12 +131,11 @@ async function settleCollection(
 function unguardedOf(
   collection: Collection,
   entries: readonly Entry[],
-  { inserts, receipts }: Fold,
+  faults: ReadonlyMap<Entry, string>,
+  { made, recorded }: Applied,
 ): Unguarded {
-  const made = new Set(inserts.map(({ id }) => id));
-  const recorded = new Set(receipts.map(({ write }) => write));
   const unsure = entries.filter(
-    ({ write, fault }) => fault !== undefined || isConditional(write as Write),
+    (entry) => faults.has(entry) || isConditional(entry.write as Write),
   );
   return {
     collection,

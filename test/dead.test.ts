@@ -3,8 +3,10 @@ import { after, before, describe, it } from "node:test";
 import { data } from "../collections/data.ts";
 import type { Collection, Item } from "../common/collection.ts";
 import { query } from "../common/database.ts";
+import { createLogger } from "../common/logger.ts";
 import { encodeWrite, type MessageContent } from "../common/write.ts";
 import { mintWriteId, timeOfWriteId } from "../common/write-id.ts";
+import { createSettle } from "../subscriber/settle.ts";
 import { courses } from "./collections/courses.ts";
 import { teachers } from "./collections/teachers.ts";
 import { buildHouse, type House, until } from "./support/house.ts";
@@ -153,6 +155,39 @@ describe("a message that can never be settled as a write", () => {
       assert.equal(outcome, isRefused ? "dead" : "applied");
       const { status } = await api.get(`/api/courses/batch-${index}`);
       assert.equal(status, isRefused ? 404 : 200);
+    }
+  });
+
+  it("costs the batch that it is in no second transaction, whatever stands around it", async () => {
+    const titles = Array.from({ length: 40 }, (_, place) =>
+      place % 13 === 5 ? "Algebra" : "Sets",
+    );
+    const messages = titles.map((title, place) => {
+      const item = `among-${place % 30}`;
+      return messageOf(courses, item, { ...courses.example, title, price: 0 });
+    });
+    const told: unknown[] = [];
+    const logger = createLogger({ service: "s", projectId: "p", format: "json", level: "info" });
+    logger.info = (_: unknown, fields?: { outcomes: object }) => {
+      told.push(fields?.outcomes);
+      return logger;
+    };
+    const settle = createSettle({
+      ...{ pool: house.pool, collections, logger },
+      ...{ holdMs: 0, stop: new AbortController().signal },
+    });
+    const settlements = await settle(
+      messages.map((message, place) => ({ ...message, messageId: `among-${place}` })),
+    );
+    // The sixth is replaced before MySQL sees it; what the second made of its item stays.
+    assert.deepEqual(
+      settlements,
+      titles.map((_, place) => ({ outcome: place === 18 || place === 31 ? "dead" : "applied" })),
+    );
+    assert.deepEqual(told, [{ applied: 38, dead: 2 }]);
+    for (const item of ["among-1", "among-5", "among-18"]) {
+      const { status } = await api.get(`/api/courses/${item}`);
+      assert.equal(status, item === "among-18" ? 404 : 200, item);
     }
   });
 

@@ -75,7 +75,7 @@ async function runRaces(
   const first = { batches: [[0], []] as Round["batches"], leadStatements: 0 };
   const opening = writes.length > 2 ? [{ ...first, cuts: NO_CUTS, afterMs: 0 }] : [];
   for (let repetition = 0; repetition < 3; repetition += 1)
-    for (let leadStatements = 0; leadStatements < 9; leadStatements += 1)
+    for (let leadStatements = 0; leadStatements < 12; leadStatements += 1)
       for (const batches of [
         [one, other],
         [other, one],
@@ -93,7 +93,7 @@ function planned(kind: PlannedWrite["kind"], more: Partial<PlannedWrite> = {}): 
 }
 
 function schedules(anyOf: fc.Arbitrary<PlannedWrite[]>): fc.Arbitrary<Schedule<Round>> {
-  const beforeStatement = fc.record({ beforeStatement: fc.nat(9) });
+  const beforeStatement = fc.record({ beforeStatement: fc.nat(14) });
   const cut = fc.oneof(
     { weight: 3, arbitrary: fc.constant<Cut | undefined>(undefined) },
     { weight: 1, arbitrary: fc.oneof(beforeStatement, fc.constant("afterCommit" as const)) },
@@ -103,7 +103,7 @@ function schedules(anyOf: fc.Arbitrary<PlannedWrite[]>): fc.Arbitrary<Schedule<R
     const same = batchOf(writes).map((batch): [Batch, Batch] => [batch, batch]);
     const round = fc.record({
       batches: fc.oneof(own, own, same),
-      leadStatements: fc.nat(7),
+      leadStatements: fc.nat(10),
       cuts: fc.tuple(cut, cut),
       afterMs: fc.constantFrom(0, 0, 0, 30_000),
     });
