@@ -86,7 +86,7 @@ async function main(): Promise<number> {
     await rm(folder, { recursive: true, force: true });
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-    process.once(signal, () => {
+    process.on(signal, () => {
       rmSync(folder, { recursive: true, force: true });
       process.exit(130);
     });

@@ -51,7 +51,7 @@ type Options = {
 };
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-  process.once(signal, () => {
+  process.on(signal, () => {
     rmSync(folder, { recursive: true, force: true });
     process.exit(130);
   });

@@ -15,7 +15,7 @@ export async function startServers(name: string): Promise<Servers> {
   await mkdir(folder, { recursive: true });
   killAtExit(() => rmSync(folder, { recursive: true, force: true }));
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-    process.once(signal, () => process.exit(130));
+    process.on(signal, () => process.exit(130));
   const common = { say: () => {}, onStart: killProcessAtExit };
   const mysqlFolder = join(folder, "mysql");
   const mysql = await startMysql({

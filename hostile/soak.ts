@@ -82,7 +82,7 @@ async function main(options: Options): Promise<number> {
   const folder = join(import.meta.dirname, "..", ".local", `soak-${process.pid}`);
   await mkdir(folder, { recursive: true });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-    process.once(signal, () => {
+    process.on(signal, () => {
       rmSync(folder, { recursive: true, force: true });
       process.exit(130);
     });
