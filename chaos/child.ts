@@ -9,7 +9,7 @@ const TERM_TO_KILL_MS = 2_000;
 /** Also on a machine whose every core has other work. */
 const START_DEADLINE_MS = 30_000;
 /** A process with a leak ends itself; with the default, garbage alone grows to many times this. */
-const HEAP = "--max-old-space-size=128";
+const HEAP = "--max-old-space-size=192";
 /** What is kept of a process's log, for the report of a failed run. */
 const KEPT_CHARACTERS = 2_000_000;
 

@@ -6,7 +6,7 @@ import { type Document, type Json, readDocument } from "./document.ts";
 import type { Told } from "./told.ts";
 
 /** Garbage alone would grow to many times this; a leak that passes it ends the process. */
-const HEAP = "--max-old-space-size=128";
+const HEAP = "--max-old-space-size=192";
 const SERVE = new URL("serve.ts", import.meta.url).pathname;
 /** Low enough to be met, by those who come with the same key or address. */
 const RATE_LIMIT_PER_MINUTE = 1_000;
