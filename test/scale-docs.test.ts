@@ -30,8 +30,10 @@ test("what the document on scale says of other loads is so", () => {
   const [, curve = ""] = /--curve (\S+) -->/.exec(DOCUMENT) ?? [];
   const summaryOf = (options: string) =>
     JSON.parse(run("simulate", `--json --curve ${curve} ${options}`).stdout).summary;
-  assert.ok(summaryOf("--subscriber-instances 9").mostLagSeconds <= 3);
+  const bigger = summaryOf("--tier db-custom-2-7680 --subscriber-instances 8");
+  assert.ok(bigger.mostLagSeconds <= 3);
   const seed = summaryOf("--shape seed");
+  assert.equal(Math.round(seed.offered / seed.refused), 9);
   assert.ok(seed.mostLagSeconds > 5 * 60 && seed.backlog > 0);
 });
 
@@ -49,7 +51,6 @@ test("the limits that the document on scale names are those of the figures", () 
   ])
     assert.ok(DOCUMENT.includes(sentence), sentence);
   assert.ok(constancia.bulkMicros * 3 < constancia.postMicros);
-  assert.ok(constancia.pullMicros < 0.55 * constancia.pushMicros);
-  assert.ok(seed.pushMysqlMicros > 5 * constancia.pushMysqlMicros);
+  assert.ok(seed.pushMysqlMicros > 6 * constancia.pushMysqlMicros);
   assert.ok(seed.pullMysqlMicros > 8 * constancia.pullMysqlMicros);
 });
