@@ -32,7 +32,7 @@ export const BREAKS: Record<string, Break> = {
   },
   "receipt-apart": {
     means: "commits the rows before the receipts are written",
-    file: "subscriber/transaction.ts",
+    file: "subscriber/apply.ts",
     replace: [
       [
         "  await insertReceipts(connection",
@@ -64,18 +64,24 @@ const SOURCES = [
 
 /** Bundles both processes from a copy of the sources that has the mistake; returns the folder. */
 export function bundleBroken(name: string, folder: string): string {
-  const { file, replace } = BREAKS[name] as Break;
+  const { file } = BREAKS[name] as Break;
   const tree = join(folder, `broken-${name}`);
   rmSync(tree, { recursive: true, force: true });
   mkdirSync(tree, { recursive: true });
   for (const source of SOURCES) cpSync(join(ROOT, source), join(tree, source), { recursive: true });
   symlinkSync(join(ROOT, "node_modules"), join(tree, "node_modules"));
-  let text = readFileSync(join(tree, file), "utf8");
+  writeFileSync(join(tree, file), breakText(name));
+  execFileSync(process.execPath, [join(tree, "build", "bundle.ts")], { stdio: "inherit" });
+  return join(tree, "dist");
+}
+
+/** The text of the file that it breaks, broken. Throws where the file has become another one. */
+export function breakText(name: string): string {
+  const { file, replace } = BREAKS[name] as Break;
+  let text = readFileSync(join(ROOT, file), "utf8");
   for (const [from, to] of replace) {
     if (!text.includes(from)) throw new Error(`${file} has no longer what ${name} breaks: ${from}`);
     text = text.replace(from, to);
   }
-  writeFileSync(join(tree, file), text);
-  execFileSync(process.execPath, [join(tree, "build", "bundle.ts")], { stdio: "inherit" });
-  return join(tree, "dist");
+  return text;
 }
