@@ -30,7 +30,7 @@ export async function start(
   const reader = createReader({ pool, metrics });
   const counts = createApiMetrics(metrics, reader);
   const tracing = startTracing(metrics, config, "api", logger);
-  const publisher = await createPublisher({
+  const publisher = createPublisher({
     projectId: config.GOOGLE_CLOUD_PROJECT,
     topic: config.PUBSUB_TOPIC,
     logger,
@@ -48,6 +48,7 @@ export async function start(
     },
   });
   const metricsServer = await serveMetrics(metrics, config);
+  publisher.warmUp();
   logger.info("api started", { port: server.port, metricsPort: metricsServer?.port });
   return {
     port: server.port,

@@ -9,8 +9,6 @@ import { type Running, runProcess } from "../common/process.ts";
 import { watchReadiness } from "../common/readiness.ts";
 import { createMetrics, serveMetrics, startTracing } from "../common/telemetry.ts";
 import { createSubscriberMetrics } from "./metrics.ts";
-import { startPull } from "./pull.ts";
-import { createPush, createVerifier } from "./push.ts";
 import { startRetention } from "./retention.ts";
 import { createSettle, type Message, type Settlement } from "./settle.ts";
 
@@ -48,7 +46,7 @@ export async function start(
     ...{ pool, collections, logger, stop },
     retentionDays: config.RECEIPT_RETENTION_DAYS,
   });
-  const delivery = config.DELIVERY === "pull" ? pull() : await push();
+  const delivery = await (config.DELIVERY === "pull" ? pull() : push());
   const metricsServer = await serveMetrics(metrics, config);
   logger.info("subscriber started", {
     delivery: config.DELIVERY,
@@ -66,7 +64,9 @@ export async function start(
     },
   };
 
-  function pull() {
+  // Either is loaded only where it is asked for: Google's client, which pulls, is most of the code.
+  async function pull() {
+    const { startPull } = await import("./pull.ts");
     const { stop } = startPull({
       projectId: config.GOOGLE_CLOUD_PROJECT,
       subscription: config.PUBSUB_SUBSCRIPTION,
@@ -79,6 +79,7 @@ export async function start(
   }
 
   async function push() {
+    const { createPush, createVerifier } = await import("./push.ts");
     const verify =
       config.PUSH_AUTH === "off"
         ? async () => true

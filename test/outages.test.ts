@@ -39,6 +39,18 @@ after(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+test("without credentials for Pub/Sub the API says so, accepts nothing, and lives on", async () => {
+  const noneThere = { PUBSUB_EMULATOR_HOST: "", GOOGLE_APPLICATION_CREDENTIALS: "/nowhere.json" };
+  const api = await house.spawn("api", noneThere);
+  for (let time = 1; time <= 2; time += 1) {
+    const { status, headers } = await send("POST", `${api.url}/api/data`, '{"nombre":"x"}');
+    assert.equal(status, 503);
+    assert.ok(Number(headers["retry-after"]) > 0);
+  }
+  assert.match(api.output(), /there is no connection to Pub\/Sub.*nowhere\.json/s);
+  assert.equal((await send("GET", `${api.url}/health/live`)).status, 200);
+});
+
 test("without MySQL the API accepts, reads answer 503, and the backlog drains after", async () => {
   await house.renewSubscription();
   let [api, subscriber] = await Promise.all([house.spawn("api"), house.spawn("subscriber")]);

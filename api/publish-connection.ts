@@ -1,0 +1,31 @@
+import { type CallCredentials, Client, credentials, Metadata } from "@grpc/grpc-js";
+import type { AuthClient } from "google-auth-library";
+
+const ADDRESS = "pubsub.googleapis.com:443";
+/** What the tokens are for (Pub/Sub's authentication guide). */
+const SCOPE = "https://www.googleapis.com/auth/pubsub";
+
+/**
+ * A connection to Pub/Sub, by the application default credentials; or to the emulator that
+ * PUBSUB_EMULATOR_HOST names, without any. Rejects where there are none.
+ */
+export async function connectPubsub(): Promise<Client> {
+  const emulator = process.env.PUBSUB_EMULATOR_HOST;
+  if (emulator) return new Client(emulator, credentials.createInsecure());
+  const { GoogleAuth } = await import("google-auth-library");
+  const calls = callCredentialsOf(await new GoogleAuth({ scopes: [SCOPE] }).getClient());
+  return new Client(ADDRESS, credentials.combineChannelCredentials(credentials.createSsl(), calls));
+}
+
+/** grpc-js has one of these, which takes Google's `Headers` for an object without any. */
+export function callCredentialsOf(google: Pick<AuthClient, "getRequestHeaders">): CallCredentials {
+  return credentials.createFromMetadataGenerator(({ service_url }, done) => {
+    google.getRequestHeaders(service_url).then((headers) => {
+      const metadata = new Metadata();
+      headers.forEach((value, name) => {
+        metadata.set(name, value);
+      });
+      done(null, metadata);
+    }, done);
+  });
+}
