@@ -11,9 +11,9 @@ type Life = { pid: number; samples: Sample[] };
 export type ProcessFigures = {
   name: string;
   lives: number;
-  /** The longest life, without its warm-up. */
+  /** Of the longest life, what its growth is told by. */
   minutes: number;
-  /** Of the longest life, by least squares; null where that was too short to tell. */
+  /** By least squares; null where that was too short to tell. */
   mbPerHour: number | null;
   maxMb: number;
   /** At the first and the last look at the longest life; the most of all lives. */
@@ -25,7 +25,7 @@ export type ProcessFigures = {
 /** A process compiles, fills its pools and lets its heap grow: it was seen to take 3 to 7 minutes. */
 export const WARM_UP_MS = 10 * 60_000;
 /** A heap grows and is swept by turns; over less than this, the turns are all that is seen. */
-export const JUDGED_MS = 20 * 60_000;
+const JUDGED_MS = 20 * 60_000;
 
 /** Looks at memory and descriptors, from time to time. */
 export class Census {
@@ -72,17 +72,25 @@ function figuresOf(name: string, lives: readonly Life[]): Omit<ProcessFigures, "
   const all = lives.flatMap(({ samples }) => samples);
   const longest = lives.map(({ samples }) => samples).sort((one, other) => span(other) - span(one));
   const samples = longest[0] ?? [];
-  const begin = (samples[0]?.atMs ?? 0) + WARM_UP_MS;
-  const warm = samples.filter(({ atMs }) => atMs >= begin);
+  const judged = judgedOf(samples);
   const [first, last] = [samples[0]?.descriptors ?? 0, samples.at(-1)?.descriptors ?? 0];
   return {
     name,
     lives: lives.length,
-    minutes: span(warm) / 60_000,
-    mbPerHour: span(warm) >= JUDGED_MS ? slopeOf(warm) * 3_600_000 : null,
+    minutes: span(judged) / 60_000,
+    mbPerHour: span(judged) >= JUDGED_MS ? slopeOf(judged) * 3_600_000 : null,
     maxMb: Math.max(...all.map(({ mb }) => mb)),
     descriptors: { first, last, max: Math.max(...all.map(({ descriptors }) => descriptors)) },
   };
+}
+
+/**
+ * The second half of a life, without its warm-up: a fault may make a heap larger, once, and it stays
+ * so; a leak goes on.
+ */
+export function judgedOf<Look extends Pick<Sample, "atMs">>(samples: readonly Look[]): Look[] {
+  const begin = (samples[0]?.atMs ?? 0) + Math.max(WARM_UP_MS, span(samples) / 2);
+  return samples.filter(({ atMs }) => atMs >= begin);
 }
 
 /** Megabytes a millisecond, by least squares. */
@@ -99,7 +107,7 @@ export function slopeOf(samples: readonly Pick<Sample, "atMs" | "mb">[]): number
   return above / below;
 }
 
-function span(samples: readonly Sample[]): number {
+function span(samples: readonly Pick<Sample, "atMs">[]): number {
   return (samples.at(-1)?.atMs ?? 0) - (samples[0]?.atMs ?? 0);
 }
 

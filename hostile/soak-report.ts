@@ -2,7 +2,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, loadavg, release, totalmem, type } from "node:os";
 import { join } from "node:path";
 import { MEMORY_LIMIT_MB } from "../chaos/check.ts";
-import { JUDGED_MS, type ProcessFigures } from "./processes.ts";
+import type { ProcessFigures } from "./processes.ts";
 import type { SoakFigures, SoakOptions } from "./soak-run.ts";
 
 /**
@@ -97,7 +97,7 @@ export function toMarkdown(report: SoakReport): string {
     "|---|---|",
     ...rows.map(([what, value]) => `| ${what} | ${value} |`),
     "",
-    "| process | lives | longest, warm | MB an hour | most MB | descriptors first, last, most |",
+    "| process | lives | judged | MB an hour | most MB | descriptors first, last, most |",
     "|---|---|---|---|---|---|",
     ...processes.map(toRow),
     "",
@@ -110,7 +110,7 @@ export function toMarkdown(report: SoakReport): string {
 
 function toRow({ name, lives, minutes, mbPerHour, maxMb, descriptors }: ProcessFigures): string {
   const { first, last, max } = descriptors;
-  const slope = mbPerHour === null ? `lived under ${JUDGED_MS / 60_000} min` : mbPerHour.toFixed(1);
+  const slope = mbPerHour === null ? "too short to tell" : mbPerHour.toFixed(1);
   return `| ${name} | ${lives} | ${minutes.toFixed(0)} min | ${slope} | ${maxMb.toFixed(0)} | ${first}, ${last}, ${max} |`;
 }
 

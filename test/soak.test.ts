@@ -3,7 +3,7 @@ import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { slopeOf } from "../hostile/processes.ts";
+import { judgedOf, slopeOf } from "../hostile/processes.ts";
 import { makeReport, type SoakReport } from "../hostile/soak-report.ts";
 import type { SoakFigures } from "../hostile/soak-run.ts";
 import { Tally } from "../hostile/tally.ts";
@@ -44,6 +44,17 @@ test("the slope of memory is that of the line through the samples", () => {
   const noise = [3, -3, -3, 3];
   const samples = noise.map((mb, place) => ({ atMs: place * 1_000, mb: 100 + 2 * place + mb }));
   assert.equal(slopeOf(samples), 0.002);
+});
+
+test("a heap that has grown once does not count as a leak, and one that goes on growing does", () => {
+  const looks = Array.from({ length: 60 }, (_, minute) => minute * 60_000);
+  const perHour = (mbAt: (minute: number) => number) =>
+    slopeOf(judgedOf(looks.map((atMs) => ({ atMs, mb: mbAt(atMs / 60_000) })))) * 3_600_000;
+  assert.equal(
+    perHour((minute) => (minute < 24 ? 285 : 328)),
+    0,
+  );
+  assert.ok(Math.abs(perHour((minute) => 250 + minute) - 60) < 1e-6);
 });
 
 test("a process that grows too fast fails the soak, and one that lived too shortly does not", () => {
