@@ -41,7 +41,7 @@ type Item = {
 
 /**
  * Publishes by group commit over a connection of its own: Google's client has timers in its
- * batching, and is two thirds of what the API would load (docs/decisions).
+ * batching, and would be half of what the API loads (docs/decisions).
  */
 export function createPublisher(options: {
   projectId: string;

@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import type { LocalProcess } from "../local/processes.ts";
 
 /** What still runs, and must not outlive this process. */
@@ -17,4 +18,13 @@ export function killAtExit(kill: () => void): () => void {
 export function killProcessAtExit(running: LocalProcess): void {
   const forget = killAtExit(running.kill);
   running.exited.then(forget);
+}
+
+/** A signal removes the folder and ends all; a second one, too, finds a handler (docs/traps.md). */
+export function endAtSignals(folder: string): void {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.on(signal, () => {
+      rmSync(folder, { recursive: true, force: true });
+      process.exit(130);
+    });
 }

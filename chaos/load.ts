@@ -1,9 +1,9 @@
-import { rmSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { bundle } from "../build/bundle.ts";
+import { endAtSignals } from "./at-exit.ts";
 import { DatabaseServer } from "./database-server.ts";
 import { Load } from "./load-clients.ts";
 import { countWrites, percentile } from "./load-count.ts";
@@ -56,10 +56,11 @@ const FAULTS: { at: number; name: string; happen: (stage: Stage) => Promise<void
 
 process.env.METADATA_SERVER_DETECTION = "none";
 try {
-  process.exitCode = await main();
+  // Told to end, as chaos is (main.ts).
+  process.exit(await main());
 } catch (error) {
   console.error(`load: ${(error as Error).message} (--help tells the options)`);
-  process.exitCode = 2;
+  process.exit(2);
 }
 
 async function main(): Promise<number> {
@@ -85,11 +86,7 @@ async function main(): Promise<number> {
     await server.close();
     await rm(folder, { recursive: true, force: true });
   };
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-    process.on(signal, () => {
-      rmSync(folder, { recursive: true, force: true });
-      process.exit(130);
-    });
+  endAtSignals(folder);
   try {
     return await measure(stage, { writes, clients });
   } finally {

@@ -1,11 +1,10 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { rmSync } from "node:fs";
 import { mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { bundle } from "../build/bundle.ts";
-import { killAtExit } from "./at-exit.ts";
+import { endAtSignals, killAtExit } from "./at-exit.ts";
 import { BREAKS, bundleBroken } from "./breaks.ts";
 import { DatabaseServer } from "./database-server.ts";
 import { describeEvent, makePlan } from "./plan.ts";
@@ -50,11 +49,7 @@ type Options = {
   broken: string | undefined;
 };
 
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-  process.on(signal, () => {
-    rmSync(folder, { recursive: true, force: true });
-    process.exit(130);
-  });
+endAtSignals(folder);
 try {
   const options = readOptions();
   // Told to end: what a failed run has left behind would keep it running.

@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { killAtExit, killProcessAtExit } from "../chaos/at-exit.ts";
+import { endAtSignals, killAtExit, killProcessAtExit } from "../chaos/at-exit.ts";
 import { startMysql } from "../local/mysql.ts";
 import { findAnyPort } from "../local/ports.ts";
 import { startOurs } from "../local/pubsub-ours.ts";
@@ -14,8 +14,7 @@ export async function startServers(name: string): Promise<Servers> {
   const folder = join(import.meta.dirname, "..", ".local", `${name}-${process.pid}`);
   await mkdir(folder, { recursive: true });
   killAtExit(() => rmSync(folder, { recursive: true, force: true }));
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-    process.on(signal, () => process.exit(130));
+  endAtSignals(folder);
   const common = { say: () => {}, onStart: killProcessAtExit };
   const mysqlFolder = join(folder, "mysql");
   const mysql = await startMysql({

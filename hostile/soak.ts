@@ -1,8 +1,9 @@
-import { existsSync, rmSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { bundle } from "../build/bundle.ts";
+import { endAtSignals } from "../chaos/at-exit.ts";
 import { BREAKS, bundleBroken } from "../chaos/breaks.ts";
 import { DatabaseServer } from "../chaos/database-server.ts";
 import { buildStage } from "../chaos/stage.ts";
@@ -33,10 +34,11 @@ by more than is allowed.
 process.env.METADATA_SERVER_DETECTION = "none";
 try {
   const options = readOptions();
-  if (options) process.exitCode = await main(options);
+  // Told to end, as chaos is (chaos/main.ts).
+  if (options) process.exit(await main(options));
 } catch (error) {
   console.error(`soak: ${(error as Error).message} (--help tells the options)`);
-  process.exitCode = 2;
+  process.exit(2);
 }
 
 type Options = SoakOptions & { out: string; broken: string | undefined };
@@ -81,11 +83,7 @@ function numberOf(option: string, text: string): number {
 async function main(options: Options): Promise<number> {
   const folder = join(import.meta.dirname, "..", ".local", `soak-${process.pid}`);
   await mkdir(folder, { recursive: true });
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-    process.on(signal, () => {
-      rmSync(folder, { recursive: true, force: true });
-      process.exit(130);
-    });
+  endAtSignals(folder);
   process.env.NODE_COMPILE_CACHE = join(folder, "compiled");
   const code = options.broken ? bundleBroken(options.broken, folder) : join(folder, "code");
   if (!options.broken) await bundle(code);
