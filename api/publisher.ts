@@ -3,11 +3,11 @@ import { type Client, Metadata, type ServiceError, status } from "@grpc/grpc-js"
 import { QueueFull, TooLate } from "../common/batcher.ts";
 import { PUBLISH, PUBLISH_DEADLINE_MS } from "../common/limits.ts";
 import type { Logger } from "../common/logger.ts";
+import { connectPubsub } from "../common/pubsub-connection.ts";
 import type { Metrics } from "../common/telemetry.ts";
 import { isSampled, nowMs, type Span, type Tracing, traceIdOf } from "../common/tracing.ts";
 import { encodeWrite, type MessageContent, type Write } from "../common/write.ts";
 import { Problem } from "./problem.ts";
-import { connectPubsub } from "./publish-connection.ts";
 import { decodeMessageIds, encodePublishRequest, PUBLISH_PATH } from "./publish-request.ts";
 
 /** Puts writes on the topic. */
@@ -94,6 +94,8 @@ export function createPublisher(options: {
     const contents = items.map(({ content }) => content);
     const request = encodePublishRequest(topic, contents);
     const messageIds = await send(request, Date.now() + PUBLISH_DEADLINE_MS);
+    if (messageIds.length !== items.length)
+      throw new Error(`Pub/Sub answered ${messageIds.length} ids for ${items.length} messages.`);
     items.forEach((item, index) => {
       item.published = { messageId: messageIds[index] ?? "", batch: items.length };
     });

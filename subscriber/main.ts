@@ -64,10 +64,10 @@ export async function start(
     },
   };
 
-  // Either is loaded only where it is asked for: Google's client, which pulls, is most of the code.
+  // Either is loaded only where it is asked for: gRPC, by which is pulled, is much of the code.
   async function pull() {
     const { startPull } = await import("./pull.ts");
-    const { stop } = startPull({
+    const { stop } = await startPull({
       projectId: config.GOOGLE_CLOUD_PROJECT,
       subscription: config.PUBSUB_SUBSCRIPTION,
       deadLetterSubscription: config.PUBSUB_DEAD_LETTER_SUBSCRIPTION,

@@ -1,13 +1,11 @@
-import {
-  type Message as Delivered,
-  Duration,
-  PubSub,
-  SubscriptionCloseBehaviors,
-} from "@google-cloud/pubsub";
 import type { Batcher } from "../common/batcher.ts";
 import { PULL_BYTES, PULL_MESSAGES, STOP_DEADLINE_MS } from "../common/limits.ts";
 import type { Logger } from "../common/logger.ts";
+import { connectPubsub } from "../common/pubsub-connection.ts";
 import { nowMs } from "../common/tracing.ts";
+import { Leases } from "./leases.ts";
+import type { Received } from "./pull-protocol.ts";
+import { PullStream } from "./pull-stream.ts";
 import type { Message, Settlement } from "./settle.ts";
 
 /** Why a message that comes by the dead-letter topic is dead. */
@@ -15,14 +13,19 @@ export const GIVEN_UP =
   "Pub/Sub delivered the message as often as it may, and it was never settled.";
 
 /**
- * A lease is renewed while its message is at work, and runs out this long after a crash. The
- * library would stretch it with the load, to minutes, and a killed subscriber's messages would be
- * held back as long.
+ * A lease is renewed while its message is at work, and runs out this long after a crash: a killed
+ * subscriber's messages are held back no longer.
  */
-const LEASE_SECONDS = 15;
+export const LEASE_SECONDS = 15;
+
+/** As in Google's own client. */
+const KEEPALIVE = { keepaliveMs: 30_000, answerMs: 15_000 };
 
 /** At most this many dead-lettered messages at once: they are few, and each needs a look. */
 const DEAD_LETTER_MESSAGES = 100;
+
+/** Of what a stop may take, for what comes after the last ack. */
+const STOP_MS = STOP_DEADLINE_MS - 300;
 
 /**
  * Pulls both subscriptions, and acknowledges.
@@ -32,66 +35,74 @@ const DEAD_LETTER_MESSAGES = 100;
  * between, the message is delivered again and found settled. A message without an outcome is
  * nacked, so that it is delivered again.
  */
-export function startPull(options: {
+export async function startPull(options: {
   projectId: string;
   subscription: string;
   deadLetterSubscription: string;
   streams: number;
-  batcher: Batcher<Message, Settlement>;
+  batcher: Pick<Batcher<Message, Settlement>, "add">;
   logger: Logger;
-}): { stop(): Promise<void> } {
-  const { batcher, logger } = options;
-  const pubsub = new PubSub({ projectId: options.projectId });
-  const closeOptions = {
-    behavior: SubscriptionCloseBehaviors.WaitForProcessing,
-    timeout: Duration.from({ milliseconds: STOP_DEADLINE_MS - 300 }),
-  };
-  const maxAckDeadline = Duration.from({ seconds: LEASE_SECONDS });
-  const writes = pubsub.subscription(options.subscription, {
-    maxAckDeadline,
-    flowControl: { maxMessages: PULL_MESSAGES, maxBytes: PULL_BYTES, allowExcessMessages: false },
-    streamingOptions: { maxStreams: options.streams },
-    closeOptions,
-  });
-  const deadLetters = pubsub.subscription(options.deadLetterSubscription, {
-    maxAckDeadline,
-    flowControl: { maxMessages: DEAD_LETTER_MESSAGES, allowExcessMessages: false },
-    streamingOptions: { maxStreams: 1 },
-    closeOptions,
-  });
-  writes.on("message", (message) => settle(message));
-  deadLetters.on("message", (message) => settle(message, GIVEN_UP));
-  for (const subscription of [writes, deadLetters])
-    subscription.on("error", (error) => {
-      // The client reconnects by itself where that can help; what arrives here is final.
-      logger.error("the subscription failed", {
-        subscription: subscription.name,
-        error: error.message,
-      });
-      process.exitCode = 1;
-      process.kill(process.pid, "SIGTERM");
-    });
+}): Promise<{ stop(): Promise<void> }> {
+  const { batcher, logger, streams } = options;
+  const client = await connectPubsub();
+  const pulls = [
+    pull(options.subscription, { streams, maxMessages: PULL_MESSAGES }),
+    pull(
+      options.deadLetterSubscription,
+      { streams: 1, maxMessages: DEAD_LETTER_MESSAGES },
+      GIVEN_UP,
+    ),
+  ];
   return {
     async stop() {
-      await Promise.all([writes.close(), deadLetters.close()]);
-      await pubsub.close();
+      await Promise.all(pulls.map(({ stop }) => stop()));
+      client.close();
     },
   };
 
-  async function settle(delivered: Delivered, giveUp?: string): Promise<void> {
-    const message: Message = {
-      messageId: delivered.id,
-      attributes: delivered.attributes,
-      data: delivered.data,
-      receivedMs: nowMs(),
-      ...(giveUp === undefined ? {} : { giveUp }),
+  function pull(id: string, limits: { streams: number; maxMessages: number }, giveUp?: string) {
+    const subscription = `projects/${options.projectId}/subscriptions/${id}`;
+    const common = { client, subscription, leaseSeconds: LEASE_SECONDS, logger };
+    const leases = new Leases(common);
+    const open = () =>
+      new PullStream({
+        ...common,
+        ...KEEPALIVE,
+        maxMessages: Math.ceil(limits.maxMessages / limits.streams),
+        maxBytes: Math.ceil(PULL_BYTES / limits.streams),
+        onMessages: (received) => {
+          const receivedMs = nowMs();
+          const now = Date.now();
+          for (const one of received) {
+            leases.hold(one, now);
+            void settle(one, receivedMs, leases, giveUp);
+          }
+        },
+        onFailed: ({ code, details }) => {
+          logger.error("the subscription failed", { subscription, code, error: details });
+          process.exitCode = 1;
+          process.kill(process.pid, "SIGTERM");
+        },
+      });
+    const opened = Array.from({ length: limits.streams }, open);
+    return {
+      stop() {
+        for (const stream of opened) stream.stop();
+        return leases.stop(STOP_MS);
+      },
     };
+  }
+
+  async function settle(received: Received, receivedMs: number, leases: Leases, giveUp?: string) {
+    const { messageId, attributes, data } = received;
+    const message: Message = { messageId, attributes, data, receivedMs };
+    if (giveUp !== undefined) message.giveUp = giveUp;
     try {
       const settlement = await batcher.add(message);
-      if (settlement === "notYet") delivered.nack();
-      else delivered.ack();
+      if (settlement === "notYet") leases.nack(received);
+      else leases.ack(received);
     } catch {
-      delivered.nack();
+      leases.nack(received);
     }
   }
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { OAuth2Client } from "google-auth-library";
-import { callCredentialsOf } from "./publish-connection.ts";
+import { callCredentialsOf } from "./pubsub-connection.ts";
 
 const CALL = { service_url: "https://pubsub.googleapis.com/", method_name: "Publish" };
 
