@@ -11,11 +11,9 @@
 export class Batcher<Item, Result> {
   readonly #options: BatcherOptions<Item, Result>;
   readonly #queue: Waiting<Item, Result>[] = [];
-  #running = 0;
+  readonly #running: Waiting<Item, Result>[][] = [];
   #scheduled = false;
   #draining: PromiseWithResolvers<void> | undefined;
-  /** Items without a result, the oldest first; kept only where there is a `deadlineMs`. */
-  readonly #unanswered = new Set<Waiting<Item, Result>>();
   #deadline: NodeJS.Timeout | undefined;
 
   /** Throws a RangeError naming the option where a limit is not a whole number above zero. */
@@ -77,8 +75,8 @@ export class Batcher<Item, Result> {
 
   #mayDispatch(): boolean {
     const { maxConcurrent, minBeside } = this.#options;
-    const min = this.#running === 0 ? 1 : minBeside;
-    return this.#running < maxConcurrent && this.#queue.length >= min;
+    const min = this.#running.length === 0 ? 1 : minBeside;
+    return this.#running.length < maxConcurrent && this.#queue.length >= min;
   }
 
   /** Items come with their deadlines in order, so one timer, for the oldest, serves them all. */
@@ -86,23 +84,29 @@ export class Batcher<Item, Result> {
     const { deadlineMs } = this.#options;
     if (deadlineMs === undefined) return;
     waiting.lateAt = performance.now() + deadlineMs;
-    this.#unanswered.add(waiting);
     this.#deadline ??= setTimeout(() => this.#rejectLate(), deadlineMs);
   }
 
+  /**
+   * Looks through the batches and the queue, which are in the order of their deadlines. A Set of what
+   * has no result would hold all that had one, too, until the garbage collector's next full round:
+   * a Set that is added to and taken from makes table after table, and each points to the next.
+   */
   #rejectLate(): void {
-    this.#deadline = undefined;
     const now = performance.now();
-    for (const waiting of this.#unanswered) {
-      if (waiting.lateAt > now) {
-        this.#deadline = setTimeout(() => this.#rejectLate(), waiting.lateAt - now);
-        return;
-      }
-      this.#unanswered.delete(waiting);
-      waiting.reject(new TooLate());
-      const place = this.#queue.indexOf(waiting);
-      if (place >= 0) this.#queue.splice(place, 1);
+    const isInTime = ({ lateAt }: Waiting<Item, Result>) => lateAt > now;
+    let nextAt = Number.POSITIVE_INFINITY;
+    for (const line of [...this.#running, this.#queue]) {
+      const late = countUntil(line, isInTime);
+      // In a batch, those that are answered already take no notice.
+      for (const { reject } of line.slice(0, late)) reject(new TooLate());
+      nextAt = Math.min(nextAt, line[late]?.lateAt ?? nextAt);
     }
+    this.#queue.splice(0, countUntil(this.#queue, isInTime));
+    this.#deadline =
+      nextAt === Number.POSITIVE_INFINITY
+        ? undefined
+        : setTimeout(() => this.#rejectLate(), nextAt - now);
     this.#finish();
   }
 
@@ -118,7 +122,7 @@ export class Batcher<Item, Result> {
   }
 
   async #dispatch(batch: Waiting<Item, Result>[]): Promise<void> {
-    this.#running += 1;
+    this.#running.push(batch);
     try {
       const results = await this.#options.dispatch(batch.map(({ item }) => item));
       if (results.length !== batch.length)
@@ -133,14 +137,13 @@ export class Batcher<Item, Result> {
     } catch (error) {
       for (const { reject } of batch) reject(error);
     }
-    for (const waiting of batch) this.#unanswered.delete(waiting);
-    this.#running -= 1;
+    this.#running.splice(this.#running.indexOf(batch), 1);
     this.#dispatchWhatWaits();
     this.#finish();
   }
 
   #finish(): void {
-    if (this.#running > 0 || this.#queue.length > 0) return;
+    if (this.#running.length > 0 || this.#queue.length > 0) return;
     if (this.#draining) clearTimeout(this.#deadline);
     this.#draining?.resolve();
   }
@@ -184,3 +187,9 @@ type Waiting<Item, Result> = {
   /** By the process's own clock; unused where there is no deadline. */
   lateAt: number;
 };
+
+/** How many stand before the first that `isFound`. */
+function countUntil<Item>(items: readonly Item[], isFound: (item: Item) => boolean): number {
+  const place = items.findIndex(isFound);
+  return place < 0 ? items.length : place;
+}

@@ -17,13 +17,20 @@ export class Leases {
   readonly #options: LeasesOptions;
   readonly #metadata = new Metadata();
   readonly #renewal: NodeJS.Timeout;
-  /** When the lease of each began at the latest. */
-  readonly #held = new Map<Received, number>();
+  /**
+   * The first of what is held. A list, which each leaves without a trace: a Map, added to and taken
+   * from, makes table after table that point to the next, and one that got old keeps all that follow
+   * from the garbage collector.
+   */
+  #first: Lease | undefined;
   #acks: string[] = [];
   #nacks: string[] = [];
   #isScheduled = false;
-  readonly #calls = new Set<Promise<void>>();
-  #emptied: (() => void) | undefined;
+  #isOver = false;
+  #calls = 0;
+  /** Told when nothing is held any more, and when no call is under way. */
+  #onNoneHeld: (() => void) | undefined;
+  #onNoCall: (() => void) | undefined;
 
   constructor(options: LeasesOptions) {
     this.#options = options;
@@ -34,47 +41,62 @@ export class Leases {
     this.#renewal = setInterval(() => this.#renew(), (options.leaseSeconds * 1_000) / 3);
   }
 
-  hold(received: Received, nowMs: number): void {
-    this.#held.set(received, nowMs);
+  /** `received` has come just now. */
+  hold({ ackId }: Received): Lease {
+    const lease: Lease = { ackId, sinceMs: Date.now(), before: undefined, after: this.#first };
+    if (this.#first) this.#first.before = lease;
+    this.#first = lease;
+    return lease;
   }
 
-  /** It is settled, and comes no more. */
-  ack(received: Received): void {
-    this.#acks.push(received.ackId);
-    this.#release(received);
+  /** The message is settled, and comes no more. */
+  ack(lease: Lease): void {
+    this.#acks.push(lease.ackId);
+    this.#release(lease);
   }
 
-  /** It is to come again, soon, here or elsewhere. */
-  nack(received: Received): void {
-    this.#nacks.push(received.ackId);
-    this.#release(received);
+  /** The message is to come again, soon, here or elsewhere. */
+  nack(lease: Lease): void {
+    this.#nacks.push(lease.ackId);
+    this.#release(lease);
   }
 
   /** Waits until nothing is held any more, for so long at most, and gives back what still is. */
   async stop(waitMs: number): Promise<void> {
-    if (this.#held.size > 0) {
+    if (this.#first) {
       const { promise, resolve } = Promise.withResolvers<void>();
       const timer = setTimeout(resolve, waitMs);
-      this.#emptied = resolve;
+      this.#onNoneHeld = resolve;
       await promise;
       clearTimeout(timer);
     }
     clearInterval(this.#renewal);
-    for (const received of this.#held.keys()) this.nack(received);
+    while (this.#first) this.nack(this.#first);
     this.#flush();
-    await Promise.all(this.#calls);
+    // What is settled later was given back.
+    this.#isOver = true;
+    if (this.#calls === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#onNoCall = resolve;
+    });
   }
 
-  #release(received: Received): void {
-    this.#held.delete(received);
-    if (this.#held.size === 0) this.#emptied?.();
-    if (this.#isScheduled) return;
+  #release(lease: Lease): void {
+    const { before, after } = lease;
+    if (before) before.after = after;
+    else this.#first = after;
+    if (after) after.before = before;
+    lease.before = undefined;
+    lease.after = undefined;
+    if (!this.#first) this.#onNoneHeld?.();
+    if (this.#isScheduled || this.#isOver) return;
     this.#isScheduled = true;
     // What is settled together is acknowledged together.
     setImmediate(() => this.#flush());
   }
 
   #flush(): void {
+    if (this.#isOver) return;
     this.#isScheduled = false;
     const { subscription } = this.#options;
     for (const ids of inRequests(this.#acks))
@@ -89,10 +111,10 @@ export class Leases {
     const { subscription, leaseSeconds } = this.#options;
     const nowMs = Date.now();
     const due: string[] = [];
-    for (const [received, since] of this.#held) {
-      if (nowMs - since < (leaseSeconds * 1_000) / 4) continue;
-      this.#held.set(received, nowMs);
-      due.push(received.ackId);
+    for (let lease = this.#first; lease; lease = lease.after) {
+      if (nowMs - lease.sinceMs < (leaseSeconds * 1_000) / 4) continue;
+      lease.sinceMs = nowMs;
+      due.push(lease.ackId);
     }
     for (const ids of inRequests(due))
       this.#call(
@@ -104,19 +126,25 @@ export class Leases {
   /** Nothing is tried again: a message whose ack or lease is lost comes again, and is found settled. */
   #call(path: string, request: Buffer): void {
     const { client, logger, subscription } = this.#options;
-    const call = new Promise<void>((resolve) => {
-      const onEnd = (error: ServiceError | null) => {
-        if (error) logger.warn("messages will come again", { subscription, code: error.code });
-        this.#calls.delete(call);
-        resolve();
-      };
-      const deadline = Date.now() + REQUEST_TIMEOUT_MS;
-      const asIs = (bytes: Buffer) => bytes;
-      client.makeUnaryRequest(path, asIs, asIs, request, this.#metadata, { deadline }, onEnd);
-    });
-    this.#calls.add(call);
+    const onEnd = (error: ServiceError | null) => {
+      if (error) logger.warn("messages will come again", { subscription, code: error.code });
+      this.#calls -= 1;
+      if (this.#calls === 0) this.#onNoCall?.();
+    };
+    const deadline = Date.now() + REQUEST_TIMEOUT_MS;
+    const asIs = (bytes: Buffer) => bytes;
+    this.#calls += 1;
+    client.makeUnaryRequest(path, asIs, asIs, request, this.#metadata, { deadline }, onEnd);
   }
 }
+
+/** A message that is held; since when, at the latest, its lease runs. */
+export type Lease = {
+  readonly ackId: string;
+  sinceMs: number;
+  before: Lease | undefined;
+  after: Lease | undefined;
+};
 
 export type LeasesOptions = {
   client: Client;

@@ -72,9 +72,7 @@ export async function startPull(options: {
         maxBytes: Math.ceil(PULL_BYTES / limits.streams),
         onMessages: (received) => {
           const receivedMs = nowMs();
-          const now = Date.now();
           for (const one of received) {
-            leases.hold(one, now);
             void settle(one, receivedMs, leases, giveUp);
           }
         },
@@ -95,14 +93,15 @@ export async function startPull(options: {
 
   async function settle(received: Received, receivedMs: number, leases: Leases, giveUp?: string) {
     const { messageId, attributes, data } = received;
+    const lease = leases.hold(received);
     const message: Message = { messageId, attributes, data, receivedMs };
     if (giveUp !== undefined) message.giveUp = giveUp;
     try {
       const settlement = await batcher.add(message);
-      if (settlement === "notYet") leases.nack(received);
-      else leases.ack(received);
+      if (settlement === "notYet") leases.nack(lease);
+      else leases.ack(lease);
     } catch {
-      leases.nack(received);
+      leases.nack(lease);
     }
   }
 }

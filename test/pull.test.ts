@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import {
   Client,
   credentials,
@@ -144,9 +145,10 @@ describe("pulling", () => {
 
   it("gives back at the stop what is not settled by then, at once", async () => {
     let times = 0;
+    const settled = Promise.withResolvers<Settlement>();
     await start(() => {
       times += 1;
-      return new Promise(() => {});
+      return settled.promise;
     });
     await bench.publish(topic, "x");
     await until("it has come", () => times === 1);
@@ -155,6 +157,8 @@ describe("pulling", () => {
     const [again] = await bench.pullAll(subscription, 1);
     assert.equal(again && textOf(again), "x");
     assert.ok(Date.now() - cameAt < LEASE_SECONDS * 1_000, "it came when its lease had run out");
+    settled.resolve(APPLIED);
+    await setImmediate();
   });
 
   it("opens each stream again that was cut, and loses nothing by it", async () => {
