@@ -30,8 +30,7 @@ export const SETTLE = {
   maxItems: 500,
   /** Escaped text at most doubles; MariaDB takes 16 MiB a packet by default. */
   maxBytes: 4 * 1024 * 1024,
-  /** Hides the waiting for the disk at each commit. */
-  maxConcurrent: 5,
+  maxConcurrent: 3,
   minBeside: 50,
   maxQueued: 10_000,
 };
