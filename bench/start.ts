@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { NOWHERE } from "../build/bundle.ts";
+import { HEAP, NOWHERE } from "../build/bundle.ts";
 import { findAnyPort } from "../local/ports.ts";
 import { CAN_ACCOUNT, residentMb } from "./measure.ts";
 import type { Stage } from "./stage.ts";
@@ -46,7 +46,7 @@ export async function benchStart(stage: Stage): Promise<void> {
 function variantsOf(dist: string) {
   return ["api", "subscriber"].flatMap((name) => {
     const bundled = join(dist, `${name}.js`);
-    const cache = ["--import", join(dist, "compile-cache.js")];
+    const cache = [...HEAP, "--import", join(dist, "compile-cache.js")];
     return [
       { name, how: "unbuilt .ts", args: [join(ROOT, name, "main.ts")] },
       { name, how: "bundle", args: [bundled] },

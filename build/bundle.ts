@@ -7,6 +7,8 @@ import { build } from "esbuild";
 
 const ROOT = join(import.meta.dirname, "..");
 const PROCESSES = ["api", "subscriber"] as const;
+/** As in app.yaml and subscriber.yaml: V8 refuses what it compiled under other flags. */
+export const HEAP = ["--max-old-space-size=512", "--initial-old-space-size=150"];
 /** What bundled CommonJS expects to find in its scope; ESM has none of it. */
 const COMMONJS_SCOPE = [
   'import { createRequire } from "node:module";',
@@ -71,7 +73,8 @@ async function fillCompileCache(folder: string): Promise<void> {
 }
 
 async function startOnce(folder: string, name: string, temporary: string): Promise<void> {
-  const args = ["--import", join(folder, "compile-cache.js"), join(folder, `${name}.js`)];
+  const cache = ["--import", join(folder, "compile-cache.js")];
+  const args = [...HEAP, ...cache, join(folder, `${name}.js`)];
   const child = spawn(findNode(), args, {
     env: { ...NOWHERE, TMPDIR: temporary },
     stdio: ["ignore", "pipe", "inherit"],

@@ -11,8 +11,8 @@ export const BREAKS: Record<string, Break> = {
     means: "acknowledges a message before its transaction has committed",
     file: "subscriber/pull.ts",
     replace: [
-      ["      const settlement = await batcher.add", "      delivered.ack();\n$&"],
-      ["      else delivered.ack();", ""],
+      ["      const settlement = await batcher.add", "      leases.ack(lease);\n$&"],
+      ["      else leases.ack(lease);", ""],
     ],
   },
   "no-version-guard": {
@@ -44,8 +44,8 @@ export const BREAKS: Record<string, Break> = {
     means: "acknowledges what it should give back",
     file: "subscriber/pull.ts",
     replace: [
-      ["delivered.nack()", "delivered.ack()"],
-      ["delivered.nack()", "delivered.ack()"],
+      ["leases.nack(lease)", "leases.ack(lease)"],
+      ["leases.nack(lease)", "leases.ack(lease)"],
     ],
   },
 };

@@ -43,7 +43,8 @@ export class Leases {
 
   /** `received` has come just now. */
   hold({ ackId }: Received): Lease {
-    const lease: Lease = { ackId, sinceMs: Date.now(), before: undefined, after: this.#first };
+    const after = this.#first;
+    const lease: Lease = { ackId, sinceMs: Date.now(), isHeld: true, before: undefined, after };
     if (this.#first) this.#first.before = lease;
     this.#first = lease;
     return lease;
@@ -82,6 +83,8 @@ export class Leases {
   }
 
   #release(lease: Lease): void {
+    if (!lease.isHeld) return;
+    lease.isHeld = false;
     const { before, after } = lease;
     if (before) before.after = after;
     else this.#first = after;
@@ -142,6 +145,7 @@ export class Leases {
 export type Lease = {
   readonly ackId: string;
   sinceMs: number;
+  isHeld: boolean;
   before: Lease | undefined;
   after: Lease | undefined;
 };

@@ -33,8 +33,8 @@ test("what the document on scale says of other loads is so", () => {
   const bigger = summaryOf("--tier db-custom-2-7680 --subscriber-instances 8");
   assert.ok(bigger.mostLagSeconds <= 3);
   const seed = summaryOf("--shape seed");
-  assert.equal(Math.round(seed.offered / seed.refused), 9);
-  assert.ok(seed.mostLagSeconds > 5 * 60 && seed.backlog > 0);
+  assert.equal(Math.round(seed.offered / seed.refused), 3);
+  assert.ok(seed.mostLagSeconds > 6 * 60 && seed.backlog > 0);
 });
 
 test("the limits that the document on scale names are those of the figures", () => {
@@ -51,6 +51,6 @@ test("the limits that the document on scale names are those of the figures", () 
   ])
     assert.ok(DOCUMENT.includes(sentence), sentence);
   assert.ok(constancia.bulkMicros * 3 < constancia.postMicros);
-  assert.ok(seed.pushMysqlMicros > 6 * constancia.pushMysqlMicros);
-  assert.ok(seed.pullMysqlMicros > 8 * constancia.pullMysqlMicros);
+  assert.ok(seed.pushMysqlMicros > 6.5 * constancia.pushMysqlMicros);
+  assert.ok(seed.pullMysqlMicros > 6.5 * constancia.pullMysqlMicros);
 });
