@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Client, Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import { type Client, type ServiceError, status } from "@grpc/grpc-js";
 import { QueueFull, TooLate } from "../common/batcher.ts";
 import { PUBLISH, PUBLISH_DEADLINE_MS } from "../common/limits.ts";
 import type { Logger } from "../common/logger.ts";
-import { connectPubsub } from "../common/pubsub-connection.ts";
+import { connectPubsub, routeTo } from "../common/pubsub-connection.ts";
 import type { Metrics } from "../common/telemetry.ts";
 import { isSampled, nowMs, type Span, type Tracing, traceIdOf } from "../common/tracing.ts";
 import { encodeWrite, type MessageContent, type Write } from "../common/write.ts";
@@ -61,9 +61,7 @@ export function createPublisher(options: {
     // The bytes of the item, with what attributes and envelope may take.
     sizeOf: ({ content }) => content.data.length + 1_000,
   });
-  // Pub/Sub finds a topic's servers by this header (google.aip.dev/4222).
-  const metadata = new Metadata();
-  metadata.set("x-goog-request-params", `topic=${encodeURIComponent(topic)}`);
+  const metadata = routeTo("topic", topic);
   return {
     publish,
     warmUp: () => void connect().catch(() => {}),

@@ -38,6 +38,13 @@ export async function connectPubsub(): Promise<Client> {
   );
 }
 
+/** What calls about a topic or a subscription carry, so that its servers are found (google.aip.dev/4222). */
+export function routeTo(kind: "topic" | "subscription", name: string): Metadata {
+  const metadata = new Metadata();
+  metadata.set("x-goog-request-params", `${kind}=${encodeURIComponent(name)}`);
+  return metadata;
+}
+
 /** grpc-js has one of these, which takes Google's `Headers` for an object without any. */
 export function callCredentialsOf(google: Pick<AuthClient, "getRequestHeaders">): CallCredentials {
   return credentials.createFromMetadataGenerator(({ service_url }, done) => {

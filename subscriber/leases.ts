@@ -1,5 +1,6 @@
-import { type Client, Metadata, type ServiceError } from "@grpc/grpc-js";
+import type { Client, Metadata, ServiceError } from "@grpc/grpc-js";
 import type { Logger } from "../common/logger.ts";
+import { routeTo } from "../common/pubsub-connection.ts";
 import {
   ACKNOWLEDGE_PATH,
   encodeAcknowledge,
@@ -15,7 +16,7 @@ const REQUEST_TIMEOUT_MS = 10_000;
 /** The messages of a subscription that are held: their leases are renewed until each is given up. */
 export class Leases {
   readonly #options: LeasesOptions;
-  readonly #metadata = new Metadata();
+  readonly #metadata: Metadata;
   readonly #renewal: NodeJS.Timeout;
   /**
    * The first of what is held. A list, which each leaves without a trace: a Map, added to and taken
@@ -34,10 +35,7 @@ export class Leases {
 
   constructor(options: LeasesOptions) {
     this.#options = options;
-    this.#metadata.set(
-      "x-goog-request-params",
-      `subscription=${encodeURIComponent(options.subscription)}`,
-    );
+    this.#metadata = routeTo("subscription", options.subscription);
     this.#renewal = setInterval(() => this.#renew(), (options.leaseSeconds * 1_000) / 3);
   }
 

@@ -1,10 +1,11 @@
 import {
   type Client,
   type ClientDuplexStream,
-  Metadata,
+  type Metadata,
   type StatusObject,
   status,
 } from "@grpc/grpc-js";
+import { routeTo } from "../common/pubsub-connection.ts";
 import {
   decodePullResponse,
   encodePullRequest,
@@ -24,7 +25,7 @@ const REOPEN_MS = { first: 100, most: 5_000 };
 export class PullStream {
   readonly #options: PullStreamOptions;
   readonly #first: Buffer;
-  readonly #metadata = new Metadata();
+  readonly #metadata: Metadata;
   readonly #keepalive: NodeJS.Timeout;
   #call: ClientDuplexStream<Buffer, Received[]> | undefined;
   #reopen: NodeJS.Timeout | undefined;
@@ -42,10 +43,7 @@ export class PullStream {
       maxOutstandingMessages: maxMessages,
       maxOutstandingBytes: maxBytes,
     });
-    this.#metadata.set(
-      "x-goog-request-params",
-      `subscription=${encodeURIComponent(options.subscription)}`,
-    );
+    this.#metadata = routeTo("subscription", subscription);
     this.#keepalive = setInterval(() => this.#keepAlive(), options.keepaliveMs);
     this.#open();
   }
