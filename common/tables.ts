@@ -28,8 +28,8 @@ export async function selectRows(
   ids: readonly string[],
 ): Promise<Row[]> {
   if (ids.length === 0) return [];
-  const { table, names } = sqlOf(collection);
-  const sql = `SELECT ${names} FROM ${table} WHERE id IN (?)`;
+  const { table, reads } = sqlOf(collection);
+  const sql = `SELECT ${reads} FROM ${table} WHERE id IN (?)`;
   return (await query(connection, sql, [ids])).map((columns) => toRow(collection, columns));
 }
 
@@ -39,8 +39,8 @@ export async function selectRowsForUpdate(
   collection: Collection,
   ids: readonly string[],
 ): Promise<Row[]> {
-  const { table, names } = sqlOf(collection);
-  const sql = `SELECT ${names} FROM ${table} WHERE id IN (?) ORDER BY id FOR UPDATE`;
+  const { table, reads } = sqlOf(collection);
+  const sql = `SELECT ${reads} FROM ${table} WHERE id IN (?) ORDER BY id FOR UPDATE`;
   return (await query(connection, sql, [ids])).map((columns) => toRow(collection, columns));
 }
 
@@ -98,7 +98,7 @@ export async function selectPage(
     limit: number;
   },
 ): Promise<Row[]> {
-  const { table, names } = sqlOf(collection);
+  const { table, reads } = sqlOf(collection);
   const conditions = ["deleted_at IS NULL"];
   const values: unknown[] = [];
   for (const { field, value } of page.filters) {
@@ -118,7 +118,7 @@ export async function selectPage(
   const direction = page.newestFirst ? "DESC" : "ASC";
   const rows = await query(
     connection,
-    `SELECT ${names} FROM ${table} WHERE ${conditions.join(" AND ")}` +
+    `SELECT ${reads} FROM ${table} WHERE ${conditions.join(" AND ")}` +
       ` ORDER BY created_at ${direction}, id ${direction} LIMIT ${page.limit}`,
     values,
   );
@@ -142,19 +142,21 @@ export function fromDateTime(text: string): number {
 }
 
 /** Names and column lists of a collection's statements, built once. */
-type Sql = { table: string; names: string; updates: string };
+type Sql = { table: string; names: string; reads: string; updates: string };
+const COLUMNS = [
+  ...["id", "version", "created_at", "updated_at", "applied_at", "deleted_at"],
+  ...["fingerprint", "trace"],
+];
 const sqlByCollection = new WeakMap<Collection, Sql>();
 
 function sqlOf(collection: Collection): Sql {
   const known = sqlByCollection.get(collection);
   if (known) return known;
-  const columns = [
-    ...["id", "version", "created_at", "updated_at", "applied_at", "deleted_at"],
-    ...["fingerprint", "trace", ...collection.fields.map(({ column }) => `\`${column}\``)],
-  ];
+  const columns = [...COLUMNS, ...collection.fields.map(({ column }) => `\`${column}\``)];
   const sql = {
     table: `\`${collection.name}\``,
     names: columns.join(", "),
+    reads: [...COLUMNS, ...collection.fields.map(readOf)].join(", "),
     updates: columns
       .slice(1)
       .map((column) => `${column} = VALUES(${column})`)
@@ -162,6 +164,11 @@ function sqlOf(collection: Collection): Sql {
   };
   sqlByCollection.set(collection, sql);
   return sql;
+}
+
+/** A double as text: of one with 16 digits, the driver's own parser gets the last wrong. */
+function readOf({ column, kind }: Field): string {
+  return kind === "number" ? `CAST(\`${column}\` AS CHAR) AS \`${column}\`` : `\`${column}\``;
 }
 
 /** In the order of {@link sqlOf}'s names. */
