@@ -13,7 +13,11 @@ import {
 const IDS_PER_REQUEST = 1_000;
 const REQUEST_TIMEOUT_MS = 10_000;
 
-/** The messages of a subscription that are held: their leases are renewed until each is given up. */
+/**
+ * The messages of a subscription that are held: their leases are renewed until each is given up.
+ * How much is held is counted here, and the limits kept, since a server need not: the emulator does
+ * not, and Pub/Sub's own limits are each stream's.
+ */
 export class Leases {
   readonly #options: LeasesOptions;
   readonly #metadata: Metadata;
@@ -24,6 +28,9 @@ export class Leases {
    * from the garbage collector.
    */
   #first: Lease | undefined;
+  #messages = 0;
+  #bytes = 0;
+  #isFull = false;
   #acks: string[] = [];
   #nacks: string[] = [];
   #isScheduled = false;
@@ -40,11 +47,19 @@ export class Leases {
   }
 
   /** `received` has come just now. */
-  hold({ ackId }: Received): Lease {
+  hold({ ackId, data }: Received): Lease {
     const after = this.#first;
-    const lease: Lease = { ackId, sinceMs: Date.now(), isHeld: true, before: undefined, after };
+    const lease: Lease = {
+      ackId,
+      bytes: data.length,
+      sinceMs: Date.now(),
+      isHeld: true,
+      before: undefined,
+      after,
+    };
     if (this.#first) this.#first.before = lease;
     this.#first = lease;
+    this.#count(1, lease.bytes);
     return lease;
   }
 
@@ -89,11 +104,22 @@ export class Leases {
     if (after) after.before = before;
     lease.before = undefined;
     lease.after = undefined;
+    this.#count(-1, -lease.bytes);
     if (!this.#first) this.#onNoneHeld?.();
     if (this.#isScheduled || this.#isOver) return;
     this.#isScheduled = true;
     // What is settled together is acknowledged together.
     setImmediate(() => this.#flush());
+  }
+
+  #count(messages: number, bytes: number): void {
+    const { maxMessages, maxBytes, onFull } = this.#options;
+    this.#messages += messages;
+    this.#bytes += bytes;
+    const isFull = this.#messages >= maxMessages || this.#bytes >= maxBytes;
+    if (isFull === this.#isFull) return;
+    this.#isFull = isFull;
+    onFull(isFull);
   }
 
   #flush(): void {
@@ -142,6 +168,7 @@ export class Leases {
 /** A message that is held; since when, at the latest, its lease runs. */
 export type Lease = {
   readonly ackId: string;
+  readonly bytes: number;
   sinceMs: number;
   isHeld: boolean;
   before: Lease | undefined;
@@ -153,6 +180,11 @@ export type LeasesOptions = {
   /** `projects/…/subscriptions/…` */
   subscription: string;
   leaseSeconds: number;
+  /** What may be held, and the bytes of its data. */
+  maxMessages: number;
+  maxBytes: number;
+  /** Told when so much is held, and when it is less again. */
+  onFull: (isFull: boolean) => void;
   logger: Logger;
 };
 

@@ -31,6 +31,7 @@ export class PullStream {
   #reopen: NodeJS.Timeout | undefined;
   #pauseMs = REOPEN_MS.first;
   #heardAt = 0;
+  #isPaused = false;
   #isOver = false;
 
   constructor(options: PullStreamOptions) {
@@ -46,6 +47,19 @@ export class PullStream {
     this.#metadata = routeTo("subscription", subscription);
     this.#keepalive = setInterval(() => this.#keepAlive(), options.keepaliveMs);
     this.#open();
+  }
+
+  /** Leaves what comes unread, so that its sender must wait, until {@link resume}. */
+  pause(): void {
+    this.#isPaused = true;
+    this.#call?.pause();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    // Nothing could be heard meanwhile.
+    this.#heardAt = Date.now();
+    this.#call?.resume();
   }
 
   /** Takes no more. */
@@ -72,6 +86,7 @@ export class PullStream {
     // Told by the status, too.
     call.on("error", () => {});
     call.once("status", (end: StatusObject) => this.#ended(end));
+    if (this.#isPaused) call.pause();
     call.write(this.#first);
   }
 
@@ -92,7 +107,7 @@ export class PullStream {
     const askedAt = Date.now();
     call.write(KEEPALIVE);
     setTimeout(() => {
-      if (this.#heardAt < askedAt) call.cancel();
+      if (this.#heardAt < askedAt && !this.#isPaused) call.cancel();
     }, this.#options.answerMs).unref();
   }
 }
@@ -103,7 +118,7 @@ export type PullStreamOptions = {
   subscription: string;
   /** A message is somebody else's again this long after it came, unless its lease is renewed. */
   leaseSeconds: number;
-  /** Pub/Sub sends no more while so much is held of what came by this stream. */
+  /** Pub/Sub is asked to send no more while so much is held of what came by this stream. */
   maxMessages: number;
   maxBytes: number;
   /** A stream on which nobody speaks is closed after a while, so it says so often that it is there. */

@@ -63,7 +63,14 @@ export async function startPull(options: {
   function pull(id: string, limits: { streams: number; maxMessages: number }, giveUp?: string) {
     const subscription = `projects/${options.projectId}/subscriptions/${id}`;
     const common = { client, subscription, leaseSeconds: LEASE_SECONDS, logger };
-    const leases = new Leases(common);
+    const leases = new Leases({
+      ...common,
+      maxMessages: limits.maxMessages,
+      maxBytes: PULL_BYTES,
+      onFull(isFull) {
+        for (const stream of opened) isFull ? stream.pause() : stream.resume();
+      },
+    });
     const open = () =>
       new PullStream({
         ...common,

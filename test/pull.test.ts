@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { setImmediate } from "node:timers/promises";
+import { protos } from "@google-cloud/pubsub";
 import {
   Client,
   credentials,
@@ -8,11 +9,11 @@ import {
   ServerCredentials,
   type ServerDuplexStream,
 } from "@grpc/grpc-js";
-import { PULL_MESSAGES } from "../common/limits.ts";
+import { PULL_BYTES, PULL_MESSAGES } from "../common/limits.ts";
 import { createLogger } from "../common/logger.ts";
 import { type Pubsub, startPubsub } from "../local/pubsub/server.ts";
 import { LEASE_SECONDS, startPull } from "../subscriber/pull.ts";
-import { STREAMING_PULL_PATH } from "../subscriber/pull-protocol.ts";
+import { type Received, STREAMING_PULL_PATH } from "../subscriber/pull-protocol.ts";
 import { PullStream } from "../subscriber/pull-stream.ts";
 import type { Message, Settlement } from "../subscriber/settle.ts";
 import { Bench, textOf, until } from "./support/pubsub/bench.ts";
@@ -196,48 +197,156 @@ describe("pulling", () => {
   });
 });
 
-describe("a pull's stream on which nobody answers", () => {
-  it("is given up, and opened again", async () => {
-    const opened: ServerDuplexStream<Buffer, Buffer>[] = [];
-    const server = new Server();
-    const asIs = (bytes: Buffer) => bytes;
+describe("pulling from a server that keeps to nothing", () => {
+  const asIs = (bytes: Buffer) => bytes;
+  const path = {
+    ...{ requestStream: true, responseStream: true },
+    ...{ requestSerialize: asIs, requestDeserialize: asIs },
+    ...{ responseSerialize: asIs, responseDeserialize: asIs },
+  };
+  let server: Server;
+  let port: number;
+  let client: Client;
+  let onStream: (call: ServerDuplexStream<Buffer, Buffer>) => void;
+  let stop: () => Promise<void> | void;
+
+  beforeEach(async () => {
+    server = new Server();
     server.addService(
-      {
-        streamingPull: {
-          path: STREAMING_PULL_PATH,
-          ...{ requestStream: true, responseStream: true },
-          ...{ requestSerialize: asIs, requestDeserialize: asIs },
-          ...{ responseSerialize: asIs, responseDeserialize: asIs },
-        },
-      },
+      { streamingPull: { path: STREAMING_PULL_PATH, ...path } },
       {
         streamingPull: (call: ServerDuplexStream<Buffer, Buffer>) => {
-          opened.push(call);
           call.resume();
           call.on("error", () => {});
+          onStream(call);
         },
       },
     );
-    const port = await new Promise<number>((resolve, reject) =>
+    port = await new Promise<number>((resolve, reject) =>
       server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) =>
         error ? reject(error) : resolve(port),
       ),
     );
-    const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+    client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+  });
+  afterEach(async () => {
+    await stop();
+    delete process.env.PUBSUB_EMULATOR_HOST;
+    client.close();
+    server.forceShutdown();
+  });
+
+  const openStream = (onMessages: (received: Received[]) => void = () => {}) => {
     const stream = new PullStream({
       client,
       subscription: "projects/p/subscriptions/s",
       ...{ leaseSeconds: 10, maxMessages: 1, maxBytes: 1 },
       ...{ keepaliveMs: 200, answerMs: 100 },
-      onMessages: () => {},
+      onMessages,
       onFailed: ({ details }) => assert.fail(details),
     });
-    try {
-      await until("it was opened three times", () => opened.length >= 3);
-    } finally {
-      stream.stop();
-      client.close();
-      server.forceShutdown();
-    }
+    stop = () => stream.stop();
+    return stream;
+  };
+
+  it("gives up a stream on which nobody answers, and opens it again", async () => {
+    let opened = 0;
+    onStream = () => {
+      opened += 1;
+    };
+    openStream();
+    await until("it was opened three times", () => opened >= 3);
   });
+
+  it("keeps a stream that it does not read, though it hears no answer by it", async () => {
+    let opened = 0;
+    const asked: Buffer[] = [];
+    onStream = (call) => {
+      opened += 1;
+      call.on("data", (bytes: Buffer) => asked.push(bytes));
+    };
+    const stream = openStream();
+    stream.pause();
+    // The first names the subscription, and each that follows asks for an answer.
+    await until("it was not answered twice", () => asked.length >= 4);
+    assert.equal(opened, 1);
+    stream.resume();
+    await until("it was opened again", () => opened === 2);
+  });
+
+  it("does not read a stream either that it opened meanwhile", async () => {
+    let opened = 0;
+    let asked = 0;
+    onStream = (call) => {
+      opened += 1;
+      if (opened === 1) return void call.end();
+      call.on("data", () => {
+        asked += 1;
+      });
+      call.write(encodeResponse(1, 1, 0));
+    };
+    let seen = 0;
+    const stream = openStream((received) => {
+      seen += received.length;
+    });
+    stream.pause();
+    await until("the second was spoken on", () => opened === 2 && asked >= 4);
+    assert.equal(seen, 0);
+    stream.resume();
+    await until("its message has come", () => seen === 1);
+  });
+
+  for (const [what, bytes, most] of [
+    ["messages", 1, PULL_MESSAGES],
+    ["bytes", 1024 * 1024, PULL_BYTES / 1024 / 1024],
+  ] as const)
+    it(`holds no more ${what} than it may, however many are sent`, async () => {
+      process.env.PUBSUB_EMULATOR_HOST = `127.0.0.1:${port}`;
+      const perResponse = Math.ceil(most / 30);
+      const streams = 5;
+      const responses = 60;
+      let sent = 0;
+      onStream = (call) =>
+        call.once("data", (request: Buffer) => {
+          if (request.includes("subscriptions/dead")) return;
+          for (let count = 0; count < responses / streams; count += 1) {
+            call.write(encodeResponse(perResponse, bytes, sent));
+            sent += perResponse;
+          }
+        });
+      let held = 0;
+      let seen = 0;
+      const waiting: ((settlement: Settlement) => void)[] = [];
+      const pull = await startPull({
+        ...{ projectId: "p", subscription: "s", deadLetterSubscription: "dead", streams, logger },
+        batcher: {
+          add: () => {
+            held += 1;
+            seen += 1;
+            return new Promise((resolve) => waiting.push(resolve));
+          },
+        },
+      });
+      stop = () => pull.stop();
+      while (seen < responses * perResponse) {
+        await until("it holds what it may, or has all", () => {
+          return held >= most || seen === responses * perResponse;
+        });
+        assert.ok(held < most + perResponse, `${held} are held`);
+        const some = waiting.splice(0, most / 2);
+        held -= some.length;
+        for (const resolve of some) resolve(APPLIED);
+      }
+      for (const resolve of waiting) resolve(APPLIED);
+    });
 });
+
+/** A response of a streaming pull with so many messages. */
+function encodeResponse(count: number, bytes: number, first: number): Buffer {
+  const receivedMessages = numbers(count).map((number) => ({
+    ackId: `${first + Number(number)}`,
+    message: { messageId: `${first + Number(number)}`, data: Buffer.alloc(bytes) },
+  }));
+  const { StreamingPullResponse } = protos.google.pubsub.v1;
+  return Buffer.from(StreamingPullResponse.encode({ receivedMessages }).finish());
+}
