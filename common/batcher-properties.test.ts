@@ -25,6 +25,8 @@ type Limits = {
   minBeside: number;
   maxBytes: number;
   maxQueued: number;
+  /** How many keys items have; none, where it is 0. */
+  keys: number;
 };
 type Sized = { place: number; size: number };
 type End = "answers" | "errors" | "fails" | "miscounts";
@@ -42,6 +44,7 @@ function limits(): fc.Arbitrary<Limits> {
     minBeside: few,
     maxBytes: fc.integer({ min: 1, max: 20 }),
     maxQueued: fc.integer({ min: 1, max: 30 }),
+    keys: fc.nat(3),
   });
 }
 
@@ -73,7 +76,11 @@ class Run {
     this.#batcher = new Batcher<Sized, number>({
       ...given,
       sizeOf: ({ size }) => size,
+      keyOf: this.#keyOf,
       dispatch: (items) => {
+        const underWay = new Set(this.#running.flatMap(({ items }) => items.map(this.#keyOf)));
+        for (const item of items)
+          assert.ok(given.keys === 0 || !underWay.has(this.#keyOf(item)), "its key is under way");
         const { promise, resolve, reject } = Promise.withResolvers<(number | Error)[]>();
         this.#running.push({ items, resolve, reject });
         this.#dispatched.push(...items.map(({ place }) => place));
@@ -82,6 +89,9 @@ class Run {
       },
     });
   }
+
+  readonly #keyOf = ({ place }: Sized) =>
+    this.#limits.keys > 0 ? `${place % this.#limits.keys}` : undefined;
 
   add(size: number): void {
     const place = this.#results.length;
@@ -130,8 +140,15 @@ class Run {
       assert.equal(result, this.#expected.get(place), `item ${place}`);
     });
     const accepted = results.flatMap((result, place) => (result === "QueueFull" ? [] : [place]));
-    assert.deepEqual(this.#dispatched, accepted);
-    const { maxItems, maxBytes, maxConcurrent } = this.#limits;
+    const { maxItems, maxBytes, maxConcurrent, keys } = this.#limits;
+    const byKey = (places: number[]) => Map.groupBy(places, (place) => place % Math.max(1, keys));
+    for (const [key, places] of byKey(accepted))
+      assert.deepEqual(
+        byKey(this.#dispatched).get(key),
+        places,
+        "one key's items keep their order",
+      );
+    assert.equal(this.#dispatched.length, accepted.length);
     assert.ok(this.#mostRunning <= maxConcurrent, `${this.#mostRunning} batches at once`);
     for (const { items } of this.#ended) {
       const bytes = items.reduce((sum, { size }) => sum + size, 0);

@@ -74,6 +74,64 @@ test("another batch leaves beside one under way only with minBeside items", asyn
   assert.deepEqual(await Promise.all(results), [1, 2, 3, 4, 5, 6, 7, 8]);
 });
 
+test("a full batch leaves beside another, though it may hold fewer than minBeside", async () => {
+  const { batcher, batches } = holdBatches({ maxItems: 1, maxConcurrent: 2, minBeside: 2 });
+  const first = batcher.add(1);
+  await endOfTurn();
+  const others = [2, 3].map((item) => batcher.add(item));
+  await endOfTurn();
+  assert.deepEqual(
+    batches.map(({ items }) => items),
+    [[1], [2]],
+  );
+  batches[0]?.end([1]);
+  await first;
+  batches[1]?.end([2]);
+  await others[0];
+  batches[2]?.end([3]);
+  await others[1];
+});
+
+test("an item whose key is under way keeps its place, and waits for nothing else", async () => {
+  const keyOf = (item: number) => `${item % 10}`;
+  const { batcher, batches } = holdBatches({ maxConcurrent: 3, keyOf });
+  const first = batcher.add(11);
+  await endOfTurn();
+  const others = [21, 12, 31, 22, 13].map((item) => batcher.add(item));
+  await endOfTurn();
+  assert.deepEqual(
+    batches.map(({ items }) => items),
+    [[11], [12, 22, 13]],
+  );
+  assert.equal(batcher.queued, 2);
+  const next = batcher.add(14);
+  batches[0]?.end([11]);
+  await first;
+  await endOfTurn();
+  assert.deepEqual(batches[2]?.items, [21, 31, 14]);
+  for (const { items, end } of batches.slice(1)) end(items);
+  assert.deepEqual(await Promise.all([...others, next]), [21, 12, 31, 22, 13, 14]);
+});
+
+test("what waits for a key does not count towards minBeside", async () => {
+  const keyOf = (item: number) => (item > 100 ? undefined : `${item % 10}`);
+  const { batcher, batches } = holdBatches({ maxConcurrent: 2, minBeside: 2, keyOf });
+  const results = [batcher.add(11)];
+  await endOfTurn();
+  for (const item of [21, 31, 12]) results.push(batcher.add(item));
+  await endOfTurn();
+  assert.equal(batches.length, 1);
+  results.push(batcher.add(101));
+  await endOfTurn();
+  assert.deepEqual(batches[1]?.items, [12, 101]);
+  for (const { items, end } of batches) end(items);
+  await results[0];
+  await endOfTurn();
+  assert.deepEqual(batches[2]?.items, [21, 31]);
+  batches[2]?.end([21, 31]);
+  assert.deepEqual(await Promise.all(results), [11, 21, 31, 12, 101]);
+});
+
 test("an item without a result is rejected at its deadline, and what still waits never leaves", async () => {
   const { batcher, batches } = holdBatches({ deadlineMs: 20 });
   const underWay = batcher.add(1);

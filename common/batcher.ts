@@ -3,7 +3,8 @@
  * together, so one trip serves many. There is no timer: a batch leaves at the end of the event
  * loop's turn in which its first item came, if none is under way, or if fewer than `maxConcurrent`
  * are and `minBeside` items make it worth a trip; otherwise when one of those ends. Alone, an item
- * waits for nobody; under load, batches grow by themselves. The price is that one batch fails or
+ * waits for nobody; under load, batches grow by themselves. Items of one key go one batch after the
+ * other, for these would only wait for each other's locks. The price is that one batch fails or
  * succeeds in one trip, so `dispatch` answers for each item by itself.
  *
  * Idea and reading order: graphql/dataloader; the name of the idea: InnoDB's group commit.
@@ -11,7 +12,7 @@
 export class Batcher<Item, Result> {
   readonly #options: BatcherOptions<Item, Result>;
   readonly #queue: Waiting<Item, Result>[] = [];
-  readonly #running: Waiting<Item, Result>[][] = [];
+  readonly #running: Batch<Item, Result>[] = [];
   #scheduled = false;
   #draining: PromiseWithResolvers<void> | undefined;
   #deadline: NodeJS.Timeout | undefined;
@@ -46,7 +47,8 @@ export class Batcher<Item, Result> {
     if (this.#queue.length >= this.#options.maxQueued)
       return Promise.reject(new QueueFull(this.#options.maxQueued));
     return new Promise((resolve, reject) => {
-      const waiting = { item, resolve, reject, lateAt: 0 };
+      const key = this.#options.keyOf?.(item);
+      const waiting = { item, key, resolve, reject, lateAt: 0 };
       this.#queue.push(waiting);
       this.#setDeadline(waiting);
       this.#schedule();
@@ -70,13 +72,21 @@ export class Batcher<Item, Result> {
   }
 
   #dispatchWhatWaits(): void {
-    while (this.#mayDispatch()) void this.#dispatch(this.#takeBatch());
+    while (this.#mayDispatch()) {
+      const batch = this.#takeBatch();
+      if (batch.length === 0) return;
+      void this.#dispatch(batch);
+    }
   }
 
   #mayDispatch(): boolean {
     const { maxConcurrent, minBeside } = this.#options;
     const min = this.#running.length === 0 ? 1 : minBeside;
     return this.#running.length < maxConcurrent && this.#queue.length >= min;
+  }
+
+  #isBusy({ key }: Waiting<Item, Result>): boolean {
+    return key !== undefined && this.#running.some(({ keys }) => keys.has(key));
   }
 
   /** Items come with their deadlines in order, so one timer, for the oldest, serves them all. */
@@ -96,7 +106,7 @@ export class Batcher<Item, Result> {
     const now = performance.now();
     const isInTime = ({ lateAt }: Waiting<Item, Result>) => lateAt > now;
     let nextAt = Number.POSITIVE_INFINITY;
-    for (const line of [...this.#running, this.#queue]) {
+    for (const line of [...this.#running.map(({ items }) => items), this.#queue]) {
       const late = countUntil(line, isInTime);
       // In a batch, those that are answered already take no notice.
       for (const { reject } of line.slice(0, late)) reject(new TooLate());
@@ -110,19 +120,34 @@ export class Batcher<Item, Result> {
     this.#finish();
   }
 
-  /** As many as `maxItems` and `maxBytes` allow; one item always, however large it is. */
+  /**
+   * As many as `maxItems` and `maxBytes` allow; one item always, however large it is. Those whose key
+   * is under way keep their places; where the others are not worth a trip, all do.
+   */
   #takeBatch(): Waiting<Item, Result>[] {
-    const { maxItems, maxBytes, sizeOf } = this.#options;
-    let count = 0;
-    for (let bytes = 0; count < this.#queue.length && count < maxItems; count += 1) {
-      bytes += sizeOf?.((this.#queue[count] as Waiting<Item, Result>).item) ?? 0;
-      if (bytes > maxBytes && count > 0) break;
+    const { maxItems, maxBytes, minBeside, sizeOf } = this.#options;
+    const taken: Waiting<Item, Result>[] = [];
+    const left: Waiting<Item, Result>[] = [];
+    let place = 0;
+    for (let bytes = 0; place < this.#queue.length && taken.length < maxItems; place += 1) {
+      const waiting = this.#queue[place] as Waiting<Item, Result>;
+      if (this.#isBusy(waiting)) {
+        left.push(waiting);
+        continue;
+      }
+      bytes += sizeOf?.(waiting.item) ?? 0;
+      if (bytes > maxBytes && taken.length > 0) break;
+      taken.push(waiting);
     }
-    return this.#queue.splice(0, count);
+    const isAll = place === this.#queue.length;
+    if (isAll && this.#running.length > 0 && taken.length < minBeside) return [];
+    this.#queue.splice(0, place, ...left);
+    return taken;
   }
 
   async #dispatch(batch: Waiting<Item, Result>[]): Promise<void> {
-    this.#running.push(batch);
+    const running = { items: batch, keys: keysOf(batch) };
+    this.#running.push(running);
     try {
       const results = await this.#options.dispatch(batch.map(({ item }) => item));
       if (results.length !== batch.length)
@@ -137,7 +162,7 @@ export class Batcher<Item, Result> {
     } catch (error) {
       for (const { reject } of batch) reject(error);
     }
-    this.#running.splice(this.#running.indexOf(batch), 1);
+    this.#running.splice(this.#running.indexOf(running), 1);
     this.#dispatchWhatWaits();
     this.#finish();
   }
@@ -162,6 +187,8 @@ export type BatcherOptions<Item, Result> = {
   /** An item without a result by then is rejected; one that still waits is not dispatched any more. */
   deadlineMs?: number;
   sizeOf?: (item: Item) => number;
+  /** Items of one key are never in two batches under way. Without any, items wait for no other. */
+  keyOf?: (item: Item) => string | undefined;
 };
 
 /** `add` found `maxQueued` items waiting. The caller should try again later. */
@@ -180,8 +207,11 @@ export class TooLate extends Error {
   }
 }
 
+type Batch<Item, Result> = { items: readonly Waiting<Item, Result>[]; keys: ReadonlySet<string> };
+
 type Waiting<Item, Result> = {
   item: Item;
+  key: string | undefined;
   resolve: (result: Result) => void;
   reject: (error: unknown) => void;
   /** By the process's own clock; unused where there is no deadline. */
@@ -192,4 +222,10 @@ type Waiting<Item, Result> = {
 function countUntil<Item>(items: readonly Item[], isFound: (item: Item) => boolean): number {
   const place = items.findIndex(isFound);
   return place < 0 ? items.length : place;
+}
+
+function keysOf(batch: readonly { key: string | undefined }[]): Set<string> {
+  const keys = new Set<string>();
+  for (const { key } of batch) if (key !== undefined) keys.add(key);
+  return keys;
 }

@@ -39,6 +39,8 @@ export async function start(
   });
   const batcher = metrics.createBatcher<Message, Settlement>("settle", {
     ...SETTLE,
+    // Its item's id: two transactions that change one row run one after the other anyway.
+    keyOf: ({ attributes }) => attributes["ce-subject"],
     dispatch: settle,
     sizeOf: ({ data }) => data.length,
   });
