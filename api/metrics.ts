@@ -1,4 +1,4 @@
-import { Counter, Histogram } from "prom-client";
+import { Counter, Histogram, type Registry } from "prom-client";
 import type { Metrics } from "../common/telemetry.ts";
 import type { Write } from "../common/write.ts";
 import { createFreshness } from "./freshness.ts";
@@ -23,12 +23,6 @@ const REQUEST_BUCKETS_SECONDS = [
 /** Adds the API's metrics to its process's. */
 export function createApiMetrics({ registry }: Metrics, reader: Reader): ApiMetrics {
   const registers = [registry];
-  const requests = new Counter({
-    name: "all_requests",
-    help: "Requests that were answered.",
-    labelNames: ["method", "route", "status"],
-    registers,
-  });
   const duration = new Histogram({
     name: "http_server_request_duration_seconds",
     help: "From a request's headers to the end of its answer.",
@@ -36,6 +30,7 @@ export function createApiMetrics({ registry }: Metrics, reader: Reader): ApiMetr
     buckets: REQUEST_BUCKETS_SECONDS,
     registers,
   });
+  countObserved(registers, duration);
   const accepted = new Counter({
     name: "constancia_writes_accepted_total",
     help: "Writes that Pub/Sub holds.",
@@ -43,13 +38,11 @@ export function createApiMetrics({ registry }: Metrics, reader: Reader): ApiMetr
     registers,
   });
   const freshness = createFreshness(registers, reader);
-  const countAnswered: OnAnswered = ({ method, route, status, seconds }) => {
-    requests.inc({ method, route, status });
+  const countAnswered: OnAnswered = ({ method, route, status, seconds }) =>
     duration.observe(
       { http_request_method: method, http_route: route, http_response_status_code: status },
       seconds,
     );
-  };
   return {
     countAccepted(writes) {
       for (const [collection, own] of Map.groupBy(writes, (write) => write.collection.name))
@@ -60,4 +53,23 @@ export function createApiMetrics({ registry }: Metrics, reader: Reader): ApiMetr
     countRefused: (status) =>
       countAnswered({ method: "_OTHER", route: "unmatched", status, seconds: 0 }),
   };
+}
+
+/** The histogram knows the number of requests already, so that is read from it when it is asked. */
+function countObserved(registers: Registry[], duration: Histogram): void {
+  new Counter({
+    name: "all_requests",
+    help: "Requests that were answered.",
+    labelNames: ["method", "route", "status"],
+    registers,
+    async collect() {
+      this.reset();
+      for (const { metricName, labels, value } of (await duration.get()).values) {
+        if (!metricName?.endsWith("_count")) continue;
+        const { http_request_method, http_route, http_response_status_code } = labels;
+        const status = http_response_status_code as number;
+        this.inc({ method: http_request_method, route: http_route, status }, value);
+      }
+    },
+  });
 }

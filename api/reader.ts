@@ -71,6 +71,9 @@ async function perCollection<Key extends RowKey, Result>(
   keys: readonly Key[],
   read: (collection: Collection, keys: Key[]) => Promise<Result[]>,
 ): Promise<Result[]> {
+  const [first] = keys;
+  if (first && keys.every(({ collection }) => collection === first.collection))
+    return read(first.collection, [...keys]);
   const answers = new Map<Key, Result>();
   for (const [collection, own] of Map.groupBy(keys, (key) => key.collection)) {
     const results = await read(collection, own);

@@ -41,6 +41,8 @@ export function openPool({ mysqlUrl, poolSize }: { mysqlUrl: URL; poolSize: numb
     timezone: "Z",
     dateStrings: true,
     jsonStrings: true,
+    // The driver would note where each statement was asked for, in case that it fails.
+    trace: false,
   });
   // Queued before the borrower's first statement, so every statement runs in this session.
   pool.pool.on("connection", (connection) => {
@@ -122,6 +124,7 @@ export async function query(
     return rows as Columns[];
   } catch (error) {
     onEnd?.(error);
+    if (error instanceof Error) Error.captureStackTrace(error);
     throw error;
   }
 }

@@ -138,7 +138,11 @@ const last = { ms: Number.NaN, text: "" };
 
 /** MySQL's DATETIME(3) text in UTC as milliseconds since 1970. */
 export function fromDateTime(text: string): number {
-  return Date.parse(`${text.replace(" ", "T")}Z`);
+  // By its places: `Date.parse` takes three times as long, for three dates of each row that is read.
+  const digit = (place: number) => text.charCodeAt(place) - 48;
+  const two = (place: number) => 10 * digit(place) + digit(place + 1);
+  const [year, month, ms] = [100 * two(0) + two(2), two(5), 100 * digit(20) + two(21)];
+  return Date.UTC(year, month - 1, two(8), two(11), two(14), two(17), ms);
 }
 
 /** Names and column lists of a collection's statements, built once. */
