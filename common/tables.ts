@@ -127,14 +127,19 @@ export async function selectPage(
 
 /** Milliseconds since 1970 as MySQL's DATETIME(3) text in UTC. */
 export function toDateTime(ms: number): string {
-  if (ms === last.ms) return last.text;
-  last.text = new Date(ms).toISOString().slice(0, 23).replace("T", " ");
-  last.ms = ms;
-  return last.text;
+  const second = Math.floor(ms / 1_000);
+  let text = secondsInWords.get(second);
+  if (text === undefined) {
+    if (secondsInWords.size >= MAX_SECONDS_KNOWN) secondsInWords.clear();
+    text = new Date(second * 1_000).toISOString().slice(0, 19).replace("T", " ");
+    secondsInWords.set(second, text);
+  }
+  return `${text}.${String(ms - second * 1_000).padStart(3, "0")}`;
 }
 
-/** The last time that was put into words: a batch's rows have few different ones. */
-const last = { ms: Number.NaN, text: "" };
+/** A batch's rows were accepted, and are applied, in few different seconds. */
+const secondsInWords = new Map<number, string>();
+const MAX_SECONDS_KNOWN = 100;
 
 /** MySQL's DATETIME(3) text in UTC as milliseconds since 1970. */
 export function fromDateTime(text: string): number {
