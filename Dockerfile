@@ -14,4 +14,4 @@ WORKDIR /app
 COPY --from=build /app/dist dist
 USER node
 # As in subscriber.yaml. Cloud Run sends SIGTERM and waits ten seconds; the process needs two.
-CMD ["node", "--max-old-space-size=512", "--initial-old-space-size=150", "--import=./dist/compile-cache.js", "dist/subscriber.js"]
+CMD ["node", "--max-old-space-size=512", "--initial-old-space-size=130", "--import=./dist/compile-cache.js", "dist/subscriber.js"]

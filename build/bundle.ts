@@ -8,7 +8,7 @@ import { build } from "esbuild";
 const ROOT = join(import.meta.dirname, "..");
 const PROCESSES = ["api", "subscriber"] as const;
 /** As in app.yaml and subscriber.yaml: V8 refuses what it compiled under other flags. */
-export const HEAP = ["--max-old-space-size=512", "--initial-old-space-size=150"];
+export const HEAP = ["--max-old-space-size=512", "--initial-old-space-size=130"];
 /** What bundled CommonJS expects to find in its scope; ESM has none of it. */
 const COMMONJS_SCOPE = [
   'import { createRequire } from "node:module";',
