@@ -18,6 +18,8 @@ const SMALL = [
  * after the other has to run out.
  */
 const READ_ONLY_MS = 60_000;
+/** From a connection that it ends to its own end, with the backtrace that it writes. */
+const ENDING_MS = 2_000;
 /** Rows of the table that fills it: big ones, then as small as a page can hold. */
 const FILLER_BYTES = [4 * 1024 * 1024, 256 * 1024, 16 * 1024, 1_000];
 const FILLER = "chaos.filler";
@@ -86,6 +88,17 @@ export class DatabaseServer {
     this.#mysql = mysql;
     this.#process = process;
     this.#watch();
+  }
+
+  /**
+   * Starts it again if it has ended by itself, as whoever runs a MySQL does, and tells whether it
+   * had. Without room for a page, InnoDB may meet an assertion of its own.
+   */
+  async revive(): Promise<boolean> {
+    await Promise.race([this.#process.exited, sleep(ENDING_MS)]);
+    if (!this.#hasEnded) return false;
+    await this.restart();
+    return true;
   }
 
   async freeze(forMs: number): Promise<void> {

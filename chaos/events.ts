@@ -48,15 +48,25 @@ async function happenToMysql(stage: Stage, { what, forMs, delayMs = 0 }: Event):
   if (what === "freeze") return server.freeze(forMs);
   if (what === "kill") await server.kill();
   if (what === "terminate") await server.stop();
-  if (what === "fill") await server.fill();
+  if (what === "fill") await evenIfItEnds(server, () => server.fill());
   if (what === "readOnly") await server.setReadOnly(true);
   if (what === "sever") link.sever();
   if (what === "delay") link.delayMs = delayMs;
   await sleep(forMs);
   if (what === "kill" || what === "terminate") await server.restart();
-  if (what === "fill") await server.empty();
+  if (what === "fill") await evenIfItEnds(server, () => server.empty());
   if (what === "readOnly") await server.setReadOnly(false);
   if (what === "sever" || what === "delay") link.restore();
+}
+
+/** Does it again, where MySQL has ended by itself in between. */
+async function evenIfItEnds(server: Stage["database"]["server"], work: () => Promise<void>) {
+  try {
+    await work();
+  } catch (error) {
+    if (!(await server.revive())) throw error;
+    await work();
+  }
 }
 
 async function happenToPubsub(stage: Stage, event: Event): Promise<void> {
