@@ -63,8 +63,10 @@ function countObserved(registers: Registry[], duration: Histogram): void {
     labelNames: ["method", "route", "status"],
     registers,
     async collect() {
+      const { values } = await duration.get();
+      // From here on at once, or two that ask at a time would count everything twice.
       this.reset();
-      for (const { metricName, labels, value } of (await duration.get()).values) {
+      for (const { metricName, labels, value } of values) {
         if (!metricName?.endsWith("_count")) continue;
         const { http_request_method, http_route, http_response_status_code } = labels;
         const status = http_response_status_code as number;
