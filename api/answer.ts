@@ -1,6 +1,6 @@
 import { ServerResponse } from "node:http";
 import type { Express, Request, Response } from "express";
-import { contextOf } from "./request-context.ts";
+import { getContext } from "./request-context.ts";
 
 /** Answers are data: never rendered, sniffed, framed or kept by a cache. */
 const SECURITY_HEADERS = [
@@ -17,7 +17,7 @@ const SECURITY_HEADERS = [
 export function completeHeads(app: Express): void {
   const { writeHead } = ServerResponse.prototype;
   app.response.writeHead = function complete(this: Response, status: number, headers?: unknown) {
-    const { requestId } = contextOf(this.req as Request);
+    const { requestId } = getContext(this.req as Request);
     const added = [...SECURITY_HEADERS, "X-Request-Id", requestId];
     if (Array.isArray(headers)) return writeHead.call(this, status, [...headers, ...added]);
     for (let place = 0; place < added.length; place += 2) {

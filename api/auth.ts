@@ -3,7 +3,7 @@ import type { Request, RequestHandler } from "express";
 import { ipKeyGenerator, rateLimit } from "express-rate-limit";
 import type { ApiKey, Config } from "../common/config.ts";
 import { Problem } from "./problem.ts";
-import { contextOf } from "./request-context.ts";
+import { getContext } from "./request-context.ts";
 
 const READ_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
 const RATE_WINDOW_MS = 60_000;
@@ -23,7 +23,7 @@ export function requireKey({ API_KEYS, API_KEYS_FOR }: Config): RequestHandler[]
       throw missingKey("An API key is needed: Authorization: Bearer <key>.");
     if (key?.scope === "read" && !isRead)
       throw new Problem("wrong-scope", "The API key is for reading only.");
-    contextOf(request).key = key;
+    getContext(request).key = key;
     next();
   };
   return [handler];
@@ -37,7 +37,7 @@ export function limitRate({ RATE_LIMIT_PER_MINUTE, CLIENT_ADDRESS }: Config): Re
     limit: RATE_LIMIT_PER_MINUTE,
     standardHeaders: "draft-8",
     legacyHeaders: false,
-    keyGenerator: (request) => clientOf(request, CLIENT_ADDRESS),
+    keyGenerator: (request) => getClient(request, CLIENT_ADDRESS),
     // The library's checks are for its own reading of addresses, which is not used.
     validate: false,
     handler() {
@@ -54,8 +54,8 @@ export function limitRate({ RATE_LIMIT_PER_MINUTE, CLIENT_ADDRESS }: Config): Re
  * Whose requests are counted together. On App Engine the platform sets `X-Appengine-User-IP`
  * itself and strips a client's; `X-Forwarded-For`, which anyone can forge, is never read.
  */
-function clientOf(request: Request, source: Config["CLIENT_ADDRESS"]): string {
-  const { key } = contextOf(request);
+function getClient(request: Request, source: Config["CLIENT_ADDRESS"]): string {
+  const { key } = getContext(request);
   if (key) return `key ${key.name}`;
   const attested = source === "appengine" ? request.get("x-appengine-user-ip") : undefined;
   // An IPv6 client owns a whole prefix, so its addresses count as one.

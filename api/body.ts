@@ -1,5 +1,5 @@
 import express, { type Request, type RequestHandler } from "express";
-import { isDeeper } from "../common/collection.ts";
+import { isTooDeep } from "../common/collection.ts";
 import { BODY_BYTES, BULK_RECORDS, ITEM_BYTES } from "../common/limits.ts";
 import { Problem } from "./problem.ts";
 
@@ -17,7 +17,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /** Reads a body's bytes, decompressed, once its media type is known to be one that is taken. */
 export const readBody: RequestHandler = (request, response, next) => {
-  mediaTypeOf(request);
+  getMediaType(request);
   // The body reader would wait for a body that it refuses.
   if (Number(request.get("content-length")) > BODY_BYTES) throw bodyTooLarge();
   if (request.headers["content-encoding"] === undefined) readBytes(request, next);
@@ -62,7 +62,7 @@ function readBytes(request: Request, next: (error?: unknown) => void): void {
 /** The bytes as JSON or NDJSON. Throws a Problem where the whole body is unusable. */
 export function parseBody(request: Request): Body {
   const text = decode(request.body);
-  if (mediaTypeOf(request) === NDJSON_TYPE) {
+  if (getMediaType(request) === NDJSON_TYPE) {
     const lines = text.split("\n").filter((line) => line.trim() !== "");
     return { records: limitRecords(lines.map(parseLine)) };
   }
@@ -75,7 +75,7 @@ export function parseBody(request: Request): Body {
 }
 
 /** RFC 9110, section 8.3; only UTF-8, which RFC 8259 wants, may be named as charset. */
-function mediaTypeOf(request: Request): string {
+function getMediaType(request: Request): string {
   if (request.headers["content-type"] === JSON_TYPE) return JSON_TYPE;
   const [type = "", ...parameters] = (request.get("content-type") ?? "")
     .split(";")
@@ -119,7 +119,7 @@ function parseLine(line: string): BodyRecord {
 
 function checkSize(value: unknown): BodyRecord {
   // One that is nested too deeply for JSON.stringify is refused with the item.
-  const isTooLarge = !isDeeper(value) && Buffer.byteLength(JSON.stringify(value)) > ITEM_BYTES;
+  const isTooLarge = !isTooDeep(value) && Buffer.byteLength(JSON.stringify(value)) > ITEM_BYTES;
   return isTooLarge ? { problem: tooLarge() } : { value };
 }
 

@@ -1,6 +1,6 @@
 import type { Request } from "express";
 import { CLOCK_SKEW_MS, WAIT_SECONDS } from "../common/limits.ts";
-import { isWriteId, timeOfWriteId } from "../common/write-id.ts";
+import { getWriteTime, isWriteId } from "../common/write-id.ts";
 import { Problem } from "./problem.ts";
 
 /** The preferences of a request that are understood (RFC 7240). */
@@ -49,7 +49,7 @@ export function readCondition(request: Request): Condition {
   const [, weak, version = ""] = /^(W\/)?"([\x21\x23-\x7e]*)"$/.exec(ifMatch) ?? [];
   if (!version) throw malformed('If-Match must be one entity tag, such as "…", or *.');
   const isOurs = !weak && isWriteId(version);
-  if (!isOurs || timeOfWriteId(version) > Date.now() + CLOCK_SKEW_MS)
+  if (!isOurs || getWriteTime(version) > Date.now() + CLOCK_SKEW_MS)
     throw new Problem("failed-precondition", "The entity tag in If-Match is of no known version.");
   return { ifMatch: version };
 }

@@ -64,9 +64,10 @@ function loadConsole({ METRICS, API_KEYS, API_KEYS_FOR }: Config): {
     (text, [place, part]) => text.replace(place, () => part),
     readConsole("index.html"),
   );
-  const hashOf = (text: string) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
+  const getHash = (text: string) =>
+    `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
   const policy =
-    `default-src 'none'; style-src ${hashOf(style)}; script-src ${hashOf(script)};` +
+    `default-src 'none'; style-src ${getHash(style)}; script-src ${getHash(script)};` +
     " connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
   return { html, policy };
 }

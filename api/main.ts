@@ -3,13 +3,13 @@ import type { Collection } from "../common/collection.ts";
 import type { Config } from "../common/config.ts";
 import { openPool } from "../common/database.ts";
 import { listen } from "../common/http-server.ts";
-import type { Logger } from "../common/logger.ts";
 import { type Running, runProcess } from "../common/process.ts";
 import { watchReadiness } from "../common/readiness.ts";
-import { createMetrics, serveMetrics, startTracing } from "../common/telemetry.ts";
+import type { Logger } from "../common/telemetry/logger.ts";
+import { createMetrics, serveMetrics, startTracing } from "../common/telemetry/metrics.ts";
 import { createApp } from "./app.ts";
 import { createApiMetrics } from "./metrics.ts";
-import { problemOfHttp } from "./problem-handler.ts";
+import { createHttpProblem } from "./problem-handler.ts";
 import { createPublisher } from "./publisher.ts";
 import { createReader } from "./reader.ts";
 
@@ -42,7 +42,7 @@ export async function start(
   const server = await listen(createApp({ ...shared, counts, tracing }), {
     port: config.PORT,
     refuse(code) {
-      const problem = problemOfHttp(code);
+      const problem = createHttpProblem(code);
       counts.countRefused(problem.status);
       return problem;
     },

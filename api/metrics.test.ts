@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createMetrics } from "../common/telemetry.ts";
+import { createMetrics } from "../common/telemetry/metrics.ts";
 import { createApiMetrics } from "./metrics.ts";
 import type { Reader } from "./reader.ts";
 

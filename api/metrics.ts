@@ -1,5 +1,5 @@
 import { Counter, Histogram, type Registry } from "prom-client";
-import type { Metrics } from "../common/telemetry.ts";
+import type { Metrics } from "../common/telemetry/metrics.ts";
 import type { Write } from "../common/write.ts";
 import { createFreshness } from "./freshness.ts";
 import type { Reader } from "./reader.ts";

@@ -133,7 +133,7 @@ export function jsonResponse(description: string, schema: Json): Json {
 }
 
 /** A zod schema as JSON Schema, of what a client sends. */
-export function jsonSchemaOf(schema: z.ZodType): Json {
+export function toJsonSchema(schema: z.ZodType): Json {
   const { $schema: _, ...body } = z.toJSONSchema(schema, { io: "input" }) as Json;
   return body;
 }

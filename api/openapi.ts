@@ -10,7 +10,6 @@ import {
   ITEM,
   type Json,
   jsonResponse,
-  jsonSchemaOf,
   PARAMETERS,
   PREFER,
   parameter,
@@ -20,14 +19,15 @@ import {
   ref,
   sharedSchemas,
   TRACEPARENT,
+  toJsonSchema,
   WRITE_SCHEMA,
   withCommonResponses,
 } from "./openapi-parts.ts";
 
 /** The OpenAPI 3.1 document, made from the same zod schemas that check the requests. */
 export function describeApi(collections: readonly Collection[]): Json {
-  const paths = collections.map((collection) => pathsOf(collection));
-  const schemas = collections.map((collection) => schemasOf(collection));
+  const paths = collections.map((collection) => getPaths(collection));
+  const schemas = collections.map((collection) => getSchemas(collection));
   return {
     openapi: "3.1.1",
     info: {
@@ -49,8 +49,8 @@ export function describeApi(collections: readonly Collection[]): Json {
   };
 }
 
-function schemasOf(collection: Collection): Json {
-  const body = jsonSchemaOf(collection.schema);
+function getSchemas(collection: Collection): Json {
+  const body = toJsonSchema(collection.schema);
   const { properties, required = [] } = body as { properties: Json; required?: string[] };
   const id = { ...ID_SCHEMA, description: "The item's id." };
   return {
@@ -63,7 +63,7 @@ function schemasOf(collection: Collection): Json {
   };
 }
 
-function pathsOf(collection: Collection): Json {
+function getPaths(collection: Collection): Json {
   const { name, example } = collection;
   const path = `/api/${name}`;
   return {
@@ -75,7 +75,7 @@ function pathsOf(collection: Collection): Json {
           parameter("query", "cursor", { type: "string" }, "The `next` of the page before."),
           parameter("query", "order", { enum: ["asc", "desc"], default: "asc" }),
           ...collection.filters.map((field) =>
-            parameter("query", field.name, jsonSchemaOf(field.schema)),
+            parameter("query", field.name, toJsonSchema(field.schema)),
           ),
         ],
         responses: {

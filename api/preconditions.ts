@@ -1,6 +1,6 @@
 import type { Row } from "../common/tables.ts";
 import type { Write } from "../common/write.ts";
-import { timeOfWriteId } from "../common/write-id.ts";
+import { getWriteTime } from "../common/write-id.ts";
 import { Problem } from "./problem.ts";
 import type { Reader } from "./reader.ts";
 
@@ -23,7 +23,7 @@ export async function checkCondition(reader: Reader, write: Write): Promise<bool
   const version = write.ifMatch as string;
   if (version === "*" || (isThere && row.version === version)) return true;
   const isInFlight =
-    version > (row?.version ?? "") && Date.now() - timeOfWriteId(version) < IN_FLIGHT_MS;
+    version > (row?.version ?? "") && Date.now() - getWriteTime(version) < IN_FLIGHT_MS;
   if (isInFlight) return false;
   throw new Problem("failed-precondition", "The item is not at the version in If-Match.");
 }

@@ -1,10 +1,10 @@
 import type { ErrorRequestHandler, Request, RequestHandler } from "express";
-import type { Logger } from "../common/logger.ts";
-import { traceIdOf } from "../common/tracing.ts";
+import type { Logger } from "../common/telemetry/logger.ts";
+import { getTraceId } from "../common/telemetry/tracing.ts";
 import { bodyTooLarge } from "./body.ts";
 import { Problem, type ProblemName } from "./problem.ts";
-import { contextOf } from "./request-context.ts";
-import { ALLOWED, routeOf } from "./routes.ts";
+import { getContext } from "./request-context.ts";
+import { ALLOWED, getRoute } from "./routes.ts";
 
 /** The last route: whatever nobody answered. */
 export const answerNotFound: RequestHandler = () => {
@@ -14,7 +14,7 @@ export const answerNotFound: RequestHandler = () => {
 /** Tells OPTIONS, and whoever uses another method, which ones apply (RFC 9110, 15.5.6). */
 export function refuseMethods(options: { hasMetrics: boolean }): RequestHandler {
   return (request, response, next) => {
-    const route = routeOf(request.originalUrl);
+    const route = getRoute(request.originalUrl);
     const allow = ALLOWED[route];
     if (!allow || (route === "/metrics" && !options.hasMetrics)) return next();
     if (request.method === "OPTIONS") return void response.set("Allow", allow).status(204).end();
@@ -44,7 +44,7 @@ const HTTP_PROBLEMS: Record<string, [ProblemName, string]> = {
 };
 
 /** The answer to bytes that are no HTTP request (RFC 9112), or not in time. */
-export function problemOfHttp(code: string): Problem {
+export function createHttpProblem(code: string): Problem {
   const [name, detail] = HTTP_PROBLEMS[code] ?? [];
   if (name && detail) return new Problem(name, detail);
   return new Problem("malformed-request", "What came is not an HTTP/1.1 request.");
@@ -52,10 +52,10 @@ export function problemOfHttp(code: string): Problem {
 
 /** Logs an error that nobody expected, and hides it from the client behind the request id. */
 export function internalProblem(logger: Logger, error: unknown, request: Request): Problem {
-  const { requestId, traceparent } = contextOf(request);
+  const { requestId, traceparent } = getContext(request);
   logger.error("a request failed", {
     requestId,
-    trace: traceIdOf(traceparent),
+    trace: getTraceId(traceparent),
     error: error instanceof Error ? error.name : typeof error,
     code: (error as { code?: string }).code,
     // The frames tell where, without the message, which may hold a client's data.

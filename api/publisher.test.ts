@@ -2,20 +2,20 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Server, ServerCredentials, type sendUnaryData } from "@grpc/grpc-js";
 import { collections } from "../collections/collections.ts";
-import { createLogger } from "../common/logger.ts";
-import { createMetrics } from "../common/telemetry.ts";
+import { createLogger } from "../common/telemetry/logger.ts";
+import { createMetrics } from "../common/telemetry/metrics.ts";
 import type { Write } from "../common/write.ts";
-import { mintWriteId, timeOfWriteId } from "../common/write-id.ts";
+import { getWriteTime, mintWriteId } from "../common/write-id.ts";
 import { Problem } from "./problem.ts";
 import { PUBLISH_PATH } from "./publish-request.ts";
 import { createPublisher } from "./publisher.ts";
 
 /** A PublishResponse with this id; none of these, in the protocol's own bytes. */
-const idsOf = (...ids: string[]) =>
+const getIds = (...ids: string[]) =>
   Buffer.from(ids.map((id) => `\n${String.fromCharCode(id.length)}${id}`).join(""));
 
 const server = new Server();
-let answer = idsOf();
+let answer = getIds();
 
 before(async () => {
   const asIs = (bytes: Buffer) => bytes;
@@ -54,13 +54,13 @@ test("a write is accepted by the id of its message, and not by an answer without
   assert.ok(collection);
   const create = (): Write => {
     const id = mintWriteId();
-    const acceptedAt = timeOfWriteId(id);
+    const acceptedAt = getWriteTime(id);
     return { id, kind: "create", collection, itemId: id, acceptedAt, item: { nombre: "Valpo" } };
   };
   const write = create();
-  answer = idsOf("17");
+  answer = getIds("17");
   await publisher.publish(write, "request");
-  for (const wrong of [idsOf(), idsOf("18", "19")]) {
+  for (const wrong of [getIds(), getIds("18", "19")]) {
     answer = wrong;
     await assert.rejects(publisher.publish(create(), "request"), (problem) => {
       assert.ok(problem instanceof Problem);

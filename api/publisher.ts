@@ -1,11 +1,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Client, type ServiceError, status } from "@grpc/grpc-js";
-import { QueueFull, TooLate } from "../common/batcher.ts";
+import { DeadlineExceededError, QueueFullError } from "../common/batcher.ts";
 import { PUBLISH, PUBLISH_DEADLINE_MS } from "../common/limits.ts";
-import type { Logger } from "../common/logger.ts";
 import { connectPubsub, routeTo } from "../common/pubsub-connection.ts";
-import type { Metrics } from "../common/telemetry.ts";
-import { isSampled, nowMs, type Span, type Tracing, traceIdOf } from "../common/tracing.ts";
+import type { Logger } from "../common/telemetry/logger.ts";
+import type { Metrics } from "../common/telemetry/metrics.ts";
+import {
+  getTraceId,
+  isSampled,
+  nowMs,
+  type Span,
+  type Tracing,
+} from "../common/telemetry/tracing.ts";
 import { encodeWrite, type MessageContent, type Write } from "../common/write.ts";
 import { Problem } from "./problem.ts";
 import { decodeMessageIds, encodePublishRequest, PUBLISH_PATH } from "./publish-request.ts";
@@ -59,7 +65,7 @@ export function createPublisher(options: {
     deadlineMs: PUBLISH_DEADLINE_MS,
     dispatch: publishBatch,
     // The bytes of the item, with what attributes and envelope may take.
-    sizeOf: ({ content }) => content.data.length + 1_000,
+    getSize: ({ content }) => content.data.length + 1_000,
   });
   const metadata = routeTo("topic", topic);
   return {
@@ -148,7 +154,7 @@ export function createPublisher(options: {
       collection: write.collection.name,
       item: write.itemId,
       request: requestId,
-      trace: traceIdOf(write.traceparent),
+      trace: getTraceId(write.traceparent),
     }));
     const only = writes.length === 1 ? writes[0] : undefined;
     logger.info("writes accepted", {
@@ -181,13 +187,13 @@ export function createPublisher(options: {
   }
 
   function toProblem(error: unknown, { write, requestId }: Item): Problem {
-    if (error instanceof QueueFull)
+    if (error instanceof QueueFullError)
       return new Problem("unavailable", "Too many writes are waiting; nothing was accepted.");
     logger.error("publishing failed; the write's fate is unknown", {
       write: write.id,
       requestId,
-      trace: traceIdOf(write.traceparent),
-      code: error instanceof TooLate ? "late" : (error as Partial<ServiceError>).code,
+      trace: getTraceId(write.traceparent),
+      code: error instanceof DeadlineExceededError ? "late" : (error as Partial<ServiceError>).code,
     });
     return new Problem("unavailable", UNKNOWN_FATE);
   }

@@ -1,10 +1,10 @@
-import { QueueFull } from "../common/batcher.ts";
+import { QueueFullError } from "../common/batcher.ts";
 import type { Collection } from "../common/collection.ts";
 import { classifyDatabaseError, type Pool, withConnection } from "../common/database.ts";
 import { READ } from "../common/limits.ts";
 import { type Receipt, selectReceipts } from "../common/receipts.ts";
 import { type Row, selectPage, selectRows } from "../common/tables.ts";
-import type { Metrics } from "../common/telemetry.ts";
+import type { Metrics } from "../common/telemetry/metrics.ts";
 import { Problem } from "./problem.ts";
 
 /** Reads rows and receipts. Rejects with a 503 Problem while MySQL does not answer. */
@@ -85,7 +85,8 @@ async function perCollection<Key extends RowKey, Result>(
 }
 
 function refuse(error: unknown): never {
-  if (error instanceof QueueFull) throw new Problem("unavailable", "Too many reads are waiting.");
+  if (error instanceof QueueFullError)
+    throw new Problem("unavailable", "Too many reads are waiting.");
   if (classifyDatabaseError(error) === "transient")
     throw new Problem("unavailable", "The database does not answer.");
   throw error;

@@ -2,7 +2,7 @@ import type { Request, RequestHandler, Response } from "express";
 import type { Collection, Field } from "../common/collection.ts";
 import { CLOCK_SKEW_MS } from "../common/limits.ts";
 import type { Row } from "../common/tables.ts";
-import { isWriteId, timeOfWriteId } from "../common/write-id.ts";
+import { getWriteTime, isWriteId } from "../common/write-id.ts";
 import { answerJson } from "./answer.ts";
 import { findCollection, readItemId, readPathParameter } from "./collections.ts";
 import { readCursor, writeCursor } from "./cursor.ts";
@@ -102,7 +102,7 @@ export function createReads(options: {
         ? await awaitReceipt(reader, key, waitMs, stop)
         : await reader.receipt(collection, itemId, write);
     if (settled?.receipt) return void response.json(showReceipt(settled.receipt));
-    if (Date.now() - timeOfWriteId(write) > retentionDays * DAY_MS)
+    if (Date.now() - getWriteTime(write) > retentionDays * DAY_MS)
       throw new Problem("not-found", "There is no receipt of this write, or not any more.");
     response.setHeader("Retry-After", String(IN_FLIGHT_RETRY_SECONDS));
     response.json({ ...showInFlight(write), receipt: receiptPath(key) });
@@ -116,7 +116,7 @@ export function showItem(row: Row): Record<string, unknown> {
 
 /** Whether an id can be that of a write: of its form, and not from the future. */
 function isKnowable(write: string): boolean {
-  return isWriteId(write) && timeOfWriteId(write) <= Date.now() + CLOCK_SKEW_MS;
+  return isWriteId(write) && getWriteTime(write) <= Date.now() + CLOCK_SKEW_MS;
 }
 
 function readParameter(request: Request, name: string): string | undefined {

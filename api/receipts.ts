@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Collection } from "../common/collection.ts";
 import type { Receipt } from "../common/receipts.ts";
 import type { Row } from "../common/tables.ts";
-import { timeOfWriteId } from "../common/write-id.ts";
+import { getWriteTime } from "../common/write-id.ts";
 import { Problem } from "./problem.ts";
 import type { Reader } from "./reader.ts";
 
@@ -57,7 +57,7 @@ export function showReceipt(receipt: Receipt): Record<string, unknown> {
 export function showInFlight(write: string): Record<string, unknown> {
   return {
     ...{ status: "accepted", outcome: null, version: null, reason: null },
-    acceptedAt: new Date(timeOfWriteId(write)).toISOString(),
+    acceptedAt: new Date(getWriteTime(write)).toISOString(),
     ...{ settledAt: null, lagMs: null, trace: null },
   };
 }

@@ -1,8 +1,13 @@
 import type { Request, RequestHandler } from "express";
 import type { ApiKey } from "../common/config.ts";
 import { randomHex } from "../common/random.ts";
-import { mintTraceparent, parseTraceparent, type Span, type Tracing } from "../common/tracing.ts";
-import { methodOf, routeOf } from "./routes.ts";
+import {
+  mintTraceparent,
+  parseTraceparent,
+  type Span,
+  type Tracing,
+} from "../common/telemetry/tracing.ts";
+import { getMethodLabel, getRoute } from "./routes.ts";
 
 type WithContext = Request & { [CONTEXT]?: RequestContext };
 
@@ -51,8 +56,8 @@ export function addContext(
     // Not `once`, which costs more and means the same: it closes once.
     response.on("close", () => {
       const answered = {
-        method: methodOf(request.method),
-        route: route ?? routeOf(request.originalUrl),
+        method: getMethodLabel(request.method),
+        route: route ?? getRoute(request.originalUrl),
         status: response.writableFinished ? response.statusCode : CLIENT_CLOSED_REQUEST,
         seconds: (performance.now() - startedAt) / 1_000,
       };
@@ -65,7 +70,7 @@ export function addContext(
 }
 
 /** The context that {@link addContext} gave the request. */
-export function contextOf(request: Request): RequestContext {
+export function getContext(request: Request): RequestContext {
   return (request as WithContext)[CONTEXT] as RequestContext;
 }
 
@@ -89,7 +94,7 @@ function endSpan(
       "http.route": route,
       "http.response.status_code": status,
       "url.scheme": request.protocol,
-      "constancia.request": contextOf(request).requestId,
+      "constancia.request": getContext(request).requestId,
     },
     ...(status >= 500 ? { error: String(status) } : {}),
   });

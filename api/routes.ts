@@ -26,8 +26,8 @@ const AUTHORITY = /^[a-z][a-z\d+.-]*:\/\/[^/?]*/i;
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"]);
 
 /** The pattern of a request's path, for labels: one of a dozen, whatever is asked for. */
-export function routeOf(url: string): string {
-  const path = pathOf(url);
+export function getRoute(url: string): string {
+  const path = getPath(url);
   return findRoute(path)?.route ?? (Object.hasOwn(ALLOWED, path) ? path : "unmatched");
 }
 
@@ -35,7 +35,7 @@ export function routeOf(url: string): string {
 export function findCollectionRoute(
   url: string,
 ): { route: string; params: Record<string, string> } | undefined {
-  return findRoute(pathOf(url));
+  return findRoute(getPath(url));
 }
 
 function findRoute(path: string): ReturnType<typeof findCollectionRoute> {
@@ -47,13 +47,13 @@ function findRoute(path: string): ReturnType<typeof findCollectionRoute> {
 }
 
 /** Also of the absolute form, which a proxy may send (RFC 9112, section 3.2.2). */
-function pathOf(url: string): string {
+function getPath(url: string): string {
   const relative = url.startsWith("/") ? url : url.replace(AUTHORITY, "");
   const end = relative.indexOf("?");
   return (end < 0 ? relative : relative.slice(0, end)) || "/";
 }
 
 /** A request's method, for labels: a known one, or `_OTHER`. */
-export function methodOf(method: string): string {
+export function getMethodLabel(method: string): string {
   return METHODS.has(method) ? method : "_OTHER";
 }

@@ -12,8 +12,8 @@ type Settled = { receipt: Receipt; row: Row | undefined };
 
 /** 202: Pub/Sub holds the write; its receipt is where the body and the Link header say. */
 export function answerAccepted(response: Response, write: Write, prefer: Prefer): void {
-  const receipt = receiptOf(write);
-  const headers = headersOf(write, receipt, prefer);
+  const receipt = getReceipt(write);
+  const headers = getHeaders(write, receipt, prefer);
   if (prefer.isMinimal) response.writeHead(202, headers).end();
   else {
     const body = { id: write.itemId, write: write.id, status: "accepted", receipt };
@@ -28,7 +28,7 @@ export function answerSettled(
   settled: Settled,
   prefer: Prefer,
 ): void {
-  const headers = headersOf(write, receiptOf(write), prefer);
+  const headers = getHeaders(write, getReceipt(write), prefer);
   // Now, so that a problem has them too: it tells of a write that was accepted.
   for (let place = 0; place < headers.length; place += 2)
     response.setHeader(headers[place] as string, headers[place + 1] as string);
@@ -45,7 +45,7 @@ export function acceptedResult(write: Write): RecordResult {
     status: 202,
     id: write.itemId,
     write: write.id,
-    receipt: receiptOf(write),
+    receipt: getReceipt(write),
   };
 }
 
@@ -84,18 +84,18 @@ function judgeSettled(
   const problem = problems[outcome];
   if (problem)
     throw new Problem(problem, reason ?? outcome, {
-      members: { receipt: receiptOf(write) },
+      members: { receipt: getReceipt(write) },
     });
   if (!row?.item) throw new Problem("deleted", "The item was deleted.");
   return { status: 200, item: { id: row.id, ...row.item }, version: row.version };
 }
 
-function receiptOf({ collection, itemId, id }: Write): string {
+function getReceipt({ collection, itemId, id }: Write): string {
   return receiptPath({ collection, itemId, write: id });
 }
 
 /** Names and values in turn. */
-function headersOf(write: Write, receipt: string, prefer: Prefer): string[] {
+function getHeaders(write: Write, receipt: string, prefer: Prefer): string[] {
   // RFC 8631: the status of what this answer is about.
   const headers = ["Link", `<${receipt}>; rel="status"`];
   if (write.kind === "create")

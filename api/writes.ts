@@ -1,8 +1,8 @@
 import type { Request, RequestHandler, Response } from "express";
 import { type Collection, checkItem, type Item } from "../common/collection.ts";
-import type { Logger } from "../common/logger.ts";
-import { fingerprintOf, ITEM_ID, type Write, type WriteKind } from "../common/write.ts";
-import { deriveItemId, mintWriteId, timeOfWriteId } from "../common/write-id.ts";
+import type { Logger } from "../common/telemetry/logger.ts";
+import { computeFingerprint, ITEM_ID, type Write, type WriteKind } from "../common/write.ts";
+import { deriveItemId, getWriteTime, mintWriteId } from "../common/write-id.ts";
 import { type Body, type BodyRecord, parseBody, readBody, skipBody } from "./body.ts";
 import { bulkAnswer, type RecordResult } from "./bulk.ts";
 import { findCollection, readItemId } from "./collections.ts";
@@ -21,7 +21,7 @@ import { internalProblem } from "./problem-handler.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Reader } from "./reader.ts";
 import { awaitReceipt } from "./receipts.ts";
-import { contextOf } from "./request-context.ts";
+import { getContext } from "./request-context.ts";
 import { COLLECTION, ITEM } from "./routes.ts";
 import { acceptedResult, answerAccepted, answerSettled, settledResult } from "./write-answers.ts";
 
@@ -107,11 +107,11 @@ export function createWrites(options: WritesOptions): [string, ...RequestHandler
       const isSeen = await checkCondition(reader, write);
       if (write.ifMatch && write.ifMatch !== "*") {
         write.id = mintWriteId({ version: write.ifMatch, seen: isSeen });
-        write.acceptedAt = timeOfWriteId(write.id);
+        write.acceptedAt = getWriteTime(write.id);
       }
     }
     if (write.fingerprint) await checkReusedKey(reader, write);
-    await publisher.publish(write, contextOf(draft.request).requestId);
+    await publisher.publish(write, getContext(draft.request).requestId);
     return write;
   }
 
@@ -135,7 +135,7 @@ type Draft = {
 
 function draftWrite(draft: Draft): Write {
   const { request, kind, collection, condition, key } = draft;
-  const { traceparent, key: apiKey } = contextOf(request);
+  const { traceparent, key: apiKey } = getContext(request);
   const { itemId, value } =
     kind === "put" ? takeItemId(draft) : { itemId: draft.pathId, value: draft.value };
   const item = kind === "delete" ? undefined : validItem(collection, value);
@@ -147,10 +147,10 @@ function draftWrite(draft: Draft): Write {
     kind,
     collection,
     itemId: itemId ?? (derived || mintWriteId()),
-    acceptedAt: timeOfWriteId(id),
+    acceptedAt: getWriteTime(id),
     item,
     ...condition,
-    fingerprint: key && item ? fingerprintOf(item) : undefined,
+    fingerprint: key && item ? computeFingerprint(item) : undefined,
     traceparent,
   };
 }

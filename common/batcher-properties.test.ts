@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { setImmediate as endOfTurn } from "node:timers/promises";
 import fc from "fast-check";
-import { Batcher, QueueFull } from "./batcher.ts";
+import { Batcher, QueueFullError } from "./batcher.ts";
 
 test("whatever comes and however batches end, each item gets exactly one result of its own", async () => {
   await fc.assert(
@@ -22,7 +22,7 @@ test("whatever comes and however batches end, each item gets exactly one result 
 type Limits = {
   maxItems: number;
   maxConcurrent: number;
-  minBeside: number;
+  minBatchWhileBusy: number;
   maxBytes: number;
   maxQueued: number;
   /** How many keys items have; none, where it is 0. */
@@ -41,7 +41,7 @@ function limits(): fc.Arbitrary<Limits> {
   return fc.record({
     maxItems: few,
     maxConcurrent: few,
-    minBeside: few,
+    minBatchWhileBusy: few,
     maxBytes: fc.integer({ min: 1, max: 20 }),
     maxQueued: fc.integer({ min: 1, max: 30 }),
     keys: fc.nat(3),
@@ -75,12 +75,12 @@ class Run {
     this.#limits = given;
     this.#batcher = new Batcher<Sized, number>({
       ...given,
-      sizeOf: ({ size }) => size,
-      keyOf: this.#keyOf,
+      getSize: ({ size }) => size,
+      getKey: this.#getKey,
       dispatch: (items) => {
-        const underWay = new Set(this.#running.flatMap(({ items }) => items.map(this.#keyOf)));
+        const underWay = new Set(this.#running.flatMap(({ items }) => items.map(this.#getKey)));
         for (const item of items)
-          assert.ok(given.keys === 0 || !underWay.has(this.#keyOf(item)), "its key is under way");
+          assert.ok(given.keys === 0 || !underWay.has(this.#getKey(item)), "its key is under way");
         const { promise, resolve, reject } = Promise.withResolvers<(number | Error)[]>();
         this.#running.push({ items, resolve, reject });
         this.#dispatched.push(...items.map(({ place }) => place));
@@ -90,15 +90,15 @@ class Run {
     });
   }
 
-  readonly #keyOf = ({ place }: Sized) =>
+  readonly #getKey = ({ place }: Sized) =>
     this.#limits.keys > 0 ? `${place % this.#limits.keys}` : undefined;
 
   add(size: number): void {
     const place = this.#results.length;
-    if (this.#batcher.queued >= this.#limits.maxQueued) this.#expected.set(place, "QueueFull");
+    if (this.#batcher.queued >= this.#limits.maxQueued) this.#expected.set(place, "QueueFullError");
     const result = this.#batcher.add({ place, size }).then(
       (value) => `answer ${value}`,
-      (error: Error) => (error instanceof QueueFull ? error.name : error.message),
+      (error: Error) => (error instanceof QueueFullError ? error.name : error.message),
     );
     this.#results.push(result);
   }
@@ -139,7 +139,9 @@ class Run {
     results.forEach((result, place) => {
       assert.equal(result, this.#expected.get(place), `item ${place}`);
     });
-    const accepted = results.flatMap((result, place) => (result === "QueueFull" ? [] : [place]));
+    const accepted = results.flatMap((result, place) =>
+      result === "QueueFullError" ? [] : [place],
+    );
     const { maxItems, maxBytes, maxConcurrent, keys } = this.#limits;
     const byKey = (places: number[]) => Map.groupBy(places, (place) => place % Math.max(1, keys));
     for (const [key, places] of byKey(accepted))

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { setImmediate as endOfTurn } from "node:timers/promises";
-import { Batcher, type BatcherOptions, QueueFull, TooLate } from "./batcher.ts";
+import { Batcher, type BatcherOptions, DeadlineExceededError, QueueFullError } from "./batcher.ts";
 
 test("an item alone leaves at the end of its turn, waiting for nobody", async () => {
   const { batcher, batches } = holdBatches();
@@ -48,8 +48,8 @@ test("items that come while maxConcurrent batches run leave together when one en
   assert.deepEqual(await Promise.all(results), [1, 2, 3, 4]);
 });
 
-test("another batch leaves beside one under way only with minBeside items", async () => {
-  const { batcher, batches } = holdBatches({ maxConcurrent: 2, minBeside: 3 });
+test("another batch leaves beside one under way only with minBatchWhileBusy items", async () => {
+  const { batcher, batches } = holdBatches({ maxConcurrent: 2, minBatchWhileBusy: 3 });
   const results: Promise<number>[] = [];
   const add = async (item: number) => {
     results.push(batcher.add(item));
@@ -74,8 +74,8 @@ test("another batch leaves beside one under way only with minBeside items", asyn
   assert.deepEqual(await Promise.all(results), [1, 2, 3, 4, 5, 6, 7, 8]);
 });
 
-test("a full batch leaves beside another, though it may hold fewer than minBeside", async () => {
-  const { batcher, batches } = holdBatches({ maxItems: 1, maxConcurrent: 2, minBeside: 2 });
+test("a full batch leaves beside another, though it may hold fewer than minBatchWhileBusy", async () => {
+  const { batcher, batches } = holdBatches({ maxItems: 1, maxConcurrent: 2, minBatchWhileBusy: 2 });
   const first = batcher.add(1);
   await endOfTurn();
   const others = [2, 3].map((item) => batcher.add(item));
@@ -93,8 +93,8 @@ test("a full batch leaves beside another, though it may hold fewer than minBesid
 });
 
 test("an item whose key is under way keeps its place, and waits for nothing else", async () => {
-  const keyOf = (item: number) => `${item % 10}`;
-  const { batcher, batches } = holdBatches({ maxConcurrent: 3, keyOf });
+  const getKey = (item: number) => `${item % 10}`;
+  const { batcher, batches } = holdBatches({ maxConcurrent: 3, getKey });
   const first = batcher.add(11);
   await endOfTurn();
   const others = [21, 12, 31, 22, 13].map((item) => batcher.add(item));
@@ -113,9 +113,9 @@ test("an item whose key is under way keeps its place, and waits for nothing else
   assert.deepEqual(await Promise.all([...others, next]), [21, 12, 31, 22, 13, 14]);
 });
 
-test("what waits for a key does not count towards minBeside", async () => {
-  const keyOf = (item: number) => (item > 100 ? undefined : `${item % 10}`);
-  const { batcher, batches } = holdBatches({ maxConcurrent: 2, minBeside: 2, keyOf });
+test("what waits for a key does not count towards minBatchWhileBusy", async () => {
+  const getKey = (item: number) => (item > 100 ? undefined : `${item % 10}`);
+  const { batcher, batches } = holdBatches({ maxConcurrent: 2, minBatchWhileBusy: 2, getKey });
   const results = [batcher.add(11)];
   await endOfTurn();
   for (const item of [21, 31, 12]) results.push(batcher.add(item));
@@ -137,8 +137,8 @@ test("an item without a result is rejected at its deadline, and what still waits
   const underWay = batcher.add(1);
   await endOfTurn();
   const waiting = batcher.add(2);
-  await assert.rejects(underWay, TooLate);
-  await assert.rejects(waiting, TooLate);
+  await assert.rejects(underWay, DeadlineExceededError);
+  await assert.rejects(waiting, DeadlineExceededError);
   assert.equal(batcher.queued, 0);
   const next = batcher.add(3);
   batches[0]?.end([10]);
@@ -157,9 +157,9 @@ test("the deadline of an item that was answered is forgotten; later ones have th
   await endOfTurn();
   batches[0]?.end([10]);
   assert.equal(await first, 10);
-  await assert.rejects(second, TooLate);
+  await assert.rejects(second, DeadlineExceededError);
   const third = batcher.add(3);
-  await assert.rejects(third, TooLate);
+  await assert.rejects(third, DeadlineExceededError);
 });
 
 test("a batch holds at most maxItems; the rest leaves at once where another may run", async () => {
@@ -185,7 +185,7 @@ test("a batch holds at most maxBytes, and an item larger than that goes alone", 
   const { batcher, batches } = holdBatches({
     maxBytes: 10,
     maxConcurrent: 9,
-    sizeOf: (item) => item,
+    getSize: (item) => item,
   });
   const results = [6, 4, 1, 25, 0, 9, 2].map((item) => batcher.add(item));
   await endOfTurn();
@@ -203,8 +203,8 @@ test("an item beyond maxQueued is refused at once, and the queue takes items aga
   await endOfTurn();
   const waiting = [batcher.add(2), batcher.add(3)];
   await assert.rejects(batcher.add(4), (error) => {
-    assert.ok(error instanceof QueueFull);
-    assert.equal(error.name, "QueueFull");
+    assert.ok(error instanceof QueueFullError);
+    assert.equal(error.name, "QueueFullError");
     assert.equal(error.message, "The queue is full: 2 items wait already.");
     return true;
   });
@@ -306,7 +306,13 @@ test("drain of an idle batcher resolves at once", async () => {
 });
 
 test("a limit below one, or none at all, throws a RangeError that names it", () => {
-  for (const name of ["maxItems", "maxBytes", "maxConcurrent", "minBeside", "maxQueued"] as const)
+  for (const name of [
+    "maxItems",
+    "maxBytes",
+    "maxConcurrent",
+    "minBatchWhileBusy",
+    "maxQueued",
+  ] as const)
     for (const limit of [0, -1, Number.NaN, undefined])
       assert.throws(
         () => holdBatches({ [name]: limit }),
@@ -322,7 +328,13 @@ type Held = {
   fail: (error: Error) => void;
 };
 
-const ROOMY = { maxItems: 100, maxBytes: 100, maxConcurrent: 1, minBeside: 1, maxQueued: 100 };
+const ROOMY = {
+  maxItems: 100,
+  maxBytes: 100,
+  maxConcurrent: 1,
+  minBatchWhileBusy: 1,
+  maxQueued: 100,
+};
 
 /** A batcher whose batches stay under way until the test ends them. */
 function holdBatches(limits: Partial<BatcherOptions<number, number>> = {}) {

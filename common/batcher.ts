@@ -2,7 +2,7 @@
  * The group commit. Items added while earlier batches are under way wait together and leave
  * together, so one trip serves many. There is no timer: a batch leaves at the end of the event
  * loop's turn in which its first item came, if none is under way, or if fewer than `maxConcurrent`
- * are and `minBeside` items make it worth a trip; otherwise when one of those ends. Alone, an item
+ * are and `minBatchWhileBusy` items make it worth a trip; otherwise when one of those ends. Alone, an item
  * waits for nobody; under load, batches grow by themselves. Items of one key go one batch after the
  * other, for these would only wait for each other's locks. The price is that one batch fails or
  * succeeds in one trip, so `dispatch` answers for each item by itself.
@@ -23,7 +23,7 @@ export class Batcher<Item, Result> {
       "maxItems",
       "maxBytes",
       "maxConcurrent",
-      "minBeside",
+      "minBatchWhileBusy",
       "maxQueued",
     ] as const) {
       const limit = options[name];
@@ -38,16 +38,16 @@ export class Batcher<Item, Result> {
   }
 
   /**
-   * Resolves or rejects with the item's own result. Rejects at once with {@link QueueFull} when
-   * `maxQueued` items wait already, with {@link TooLate} after `deadlineMs`, and with an Error once
+   * Resolves or rejects with the item's own result. Rejects at once with {@link QueueFullError} when
+   * `maxQueued` items wait already, with {@link DeadlineExceededError} after `deadlineMs`, and with an Error once
    * {@link drain} was called.
    */
   add(item: Item): Promise<Result> {
     if (this.#draining) return Promise.reject(new Error("Batcher: add() after drain()."));
     if (this.#queue.length >= this.#options.maxQueued)
-      return Promise.reject(new QueueFull(this.#options.maxQueued));
+      return Promise.reject(new QueueFullError(this.#options.maxQueued));
     return new Promise((resolve, reject) => {
-      const key = this.#options.keyOf?.(item);
+      const key = this.#options.getKey?.(item);
       const waiting = { item, key, resolve, reject, lateAt: 0 };
       this.#queue.push(waiting);
       this.#setDeadline(waiting);
@@ -80,8 +80,8 @@ export class Batcher<Item, Result> {
   }
 
   #mayDispatch(): boolean {
-    const { maxConcurrent, minBeside } = this.#options;
-    const min = this.#running.length === 0 ? 1 : minBeside;
+    const { maxConcurrent, minBatchWhileBusy } = this.#options;
+    const min = this.#running.length === 0 ? 1 : minBatchWhileBusy;
     return this.#running.length < maxConcurrent && this.#queue.length >= min;
   }
 
@@ -109,7 +109,7 @@ export class Batcher<Item, Result> {
     for (const line of [...this.#running.map(({ items }) => items), this.#queue]) {
       const late = countUntil(line, isInTime);
       // In a batch, those that are answered already take no notice.
-      for (const { reject } of line.slice(0, late)) reject(new TooLate());
+      for (const { reject } of line.slice(0, late)) reject(new DeadlineExceededError());
       nextAt = Math.min(nextAt, line[late]?.lateAt ?? nextAt);
     }
     this.#queue.splice(0, countUntil(this.#queue, isInTime));
@@ -125,7 +125,7 @@ export class Batcher<Item, Result> {
    * is under way keep their places; where the others are not worth a trip, all do.
    */
   #takeBatch(): Waiting<Item, Result>[] {
-    const { maxItems, maxBytes, minBeside, sizeOf } = this.#options;
+    const { maxItems, maxBytes, minBatchWhileBusy, getSize } = this.#options;
     const taken: Waiting<Item, Result>[] = [];
     const left: Waiting<Item, Result>[] = [];
     let place = 0;
@@ -135,18 +135,18 @@ export class Batcher<Item, Result> {
         left.push(waiting);
         continue;
       }
-      bytes += sizeOf?.(waiting.item) ?? 0;
+      bytes += getSize?.(waiting.item) ?? 0;
       if (bytes > maxBytes && taken.length > 0) break;
       taken.push(waiting);
     }
     const isAll = place === this.#queue.length;
-    if (isAll && this.#running.length > 0 && taken.length < minBeside) return [];
+    if (isAll && this.#running.length > 0 && taken.length < minBatchWhileBusy) return [];
     this.#queue.splice(0, place, ...left);
     return taken;
   }
 
   async #dispatch(batch: Waiting<Item, Result>[]): Promise<void> {
-    const running = { items: batch, keys: keysOf(batch) };
+    const running = { items: batch, keys: getKeys(batch) };
     this.#running.push(running);
     try {
       const results = await this.#options.dispatch(batch.map(({ item }) => item));
@@ -178,32 +178,32 @@ export type BatcherOptions<Item, Result> = {
   /** Answers each item in order, with its result or with an Error; throws to fail them all. */
   dispatch: (items: Item[]) => Promise<(Result | Error)[]>;
   maxItems: number;
-  /** Counted by `sizeOf`; a single larger item goes alone. */
+  /** Counted by `getSize`; a single larger item goes alone. */
   maxBytes: number;
   maxConcurrent: number;
   /** Items that make a batch worth a trip of its own while another is under way. */
-  minBeside: number;
+  minBatchWhileBusy: number;
   maxQueued: number;
   /** An item without a result by then is rejected; one that still waits is not dispatched any more. */
   deadlineMs?: number;
-  sizeOf?: (item: Item) => number;
+  getSize?: (item: Item) => number;
   /** Items of one key are never in two batches under way. Without any, items wait for no other. */
-  keyOf?: (item: Item) => string | undefined;
+  getKey?: (item: Item) => string | undefined;
 };
 
 /** `add` found `maxQueued` items waiting. The caller should try again later. */
-export class QueueFull extends Error {
+export class QueueFullError extends Error {
   constructor(maxQueued: number) {
     super(`The queue is full: ${maxQueued} items wait already.`);
-    this.name = "QueueFull";
+    this.name = "QueueFullError";
   }
 }
 
 /** An item had no result within `deadlineMs`; one that was under way may yet succeed. */
-export class TooLate extends Error {
+export class DeadlineExceededError extends Error {
   constructor() {
     super("There was no answer in time.");
-    this.name = "TooLate";
+    this.name = "DeadlineExceededError";
   }
 }
 
@@ -224,7 +224,7 @@ function countUntil<Item>(items: readonly Item[], isFound: (item: Item) => boole
   return place < 0 ? items.length : place;
 }
 
-function keysOf(batch: readonly { key: string | undefined }[]): Set<string> {
+function getKeys(batch: readonly { key: string | undefined }[]): Set<string> {
   const keys = new Set<string>();
   for (const { key } of batch) if (key !== undefined) keys.add(key);
   return keys;

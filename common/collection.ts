@@ -106,7 +106,7 @@ export function checkItem(
 ): { ok: true; item: Item } | { ok: false; errors: FieldError[] } {
   if (typeof value !== "object" || value === null || Array.isArray(value))
     return { ok: false, errors: [{ pointer: "", detail: "Must be a JSON object." }] };
-  if (isDeeper(value)) return { ok: false, errors: explainDepth(value) };
+  if (isTooDeep(value)) return { ok: false, errors: explainDepth(value) };
   const parsed = collection.schema.safeParse(value);
   if (!parsed.success)
     return { ok: false, errors: parsed.error.issues.flatMap((issue) => explain(issue, value)) };
@@ -115,9 +115,9 @@ export function checkItem(
 }
 
 /** Whether a JSON value is nested deeper than an item may be; what recurses checks this first. */
-export function isDeeper(value: unknown, levels = ITEM_DEPTH): boolean {
+export function isTooDeep(value: unknown, levels = ITEM_DEPTH): boolean {
   if (typeof value !== "object" || value === null) return false;
-  return levels === 0 || Object.values(value).some((part) => isDeeper(part, levels - 1));
+  return levels === 0 || Object.values(value).some((part) => isTooDeep(part, levels - 1));
 }
 
 /** Fault list as one line, for logs and reasons. */
@@ -164,7 +164,7 @@ function explain(issue: z.core.$ZodIssue, body: object): FieldError[] {
 }
 
 function explainDepth(body: object): FieldError[] {
-  const deep = Object.entries(body).filter(([, part]) => isDeeper(part, ITEM_DEPTH - 1));
+  const deep = Object.entries(body).filter(([, part]) => isTooDeep(part, ITEM_DEPTH - 1));
   const detail = `Must be nested at most ${ITEM_DEPTH - 1} levels deep.`;
   return deep.map(([key]) => ({ pointer: pointer([key]), detail }));
 }

@@ -19,7 +19,7 @@ const SESSION = [
 ];
 
 /** Where and as whom to connect; `?socketPath=` in the URL stands for host and port. */
-export function addressOf(mysqlUrl: URL) {
+export function parseMysqlUrl(mysqlUrl: URL) {
   const socketPath = mysqlUrl.searchParams.get("socketPath");
   return {
     ...(socketPath
@@ -34,7 +34,7 @@ export function addressOf(mysqlUrl: URL) {
 /** Opens a pool of at most `poolSize` connections; none is made before the first query. */
 export function openPool({ mysqlUrl, poolSize }: { mysqlUrl: URL; poolSize: number }): Pool {
   const pool = createPool({
-    ...addressOf(mysqlUrl),
+    ...parseMysqlUrl(mysqlUrl),
     connectionLimit: poolSize,
     connectTimeout: CONNECT_TIMEOUT_MS,
     charset: "utf8mb4",
@@ -130,7 +130,7 @@ export async function query(
 }
 
 /** Another transaction did meanwhile what this one meant to do: it should run again. */
-export class Race extends Error {
+export class RaceError extends Error {
   override name = "Race";
 }
 
@@ -167,7 +167,7 @@ const OVERSIZE_CODES = new Set(["ER_NET_PACKET_TOO_LARGE", "ER_SERVER_NET_PACKET
  */
 export function classifyDatabaseError(error: unknown): DatabaseFault {
   const { code = "", errno = 0, sqlState = "", sqlMessage = "" } = error as DatabaseError;
-  if (error instanceof Race) return "race";
+  if (error instanceof RaceError) return "race";
   if (TRANSIENT_CODES.has(code) || TRANSIENT_NUMBERS.has(errno)) return "transient";
   if (code === "ER_DUP_ENTRY" && /for key '(\w+\.)?PRIMARY'/.test(sqlMessage)) return "race";
   if (OVERSIZE_CODES.has(code)) return "oversize";
@@ -180,7 +180,7 @@ export function classifyDatabaseError(error: unknown): DatabaseFault {
 const DATA_NUMBERS = new Set([1265, 1366, 1364, 3140, 3819, 4025, 1367, 1292]);
 
 /** The sentence of a data error, for a dead letter's reason; without the statement. */
-export function messageOf(error: unknown): string {
+export function describeDataError(error: unknown): string {
   const { code, sqlMessage, message } = error as DatabaseError & Error;
   return `MySQL refused the item: ${sqlMessage ?? message} (${code})`;
 }

@@ -18,7 +18,7 @@ export const PUBLISH = {
   maxBytes: 5 * 1024 * 1024,
   maxConcurrent: 4,
   /** A publish request costs as much as ten writes in it, here and at Pub/Sub. */
-  minBeside: 16,
+  minBatchWhileBusy: 16,
   /** Writes waiting to be published; about a second's worth at full speed. */
   maxQueued: 20_000,
 };
@@ -31,7 +31,7 @@ export const SETTLE = {
   /** Escaped text at most doubles; MariaDB takes 16 MiB a packet by default. */
   maxBytes: 4 * 1024 * 1024,
   maxConcurrent: 3,
-  minBeside: 50,
+  minBatchWhileBusy: 50,
   maxQueued: 10_000,
 };
 /** A connection that is not made in this time counts as lost; the caller backs off. */
@@ -54,7 +54,7 @@ export const READ = {
   maxItems: 500,
   maxBytes: 1024 * 1024,
   maxConcurrent: 2,
-  minBeside: 16,
+  minBatchWhileBusy: 16,
   maxQueued: 20_000,
 };
 

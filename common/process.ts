@@ -1,6 +1,6 @@
 import { type Config, ConfigError, loadConfig } from "./config.ts";
 import { assertLimits, STOP_DEADLINE_MS } from "./limits.ts";
-import { createLogger, type Logger } from "./logger.ts";
+import { createLogger, type Logger } from "./telemetry/logger.ts";
 
 /** A running process: its port, if it listens, and its way to end. */
 export type Running = {

@@ -30,7 +30,7 @@ export async function connectPubsub(): Promise<Client> {
   const emulator = process.env.PUBSUB_EMULATOR_HOST;
   if (emulator) return new Client(emulator, credentials.createInsecure(), OPTIONS);
   const { GoogleAuth } = await import("google-auth-library");
-  const calls = callCredentialsOf(await new GoogleAuth({ scopes: [SCOPE] }).getClient());
+  const calls = getCallCredentials(await new GoogleAuth({ scopes: [SCOPE] }).getClient());
   return new Client(
     ADDRESS,
     credentials.combineChannelCredentials(credentials.createSsl(), calls),
@@ -46,7 +46,7 @@ export function routeTo(kind: "topic" | "subscription", name: string): Metadata 
 }
 
 /** grpc-js has one of these, which takes Google's `Headers` for an object without any. */
-export function callCredentialsOf(google: Pick<AuthClient, "getRequestHeaders">): CallCredentials {
+export function getCallCredentials(google: Pick<AuthClient, "getRequestHeaders">): CallCredentials {
   return credentials.createFromMetadataGenerator(({ service_url }, done) => {
     google.getRequestHeaders(service_url).then((headers) => {
       const metadata = new Metadata();

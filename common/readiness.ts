@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Collection } from "./collection.ts";
 import type { Pool } from "./database.ts";
-import type { Logger } from "./logger.ts";
 import { findSchemaFaults } from "./schema-check.ts";
+import type { Logger } from "./telemetry/logger.ts";
 
 /** Whether the tables fit the collections; asked again until they do. */
 export type Readiness = { readonly isReady: boolean; readonly faults: readonly string[] };

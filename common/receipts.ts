@@ -1,8 +1,8 @@
 import type { Collection } from "./collection.ts";
 import { type Connection, query } from "./database.ts";
 import { fromDateTime, type Row, selectRows, toDateTime } from "./tables.ts";
-import { traceIdOf } from "./tracing.ts";
-import { timeOfWriteId } from "./write-id.ts";
+import { getTraceId } from "./telemetry/tracing.ts";
+import { getWriteTime } from "./write-id.ts";
 
 /** A write's fate, once committed. It never changes. */
 export type Outcome = "applied" | "superseded" | "conflict" | "duplicate" | "dead";
@@ -33,7 +33,7 @@ const WRITES_REASON_CHARACTERS = 255;
 const DEAD_REASON_CHARACTERS = 1_000;
 
 /** The receipt that a row is: that of its current version. */
-export function receiptOfRow(collection: Collection, row: Row): Receipt {
+export function toReceipt(collection: Collection, row: Row): Receipt {
   return {
     write: row.version,
     collection: collection.name,
@@ -65,7 +65,7 @@ export async function selectReceipts(
   const others: string[] = [];
   for (const { itemId, write } of keys) {
     const row = rows.get(itemId);
-    if (row?.version === write) receipts.set(write, receiptOfRow(collection, row));
+    if (row?.version === write) receipts.set(write, toReceipt(collection, row));
     else others.push(write);
   }
   const keep = (receipt: Receipt) => {
@@ -94,7 +94,7 @@ export async function selectSettled(
     itemId: columns.item_id as string,
     outcome: columns.outcome as Outcome,
     reason: columns.reason as string | null,
-    acceptedAt: timeOfWriteId(columns.id as string),
+    acceptedAt: getWriteTime(columns.id as string),
     settledAt: fromDateTime(columns.settled_at as string),
     trace: columns.trace as string | null,
   }));
@@ -119,9 +119,9 @@ export async function selectDead(
       itemId: attributes["ce-subject"] ?? "",
       outcome: "dead",
       reason: columns.reason as string,
-      acceptedAt: timeOfWriteId(columns.write_id as string),
+      acceptedAt: getWriteTime(columns.write_id as string),
       settledAt: fromDateTime(columns.first_seen as string),
-      trace: traceIdOf(attributes.traceparent) ?? null,
+      trace: getTraceId(attributes.traceparent) ?? null,
     };
   });
 }

@@ -2,39 +2,48 @@ import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
 import { courses } from "../test/collections/courses.ts";
 import { teachers } from "../test/collections/teachers.ts";
-import { buildHouse, findFreePort, type House } from "../test/support/house.ts";
+import {
+  createTestEnvironment,
+  findFreePort,
+  type TestEnvironment,
+} from "../test/support/environment.ts";
 import type { Collection } from "./collection.ts";
 import { openPool, query } from "./database.ts";
 import { findSchemaFaults } from "./schema-check.ts";
 
-let house: House;
+let environment: TestEnvironment;
 
 before(async () => {
-  house = await buildHouse({ migrations: [new URL("../test/migrations/", import.meta.url)] });
+  environment = await createTestEnvironment({
+    migrations: [new URL("../test/migrations/", import.meta.url)],
+  });
 });
-after(() => house.close());
+after(() => environment.close());
 
 test("tables that the migrations made fit their collections", async () => {
-  assert.deepEqual(await findSchemaFaults(house.pool, [teachers, courses]), []);
+  assert.deepEqual(await findSchemaFaults(environment.pool, [teachers, courses]), []);
 });
 
 test("a table that is missing is named, with what to do", async () => {
   const nowhere = { ...courses, name: "nowhere" };
-  assert.deepEqual(await findSchemaFaults(house.pool, [teachers, nowhere]), [
+  assert.deepEqual(await findSchemaFaults(environment.pool, [teachers, nowhere]), [
     "The table nowhere is missing; run the migrations.",
   ]);
 });
 
 test("the tables that every collection needs are looked for as well", async () => {
-  await query(house.pool, "RENAME TABLE writes TO writes_away, dead_letters TO dead_letters_away");
+  await query(
+    environment.pool,
+    "RENAME TABLE writes TO writes_away, dead_letters TO dead_letters_away",
+  );
   try {
-    assert.deepEqual(await findSchemaFaults(house.pool, [teachers]), [
+    assert.deepEqual(await findSchemaFaults(environment.pool, [teachers]), [
       "The table writes is missing; run the migrations.",
       "The table dead_letters is missing; run the migrations.",
     ]);
   } finally {
     await query(
-      house.pool,
+      environment.pool,
       "RENAME TABLE writes_away TO writes, dead_letters_away TO dead_letters",
     );
   }
@@ -109,19 +118,22 @@ for (const [place, [what, change, expected]] of faults.entries())
   test(`${what} is named in a sentence`, async () => {
     const table = `courses${place}`;
     const collection: Collection = { ...courses, name: table };
-    await query(house.pool, `CREATE TABLE ${table} LIKE courses`);
-    await query(house.pool, `ALTER TABLE ${table} ${change}`);
-    assert.deepEqual(await findSchemaFaults(house.pool, [teachers, collection]), expected(table));
+    await query(environment.pool, `CREATE TABLE ${table} LIKE courses`);
+    await query(environment.pool, `ALTER TABLE ${table} ${change}`);
+    assert.deepEqual(
+      await findSchemaFaults(environment.pool, [teachers, collection]),
+      expected(table),
+    );
   });
 
 test("columns that no collection declares are left alone", async () => {
-  await query(house.pool, "CREATE TABLE wider LIKE courses");
-  await query(house.pool, "ALTER TABLE wider ADD COLUMN added INT NOT NULL DEFAULT 0");
-  assert.deepEqual(await findSchemaFaults(house.pool, [{ ...courses, name: "wider" }]), []);
+  await query(environment.pool, "CREATE TABLE wider LIKE courses");
+  await query(environment.pool, "ALTER TABLE wider ADD COLUMN added INT NOT NULL DEFAULT 0");
+  assert.deepEqual(await findSchemaFaults(environment.pool, [{ ...courses, name: "wider" }]), []);
 });
 
 test("where the database cannot be asked, the check rejects", async () => {
-  const mysqlUrl = new URL(house.env.MYSQL_URL as string);
+  const mysqlUrl = new URL(environment.env.MYSQL_URL as string);
   mysqlUrl.port = String(await findFreePort());
   const pool = openPool({ mysqlUrl, poolSize: 1 });
   await assert.rejects(findSchemaFaults(pool, [teachers]), { code: "ECONNREFUSED" });

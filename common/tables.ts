@@ -28,7 +28,7 @@ export async function selectRows(
   ids: readonly string[],
 ): Promise<Row[]> {
   if (ids.length === 0) return [];
-  const { table, reads } = sqlOf(collection);
+  const { table, reads } = getSql(collection);
   const sql = `SELECT ${reads} FROM ${table} WHERE id IN (?)`;
   return (await query(connection, sql, [ids])).map((columns) => toRow(collection, columns));
 }
@@ -39,7 +39,7 @@ export async function selectRowsForUpdate(
   collection: Collection,
   ids: readonly string[],
 ): Promise<Row[]> {
-  const { table, reads } = sqlOf(collection);
+  const { table, reads } = getSql(collection);
   const sql = `SELECT ${reads} FROM ${table} WHERE id IN (?) ORDER BY id FOR UPDATE`;
   return (await query(connection, sql, [ids])).map((columns) => toRow(collection, columns));
 }
@@ -51,7 +51,7 @@ export async function isAnyRow(
   ids: readonly string[],
 ): Promise<boolean> {
   if (ids.length === 0) return false;
-  const sql = `SELECT id FROM ${sqlOf(collection).table} WHERE id IN (?) LOCK IN SHARE MODE`;
+  const sql = `SELECT id FROM ${getSql(collection).table} WHERE id IN (?) LOCK IN SHARE MODE`;
   return (await query(connection, sql, [ids])).length > 0;
 }
 
@@ -62,7 +62,7 @@ export async function insertRows(
   rows: readonly Row[],
 ): Promise<void> {
   if (rows.length === 0) return;
-  const { table, names } = sqlOf(collection);
+  const { table, names } = getSql(collection);
   const values = rows.map((row) => toColumns(collection, row));
   await query(connection, `INSERT INTO ${table} (${names}) VALUES ?`, [values]);
 }
@@ -74,7 +74,7 @@ export async function updateRows(
   rows: readonly Row[],
 ): Promise<void> {
   if (rows.length === 0) return;
-  const { table, names, updates } = sqlOf(collection);
+  const { table, names, updates } = getSql(collection);
   const values = rows.map((row) => toColumns(collection, row));
   // VALUES() and not a row alias: MariaDB knows only the former.
   const sql = `INSERT INTO ${table} (${names}) VALUES ? ON DUPLICATE KEY UPDATE ${updates}`;
@@ -98,12 +98,12 @@ export async function selectPage(
     limit: number;
   },
 ): Promise<Row[]> {
-  const { table, reads } = sqlOf(collection);
+  const { table, reads } = getSql(collection);
   const conditions = ["deleted_at IS NULL"];
   const values: unknown[] = [];
   for (const { field, value } of page.filters) {
     conditions.push(`${field.column} = ?`);
-    values.push(columnOf(field.kind, value));
+    values.push(getColumn(field.kind, value));
     if (field.kind !== "text") continue;
     conditions.push(`OCTET_LENGTH(${field.column}) = ?`);
     values.push(Buffer.byteLength(String(value)));
@@ -160,14 +160,14 @@ const COLUMNS = [
 ];
 const sqlByCollection = new WeakMap<Collection, Sql>();
 
-function sqlOf(collection: Collection): Sql {
+function getSql(collection: Collection): Sql {
   const known = sqlByCollection.get(collection);
   if (known) return known;
   const columns = [...COLUMNS, ...collection.fields.map(({ column }) => `\`${column}\``)];
   const sql = {
     table: `\`${collection.name}\``,
     names: columns.join(", "),
-    reads: [...COLUMNS, ...collection.fields.map(readOf)].join(", "),
+    reads: [...COLUMNS, ...collection.fields.map(getRead)].join(", "),
     updates: columns
       .slice(1)
       .map((column) => `${column} = VALUES(${column})`)
@@ -178,11 +178,11 @@ function sqlOf(collection: Collection): Sql {
 }
 
 /** A double as text: of one with 16 digits, the driver's own parser gets the last wrong. */
-function readOf({ column, kind }: Field): string {
+function getRead({ column, kind }: Field): string {
   return kind === "number" ? `CAST(\`${column}\` AS CHAR) AS \`${column}\`` : `\`${column}\``;
 }
 
-/** In the order of {@link sqlOf}'s names. */
+/** In the order of {@link getSql}'s names. */
 function toColumns(collection: Collection, row: Row): unknown[] {
   return [
     row.id,
@@ -193,7 +193,7 @@ function toColumns(collection: Collection, row: Row): unknown[] {
     row.deletedAt === null ? null : toDateTime(row.deletedAt),
     row.fingerprint,
     row.trace,
-    ...collection.fields.map(({ name, kind }) => columnOf(kind, row.item?.[name])),
+    ...collection.fields.map(({ name, kind }) => getColumn(kind, row.item?.[name])),
   ];
 }
 
@@ -217,19 +217,19 @@ function toItem(collection: Collection, columns: Columns): Item {
   const item: Item = {};
   for (const { name, column, kind } of collection.fields) {
     const value = columns[column];
-    if (value !== null && value !== undefined) item[name] = fieldOf(kind, value);
+    if (value !== null && value !== undefined) item[name] = getField(kind, value);
   }
   return item;
 }
 
-function columnOf(kind: FieldKind, value: unknown): unknown {
+function getColumn(kind: FieldKind, value: unknown): unknown {
   if (value === undefined) return null;
   if (kind === "dateTime") return toDateTime(Date.parse(String(value)));
   if (kind === "json") return JSON.stringify(value);
   return value;
 }
 
-function fieldOf(kind: FieldKind, value: string | number | Buffer): unknown {
+function getField(kind: FieldKind, value: string | number | Buffer): unknown {
   if (kind === "boolean") return Number(value) === 1;
   if (kind === "integer" || kind === "number") return Number(value);
   if (kind === "dateTime") return new Date(fromDateTime(String(value))).toISOString();

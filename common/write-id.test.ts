@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { deriveItemId, isWriteId, mintWriteId, timeOfWriteId } from "./write-id.ts";
+import { deriveItemId, getWriteTime, isWriteId, mintWriteId } from "./write-id.ts";
 
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const UUID_V8 = /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
@@ -19,7 +19,7 @@ test("a hundred thousand ids are UUIDv7, each greater as a string than the one b
 test("an id holds the millisecond of its minting", (t) => {
   t.mock.timers.enable({ apis: ["Date"], now: Date.now() + HOUR_MS });
   const id = mintWriteId();
-  assert.equal(timeOfWriteId(id), Date.now());
+  assert.equal(getWriteTime(id), Date.now());
   assert.equal(isWriteId(id), true);
 });
 
@@ -31,7 +31,7 @@ test("ids go on rising while the clock stands still or goes back", (t) => {
   ids.push(mintWriteId(), mintWriteId());
   assert.deepEqual(ids, [...ids].sort());
   assert.equal(new Set(ids).size, ids.length);
-  assert.equal(timeOfWriteId(ids[3] as string), nowMs);
+  assert.equal(getWriteTime(ids[3] as string), nowMs);
 });
 
 test("an id minted after a version is greater than it, whatever the clocks say", (t) => {
@@ -64,7 +64,7 @@ test("a version that a client merely names does not move the sequence", (t) => {
   assert.ok(after > version);
   const next = mintWriteId();
   assert.ok(next > before && next < version, `${next} must stay at the process's own time`);
-  assert.equal(timeOfWriteId(next), nowMs);
+  assert.equal(getWriteTime(next), nowMs);
 });
 
 test("only a UUIDv7 in lower case is a write id", () => {

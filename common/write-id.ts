@@ -18,7 +18,7 @@ let lastSequence = 0;
 export function mintWriteId(after?: { version: string; seen: boolean }): string {
   const nowMs = Date.now();
   if (after) {
-    const afterMs = timeOfWriteId(after.version) + 1;
+    const afterMs = getWriteTime(after.version) + 1;
     if (afterMs > nowMs && afterMs > lastMs) {
       if (!after.seen) return formatId(afterMs, startSequence());
       lastMs = afterMs;
@@ -40,7 +40,7 @@ export function isWriteId(value: string): boolean {
 }
 
 /** The acceptance time inside a write id, in milliseconds since 1970. */
-export function timeOfWriteId(id: string): number {
+export function getWriteTime(id: string): number {
   return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
 }
 

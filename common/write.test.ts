@@ -6,14 +6,14 @@ import { teachers } from "../test/collections/teachers.ts";
 import type { Item } from "./collection.ts";
 import {
   checkWrite,
+  computeFingerprint,
   encodeWrite,
-  fingerprintOf,
+  InvalidWriteError,
   type MessageContent,
   parseWrite,
   type Write,
-  WriteFault,
 } from "./write.ts";
-import { mintWriteId, timeOfWriteId } from "./write-id.ts";
+import { getWriteTime, mintWriteId } from "./write-id.ts";
 
 const collections = [teachers, courses];
 
@@ -32,7 +32,7 @@ test("a message is a CloudEvent whose attributes Pub/Sub can carry", () => {
   const { attributes, data } = encodeWrite({
     ...valid(),
     id,
-    acceptedAt: timeOfWriteId(id),
+    acceptedAt: getWriteTime(id),
     traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
   });
   assert.deepEqual(attributes, {
@@ -41,7 +41,7 @@ test("a message is a CloudEvent whose attributes Pub/Sub can carry", () => {
     "ce-type": "dev.constancia.put",
     "ce-source": "/api/teachers",
     "ce-subject": "gabriela",
-    "ce-time": new Date(timeOfWriteId(id)).toISOString(),
+    "ce-time": new Date(getWriteTime(id)).toISOString(),
     "content-type": "application/json",
     traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
   });
@@ -51,7 +51,7 @@ test("a message is a CloudEvent whose attributes Pub/Sub can carry", () => {
 test("the acceptance time is the one inside the id, whatever ce-time says", () => {
   const message = encode({}, { "ce-time": "2001-01-01T00:00:00.000Z" });
   const write = parseWrite(message, collections);
-  assert.equal(write.acceptedAt, timeOfWriteId(write.id));
+  assert.equal(write.acceptedAt, getWriteTime(write.id));
 });
 
 test("an attribute of a later version that is not known here is passed over", () => {
@@ -90,7 +90,7 @@ for (const [what, attributes, reason] of faults)
   test(`a message with ${what} is refused with the reason`, () => {
     assert.throws(
       () => parseWrite(encode({}, attributes), collections),
-      (error) => error instanceof WriteFault && reason.test(error.message),
+      (error) => error instanceof InvalidWriteError && reason.test(error.message),
     );
   });
 
@@ -111,7 +111,7 @@ for (const [what, data, reason] of bodies)
   test(`a message whose data is ${what} is refused with the reason`, () => {
     assert.throws(
       () => parseWrite({ ...encode({}), data: Buffer.from(data) }, collections),
-      (error) => error instanceof WriteFault && reason.test(error.message),
+      (error) => error instanceof InvalidWriteError && reason.test(error.message),
     );
   });
 
@@ -132,7 +132,7 @@ test("a write is checked before it is published as after it was delivered", () =
     { ifMatch: "1" },
     { fingerprint: "1" },
   ])
-    assert.throws(() => checkWrite({ ...valid(), ...wrong }), WriteFault);
+    assert.throws(() => checkWrite({ ...valid(), ...wrong }), InvalidWriteError);
   assert.throws(() => checkWrite({ ...valid(), item: undefined }), /Must be a JSON object/);
 });
 
@@ -149,14 +149,18 @@ test("a fingerprint depends on what an item says and not on the order of its key
   fc.assert(
     fc.property(items, fc.infiniteStream(fc.nat()), (item, order) => {
       const shuffled = shuffleKeys(item, order) as Item;
-      assert.equal(fingerprintOf(shuffled), fingerprintOf(item));
-      assert.match(fingerprintOf(item), /^[0-9a-f]{64}$/);
+      assert.equal(computeFingerprint(shuffled), computeFingerprint(item));
+      assert.match(computeFingerprint(item), /^[0-9a-f]{64}$/);
       const other = { ...item, oneMore: 1 };
-      if (!("oneMore" in item)) assert.notEqual(fingerprintOf(other), fingerprintOf(item));
+      if (!("oneMore" in item))
+        assert.notEqual(computeFingerprint(other), computeFingerprint(item));
     }),
     { numRuns: 500 },
   );
-  assert.notEqual(fingerprintOf({ tags: ["a", "b"] }), fingerprintOf({ tags: ["b", "a"] }));
+  assert.notEqual(
+    computeFingerprint({ tags: ["a", "b"] }),
+    computeFingerprint({ tags: ["b", "a"] }),
+  );
 });
 
 function valid(): Write {
@@ -166,7 +170,7 @@ function valid(): Write {
     kind: "put",
     collection: teachers,
     itemId: "gabriela",
-    acceptedAt: timeOfWriteId(id),
+    acceptedAt: getWriteTime(id),
     item: { name: "Gabriela" },
   };
 }
@@ -219,7 +223,7 @@ function writes(): fc.Arbitrary<Write> {
     kind,
     collection: courses,
     itemId,
-    acceptedAt: timeOfWriteId(id),
+    acceptedAt: getWriteTime(id),
     ...(kind === "delete" ? {} : { item }),
     ...more,
   }));

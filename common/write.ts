@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { type Collection, checkItem, describe, type Item } from "./collection.ts";
-import { isWriteId, timeOfWriteId } from "./write-id.ts";
+import { getWriteTime, isWriteId } from "./write-id.ts";
 
 /** One accepted request to create, put or delete one item. */
 export type Write = {
@@ -61,28 +61,30 @@ export function encodeWrite(write: Write): MessageContent {
   return { attributes, data: Buffer.from(write.item ? JSON.stringify(write.item) : "") };
 }
 
-/** Reads a message back into a write. Throws a {@link WriteFault} where it is not one. */
+/** Reads a message back into a write. Throws a {@link InvalidWriteError} where it is not one. */
 export function parseWrite(message: MessageContent, collections: readonly Collection[]): Write {
   const { attributes } = message;
   if (attributes["ce-specversion"] !== SPEC_VERSION)
-    throw new WriteFault(
+    throw new InvalidWriteError(
       `The message is not a CloudEvent of version ${SPEC_VERSION}: ` +
         `ce-specversion is ${quote(attributes["ce-specversion"])}.`,
     );
   const type = attributes["ce-type"] ?? "";
   const kind = type.slice(TYPE_PREFIX.length);
   if (!type.startsWith(TYPE_PREFIX) || !isWriteKind(kind))
-    throw new WriteFault(`The type ${quote(type)} is not known to this version.`);
+    throw new InvalidWriteError(`The type ${quote(type)} is not known to this version.`);
   const collection = collections.find(({ name }) => attributes["ce-source"] === `/api/${name}`);
   if (!collection)
-    throw new WriteFault(`The collection of ${quote(attributes["ce-source"])} is not declared.`);
+    throw new InvalidWriteError(
+      `The collection of ${quote(attributes["ce-source"])} is not declared.`,
+    );
   const id = attributes["ce-id"] ?? "";
   const write: Write = {
     id,
     kind,
     collection,
     itemId: attributes["ce-subject"] ?? "",
-    acceptedAt: isWriteId(id) ? timeOfWriteId(id) : Number.NaN,
+    acceptedAt: isWriteId(id) ? getWriteTime(id) : Number.NaN,
     item: kind === "delete" ? undefined : parseItem(message.data),
     ifMatch: attributes["if-match"],
     ifNoneMatch: attributes["if-none-match"] === "*" || undefined,
@@ -95,34 +97,36 @@ export function parseWrite(message: MessageContent, collections: readonly Collec
 
 /**
  * The contract of a write, checked before it is published and again after delivery.
- * Throws a {@link WriteFault} that names the first thing that is wrong; normalises the item.
+ * Throws a {@link InvalidWriteError} that names the first thing that is wrong; normalises the item.
  */
 export function checkWrite(write: Write): void {
-  if (!isWriteId(write.id)) throw new WriteFault(`The write id ${quote(write.id)} is no UUIDv7.`);
+  if (!isWriteId(write.id))
+    throw new InvalidWriteError(`The write id ${quote(write.id)} is no UUIDv7.`);
   if (!ITEM_ID.test(write.itemId))
-    throw new WriteFault(`The item id ${quote(write.itemId)} does not match ${ITEM_ID}.`);
+    throw new InvalidWriteError(`The item id ${quote(write.itemId)} does not match ${ITEM_ID}.`);
   if (write.ifMatch !== undefined && write.ifMatch !== "*" && !isWriteId(write.ifMatch))
-    throw new WriteFault(`The if-match ${quote(write.ifMatch)} is no version.`);
+    throw new InvalidWriteError(`The if-match ${quote(write.ifMatch)} is no version.`);
   if (write.fingerprint !== undefined && !FINGERPRINT.test(write.fingerprint))
-    throw new WriteFault("The fingerprint is no SHA-256.");
+    throw new InvalidWriteError("The fingerprint is no SHA-256.");
   if (write.kind === "delete") return;
   const checked = checkItem(write.collection, write.item);
-  if (!checked.ok) throw new WriteFault(`The item is not valid: ${describe(checked.errors)}`);
+  if (!checked.ok)
+    throw new InvalidWriteError(`The item is not valid: ${describe(checked.errors)}`);
   write.item = checked.item;
 }
 
 /** SHA-256 of an item with its fields in a fixed order, so that key order does not matter. */
-export function fingerprintOf(item: Item): string {
+export function computeFingerprint(item: Item): string {
   return createHash("sha256")
     .update(JSON.stringify(sortKeys(item)))
     .digest("hex");
 }
 
 /** A message that can never be settled as a write: its `message` is the dead letter's reason. */
-export class WriteFault extends Error {
+export class InvalidWriteError extends Error {
   constructor(reason: string) {
     super(reason);
-    this.name = "WriteFault";
+    this.name = "InvalidWriteError";
   }
 }
 
@@ -134,7 +138,7 @@ function parseItem(data: Buffer): Item {
   try {
     return JSON.parse(utf8.decode(data));
   } catch {
-    throw new WriteFault("The data is not JSON in UTF-8.");
+    throw new InvalidWriteError("The data is not JSON in UTF-8.");
   }
 }
 

@@ -5,7 +5,7 @@ import { DATABASE_INSTANCE } from "./names.ts";
 import { BURN_RATES, type BurnRate, OBJECTIVES, THRESHOLDS } from "./objectives.ts";
 import { burnsFast, increase, selectFrom } from "./promql.ts";
 import type { Symptom } from "./runbooks.ts";
-import { type Settings, variableOf } from "./settings.ts";
+import { getVariable, type Settings } from "./settings.ts";
 
 /** Any condition that holds for so long is the alert. */
 export type Condition = { name: string; query: string; forSeconds?: number };
@@ -94,8 +94,8 @@ function missing(settings: Settings): Condition[] {
 function backlog(settings: Settings): Condition[] {
   const { google } = selectFrom([settings.environment.projectId]);
   const subscriptions = [
-    variableOf(settings.subscriber, "PUBSUB_SUBSCRIPTION"),
-    variableOf(settings.subscriber, "PUBSUB_DEAD_LETTER_SUBSCRIPTION"),
+    getVariable(settings.subscriber, "PUBSUB_SUBSCRIPTION"),
+    getVariable(settings.subscriber, "PUBSUB_DEAD_LETTER_SUBSCRIPTION"),
   ].join("|");
   const age = google(
     "pubsub.googleapis.com/subscription/oldest_unacked_message_age",

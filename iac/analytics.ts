@@ -4,7 +4,7 @@ import { BigqueryTable } from "@cdktf/provider-google/lib/bigquery-table/index.j
 import { PubsubSubscription } from "@cdktf/provider-google/lib/pubsub-subscription/index.js";
 import type { PubsubTopic } from "@cdktf/provider-google/lib/pubsub-topic/index.js";
 import type { TerraformStack } from "cdktf";
-import { ANALYTICS, pubsubAgentOf } from "./names.ts";
+import { ANALYTICS, getPubsubAgent } from "./names.ts";
 import type { Settings } from "./settings.ts";
 
 /** What is broken in BigQuery may stay so for a month before a write is missing there. */
@@ -46,7 +46,7 @@ export function createAnalytics(
   const grant = new BigqueryDatasetIamMember(stack, "analytics-writer", {
     datasetId: dataset.datasetId,
     role: "roles/bigquery.dataEditor",
-    member: pubsubAgentOf(projectNumber),
+    member: getPubsubAgent(projectNumber),
   });
   new PubsubSubscription(stack, "analytics-subscription", {
     name: ANALYTICS.subscription,

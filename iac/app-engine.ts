@@ -2,7 +2,7 @@ import { AppEngineApplication } from "@cdktf/provider-google/lib/app-engine-appl
 import { ProjectIamMember } from "@cdktf/provider-google/lib/project-iam-member/index.js";
 import { StorageBucketIamMember } from "@cdktf/provider-google/lib/storage-bucket-iam-member/index.js";
 import type { TerraformStack } from "cdktf";
-import { memberOf } from "./names.ts";
+import { getIamMember } from "./names.ts";
 import type { Settings } from "./settings.ts";
 
 /** The two regions that App Engine calls by older names. */
@@ -34,7 +34,7 @@ export function createAppEngine(
     new StorageBucketIamMember(stack, `code-${role.split(".")[1]}`, {
       bucket: application.codeBucket,
       role,
-      member: memberOf("deployer", projectId),
+      member: getIamMember("deployer", projectId),
     });
   }
   return application;

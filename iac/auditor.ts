@@ -1,6 +1,6 @@
 import { ProjectIamMember } from "@cdktf/provider-google/lib/project-iam-member/index.js";
 import type { TerraformStack } from "cdktf";
-import { memberOf } from "./names.ts";
+import { getIamMember } from "./names.ts";
 import type { Accounts } from "./service-accounts.ts";
 import type { Settings } from "./settings.ts";
 
@@ -8,7 +8,7 @@ import type { Settings } from "./settings.ts";
 const ROLES = ["roles/logging.viewer", "roles/logging.logWriter"];
 
 /**
- * What the hourly audit may do (rollout/audit.sh). It is no deployer: what runs by the clock, with
+ * What the hourly audit may do (ops/audit-cloud.sh). It is no deployer: what runs by the clock, with
  * nobody asked, changes nothing. Its way to the database stands in database.ts, the password's in
  * secrets.ts, GitHub's in github.ts.
  */
@@ -17,7 +17,7 @@ export function grantAuditor(stack: TerraformStack, { environment }: Settings, a
     new ProjectIamMember(stack, `auditor-${role.split(".")[1]}`, {
       project: environment.projectId,
       role,
-      member: memberOf("auditor", environment.projectId),
+      member: getIamMember("auditor", environment.projectId),
       dependsOn: [accounts.auditor],
     });
   }

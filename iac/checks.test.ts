@@ -7,7 +7,7 @@ import { synthesise } from "./synth.ts";
 import { settingsWith } from "./testing.ts";
 
 /** What the numbers are refused for, once some are changed. */
-const faultsOf = (changes: Parameters<typeof settingsWith>[0]) =>
+const getFaults = (changes: Parameters<typeof settingsWith>[0]) =>
   checkSettings(settingsWith(changes));
 
 describe("synth refuses", () => {
@@ -16,7 +16,7 @@ describe("synth refuses", () => {
     const tier = "db-f1-micro";
     const room = CONNECTION_LIMITS[tier] - RESERVED_CONNECTIONS;
     const with_ = (maxInstances: number) =>
-      faultsOf({
+      getFaults({
         environment: { tier },
         api: { maxInstances, poolSize: 5 },
         subscriber: { maxInstances: 1, poolSize: 5 },
@@ -34,7 +34,7 @@ describe("synth refuses", () => {
     const api = { maxInstances: 1, poolSize: 5 };
     const subscriber = { maxInstances: 1_000, poolSize: 5 };
     const of = (workerPoolInstances: number) =>
-      faultsOf({ environment: { ...environment, workerPoolInstances }, api, subscriber });
+      getFaults({ environment: { ...environment, workerPoolInstances }, api, subscriber });
     assert.deepEqual(of(20), []);
     assert.match(
       String(of(21)),
@@ -44,7 +44,7 @@ describe("synth refuses", () => {
 
   it("more requests at once than the queue has places", () => {
     const api = (maxConcurrentRequests: number) =>
-      faultsOf({ api: { maxConcurrentRequests, instanceClass: "F4_1G" } }).filter((fault) =>
+      getFaults({ api: { maxConcurrentRequests, instanceClass: "F4_1G" } }).filter((fault) =>
         fault.includes("maxQueued"),
       );
     assert.deepEqual(api(PUBLISH.maxQueued), []);
@@ -53,7 +53,7 @@ describe("synth refuses", () => {
         " common/limits.ts is 20000.",
     ]);
     const subscriber = (delivery: "push" | "worker-pool") =>
-      faultsOf({
+      getFaults({
         environment: { delivery },
         subscriber: { maxConcurrentRequests: SETTLE.maxQueued + 1, instanceClass: "F4_1G" },
       }).filter((fault) => fault.includes("maxQueued"));
@@ -66,7 +66,7 @@ describe("synth refuses", () => {
 
   it("a memory class below what the process needs, or that nobody knows", () => {
     const api = (instanceClass: string) =>
-      faultsOf({ api: { instanceClass, maxConcurrentRequests: 80 } });
+      getFaults({ api: { instanceClass, maxConcurrentRequests: 80 } });
     assert.deepEqual(api("F2"), []);
     assert.deepEqual(api("F1"), [
       "app.yaml: instance_class F1 has 384 MB, but the process needs 440: 120 idle and 320 for" +
@@ -78,11 +78,11 @@ describe("synth refuses", () => {
     );
     const subscriber = { instanceClass: "F1", maxConcurrentRequests: 1_000 };
     assert.match(
-      String(faultsOf({ subscriber })),
+      String(getFaults({ subscriber })),
       /^subscriber\.yaml: instance_class F1 has 384 MB, but the process needs 454: .* at work\.$/,
     );
     // Pulled messages are bounded by PULL_BYTES instead.
-    assert.deepEqual(faultsOf({ subscriber, environment: { delivery: "worker-pool" } }), []);
+    assert.deepEqual(getFaults({ subscriber, environment: { delivery: "worker-pool" } }), []);
   });
 
   it("files that name what is not made", () => {
@@ -117,7 +117,7 @@ describe("synth refuses", () => {
     ];
     for (const [changes, sentence] of cases) {
       // Settings are changed after they were read, as a file would be before.
-      assert.match(faultsOf(changes).join("\n"), sentence);
+      assert.match(getFaults(changes).join("\n"), sentence);
     }
   });
 

@@ -1,13 +1,13 @@
 import { BODY_BYTES, ITEM_BYTES, PUBLISH, PULL_BYTES, SETTLE } from "../common/limits.ts";
 import { CONNECTION_LIMITS } from "./environments.ts";
-import { DATABASE_INSTANCE, emailOf } from "./names.ts";
+import { DATABASE_INSTANCE, getServiceAccountEmail } from "./names.ts";
 import {
-  databaseOf,
+  getDatabaseAddress,
+  getSecret,
+  getVariable,
   MEMORY_MB,
   type ServiceSettings,
   type Settings,
-  secretOf,
-  variableOf,
 } from "./settings.ts";
 
 /** During a rollout the old and the new version each have as many instances as one may have. */
@@ -82,11 +82,11 @@ function checkMemory({ environment, api, subscriber }: Settings): string[] {
       ? subscriber.maxConcurrentRequests * ITEM_BYTES * BASE64
       : PULL_BYTES;
   return [
-    ...faultOf(api, api.maxConcurrentRequests * BODY_BYTES, "requests with the largest body"),
-    ...faultOf(subscriber, held, "the largest messages at work"),
+    ...getFault(api, api.maxConcurrentRequests * BODY_BYTES, "requests with the largest body"),
+    ...getFault(subscriber, held, "the largest messages at work"),
   ];
 
-  function faultOf(service: ServiceSettings, heldBytes: number, what: string): string[] {
+  function getFault(service: ServiceSettings, heldBytes: number, what: string): string[] {
     const memoryMb = MEMORY_MB[service.instanceClass];
     if (memoryMb === undefined) {
       const known = Object.keys(MEMORY_MB).join(", ");
@@ -108,36 +108,36 @@ function checkAgreement({ environment, api, subscriber }: Settings): string[] {
   const each = [api, subscriber].flatMap((service) => [
     {
       ...{ file: service.file, name: "service_account", found: service.serviceAccount },
-      wanted: emailOf(service === api ? "api" : "subscriber", projectId),
+      wanted: getServiceAccountEmail(service === api ? "api" : "subscriber", projectId),
     },
     {
       ...{ file: service.file, name: "the socket of MYSQL_URL", wanted: connectionName },
-      found: databaseOf(service).connectionName,
+      found: getDatabaseAddress(service).connectionName,
     },
     {
       ...{ file: service.file, name: "the project of MYSQL_PASSWORD_SECRET", wanted: projectId },
-      found: variableOf(service, "MYSQL_PASSWORD_SECRET").split("/")[1],
+      found: getVariable(service, "MYSQL_PASSWORD_SECRET").split("/")[1],
     },
   ]);
   const shared = [
     ...(["user", "database"] as const).map((name) => ({
       ...{ file: subscriber.file, name: `the ${name} of MYSQL_URL` },
-      ...{ found: databaseOf(subscriber)[name], wanted: databaseOf(api)[name] },
+      ...{ found: getDatabaseAddress(subscriber)[name], wanted: getDatabaseAddress(api)[name] },
     })),
     {
       ...{ file: subscriber.file, name: "MYSQL_PASSWORD_SECRET" },
-      found: secretOf(subscriber, "MYSQL_PASSWORD_SECRET"),
-      wanted: secretOf(api, "MYSQL_PASSWORD_SECRET"),
+      found: getSecret(subscriber, "MYSQL_PASSWORD_SECRET"),
+      wanted: getSecret(api, "MYSQL_PASSWORD_SECRET"),
     },
     {
       ...{ file: subscriber.file, name: "PUBSUB_TOPIC" },
-      found: variableOf(subscriber, "PUBSUB_TOPIC"),
-      wanted: variableOf(api, "PUBSUB_TOPIC"),
+      found: getVariable(subscriber, "PUBSUB_TOPIC"),
+      wanted: getVariable(api, "PUBSUB_TOPIC"),
     },
     {
       ...{ file: subscriber.file, name: "PUSH_SERVICE_ACCOUNT" },
-      found: variableOf(subscriber, "PUSH_SERVICE_ACCOUNT"),
-      wanted: emailOf("push", projectId),
+      found: getVariable(subscriber, "PUSH_SERVICE_ACCOUNT"),
+      wanted: getServiceAccountEmail("push", projectId),
     },
   ];
   return [...each, ...shared]

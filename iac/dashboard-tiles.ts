@@ -3,7 +3,7 @@ import { resourcesOfLogs } from "./log-metrics.ts";
 import { DATABASE_INSTANCE } from "./names.ts";
 import { OBJECTIVES, THRESHOLDS } from "./objectives.ts";
 import { type Selector, selectFrom } from "./promql.ts";
-import { type Settings, variableOf } from "./settings.ts";
+import { getVariable, type Settings } from "./settings.ts";
 
 /** The charts, three in a row: what clients see, what becomes of writes, what it rests on. */
 export function listTiles(settings: Settings): Tile[] {
@@ -57,7 +57,7 @@ function listWriteTiles({ own, google, logged }: Selector, settings: Settings): 
   const { api, subscriber, audit } = resourcesOfLogs(settings);
   const lag = own("constancia_write_lag_seconds_bucket");
   const names = ["PUBSUB_SUBSCRIPTION", "PUBSUB_DEAD_LETTER_SUBSCRIPTION"] as const;
-  const ours = names.map((name) => variableOf(settings.subscriber, name)).join("|");
+  const ours = names.map((name) => getVariable(settings.subscriber, name)).join("|");
   const subscription = (metric: string) =>
     `max by (subscription_id) (${google(
       `pubsub.googleapis.com/subscription/${metric}`,

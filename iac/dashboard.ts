@@ -15,7 +15,7 @@ const HEAD_HEIGHT = 12;
 
 const TEXT = `**Is it accepting?** \`curl -i -X DELETE "$URL/api/data/operations-probe"\`: 202
 **Is it settling?** the same with \`-H 'Prefer: wait=10'\`: 204
-**Is anything missing?** \`npm run audit -- --since 1h\`: status 0
+**Is anything missing?** \`npm run ops -- audit --since 1h\`: status 0
 
 What each figure means, and what to do: docs/operations.md`;
 

@@ -1,7 +1,7 @@
 import { ProjectIamMember } from "@cdktf/provider-google/lib/project-iam-member/index.js";
 import { SqlDatabaseInstance } from "@cdktf/provider-google/lib/sql-database-instance/index.js";
 import type { TerraformStack } from "cdktf";
-import { DATABASE_INSTANCE, memberOf } from "./names.ts";
+import { DATABASE_INSTANCE, getIamMember } from "./names.ts";
 import type { Settings } from "./settings.ts";
 
 /** The disk grows by itself from 10 GB; what passes this, somebody should look at. */
@@ -60,7 +60,7 @@ export function createDatabase(stack: TerraformStack, settings: Settings): void 
     new ProjectIamMember(stack, `database-${account}`, {
       project: environment.projectId,
       role: "roles/cloudsql.client",
-      member: memberOf(account, environment.projectId),
+      member: getIamMember(account, environment.projectId),
       // An instance takes no grants of its own; a condition does the same.
       condition: {
         title: `only-${DATABASE_INSTANCE}`,

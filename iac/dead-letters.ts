@@ -2,8 +2,8 @@ import { PubsubSubscription } from "@cdktf/provider-google/lib/pubsub-subscripti
 import { PubsubTopic } from "@cdktf/provider-google/lib/pubsub-topic/index.js";
 import { PubsubTopicIamMember } from "@cdktf/provider-google/lib/pubsub-topic-iam-member/index.js";
 import type { TerraformStack } from "cdktf";
-import { DEAD_LETTER_TOPIC, pubsubAgentOf } from "./names.ts";
-import { type Settings, variableOf } from "./settings.ts";
+import { DEAD_LETTER_TOPIC, getPubsubAgent } from "./names.ts";
+import { getVariable, type Settings } from "./settings.ts";
 import { ACK_DEADLINE_SECONDS, grantPull, type Platform, RETRY, shared } from "./subscription.ts";
 
 /** The longest that Pub/Sub keeps a message: nobody hurries to look at a dead letter. */
@@ -26,10 +26,10 @@ export function createDeadLetters(
   new PubsubTopicIamMember(stack, "dead-letters-publisher", {
     topic: topic.name,
     role: "roles/pubsub.publisher",
-    member: pubsubAgentOf(platform.projectNumber),
+    member: getPubsubAgent(platform.projectNumber),
   });
   const subscription = new PubsubSubscription(stack, "keep", {
-    name: variableOf(settings.subscriber, "PUBSUB_DEAD_LETTER_SUBSCRIPTION"),
+    name: getVariable(settings.subscriber, "PUBSUB_DEAD_LETTER_SUBSCRIPTION"),
     topic: topic.id,
     ackDeadlineSeconds: ACK_DEADLINE_SECONDS,
     messageRetentionDuration: `${RETENTION_SECONDS}s`,

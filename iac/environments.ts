@@ -81,22 +81,24 @@ export function findEnvironment(
   environments: Record<string, Environment> = ENVIRONMENTS,
 ): Environment {
   const known = Object.keys(environments).join(", ");
-  if (!name) throw new Misuse(`--environment is missing: it is one of ${known}.`);
+  if (!name) throw new UsageError(`--environment is missing: it is one of ${known}.`);
   if (!Object.hasOwn(environments, name)) {
-    throw new Misuse(`There is no environment "${name}": iac/environments.ts declares ${known}.`);
+    throw new UsageError(
+      `There is no environment "${name}": iac/environments.ts declares ${known}.`,
+    );
   }
   const environment = environments[name] as Environment;
-  const faults = faultsOf(environment);
+  const faults = getFaults(environment);
   if (faults.length === 0) return environment;
-  throw new Misuse(`iac/environments.ts, ${name}: ${faults.join("; ")}.`);
+  throw new UsageError(`iac/environments.ts, ${name}: ${faults.join("; ")}.`);
 }
 
 /** The command was given something that it cannot work with. */
-export class Misuse extends Error {
-  override name = "Misuse";
+export class UsageError extends Error {
+  override name = "UsageError";
 }
 
-function faultsOf(environment: Environment): string[] {
+function getFaults(environment: Environment): string[] {
   const { github, workerPoolInstances, toleratedOutageHours, fleet, viewers } = environment;
   const wrongOnes = fleet.filter((id) => id === environment.projectId || !PROJECT_ID.test(id));
   const strangers = viewers.filter((member) => !/^(user|group|domain):[\w.@+-]+$/.test(member));

@@ -6,7 +6,7 @@ import { listIndicators } from "./indicators.ts";
 import { resourcesOfLogs } from "./log-metrics.ts";
 import { OBJECTIVES, THRESHOLDS } from "./objectives.ts";
 import { type Selector, selectFrom } from "./promql.ts";
-import { type Settings, variableOf } from "./settings.ts";
+import { getVariable, type Settings } from "./settings.ts";
 
 /**
  * Lets this project see the metrics of the others: it becomes the scope of their metrics. Whoever
@@ -42,7 +42,7 @@ function listFleetTiles(selector: Selector, settings: Settings): Tile[] {
     const budget = Number((1 - OBJECTIVES[objective].goal).toFixed(6));
     return each(by(`(${bad("1h")}) / (${total("1h")}) / ${budget}`));
   };
-  const settle = variableOf(settings.subscriber, "PUBSUB_SUBSCRIPTION");
+  const settle = getVariable(settings.subscriber, "PUBSUB_SUBSCRIPTION");
   const age = google(
     "pubsub.googleapis.com/subscription/oldest_unacked_message_age",
     `subscription_id="${settle}"`,

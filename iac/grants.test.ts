@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { synthesiseUnchecked } from "./synth.ts";
-import { type Properties, resourcesOf, type Stacks } from "./terraform-json.ts";
+import { listResources, type Properties, type Stacks } from "./terraform-json.ts";
 import { EVERYTHING, settingsWith } from "./testing.ts";
 
 // A grant that is not in these lists is a mistake, or belongs in them: then a reviewer sees it.
@@ -67,9 +67,9 @@ it("grants what is listed, and nothing else", () => {
     environment: EVERYTHING,
     api: { variables: { API_KEYS_SECRET } },
   });
-  assert.deepEqual(grantsOf(synthesiseUnchecked(usual)), GRANTS);
+  assert.deepEqual(getGrants(synthesiseUnchecked(usual)), GRANTS);
   assert.deepEqual(
-    grantsOf(synthesiseUnchecked(everything)),
+    getGrants(synthesiseUnchecked(everything)),
     [...GRANTS, ...FURTHER_GRANTS].sort(),
   );
 });
@@ -80,10 +80,10 @@ it("never grants a basic role, to everyone, or a whole policy at once", () => {
   assert.doesNotMatch(text, /roles\/(owner|editor|viewer)"|allUsers|allAuthenticatedUsers/);
   // A binding or a policy takes away what others were granted; a member only adds.
   assert.deepEqual(
-    resourcesOf(stacks).filter(({ type }) => /_iam_(binding|policy)$/.test(type)),
+    listResources(stacks).filter(({ type }) => /_iam_(binding|policy)$/.test(type)),
     [],
   );
-  assert.equal(resourcesOf(stacks, "google_service_account_key").length, 0);
+  assert.equal(listResources(stacks, "google_service_account_key").length, 0);
 });
 
 /** What a kind of grant is on: how it is called here, and the argument that names it. */
@@ -98,30 +98,30 @@ const KINDS: Record<string, [kind: string, argument: string]> = {
   google_storage_bucket_iam_member: ["bucket", "bucket"],
 };
 
-function grantsOf(stacks: Stacks): string[] {
-  return resourcesOf(stacks)
+function getGrants(stacks: Stacks): string[] {
+  return listResources(stacks)
     .filter(({ type }) => /_iam_(member|binding|policy)$/.test(type))
     .map(({ type, properties }) => {
       const [kind, argument] = KINDS[type] ?? [type, "project"];
       const { role, member, condition } = properties;
       const title = (condition as Properties)?.title;
-      const on = `${kind}${thingOf(String(properties[argument]))}`;
-      return `${on}: ${roleOf(role)} to ${memberOf(member)}${title ? `, ${title}` : ""}`;
+      const on = `${kind}${getThing(String(properties[argument]))}`;
+      return `${on}: ${getRole(role)} to ${getIamMember(member)}${title ? `, ${title}` : ""}`;
     })
     .sort();
 }
 
-function thingOf(reference: string): string {
+function getThing(reference: string): string {
   const [, id = ""] = /^\$\{\w+\.([\w-]+)\.\w+\}$/.exec(reference) ?? [];
   if (reference.includes("code_bucket")) return " of App Engine's code";
   return id === "" ? reference.replace(/^some-project$/, "") : ` ${id}`;
 }
 
-function roleOf(role: unknown): string {
+function getRole(role: unknown): string {
   return String(role).replace(/^\$\{google_project_iam_custom_role.+\}$/, "constanciaDeployer");
 }
 
-function memberOf(member: unknown): string {
+function getIamMember(member: unknown): string {
   return String(member)
     .replace(/^\$\{google_service_account\.(\w+)\.member\}$/, "$1")
     .replace(/^serviceAccount:constancia-(\w+)@some-project\.iam\.gserviceaccount\.com$/, "$1")

@@ -51,7 +51,7 @@ describe("the log-based metrics", () => {
       const found = METRICS.filter(({ filter }) => filter.every((term) => holds(term, entry))).map(
         ({ name, value }) => [
           name.replace("constancia/", ""),
-          value === undefined ? 1 : fieldOf(entry, value),
+          value === undefined ? 1 : getField(entry, value),
         ],
       );
       assert.deepEqual(Object.fromEntries(found), counts);
@@ -63,7 +63,7 @@ describe("the log-based metrics", () => {
   });
 
   it("look for messages and fields that the code logs", () => {
-    const files = ["api/publisher.ts", "subscriber/settle.ts", "rollout/audit.sh"];
+    const files = ["api/publisher.ts", "subscriber/settle.ts", "ops/audit-cloud.sh"];
     const source = files
       .map((file) => readFileSync(new URL(`../${file}`, import.meta.url), "utf8"))
       .join("\n");
@@ -89,7 +89,7 @@ describe("the log-based metrics", () => {
 function holds(term: string, entry: object): boolean {
   const [, path = "", operator = "", operand = ""] =
     /^([\w.]+)(=~|>=|=)(.+)$/.exec(term) ?? assert.fail(term);
-  const value = fieldOf(entry, path);
+  const value = getField(entry, path);
   if (value === undefined) return false;
   if (operator === ">=") return value >= Number(operand);
   const texts = [...operand.matchAll(/"([^"]*)"/g)].map(([, text = ""]) => text);
@@ -97,7 +97,7 @@ function holds(term: string, entry: object): boolean {
   return texts.length === 0 ? value === Number(operand) : texts.includes(String(value));
 }
 
-function fieldOf(entry: object, path: string): number | undefined {
+function getField(entry: object, path: string): number | undefined {
   return path
     .split(".")
     .reduce<unknown>((value, name) => (value as Record<string, unknown>)?.[name], entry) as number;

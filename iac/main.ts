@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { Refusal } from "./checks.ts";
-import { ENVIRONMENTS, findEnvironment, Misuse } from "./environments.ts";
+import { ENVIRONMENTS, findEnvironment, UsageError } from "./environments.ts";
 import { readSettings } from "./settings.ts";
 import { type Synthesised, synthesise } from "./synth.ts";
 
@@ -25,9 +25,9 @@ const EXIT = { refused: 1, misuse: 2 };
 try {
   main(process.argv.slice(2));
 } catch (error) {
-  if (!(error instanceof Misuse) && !(error instanceof Refusal)) throw error;
+  if (!(error instanceof UsageError) && !(error instanceof Refusal)) throw error;
   process.stderr.write(`constancia: ${error.message}\n`);
-  process.exitCode = error instanceof Misuse ? EXIT.misuse : EXIT.refused;
+  process.exitCode = error instanceof UsageError ? EXIT.misuse : EXIT.refused;
 }
 
 function main(args: string[]): void {
@@ -52,7 +52,7 @@ function readOptions(args: string[]) {
     });
     return values;
   } catch (error) {
-    throw new Misuse(`${(error as Error).message} (npm run synth -- --help tells the options)`);
+    throw new UsageError(`${(error as Error).message} (npm run synth -- --help tells the options)`);
   }
 }
 

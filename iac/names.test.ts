@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { synthesiseUnchecked } from "./synth.ts";
-import { resourcesOf } from "./terraform-json.ts";
+import { listResources } from "./terraform-json.ts";
 import { EVERYTHING, settingsWith } from "./testing.ts";
 
 /** The arguments that name something, with what Google allows, and the shape of ours. */
@@ -64,7 +64,7 @@ it("gives every thing a name that Google allows, and that says whose it is", () 
   const projectId = `p${"0".repeat(29)}`;
   const stacks = synthesiseUnchecked(settingsWith({ environment: { ...EVERYTHING, projectId } }));
   const seen = new Set<string>();
-  for (const { type, address, properties } of resourcesOf(stacks)) {
+  for (const { type, address, properties } of listResources(stacks)) {
     if (type.endsWith("_iam_member")) continue;
     const limits = LIMITS[type];
     assert.ok(limits, `${type} has no limits here`);
@@ -79,7 +79,7 @@ it("gives every thing a name that Google allows, and that says whose it is", () 
 
 it("keeps the conditions of grants within Google's limits", () => {
   const stacks = synthesiseUnchecked(settingsWith());
-  for (const { address, properties } of resourcesOf(stacks)) {
+  for (const { address, properties } of listResources(stacks)) {
     const condition = properties.condition as { title: string; expression: string } | undefined;
     if (!condition) continue;
     assert.ok(condition.title.length <= 100 && condition.expression.length <= 10_000, address);

@@ -7,7 +7,7 @@ export const ANALYTICS = {
   table: "writes",
   subscription: "constancia-writes-analytics",
 };
-/** Where rollout/audit.sh writes what an audit found. */
+/** Where ops/audit-cloud.sh writes what an audit found. */
 export const AUDIT_LOG = "constancia-audit";
 export const WORKER_POOL = "constancia-subscriber";
 export const IMAGE_REPOSITORY = "constancia-images";
@@ -25,21 +25,21 @@ export const ACCOUNTS = {
   auditor: "constancia-auditor",
 } as const;
 
-export function emailOf(account: keyof typeof ACCOUNTS, projectId: string): string {
+export function getServiceAccountEmail(account: keyof typeof ACCOUNTS, projectId: string): string {
   return `${ACCOUNTS[account]}@${projectId}.iam.gserviceaccount.com`;
 }
 
 /** The member that IAM grants something to. */
-export function memberOf(account: keyof typeof ACCOUNTS, projectId: string): string {
-  return `serviceAccount:${emailOf(account, projectId)}`;
+export function getIamMember(account: keyof typeof ACCOUNTS, projectId: string): string {
+  return `serviceAccount:${getServiceAccountEmail(account, projectId)}`;
 }
 
 /** Google's own account, as which Pub/Sub forwards dead letters and makes push tokens. */
-export function pubsubAgentOf(projectNumber: string): string {
+export function getPubsubAgent(projectNumber: string): string {
   return `serviceAccount:service-${projectNumber}@gcp-sa-pubsub.iam.gserviceaccount.com`;
 }
 
 /** Terraform's state of all stacks; the names of buckets are the whole world's. */
-export function stateBucketOf(projectId: string): string {
+export function getStateBucketName(projectId: string): string {
   return `constancia-state-${projectId}`;
 }

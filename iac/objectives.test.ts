@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { VARIABLES } from "../common/variables.ts";
-import { SLO } from "../rollout/slo.ts";
+import { SLO } from "../deploy/rollout/slo.ts";
 import { HISTOGRAMS } from "./known-metrics.ts";
 import {
   BURN_RATES,
@@ -14,13 +14,13 @@ import {
 import { RUNBOOKS, SYMPTOMS } from "./runbooks.ts";
 import { RETRY } from "./subscription.ts";
 import { synthesiseUnchecked } from "./synth.ts";
-import { type Properties, resourcesOf } from "./terraform-json.ts";
+import { listResources, type Properties } from "./terraform-json.ts";
 import { settingsWith } from "./testing.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const DOCUMENT = readFileSync(new URL("docs/operations.md", ROOT), "utf8");
 const HOURS: Record<string, number> = { m: 1 / 60, h: 1, d: 24 };
-const hoursOf = (window: string) => Number(window.slice(0, -1)) * (HOURS[window.slice(-1)] ?? 0);
+const getHours = (window: string) => Number(window.slice(0, -1)) * (HOURS[window.slice(-1)] ?? 0);
 
 describe("the objectives", () => {
   it("are goals that can be missed, and that burn rates fit into", () => {
@@ -31,10 +31,10 @@ describe("the objectives", () => {
     }
     const spent = [...BURN_RATES.page, ...BURN_RATES.ticket].map(({ rate, long, short }) => {
       assert.ok(
-        Math.abs(hoursOf(long) / hoursOf(short) - 12) < 1e-9,
+        Math.abs(getHours(long) / getHours(short) - 12) < 1e-9,
         "a twelfth, as the book has it",
       );
-      return (rate * hoursOf(long)) / (PERIOD_DAYS * 24);
+      return (rate * getHours(long)) / (PERIOD_DAYS * 24);
     });
     assert.deepEqual(
       spent.map((share) => Math.round(share * 100)),
@@ -54,7 +54,7 @@ describe("the objectives", () => {
 
   it("are what Cloud Monitoring keeps books of", () => {
     const stacks = synthesiseUnchecked(settingsWith());
-    const slos = resourcesOf(stacks, "google_monitoring_slo").map(({ properties }) => properties);
+    const slos = listResources(stacks, "google_monitoring_slo").map(({ properties }) => properties);
     assert.deepEqual(
       slos.map(({ slo_id, goal, rolling_period_days }) => [slo_id, goal, rolling_period_days]),
       Object.entries(OBJECTIVES).map(([name, { goal }]) => [name, goal, PERIOD_DAYS]),

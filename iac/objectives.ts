@@ -12,7 +12,7 @@ export const OBJECTIVES = {
    * Pub/Sub each, and a write needs both: 99.9 % is the most that can be promised on top of them.
    */
   availability: { goal: 0.999 },
-  /** Of the answers, those within a second: what rollout/slo.ts holds every version to. */
+  /** Of the answers, those within a second: what deploy/rollout/slo.ts holds every version to. */
   answers: { goal: 0.99, withinSeconds: 1 },
   /**
    * Of the settled writes, those settled within this. A push takes well under a second, the start of

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { ALERT_CONDITIONS } from "./cost-at-rest.ts";
+import { ALERT_CONDITIONS } from "../proof/scale/cost-at-rest.ts";
 import { KNOWN_METRICS } from "./known-metrics.ts";
 import { SYMPTOMS } from "./runbooks.ts";
 import { synthesiseUnchecked } from "./synth.ts";
-import { type Properties, resourcesOf, type Stacks } from "./terraform-json.ts";
+import { listResources, type Properties, type Stacks } from "./terraform-json.ts";
 import { EVERYTHING, settingsWith } from "./testing.ts";
 
 const PUSH = synthesiseUnchecked(settingsWith());
@@ -29,22 +29,22 @@ type Dashboard = {
   };
 };
 
-const policiesOf = (stacks: Stacks) =>
-  resourcesOf(stacks, "google_monitoring_alert_policy").map(
+const getPolicies = (stacks: Stacks) =>
+  listResources(stacks, "google_monitoring_alert_policy").map(
     ({ properties }) => properties as Policy,
   );
-const dashboardsOf = (stacks: Stacks): Dashboard[] =>
-  resourcesOf(stacks, "google_monitoring_dashboard").map(({ properties }) =>
+const getDashboards = (stacks: Stacks): Dashboard[] =>
+  listResources(stacks, "google_monitoring_dashboard").map(({ properties }) =>
     JSON.parse(String(properties.dashboard_json)),
   );
 
 /** Every query of alerts and charts. */
-function queriesOf(stacks: Stacks): string[] {
+function listQueries(stacks: Stacks): string[] {
   return [
-    ...policiesOf(stacks).flatMap(({ conditions }) =>
+    ...getPolicies(stacks).flatMap(({ conditions }) =>
       conditions.flatMap((one) => one.condition_prometheus_query_language?.query ?? []),
     ),
-    ...dashboardsOf(stacks)
+    ...getDashboards(stacks)
       .flatMap(({ mosaicLayout }) => mosaicLayout.tiles)
       .flatMap(({ widget }) => widget.xyChart?.dataSets ?? [])
       .map(({ timeSeriesQuery }) => timeSeriesQuery.prometheusQuery),
@@ -52,7 +52,7 @@ function queriesOf(stacks: Stacks): string[] {
 }
 
 describe("every query", () => {
-  const queries = [PUSH, ALL].flatMap(queriesOf);
+  const queries = [PUSH, ALL].flatMap(listQueries);
   const SELECTOR = /([a-zA-Z_:][\w:]*)\{([^}]*)\}/g;
 
   it("names metrics that there are, and labels that they have", () => {
@@ -93,22 +93,22 @@ describe("every query", () => {
   });
 
   it("asks for this project alone, but for the fleet's, which ask for each", () => {
-    const [own, fleet] = dashboardsOf(ALL);
+    const [own, fleet] = getDashboards(ALL);
     assert.match(JSON.stringify(fleet), /project_id=~\\"some-project\|another-project\\"/);
-    assert.doesNotMatch(JSON.stringify([own, policiesOf(ALL)]), /another-project/);
+    assert.doesNotMatch(JSON.stringify([own, getPolicies(ALL)]), /another-project/);
   });
 });
 
 describe("the alerts", () => {
   it("are one for each symptom, and a second for its slow burn", () => {
-    const names = policiesOf(PUSH).map(({ display_name }) => display_name);
+    const names = getPolicies(PUSH).map(({ display_name }) => display_name);
     assert.deepEqual(names.filter((name) => !name.includes(" ")).sort(), SYMPTOMS.toSorted());
     assert.deepEqual(
       names.filter((name) => name.includes(" ")),
       ["WritesRefused (ticket)", "WritesNotSettling (ticket)", "AnswersSlow (ticket)"],
     );
     const isTicket = (name: string) => name.endsWith("(ticket)") || name === "DeadLetters";
-    for (const { display_name, severity, documentation } of policiesOf(PUSH)) {
+    for (const { display_name, severity, documentation } of getPolicies(PUSH)) {
       assert.equal(severity, isTicket(display_name) ? "WARNING" : "CRITICAL", display_name);
       const [symptom] = display_name.split(" ");
       assert.ok(documentation.subject.endsWith(`some-project: ${symptom}`));
@@ -121,11 +121,11 @@ describe("the alerts", () => {
   });
 
   it("tell whoever is given when they are applied, and nobody where nobody is", () => {
-    const channel = resourcesOf(PUSH, "google_monitoring_notification_channel")[0]?.properties;
+    const channel = listResources(PUSH, "google_monitoring_notification_channel")[0]?.properties;
     assert.match(String(channel?.count), /^\$\{\(?length\(var\.alert_email\) >= 1\)? \? 1 : 0\}$/);
     assert.deepEqual(channel?.labels, { email_address: "${var.alert_email}" });
     assert.equal(PUSH.observability.variable?.alert_email?.default, "");
-    for (const { notification_channels } of policiesOf(PUSH))
+    for (const { notification_channels } of getPolicies(PUSH))
       assert.equal(
         notification_channels,
         "${google_monitoring_notification_channel.email[*].name}",
@@ -133,13 +133,13 @@ describe("the alerts", () => {
   });
 
   it("do not wait for a metric to exist, nor wake anybody where nothing is watched", () => {
-    for (const { conditions } of policiesOf(PUSH))
+    for (const { conditions } of getPolicies(PUSH))
       for (const { condition_prometheus_query_language: condition } of conditions)
         if (condition) assert.equal((condition as Properties).disable_metric_validation, true);
-    assert.equal(resourcesOf(QUIET, "google_monitoring_uptime_check_config").length, 0);
-    assert.ok(policiesOf(QUIET).every(({ display_name }) => display_name !== "ApiDown"));
-    assert.match(JSON.stringify(policiesOf(PUSH)), /audits_clean/);
-    assert.doesNotMatch(JSON.stringify(policiesOf(QUIET)), /audits_clean/);
+    assert.equal(listResources(QUIET, "google_monitoring_uptime_check_config").length, 0);
+    assert.ok(getPolicies(QUIET).every(({ display_name }) => display_name !== "ApiDown"));
+    assert.match(JSON.stringify(getPolicies(PUSH)), /audits_clean/);
+    assert.doesNotMatch(JSON.stringify(getPolicies(QUIET)), /audits_clean/);
   });
 
   it("are as many as the costs count", () => {
@@ -151,14 +151,14 @@ describe("the alerts", () => {
       [QUIET, quiet],
     ] as const) {
       const found = { CRITICAL: 0, WARNING: 0 };
-      for (const { severity, conditions } of policiesOf(stacks))
+      for (const { severity, conditions } of getPolicies(stacks))
         found[severity] += conditions.length;
       assert.deepEqual(found, wanted);
     }
   });
 
   it("ask the API every minute, from three places, for nothing that leaves a trace", () => {
-    const [found] = resourcesOf(PUSH, "google_monitoring_uptime_check_config");
+    const [found] = listResources(PUSH, "google_monitoring_uptime_check_config");
     const check = found?.properties ?? assert.fail();
     const { path, request_method, validate_ssl } = check.http_check as Properties;
     assert.deepEqual([path, request_method, validate_ssl], ["/health/ready", "GET", true]);
@@ -173,7 +173,7 @@ describe("the alerts", () => {
 
 describe("the dashboards", () => {
   it("show all that an incident asks for", () => {
-    const [page] = dashboardsOf(PUSH);
+    const [page] = getDashboards(PUSH);
     const titles = page?.mosaicLayout.tiles.map(({ widget }) => widget.title).join("\n") ?? "";
     const parts =
       "Traffic|Errors|Answer latency|Lag|Backlog, messages|Backlog, age|Batch size|Pool|Dead letters" +
@@ -182,7 +182,7 @@ describe("the dashboards", () => {
   });
 
   it("lie within the grid, and no tile on another", () => {
-    for (const { mosaicLayout } of dashboardsOf(ALL)) {
+    for (const { mosaicLayout } of getDashboards(ALL)) {
       const taken = new Set<string>();
       for (const { xPos, yPos, width, height } of mosaicLayout.tiles) {
         assert.ok(xPos + width <= mosaicLayout.columns);
@@ -196,12 +196,12 @@ describe("the dashboards", () => {
   });
 
   it("show the fleet only where others are watched, which a person decides", () => {
-    assert.equal(dashboardsOf(PUSH).length, 1);
+    assert.equal(getDashboards(PUSH).length, 1);
     assert.deepEqual(
-      dashboardsOf(ALL).map(({ displayName }) => displayName),
+      getDashboards(ALL).map(({ displayName }) => displayName),
       ["Constancia, some-project", "Constancia, all systems"],
     );
-    const [scope, ...others] = resourcesOf(ALL, "google_monitoring_monitored_project");
+    const [scope, ...others] = listResources(ALL, "google_monitoring_monitored_project");
     assert.equal(others.length, 0);
     assert.equal(scope?.stack, "platform");
     assert.deepEqual(

@@ -3,7 +3,7 @@ import { createAlerts } from "./alerts.ts";
 import { createDashboard } from "./dashboard.ts";
 import { createFleetDashboard } from "./fleet.ts";
 import { createLogMetrics } from "./log-metrics.ts";
-import { stateBucketOf } from "./names.ts";
+import { getStateBucketName } from "./names.ts";
 import { createNotificationChannel } from "./notification-channel.ts";
 import { OUTPUTS } from "./platform.ts";
 import { useGoogle } from "./provider.ts";
@@ -23,7 +23,7 @@ export function createObservability(app: App, settings: Settings): TerraformStac
   useGoogle(stack, settings);
   keepState(stack, settings);
   const state = new DataTerraformRemoteStateGcs(stack, "platform", {
-    bucket: stateBucketOf(environment.projectId),
+    bucket: getStateBucketName(environment.projectId),
     prefix: "platform",
   });
 

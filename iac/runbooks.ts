@@ -39,7 +39,7 @@ export const RUNBOOKS: Record<Symptom, Runbook> = {
   WritesMissing: {
     means:
       "An audit found accepted writes without a receipt, or no audit has said for hours that there are none.",
-    command: "npm run audit -- --since 3h",
+    command: "npm run ops -- audit --since 3h",
     next: "Look at the backlog first: what waits there is not lost. With no backlog it is a lost write: keep the list, follow its request id, tell its owner. No audit: see the runs of audit.yaml, and run it by hand.",
   },
   WritesNotSettling: {
@@ -67,7 +67,7 @@ export const RUNBOOKS: Record<Symptom, Runbook> = {
   DeadLetters: {
     means:
       "An accepted write cannot be settled, and has no effect until a person mends the cause and replays it.",
-    command: "npm run dead-letters -- list",
+    command: "npm run ops -- dead-letters list",
     next: "`show ID` tells the reason. Mend the cause, then `replay --dry-run --all`, then without `--dry-run`.",
   },
 };

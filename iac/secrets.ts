@@ -3,8 +3,8 @@ import { SecretManagerSecretIamMember } from "@cdktf/provider-google/lib/secret-
 import { SecretManagerSecretVersion } from "@cdktf/provider-google/lib/secret-manager-secret-version/index.js";
 import type { TerraformStack, TerraformVariable } from "cdktf";
 import { createSecretInput, createVersionInput } from "./inputs.ts";
-import { type ACCOUNTS, memberOf } from "./names.ts";
-import { type Settings, secretOf } from "./settings.ts";
+import { type ACCOUNTS, getIamMember } from "./names.ts";
+import { getSecret, type Settings } from "./settings.ts";
 
 /** What is given from outside to be kept, and its number. */
 export type Password = { value: TerraformVariable; version: TerraformVariable };
@@ -22,13 +22,13 @@ export function createSecrets(stack: TerraformStack, settings: Settings): Passwo
     ),
     version: createVersionInput(stack, "mysql_password"),
   };
-  const passwordSecret = secretOf(settings.api, "MYSQL_PASSWORD_SECRET");
+  const passwordSecret = getSecret(settings.api, "MYSQL_PASSWORD_SECRET");
   if (passwordSecret) {
     const readers = ["api", "subscriber", "auditor"] as const;
     keep("mysql-password", passwordSecret, password, readers);
   }
 
-  const keysSecret = secretOf(settings.api, "API_KEYS_SECRET");
+  const keysSecret = getSecret(settings.api, "API_KEYS_SECRET");
   if (keysSecret) {
     const value = createSecretInput(stack, "api_keys", "What API_KEYS is to be.");
     const version = createVersionInput(stack, "api_keys");
@@ -55,7 +55,7 @@ export function createSecrets(stack: TerraformStack, settings: Settings): Passwo
       new SecretManagerSecretIamMember(stack, `${id}-${reader}`, {
         secretId: secret.secretId,
         role: "roles/secretmanager.secretAccessor",
-        member: memberOf(reader, settings.environment.projectId),
+        member: getIamMember(reader, settings.environment.projectId),
       });
     }
   }

@@ -2,7 +2,7 @@ import { ProjectIamMember } from "@cdktf/provider-google/lib/project-iam-member/
 import { ServiceAccount } from "@cdktf/provider-google/lib/service-account/index.js";
 import { ServiceAccountIamMember } from "@cdktf/provider-google/lib/service-account-iam-member/index.js";
 import type { TerraformStack } from "cdktf";
-import { ACCOUNTS, memberOf, pubsubAgentOf } from "./names.ts";
+import { ACCOUNTS, getIamMember, getPubsubAgent } from "./names.ts";
 import type { Settings } from "./settings.ts";
 
 const MEANINGS = {
@@ -50,14 +50,14 @@ export function createServiceAccounts(
   new ServiceAccountIamMember(stack, "push-token", {
     serviceAccountId: accounts.push.name,
     role: "roles/iam.serviceAccountTokenCreator",
-    member: pubsubAgentOf(projectNumber),
+    member: getPubsubAgent(projectNumber),
   });
   // Who starts something that runs as an account must be allowed to act as it.
   for (const name of ["api", "subscriber", "push"] as const) {
     new ServiceAccountIamMember(stack, `act-as-${name}`, {
       serviceAccountId: accounts[name].name,
       role: "roles/iam.serviceAccountUser",
-      member: memberOf("deployer", projectId),
+      member: getIamMember("deployer", projectId),
       dependsOn: [accounts.deployer],
     });
   }
@@ -66,7 +66,7 @@ export function createServiceAccounts(
       new ProjectIamMember(stack, `${what}-${name}`, {
         project: projectId,
         role,
-        member: memberOf(name, projectId),
+        member: getIamMember(name, projectId),
         dependsOn: [accounts[name]],
       });
     }

@@ -45,7 +45,7 @@ type ServiceLevel = { goal: number; title: string; sli: MonitoringSloRequestBase
 function listServiceLevels(settings: Settings): Record<keyof typeof OBJECTIVES, ServiceLevel> {
   const { availability, answers, freshness, durability } = OBJECTIVES;
   const { api, audit } = resourcesOfLogs(settings);
-  const filterOf = (type: string, resource: string, ...terms: string[]) =>
+  const getFilter = (type: string, resource: string, ...terms: string[]) =>
     [
       `metric.type="${type}"`,
       `resource.type="${resource}"`,
@@ -53,10 +53,10 @@ function listServiceLevels(settings: Settings): Record<keyof typeof OBJECTIVES, 
       ...terms,
     ].join(" AND ");
   const logged = (name: string, resource: string, ...terms: string[]) =>
-    filterOf(`logging.googleapis.com/user/constancia/${name}`, resource, ...terms);
+    getFilter(`logging.googleapis.com/user/constancia/${name}`, resource, ...terms);
   const within = (histogram: string, seconds: number, ...terms: string[]) => ({
     distributionCut: {
-      distributionFilter: filterOf(
+      distributionFilter: getFilter(
         `prometheus.googleapis.com/${histogram}/histogram`,
         ...[PUSHED, ...terms],
       ),

@@ -3,7 +3,7 @@ import { createAnalytics } from "./analytics.ts";
 import { createAppEngineServices } from "./app-engine-services.ts";
 import { createDatabaseUser } from "./database-user.ts";
 import { createDeadLetters } from "./dead-letters.ts";
-import { stateBucketOf } from "./names.ts";
+import { getStateBucketName } from "./names.ts";
 import { OUTPUTS } from "./platform.ts";
 import { useGoogle } from "./provider.ts";
 import { createSecrets } from "./secrets.ts";
@@ -21,7 +21,7 @@ export function createService(app: App, settings: Settings): TerraformStack {
   keepState(stack, settings);
   // What only Google knows: it made the number and the address up.
   const state = new DataTerraformRemoteStateGcs(stack, "platform", {
-    bucket: stateBucketOf(environment.projectId),
+    bucket: getStateBucketName(environment.projectId),
     prefix: "platform",
   });
   const platform = {

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { PROJECT_PLACEHOLDER, VARIABLES } from "../common/variables.ts";
-import { type Environment, Misuse } from "./environments.ts";
+import { type Environment, UsageError } from "./environments.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 
@@ -44,29 +44,29 @@ export type DatabaseAddress = {
 export function readSettings(environment: Environment, folder = ROOT): Settings {
   const api = readService("app.yaml", environment, folder);
   const subscriber = readService("subscriber.yaml", environment, folder);
-  return { environment, api, subscriber, database: databaseOf(api) };
+  return { environment, api, subscriber, database: getDatabaseAddress(api) };
 }
 
 /** The value of a variable, or its default. */
-export function variableOf(service: ServiceSettings, name: keyof typeof VARIABLES): string {
+export function getVariable(service: ServiceSettings, name: keyof typeof VARIABLES): string {
   return service.variables[name] ?? VARIABLES[name].default ?? "";
 }
 
 /** NAME of projects/…/secrets/NAME/versions/…, where the service is told to read a secret. */
-export function secretOf(
+export function getSecret(
   service: ServiceSettings,
   name: "MYSQL_PASSWORD_SECRET" | "API_KEYS_SECRET",
 ): string | undefined {
-  return /\/secrets\/([^/]+)\//.exec(variableOf(service, name))?.[1];
+  return /\/secrets\/([^/]+)\//.exec(getVariable(service, name))?.[1];
 }
 
 /** What MYSQL_URL of the service says; App Engine reaches Cloud SQL by a socket alone. */
-export function databaseOf(service: ServiceSettings): DatabaseAddress {
-  const url = URL.parse(variableOf(service, "MYSQL_URL"));
+export function getDatabaseAddress(service: ServiceSettings): DatabaseAddress {
+  const url = URL.parse(getVariable(service, "MYSQL_URL"));
   const [, connectionName] =
     /^\/cloudsql\/(.+)$/.exec(url?.searchParams.get("socketPath") ?? "") ?? [];
   if (!url || !connectionName) {
-    throw new Misuse(
+    throw new UsageError(
       `${service.file}: MYSQL_URL must have ?socketPath=/cloudsql/PROJECT:REGION:INSTANCE.`,
     );
   }
@@ -94,35 +94,35 @@ function readService(
   const scaling = yaml.automatic_scaling ?? {};
   return {
     file,
-    service: textOf(yaml.service, "service"),
-    serviceAccount: textOf(yaml.service_account, "service_account"),
-    instanceClass: textOf(yaml.instance_class, "instance_class"),
-    maxInstances: numberOf(scaling.max_instances, "automatic_scaling.max_instances"),
-    maxConcurrentRequests: numberOf(
+    service: getText(yaml.service, "service"),
+    serviceAccount: getText(yaml.service_account, "service_account"),
+    instanceClass: getText(yaml.instance_class, "instance_class"),
+    maxInstances: getNumber(scaling.max_instances, "automatic_scaling.max_instances"),
+    maxConcurrentRequests: getNumber(
       scaling.max_concurrent_requests,
       "automatic_scaling.max_concurrent_requests",
     ),
-    poolSize: poolSizeOf(variables.MYSQL_POOL_SIZE),
+    poolSize: getPoolSize(variables.MYSQL_POOL_SIZE),
     variables,
   };
 
-  function textOf(value: unknown, name: string): string {
+  function getText(value: unknown, name: string): string {
     if (typeof value === "string" && value !== "") return value;
-    throw new Misuse(`${file}: ${name} is missing.`);
+    throw new UsageError(`${file}: ${name} is missing.`);
   }
 
   /** As the process reads it; App Engine lets an instance have 100 connections at most. */
-  function poolSizeOf(value = VARIABLES.MYSQL_POOL_SIZE.default ?? ""): number {
+  function getPoolSize(value = VARIABLES.MYSQL_POOL_SIZE.default ?? ""): number {
     const { data, error } = VARIABLES.MYSQL_POOL_SIZE.schema.safeParse(value);
     if (data !== undefined) return data;
     const rule = error?.issues[0]?.message;
-    throw new Misuse(`${file}: env_variables.MYSQL_POOL_SIZE is "${value}", and it ${rule}.`);
+    throw new UsageError(`${file}: env_variables.MYSQL_POOL_SIZE is "${value}", and it ${rule}.`);
   }
 
   /** Google's own defaults change; what bounds the connections must stand in the file. */
-  function numberOf(value: unknown, name: string): number {
+  function getNumber(value: unknown, name: string): number {
     if (Number.isInteger(value) && (value as number) > 0) return value as number;
-    throw new Misuse(`${file}: ${name} must be a whole number above 0, not "${value}".`);
+    throw new UsageError(`${file}: ${name} must be a whole number above 0, not "${value}".`);
   }
 }
 
@@ -130,6 +130,6 @@ function readText(path: string, file: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    throw new Misuse(`${file} cannot be read (${(error as NodeJS.ErrnoException).code}).`);
+    throw new UsageError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code}).`);
   }
 }

@@ -6,7 +6,7 @@ import {
 } from "../common/limits.ts";
 import type { Environment } from "./environments.ts";
 import type { Settings } from "./settings.ts";
-import { blockOf, type Resource, refersTo, resourcesOf, type Stacks } from "./terraform-json.ts";
+import { getBlock, listResources, type Resource, refersTo, type Stacks } from "./terraform-json.ts";
 import { checkWatching } from "./watch-checks.ts";
 
 /** A message may come just as a batch begins, and then waits for that one before its own. */
@@ -24,7 +24,7 @@ const PUBSUB_AGENT = "@gcp-sa-pubsub.iam.gserviceaccount.com";
  * that made it, so that they also find what somebody adds later, in whatever way.
  */
 export function checkStacks(stacks: Stacks, { environment }: Settings): string[] {
-  const subscriptions = resourcesOf(stacks, "google_pubsub_subscription");
+  const subscriptions = listResources(stacks, "google_pubsub_subscription");
   return [
     ...subscriptions.flatMap((subscription) => [
       ...checkAckDeadline(subscription, environment),
@@ -34,7 +34,7 @@ export function checkStacks(stacks: Stacks, { environment }: Settings): string[]
       ...checkDeadLetters(subscription, stacks),
       ...checkAttempts(subscription, environment),
     ]),
-    ...resourcesOf(stacks, "google_sql_database_instance").flatMap(checkDatabaseAddress),
+    ...listResources(stacks, "google_sql_database_instance").flatMap(checkDatabaseAddress),
     ...checkWatching(stacks),
   ];
 }
@@ -51,7 +51,7 @@ function checkAckDeadline(subscription: Resource, { delivery }: Environment): st
   );
   if (deadline >= longest) return [];
   return [
-    `${placeOf(subscription)}: ack_deadline_seconds is ${deadline}, but ${BATCHES_WAITED_FOR} of` +
+    `${getPlace(subscription)}: ack_deadline_seconds is ${deadline}, but ${BATCHES_WAITED_FOR} of` +
       ` the longest batches take ${longest} s, ${LOCK_WAIT_SECONDS} s of each a lock wait` +
       ` (common/limits.ts).`,
   ];
@@ -60,49 +60,49 @@ function checkAckDeadline(subscription: Resource, { delivery }: Environment): st
 /** What is not settled by the end of its retention is lost without a trace. */
 function checkRetention(subscription: Resource, environment: Environment): string[] {
   const { message_retention_duration: duration } = subscription.properties;
-  const seconds = secondsOf(duration) ?? PUBSUB_DEFAULTS.retentionSeconds;
+  const seconds = getSeconds(duration) ?? PUBSUB_DEFAULTS.retentionSeconds;
   const { toleratedOutageHours } = environment;
   if (seconds > toleratedOutageHours * 3600) return [];
   return [
-    `${placeOf(subscription)}: message_retention_duration is ${seconds / 3600} h, but an outage of` +
+    `${getPlace(subscription)}: message_retention_duration is ${seconds / 3600} h, but an outage of` +
       ` ${toleratedOutageHours} h is to be tolerated (iac/environments.ts).`,
   ];
 }
 
 /** Pub/Sub deletes a subscription that nobody asked for so long, and its messages with it. */
 function checkExpiration(subscription: Resource): string[] {
-  const policy = blockOf(subscription.properties, "expiration_policy");
+  const policy = getBlock(subscription.properties, "expiration_policy");
   if (policy?.ttl === "") return [];
   const after = policy ? `after ${policy.ttl}` : "after 31 days, the default,";
   return [
-    `${placeOf(subscription)}: expires ${after} without traffic; it needs expiration_policy with` +
+    `${getPlace(subscription)}: expires ${after} without traffic; it needs expiration_policy with` +
       ` ttl "", which is never.`,
   ];
 }
 
 /** A token without an audience of its own would be as good at another receiver. */
 function checkAudience(subscription: Resource): string[] {
-  const push = blockOf(subscription.properties, "push_config");
-  const token = blockOf(push, "oidc_token");
+  const push = getBlock(subscription.properties, "push_config");
+  const token = getBlock(push, "oidc_token");
   if (!push || (token?.audience && token.service_account_email)) return [];
   const lacking = token?.service_account_email ? "audience" : "oidc_token";
   return [
-    `${placeOf(subscription)}: pushes to ${push.push_endpoint} without ${lacking}, and the` +
+    `${getPlace(subscription)}: pushes to ${push.push_endpoint} without ${lacking}, and the` +
       ` subscriber lets in only who brings both (PUSH_AUDIENCE in subscriber.yaml).`,
   ];
 }
 
 /** Without a subscription dead letters are thrown away; without the grants they never get there. */
 function checkDeadLetters(subscription: Resource, stacks: Stacks): string[] {
-  const policy = blockOf(subscription.properties, "dead_letter_policy");
+  const policy = getBlock(subscription.properties, "dead_letter_policy");
   if (!policy) return [];
-  const place = placeOf(subscription);
-  const topic = resourcesOf(stacks, "google_pubsub_topic").find((one) =>
+  const place = getPlace(subscription);
+  const topic = listResources(stacks, "google_pubsub_topic").find((one) =>
     refersTo(policy.dead_letter_topic, one),
   );
   if (!topic) return [`${place}: its dead-letter topic ${policy.dead_letter_topic} is not made.`];
   const faults = [];
-  const hasReader = resourcesOf(stacks, "google_pubsub_subscription").some((one) =>
+  const hasReader = listResources(stacks, "google_pubsub_subscription").some((one) =>
     refersTo(one.properties.topic, topic),
   );
   if (!hasReader) {
@@ -113,7 +113,7 @@ function checkDeadLetters(subscription: Resource, stacks: Stacks): string[] {
     { kind: "subscription", on: subscription, role: "roles/pubsub.subscriber" },
   ];
   for (const { kind, on, role } of grants) {
-    const isGranted = resourcesOf(stacks, `google_pubsub_${kind}_iam_member`).some(
+    const isGranted = listResources(stacks, `google_pubsub_${kind}_iam_member`).some(
       ({ properties }) =>
         refersTo(properties[kind], on) &&
         properties.role === role &&
@@ -127,11 +127,11 @@ function checkDeadLetters(subscription: Resource, stacks: Stacks): string[] {
 
 /** Each failed delivery is an attempt, so that an outage could turn good writes into dead ones. */
 function checkAttempts(subscription: Resource, environment: Environment): string[] {
-  const policy = blockOf(subscription.properties, "dead_letter_policy");
+  const policy = getBlock(subscription.properties, "dead_letter_policy");
   if (!policy) return [];
   const attempts = Number(policy.max_delivery_attempts ?? PUBSUB_DEFAULTS.deliveryAttempts);
-  const retry = blockOf(subscription.properties, "retry_policy");
-  const [first, most] = [secondsOf(retry?.minimum_backoff), secondsOf(retry?.maximum_backoff)];
+  const retry = getBlock(subscription.properties, "retry_policy");
+  const [first, most] = [getSeconds(retry?.minimum_backoff), getSeconds(retry?.maximum_backoff)];
   let seconds = 0;
   for (let pause = 1; pause < attempts; pause += 1) {
     // Without a policy, a message is delivered again at once.
@@ -140,28 +140,28 @@ function checkAttempts(subscription: Resource, environment: Environment): string
   const { toleratedOutageHours } = environment;
   if (seconds >= toleratedOutageHours * 3600) return [];
   return [
-    `${placeOf(subscription)}: ${attempts} delivery attempts last ${(seconds / 3600).toFixed(1)} h,` +
+    `${getPlace(subscription)}: ${attempts} delivery attempts last ${(seconds / 3600).toFixed(1)} h,` +
       ` but an outage of ${toleratedOutageHours} h is to be tolerated (iac/environments.ts).`,
   ];
 }
 
 /** Whoever is in such a network knocks at MySQL itself, with a password as the only lock. */
 function checkDatabaseAddress(instance: Resource): string[] {
-  const address = blockOf(blockOf(instance.properties, "settings"), "ip_configuration");
+  const address = getBlock(getBlock(instance.properties, "settings"), "ip_configuration");
   const networks = (address?.authorized_networks ?? []) as { value?: string }[];
   if (!address?.ipv4_enabled || networks.length === 0) return [];
   return [
-    `${placeOf(instance)}: has a public address and lets in ${networks.length} authorised` +
+    `${getPlace(instance)}: has a public address and lets in ${networks.length} authorised` +
       ` networks (${networks.map(({ value }) => value).join(", ")}); 0 may be let in.`,
   ];
 }
 
 /** The file where one begins to look, and Terraform's name of the resource. */
-function placeOf({ stack, address }: Resource): string {
+function getPlace({ stack, address }: Resource): string {
   return `iac/${stack}.ts, ${address}`;
 }
 
-function secondsOf(duration: unknown): number | undefined {
+function getSeconds(duration: unknown): number | undefined {
   const [, seconds] = /^([\d.]+)s$/.exec(String(duration)) ?? [];
   return seconds === undefined ? undefined : Number(seconds);
 }

@@ -1,7 +1,7 @@
 import { StorageBucket } from "@cdktf/provider-google/lib/storage-bucket/index.js";
 import { StorageBucketIamMember } from "@cdktf/provider-google/lib/storage-bucket-iam-member/index.js";
 import { GcsBackend, type TerraformStack } from "cdktf";
-import { memberOf, stateBucketOf } from "./names.ts";
+import { getIamMember, getStateBucketName } from "./names.ts";
 import type { Settings } from "./settings.ts";
 
 /** Older states that are kept: some weeks of several deploys a day. */
@@ -10,7 +10,7 @@ const KEPT_VERSIONS = 100;
 /** Where a stack's state lies; all stacks share the bucket, each under its own name. */
 export function keepState(stack: TerraformStack, { environment }: Settings): void {
   new GcsBackend(stack, {
-    bucket: stateBucketOf(environment.projectId),
+    bucket: getStateBucketName(environment.projectId),
     prefix: stack.node.id,
   });
 }
@@ -24,7 +24,7 @@ export function keepState(stack: TerraformStack, { environment }: Settings): voi
  */
 export function createStateBucket(stack: TerraformStack, { environment }: Settings): void {
   const { projectId, region } = environment;
-  const name = stateBucketOf(projectId);
+  const name = getStateBucketName(projectId);
   const bucket = new StorageBucket(stack, "state", {
     name,
     location: region,
@@ -40,7 +40,7 @@ export function createStateBucket(stack: TerraformStack, { environment }: Settin
     lifecycle: { preventDestroy: true },
   });
   bucket.importFrom(name);
-  const member = memberOf("deployer", projectId);
+  const member = getIamMember("deployer", projectId);
   const within = (prefix: string) => ({
     title: `only-${prefix}`,
     expression: `resource.name.startsWith("projects/_/buckets/${name}/objects/${prefix}/")`,

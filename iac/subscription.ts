@@ -5,8 +5,8 @@ import {
 import { PubsubSubscriptionIamMember } from "@cdktf/provider-google/lib/pubsub-subscription-iam-member/index.js";
 import type { PubsubTopic } from "@cdktf/provider-google/lib/pubsub-topic/index.js";
 import type { TerraformStack } from "cdktf";
-import { emailOf, memberOf, pubsubAgentOf } from "./names.ts";
-import { type Settings, variableOf } from "./settings.ts";
+import { getIamMember, getPubsubAgent, getServiceAccountEmail } from "./names.ts";
+import { getVariable, type Settings } from "./settings.ts";
 
 /** More than the longest batch with the one before it; checked against the limits of both. */
 export const ACK_DEADLINE_SECONDS = 60;
@@ -31,7 +31,7 @@ export function createSubscription(
   topics: { writes: PubsubTopic; deadLetters: PubsubTopic },
 ): void {
   const subscription = new PubsubSubscription(stack, "settle", {
-    name: variableOf(settings.subscriber, "PUBSUB_SUBSCRIPTION"),
+    name: getVariable(settings.subscriber, "PUBSUB_SUBSCRIPTION"),
     topic: topics.writes.id,
     ackDeadlineSeconds: ACK_DEADLINE_SECONDS,
     messageRetentionDuration: `${RETENTION_SECONDS}s`,
@@ -46,7 +46,7 @@ export function createSubscription(
   new PubsubSubscriptionIamMember(stack, "settle-forwarder", {
     subscription: subscription.name,
     role: "roles/pubsub.subscriber",
-    member: pubsubAgentOf(platform.projectNumber),
+    member: getPubsubAgent(platform.projectNumber),
   });
   grantPull(stack, settings, subscription);
 }
@@ -73,7 +73,7 @@ export function grantPull(
   new PubsubSubscriptionIamMember(stack, `${subscription.node.id}-puller`, {
     subscription: subscription.name,
     role: "roles/pubsub.subscriber",
-    member: memberOf("subscriber", environment.projectId),
+    member: getIamMember("subscriber", environment.projectId),
   });
 }
 
@@ -85,8 +85,8 @@ function pushTo(
   return {
     pushEndpoint: `https://${subscriber.service}-dot-${hostname}${path}`,
     oidcToken: {
-      serviceAccountEmail: emailOf("push", environment.projectId),
-      audience: variableOf(subscriber, "PUSH_AUDIENCE"),
+      serviceAccountEmail: getServiceAccountEmail("push", environment.projectId),
+      audience: getVariable(subscriber, "PUSH_AUDIENCE"),
     },
   };
 }

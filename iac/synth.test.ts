@@ -5,7 +5,7 @@ import { VARIABLES } from "../common/variables.ts";
 import { ENVIRONMENTS } from "./environments.ts";
 import { readSettings } from "./settings.ts";
 import { synthesise, synthesiseUnchecked } from "./synth.ts";
-import { type Properties, resourcesOf, STACKS, type Stacks } from "./terraform-json.ts";
+import { listResources, type Properties, STACKS, type Stacks } from "./terraform-json.ts";
 import { ENVIRONMENT, EVERYTHING, settingsWith } from "./testing.ts";
 
 const PUSH = synthesiseUnchecked(settingsWith());
@@ -14,15 +14,15 @@ const ALL = synthesiseUnchecked(settingsWith({ environment: EVERYTHING }));
 /** The one resource of its address. */
 function find(stacks: Stacks, address: string): Properties {
   const [type = "", id = ""] = address.split(".");
-  const found = resourcesOf(stacks, type).find((one) => one.address === `${type}.${id}`);
+  const found = listResources(stacks, type).find((one) => one.address === `${type}.${id}`);
   assert.ok(found, `${address} is not there`);
   return found.properties;
 }
 
 /** Every string of a configuration. */
-function stringsOf(value: unknown): string[] {
+function getStrings(value: unknown): string[] {
   if (typeof value === "string") return [value];
-  return value && typeof value === "object" ? Object.values(value).flatMap(stringsOf) : [];
+  return value && typeof value === "object" ? Object.values(value).flatMap(getStrings) : [];
 }
 
 describe("the stacks", () => {
@@ -60,7 +60,7 @@ describe("the stacks", () => {
           ),
           "each.value",
         ]);
-        const referred = stringsOf(config).flatMap((text) => [
+        const referred = getStrings(config).flatMap((text) => [
           ...[...text.matchAll(/\$\{((?:data\.)?[\w-]+\.[\w-]+)/g)].map(([, address]) => address),
           ...(/^google_\w+\.[\w-]+$/.test(text) ? [text] : []),
         ]);
@@ -73,7 +73,7 @@ describe("the stacks", () => {
 
   it("read from one another only what is there", () => {
     const outputs = Object.keys(PUSH.platform.output ?? {});
-    const read = stringsOf([PUSH, ALL].flatMap((stacks) => [stacks.service, stacks.observability]))
+    const read = getStrings([PUSH, ALL].flatMap((stacks) => [stacks.service, stacks.observability]))
       .map((text) => /terraform_remote_state\.platform\.outputs\.(\w+)/.exec(text)?.[1])
       .filter((name) => name !== undefined);
     assert.ok(read.length > 3);
@@ -114,7 +114,7 @@ describe("the stacks", () => {
       );
     }
     // Write-only arguments are the only ones that may be given such a value.
-    const users = resourcesOf(stacks).flatMap(({ properties }) =>
+    const users = listResources(stacks).flatMap(({ properties }) =>
       Object.entries(properties)
         .filter(([, value]) => secrets.some((name) => value === `\${var.${name}}`))
         .map(([argument]) => argument),
@@ -125,14 +125,14 @@ describe("the stacks", () => {
   });
 
   it("make the secret of the API's keys once app.yaml names it", () => {
-    const secretsOf = (stacks: Stacks) =>
-      resourcesOf(stacks, "google_secret_manager_secret").map((one) => one.properties.secret_id);
+    const getSecrets = (stacks: Stacks) =>
+      listResources(stacks, "google_secret_manager_secret").map((one) => one.properties.secret_id);
     const API_KEYS_SECRET = "projects/some-project/secrets/constancia-api-keys/versions/latest";
     const named = synthesiseUnchecked(settingsWith({ api: { variables: { API_KEYS_SECRET } } }));
     const without = settingsWith();
     delete without.api.variables.API_KEYS_SECRET;
-    assert.deepEqual(secretsOf(synthesiseUnchecked(without)), ["constancia-mysql-password"]);
-    assert.deepEqual(secretsOf(named), ["constancia-mysql-password", "constancia-api-keys"]);
+    assert.deepEqual(getSecrets(synthesiseUnchecked(without)), ["constancia-mysql-password"]);
+    assert.deepEqual(getSecrets(named), ["constancia-mysql-password", "constancia-api-keys"]);
   });
 });
 
@@ -177,15 +177,15 @@ describe("the platform", () => {
 
   it("switches on Google's services before anything else", () => {
     const apis = "google_project_service.apis";
-    for (const { address, properties } of resourcesOf(PUSH).filter(
+    for (const { address, properties } of listResources(PUSH).filter(
       (one) => one.stack === "platform",
     ))
       if (address !== apis) assert.ok((properties.depends_on as string[]).includes(apis), address);
-    const listOf = ({ platform }: Stacks) =>
+    const getList = ({ platform }: Stacks) =>
       String(platform.resource?.google_project_service?.apis?.for_each);
-    assert.match(listOf(PUSH), /"pubsub\.googleapis\.com"/);
-    assert.doesNotMatch(listOf(PUSH), /"(run|bigquery)\.googleapis\.com"/);
-    for (const name of ["run", "bigquery"]) assert.ok(listOf(ALL).includes(`"${name}.googleapis`));
+    assert.match(getList(PUSH), /"pubsub\.googleapis\.com"/);
+    assert.doesNotMatch(getList(PUSH), /"(run|bigquery)\.googleapis\.com"/);
+    for (const name of ["run", "bigquery"]) assert.ok(getList(ALL).includes(`"${name}.googleapis`));
   });
 
   it("gives the deployer no right to delete what holds writes, items or secrets", () => {
@@ -220,7 +220,7 @@ describe("the service", () => {
   });
 
   it("makes what the processes look for by default", () => {
-    const named = (type: string) => resourcesOf(PUSH, type).map((one) => one.properties.name);
+    const named = (type: string) => listResources(PUSH, type).map((one) => one.properties.name);
     const topics = named("google_pubsub_topic");
     const subscriptions = named("google_pubsub_subscription");
     assert.ok(topics.includes(VARIABLES.PUBSUB_TOPIC.default));
@@ -244,7 +244,7 @@ describe("the service", () => {
   it("pulls in a worker pool instead, with the variables of subscriber.yaml", () => {
     for (const id of ["settle", "keep"])
       assert.equal(find(ALL, `google_pubsub_subscription.${id}`).push_config, undefined);
-    assert.equal(resourcesOf(PUSH, "google_cloud_run_v2_worker_pool").length, 0);
+    assert.equal(listResources(PUSH, "google_cloud_run_v2_worker_pool").length, 0);
     const pool = find(ALL, "google_cloud_run_v2_worker_pool.worker-pool");
     assert.deepEqual(pool.scaling, { manual_instance_count: 2, scaling_mode: "MANUAL" });
     const template = pool.template as { containers: Properties[]; volumes: Properties[] };
@@ -270,7 +270,7 @@ describe("the service", () => {
   });
 
   it("keeps every write in BigQuery only where analytics are on, and calls none of them dead", () => {
-    assert.equal(resourcesOf(PUSH, "google_bigquery_dataset").length, 0);
+    assert.equal(listResources(PUSH, "google_bigquery_dataset").length, 0);
     const subscription = find(ALL, "google_pubsub_subscription.analytics-subscription");
     assert.deepEqual(subscription.bigquery_config, {
       table:
@@ -281,7 +281,7 @@ describe("the service", () => {
   });
 
   it("leaves the services' settings out of the first apply, before there are services", () => {
-    const ingress = resourcesOf(PUSH, "google_app_engine_service_network_settings");
+    const ingress = listResources(PUSH, "google_app_engine_service_network_settings");
     assert.deepEqual(
       ingress.map(({ properties }) => [properties.service, properties.count]),
       ["default", "subscriber"].map((name) => [name, "${var.services_deployed ? 1 : 0}"]),
@@ -289,7 +289,7 @@ describe("the service", () => {
   });
 
   it("does not lose items, writes or the state to a destroy", () => {
-    const kept = resourcesOf(PUSH)
+    const kept = listResources(PUSH)
       .filter(({ properties }) => (properties.lifecycle as Properties)?.prevent_destroy)
       .map(({ address }) => address);
     assert.deepEqual(kept.sort(), [

@@ -22,7 +22,7 @@ export type Resource = {
 };
 
 /** The resources of all stacks; `type` may be any of several. */
-export function resourcesOf(stacks: Stacks, ...types: string[]): Resource[] {
+export function listResources(stacks: Stacks, ...types: string[]): Resource[] {
   return STACKS.flatMap((stack) =>
     Object.entries(stacks[stack].resource ?? {})
       .filter(([type]) => types.length === 0 || types.includes(type))
@@ -43,7 +43,7 @@ export function refersTo(value: unknown, { address, properties }: Resource): boo
 }
 
 /** A block inside a resource: Terraform takes one as an object or as a list of one. */
-export function blockOf(properties: Properties | undefined, name: string): Properties | undefined {
+export function getBlock(properties: Properties | undefined, name: string): Properties | undefined {
   const value = properties?.[name];
   return (Array.isArray(value) ? value[0] : value) as Properties | undefined;
 }

@@ -1,6 +1,6 @@
 import { CloudRunV2WorkerPool } from "@cdktf/provider-google/lib/cloud-run-v2-worker-pool/index.js";
 import { type TerraformStack, TerraformVariable } from "cdktf";
-import { emailOf, WORKER_POOL } from "./names.ts";
+import { getServiceAccountEmail, WORKER_POOL } from "./names.ts";
 import { MEMORY_MB, type Settings } from "./settings.ts";
 
 /** Where subscriber.yaml's MYSQL_URL looks for the database's socket. */
@@ -36,7 +36,7 @@ export function createWorkerPool(
       manualInstanceCount: environment.workerPoolInstances,
     },
     template: {
-      serviceAccount: emailOf("subscriber", environment.projectId),
+      serviceAccount: getServiceAccountEmail("subscriber", environment.projectId),
       containers: [
         {
           image: image.stringValue,

@@ -4,7 +4,7 @@ import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { type AptSource, formatAptSource, parseAptSources } from "./apt-sources.ts";
-import { type Say, sayWhile } from "./processes.ts";
+import { type Say, withProgress } from "./processes.ts";
 
 /** Programs that Debian and Ubuntu package, and how much of them is wanted. */
 export type PackageSet = {
@@ -48,11 +48,11 @@ export async function unpackPackages(set: PackageSet, folder: string, say: Say):
     const apt = await prepareApt(join(workshop, "apt"), chooseSources(set));
     const sentence = `fetching ${set.title}'s packages`;
     say(`${sentence} (once, about ${set.megabytes} MB, no root needed)`);
-    const files = await sayWhile(say, sentence, download(apt, set));
+    const files = await withProgress(say, sentence, download(apt, set));
     const root = join(workshop, "root");
     await mkdir(root);
     const unpacking = files.map((file) => run("dpkg-deb", ["--extract", file, root]));
-    await sayWhile(say, "unpacking them", Promise.all(unpacking));
+    await withProgress(say, "unpacking them", Promise.all(unpacking));
     await rename(root, folder).catch((error: NodeJS.ErrnoException) => {
       // Another process was faster; what it unpacked is as good.
       if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;

@@ -4,8 +4,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Engine } from "./mysql-packages.ts";
-import { commandOf, describe, ENGINE_NAMES, findServers, type Server } from "./mysql-server.ts";
-import { type Say, sayWhile } from "./processes.ts";
+import { buildCommand, describe, ENGINE_NAMES, findServers, type Server } from "./mysql-server.ts";
+import { type Say, withProgress } from "./processes.ts";
 
 const ENGINES_FOLDER = join(import.meta.dirname, "..", ".local", "engines");
 const NOTHING_FOUND = `no MySQL server could be found or fetched. Install one ("sudo apt install mysql-server", or "brew install mysql"), start Docker, or set MYSQL_URL to a server that runs (mysql://user:password@host:3306/database).`;
@@ -31,7 +31,7 @@ export async function prepareData(options: {
     if (engine) continue;
     const name = ENGINE_NAMES[server.engine];
     try {
-      await sayWhile(say, `setting up ${name}'s data`, initialiseData(server, folder));
+      await withProgress(say, `setting up ${name}'s data`, initialiseData(server, folder));
     } catch (error) {
       say(`${name} (${server.command.at(-1)}) cannot set up its data here: ${describe(error)}`);
       continue;
@@ -68,7 +68,7 @@ async function initialiseData(server: Server, folder: string): Promise<void> {
     if (name.startsWith("data")) await rm(join(folder, name), { recursive: true, force: true });
   }
   const unfinished = join(folder, "data.unfinished");
-  const command = [...commandOf(server, folder), `--datadir=${unfinished}`];
+  const command = [...buildCommand(server, folder), `--datadir=${unfinished}`];
   if (server.engine === "mysql") {
     await runWithInput([...command, "--initialize-insecure"], "");
   } else {

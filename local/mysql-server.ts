@@ -57,7 +57,7 @@ export async function* findServers(options: FindOptions): AsyncGenerator<Server>
 }
 
 /** The command line's beginning: the program, its own files, and who runs it. */
-export function commandOf(server: Server, folder: string, port?: number): string[] {
+export function buildCommand(server: Server, folder: string, port?: number): string[] {
   const asRoot = process.getuid?.() === 0 ? ["--user=root"] : [];
   if (server.origin !== "docker") {
     return [...server.command, "--no-defaults", ...server.options, ...asRoot];

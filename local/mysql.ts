@@ -6,8 +6,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createConnection } from "mysql2/promise";
 import { keepPassword, prepareData } from "./mysql-data.ts";
 import type { Engine } from "./mysql-packages.ts";
-import { commandOf, describe, ENGINE_NAMES, type Server } from "./mysql-server.ts";
-import { type LocalProcess, type Say, sayWhile, startProcess } from "./processes.ts";
+import { buildCommand, describe, ENGINE_NAMES, type Server } from "./mysql-server.ts";
+import { type LocalProcess, type Say, startProcess, withProgress } from "./processes.ts";
 
 export type MysqlOptions = {
   /** Holds the data, the password, the socket and the log; the next start finds them again. */
@@ -48,7 +48,7 @@ export async function startMysql(options: MysqlOptions): Promise<Mysql> {
   const running = await startProcess({
     name,
     command: [
-      ...commandOf(server, folder, port),
+      ...buildCommand(server, folder, port),
       `--datadir=${join(folder, "data")}`,
       `--init-file=${join(folder, "init.sql")}`,
       `--socket=${socket}`,
@@ -68,9 +68,9 @@ export async function startMysql(options: MysqlOptions): Promise<Mysql> {
     if (shortFolder) rmSync(shortFolder, { recursive: true, force: true });
   });
   const url = `mysql://constancia:${password}@127.0.0.1:${port}/constancia`;
-  const stop = () => sayWhile(say, `stopping ${name}`, running.stop());
+  const stop = () => withProgress(say, `stopping ${name}`, running.stop());
   try {
-    await sayWhile(say, `starting ${name}`, waitUntilReady(url, running, logFile));
+    await withProgress(say, `starting ${name}`, waitUntilReady(url, running, logFile));
   } catch (error) {
     await stop();
     throw error;

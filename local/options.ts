@@ -44,7 +44,7 @@ export function readOptions(): Options {
         port: { type: "string", default: process.env.PORT || "8080" },
         delivery: { type: "string", default: process.env.DELIVERY || "pull" },
         engine: { type: "string", default: "mysql" },
-        pubsub: { type: "string", default: "ours" },
+        pubsub: { type: "string", default: "local" },
         help: { type: "boolean", default: false },
       },
     });

@@ -32,7 +32,7 @@ try {
 }
 
 function refuseOldNode() {
-  if (majorOf(process.version) >= OLDEST_MACHINE_NODE) return;
+  if (getMajor(process.version) >= OLDEST_MACHINE_NODE) return;
   throw new Refusal(
     `this machine's Node is ${process.version}; install Node ${OLDEST_MACHINE_NODE} or newer (${NODE} is best) and try again.`,
   );
@@ -46,7 +46,7 @@ function isInstalled(folder) {
   const installed = readPackages(join(ROOT, folder, "node_modules", ".package-lock.json"));
   if (!installed) return false;
   const locked = readPackages(join(ROOT, folder, "package-lock.json"));
-  if (!locked) throw new Refusal(`${lockfileOf(folder)} is missing; restore it with git.`);
+  if (!locked) throw new Refusal(`${getLockfile(folder)} is missing; restore it with git.`);
   return Object.entries(locked).every(([path, wanted]) => {
     if (path === "") return true;
     const found = installed[path];
@@ -55,7 +55,7 @@ function isInstalled(folder) {
   });
 }
 
-function lockfileOf(folder) {
+function getLockfile(folder) {
   return join(folder, "package-lock.json");
 }
 
@@ -71,7 +71,7 @@ function readPackages(path) {
 /** `npm start` and `npm test` may arrive here together: one installs, the other waits for it. */
 async function install(folder) {
   mkdirSync(join(ROOT, ".local"), { recursive: true });
-  const progress = showProgress(`installing the packages of ${lockfileOf(folder)}`);
+  const progress = showProgress(`installing the packages of ${getLockfile(folder)}`);
   try {
     while (!takeInstallLock()) await sleep(200);
     try {
@@ -140,16 +140,16 @@ function withoutLocalNode() {
 }
 
 function checkLocalNode() {
-  const found = versionOf(LOCAL_NODE);
-  if (found && majorOf(found) === Number(NODE)) return;
+  const found = getVersion(LOCAL_NODE);
+  if (found && getMajor(found) === Number(NODE)) return;
   // Without the local one, the scripts run on the machine's Node, which is this one.
-  if (!found && majorOf(process.version) === Number(NODE)) return;
+  if (!found && getMajor(process.version) === Number(NODE)) return;
   throw new Refusal(
     `node_modules/.bin/node ${found ? `is ${found}` : "does not run"}, and Node ${NODE} is needed. Run "npm rebuild node --ignore-scripts=false", or install Node ${NODE} yourself.`,
   );
 }
 
-function versionOf(node) {
+function getVersion(node) {
   try {
     if (realpathSync(node) === process.execPath) return process.version;
     return execFileSync(node, ["--version"], { encoding: "utf8", stdio: "pipe" }).trim();
@@ -158,7 +158,7 @@ function versionOf(node) {
   }
 }
 
-function majorOf(version) {
+function getMajor(version) {
   return Number.parseInt(version.replace(/^v/, ""), 10);
 }
 

@@ -70,7 +70,7 @@ export async function startProcess(options: ProcessOptions): Promise<LocalProces
 
 /** Whether the process runs and its command line has the mark, so that it is the one we mean. */
 export function isRunning({ pid, mark }: { pid: number; mark: string }): boolean {
-  return commandLineOf(pid).includes(mark);
+  return getCommandLine(pid).includes(mark);
 }
 
 /** Ends a process that an earlier supervisor left behind. */
@@ -84,7 +84,7 @@ export async function endLeftover(leftover: { pid: number; mark: string }): Prom
 }
 
 /** Says the sentence after two seconds, and again every two, until the work has ended. */
-export async function sayWhile<T>(say: Say, sentence: string, work: Promise<T>): Promise<T> {
+export async function withProgress<T>(say: Say, sentence: string, work: Promise<T>): Promise<T> {
   const startedAt = Date.now();
   const timer = setInterval(() => {
     say(`${sentence} (${Math.round((Date.now() - startedAt) / 1000)} s)`);
@@ -105,7 +105,7 @@ function killGroup(pid: number, signal: NodeJS.Signals): void {
 }
 
 /** The command line with spaces between the arguments; empty when there is no such process. */
-function commandLineOf(pid: number): string {
+function getCommandLine(pid: number): string {
   try {
     if (process.platform === "linux") {
       return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");

@@ -1,9 +1,9 @@
+import { startLocalPubsub } from "./local-pubsub.ts";
+import { type EmulatorOptions, startEmulator } from "./official-emulator.ts";
 import type { PortFinder } from "./ports.ts";
-import { type EmulatorOptions, startEmulator } from "./pubsub-emulator.ts";
-import { startOurs } from "./pubsub-ours.ts";
 
 /** The local Pub/Sub, or Google's emulator. */
-export const PUBSUB_KINDS = ["ours", "emulator"] as const;
+export const PUBSUB_KINDS = ["local", "emulator"] as const;
 export type PubsubKind = (typeof PUBSUB_KINDS)[number];
 
 /** A Pub/Sub, and the variables by which a subscriber knows its pushes. */
@@ -17,7 +17,7 @@ const TOKEN_SETTINGS = {
 };
 
 /** One that runs already; of its pushes nothing is known. */
-export function knowPubsub(host: string): KnownPubsub {
+export function describePubsub(host: string): KnownPubsub {
   return { host, pushSettings: { PUSH_AUTH: "off" } };
 }
 
@@ -35,10 +35,10 @@ export async function startPubsub(
   if (kind === "emulator") {
     const { host } = await startEmulator(common);
     say(`the Pub/Sub emulator is ready on ${host}`);
-    return knowPubsub(host);
+    return describePubsub(host);
   }
   const controlPort = await ports.find(WANTED_PORTS.control, "Pub/Sub's control interface");
-  const { host, controlUrl } = await startOurs({ ...common, controlPort });
+  const { host, controlUrl } = await startLocalPubsub({ ...common, controlPort });
   say(`Pub/Sub is ready on ${host}, its control interface on ${controlUrl}`);
   return { host, pushSettings: { ...TOKEN_SETTINGS, PUSH_CERTS_URL: `${controlUrl}/certs` } };
 }

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { loadVariables } from "../common/config.ts";
-import { migrate } from "../common/migrate.ts";
+import { migrate } from "../ops/migrate.ts";
 import { DEFAULTS } from "./options.ts";
 import { createTopology } from "./topology.ts";
 

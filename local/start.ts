@@ -6,8 +6,8 @@ import { startMysql } from "./mysql.ts";
 import { ENGINE_NAMES } from "./mysql-server.ts";
 import { DEFAULTS, type Options, readOptions, readSettings, type Settings } from "./options.ts";
 import { PortFinder } from "./ports.ts";
-import { type LocalProcess, sayWhile, startProcess } from "./processes.ts";
-import { knowPubsub, startPubsub } from "./pubsub.ts";
+import { type LocalProcess, startProcess, withProgress } from "./processes.ts";
+import { describePubsub, startPubsub } from "./pubsub.ts";
 import { AlreadyRunning, RunFile } from "./run-file.ts";
 import { Supervisor } from "./supervisor.ts";
 import { createTopology } from "./topology.ts";
@@ -66,7 +66,7 @@ async function start(supervisor: Supervisor, options: Options, given: Settings):
   const [mysqlUrl, pubsub] = await Promise.all([
     given.MYSQL_URL ?? startOwnMysql(supervisor, ports, options.engine),
     given.PUBSUB_EMULATOR_HOST
-      ? knowPubsub(given.PUBSUB_EMULATOR_HOST)
+      ? describePubsub(given.PUBSUB_EMULATOR_HOST)
       : startPubsub(options.pubsub, { ports, say, onStart, folder: join(LOCAL, "pubsub") }),
   ]);
   const settings: Settings = {
@@ -79,7 +79,7 @@ async function start(supervisor: Supervisor, options: Options, given: Settings):
   const subscriberPort =
     options.delivery === "push" ? await ports.find(WANTED_PORTS.subscriber, "the subscriber") : 0;
   writeRunEnv(supervisor, settings);
-  await createTopology(topologyOf(settings, subscriberPort)).catch((error: Error) => {
+  await createTopology(getTopology(settings, subscriberPort)).catch((error: Error) => {
     throw new Error(`the Pub/Sub at ${pubsub.host} made no topics: ${error.message}`);
   });
   await migrate(settings);
@@ -92,7 +92,7 @@ async function start(supervisor: Supervisor, options: Options, given: Settings):
   });
   supervisor.add(subscriber);
   if (!given.PUBSUB_EMULATOR_HOST) {
-    const backlog = backlogOf(settings, options.pubsub === "ours");
+    const backlog = getBacklog(settings, options.pubsub === "local");
     supervisor.addStep(() => settleBacklog(backlog, subscriber, say));
   }
   supervisor.add(await startOwn("the API", "api/main.ts", { ...settings, PORT: String(port) }));
@@ -102,11 +102,11 @@ async function start(supervisor: Supervisor, options: Options, given: Settings):
   const end = supervisor.firstEnd().then((how) => {
     throw new Error(how);
   });
-  await Promise.race([sayWhile(say, "waiting for the API", waitUntilReady(address)), end]);
+  await Promise.race([withProgress(say, "waiting for the API", waitUntilReady(address)), end]);
   return address;
 }
 
-/** For commands beside us, such as `npm run dead-letters`: the servers' addresses, while they run. */
+/** For commands beside us, such as `npm run ops -- dead-letters`: the servers' addresses, while they run. */
 function writeRunEnv(supervisor: Supervisor, settings: Settings): void {
   const file = join(LOCAL, "run.env");
   const names = [...Object.keys(DEFAULTS), "MYSQL_URL", "PUBSUB_EMULATOR_HOST"];
@@ -128,7 +128,7 @@ async function startOwnMysql(supervisor: Supervisor, ports: PortFinder, engine: 
   return mysql.url;
 }
 
-function topologyOf(settings: Settings, pushPort: number) {
+function getTopology(settings: Settings, pushPort: number) {
   const push = `http://localhost:${pushPort}/push`;
   const { PUSH_SERVICE_ACCOUNT: email, PUSH_AUDIENCE: audience } = settings;
   return {
@@ -143,13 +143,13 @@ function topologyOf(settings: Settings, pushPort: number) {
   };
 }
 
-function backlogOf(settings: Settings, isKept: boolean): Backlog {
-  const { host, projectId, subscription, deadLetterSubscription } = topologyOf(settings, 0);
+function getBacklog(settings: Settings, isKept: boolean): Backlog {
+  const { host, projectId, subscription, deadLetterSubscription } = getTopology(settings, 0);
   return { host, projectId, subscriptions: [subscription, deadLetterSubscription], isKept };
 }
 
 async function migrate(settings: Settings): Promise<void> {
-  const migration = await startOwn("the migration", "common/migrate.ts", settings);
+  const migration = await startOwn("the migration", "ops/migrate.ts", settings);
   const how = await migration.exited;
   if (how !== "exited with code 0") throw new Error(`the migration ${how}`);
 }

@@ -3,13 +3,13 @@ import { once } from "node:events";
 import { globSync, mkdirSync, rmSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
+import { startLocalPubsub } from "./local-pubsub.ts";
 import { startMysql } from "./mysql.ts";
 import type { Engine } from "./mysql-packages.ts";
+import { startEmulator } from "./official-emulator.ts";
 import { findAnyPort } from "./ports.ts";
 import { isRunning } from "./processes.ts";
 import { PUBSUB_KINDS } from "./pubsub.ts";
-import { startEmulator } from "./pubsub-emulator.ts";
-import { startOurs } from "./pubsub-ours.ts";
 import { endLeftovers, RunFile } from "./run-file.ts";
 import { Supervisor } from "./supervisor.ts";
 
@@ -81,7 +81,7 @@ async function startServers(supervisor: Supervisor): Promise<Record<string, stri
   if (engine !== "mysql" && engine !== "mariadb") {
     throw new Error(`TEST_ENGINE must be mysql or mariadb, not "${engine}"`);
   }
-  const pubsubKind = process.env.TEST_PUBSUB || "ours";
+  const pubsubKind = process.env.TEST_PUBSUB || "local";
   if (!PUBSUB_KINDS.some((kind) => kind === pubsubKind)) {
     throw new Error(`TEST_PUBSUB must be ${PUBSUB_KINDS.join(" or ")}, not "${pubsubKind}"`);
   }
@@ -93,7 +93,7 @@ async function startServers(supervisor: Supervisor): Promise<Record<string, stri
   };
   const startOwnPubsub = async () => {
     const options = { port: await findAnyPort(), logFile, say, onStart };
-    return pubsubKind === "ours" ? await startOurs(options) : await startEmulator(options);
+    return pubsubKind === "local" ? await startLocalPubsub(options) : await startEmulator(options);
   };
   const { MYSQL_URL, PUBSUB_EMULATOR_HOST } = process.env;
   const [mysql, pubsub] = await Promise.all([
@@ -110,7 +110,7 @@ async function startServers(supervisor: Supervisor): Promise<Record<string, stri
 }
 
 function findTests(): string[] {
-  return globSync("**/*.test.ts", { exclude: ["**/node_modules", ".local", ".git"] }).sort();
+  return globSync("**/*.test.ts", { exclude: ["**/node_modules", ".local", ".git", "proof"] }).sort();
 }
 
 function runnerOptions(): string[] {

@@ -1,5 +1,5 @@
 import type { Collection } from "../common/collection.ts";
-import { type Connection, classifyDatabaseError, messageOf } from "../common/database.ts";
+import { type Connection, classifyDatabaseError, describeDataError } from "../common/database.ts";
 import { insertReceipts, type Receipt } from "../common/receipts.ts";
 import { insertRows, type Row, updateRows } from "../common/tables.ts";
 import type { Write } from "../common/write.ts";
@@ -41,7 +41,8 @@ export async function applyWrites(
       ...(await writeRows(fold.updates, (some) => updateRows(connection, collection, some))),
     ];
     for (const { row, error } of faults)
-      for (const write of offendersOf(row, error, left)) refused.set(write, messageOf(error));
+      for (const write of getOffenders(row, error, left))
+        refused.set(write, describeDataError(error));
     const spoilt = new Set(faults.map(({ row }) => row.id));
     left.forEach((write, index) => {
       if (!spoilt.has(write.itemId)) decisions.set(write, fold.decisions[index] as Decision);
@@ -74,7 +75,7 @@ async function writeRows(
 }
 
 /** The write that made the row what it is, each time that it was delivered. */
-function offendersOf(row: Row, error: unknown, writes: readonly Write[]): Write[] {
+function getOffenders(row: Row, error: unknown, writes: readonly Write[]): Write[] {
   const offenders = writes.filter(({ id }) => id === row.version);
   // Refused for what it was before: none of these is at fault.
   if (offenders.length === 0) throw error;

@@ -179,7 +179,7 @@ for (const { name, write, fingerprint, cells } of table)
   for (const [state, expected] of Object.entries(cells) as [State, Expected][])
     test(`${name} on ${state} is ${expected}`, () => {
       const found = states[state] && { ...states[state], fingerprint: fingerprint ?? null };
-      assert.equal(wordOf(decide(write, found)), expected);
+      assert.equal(getWord(decide(write, found)), expected);
     });
 
 test("a decision waits for the version that the write names", () => {
@@ -234,7 +234,7 @@ function row({ second, isDeleted = false }: { second: number; isDeleted?: boolea
   };
 }
 
-function wordOf(decision: Decision): string {
+function getWord(decision: Decision): string {
   if (decision === "settled") return "settled";
   return "notYet" in decision ? "notYet" : decision.outcome;
 }

@@ -1,7 +1,7 @@
 import { CLOCK_SKEW_MS } from "../common/limits.ts";
-import { type Outcome, type Receipt, receiptOfRow } from "../common/receipts.ts";
+import { type Outcome, type Receipt, toReceipt } from "../common/receipts.ts";
 import type { Row } from "../common/tables.ts";
-import { traceIdOf } from "../common/tracing.ts";
+import { getTraceId } from "../common/telemetry/tracing.ts";
 import type { Write } from "../common/write.ts";
 
 /** What becomes of a write: its outcome, or that it has one already, or that it must wait. */
@@ -56,13 +56,13 @@ export function foldWrites(batch: {
     decisions.set(write, decision);
     if (decision === "settled" || "notYet" in decision) continue;
     if (decision.outcome === "applied") {
-      if (row) receipts.push(receiptOfRow(write.collection, row));
+      if (row) receipts.push(toReceipt(write.collection, row));
       if (row) settled.add(row.version);
       rows.set(write.itemId, applyWrite(write, row, nowMs));
       touched.add(write.itemId);
       continue;
     }
-    receipts.push(receiptOfRefused(write, decision, nowMs));
+    receipts.push(toRefusedReceipt(write, decision, nowMs));
     settled.add(write.id);
     const marked = row && decision.outcome === "superseded" ? markOlder(write, row) : row;
     if (!marked || marked === row) continue;
@@ -152,7 +152,7 @@ function applyWrite(write: Write, row: Row | undefined, nowMs: number): Row {
     appliedAt: nowMs,
     deletedAt: write.kind === "delete" ? write.acceptedAt : null,
     fingerprint: row?.fingerprint ?? write.fingerprint ?? null,
-    trace: traceIdOf(write.traceparent) ?? null,
+    trace: getTraceId(write.traceparent) ?? null,
   };
 }
 
@@ -167,7 +167,7 @@ function markOlder(write: Write, row: Row): Row {
   return { ...row, createdAt, fingerprint };
 }
 
-function receiptOfRefused(
+function toRefusedReceipt(
   write: Write,
   { outcome, reason }: { outcome: Outcome; reason: string | null },
   nowMs: number,
@@ -180,7 +180,7 @@ function receiptOfRefused(
     reason,
     acceptedAt: write.acceptedAt,
     settledAt: nowMs,
-    trace: traceIdOf(write.traceparent) ?? null,
+    trace: getTraceId(write.traceparent) ?? null,
   };
 }
 

@@ -13,7 +13,7 @@ test("a write that stands twice in a batch is applied once", () => {
   const create = write("create", 1);
   const { decisions, inserts, updates, receipts } = fold([create, { ...create }]);
   assert.deepEqual(decisions, [{ outcome: "applied", reason: null }, "settled"]);
-  assert.deepEqual(inserts.map(versionOf), [at(1)]);
+  assert.deepEqual(inserts.map(getVersion), [at(1)]);
   assert.deepEqual([updates, receipts], [[], []]);
 });
 
@@ -106,7 +106,7 @@ test("conditional writes of one batch see one another's versions", () => {
   ];
   const { decisions, inserts } = fold(writes);
   assert.deepEqual(words(decisions), ["conflict", "applied", "applied", "applied", "conflict"]);
-  assert.deepEqual(inserts.map(versionOf), [at(3)]);
+  assert.deepEqual(inserts.map(getVersion), [at(3)]);
 });
 
 test("a write waits for a version that may still come, without a trace in the tables", () => {
@@ -221,7 +221,7 @@ function row(second: number): Row {
   };
 }
 
-function versionOf({ version }: Row): string {
+function getVersion({ version }: Row): string {
   return version;
 }
 

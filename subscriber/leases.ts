@@ -1,6 +1,6 @@
 import type { Client, Metadata, ServiceError } from "@grpc/grpc-js";
-import type { Logger } from "../common/logger.ts";
 import { routeTo } from "../common/pubsub-connection.ts";
+import type { Logger } from "../common/telemetry/logger.ts";
 import {
   ACKNOWLEDGE_PATH,
   encodeAcknowledge,

@@ -4,10 +4,10 @@ import type { Config } from "../common/config.ts";
 import { openPool } from "../common/database.ts";
 import { listen } from "../common/http-server.ts";
 import { HOLD_MS, SETTLE } from "../common/limits.ts";
-import type { Logger } from "../common/logger.ts";
 import { type Running, runProcess } from "../common/process.ts";
 import { watchReadiness } from "../common/readiness.ts";
-import { createMetrics, serveMetrics, startTracing } from "../common/telemetry.ts";
+import type { Logger } from "../common/telemetry/logger.ts";
+import { createMetrics, serveMetrics, startTracing } from "../common/telemetry/metrics.ts";
 import { createSubscriberMetrics } from "./metrics.ts";
 import { startRetention } from "./retention.ts";
 import { createSettle, type Message, type Settlement } from "./settle.ts";
@@ -40,9 +40,9 @@ export async function start(
   const batcher = metrics.createBatcher<Message, Settlement>("settle", {
     ...SETTLE,
     // Its item's id: two transactions that change one row run one after the other anyway.
-    keyOf: ({ attributes }) => attributes["ce-subject"],
+    getKey: ({ attributes }) => attributes["ce-subject"],
     dispatch: settle,
-    sizeOf: ({ data }) => data.length,
+    getSize: ({ data }) => data.length,
   });
   startRetention({
     ...{ pool, collections, logger, stop },

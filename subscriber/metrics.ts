@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram } from "prom-client";
 import { type Pool, query } from "../common/database.ts";
-import type { Metrics } from "../common/telemetry.ts";
+import type { Metrics } from "../common/telemetry/metrics.ts";
 import type { SettledWrite } from "./settle.ts";
 
 /** Seconds from acceptance to settlement that tell one pace from another. */

@@ -15,9 +15,9 @@ const definition = createRequire(import.meta.url)(
   "@google-cloud/pubsub-api/build/protos/protos.json",
 );
 const types = protobuf.Root.fromJSON(definition);
-const typeOf = (name: string) => types.lookupType(`google.pubsub.v1.${name}`);
+const getType = (name: string) => types.lookupType(`google.pubsub.v1.${name}`);
 const read = (name: string, bytes: Buffer) => {
-  const type = typeOf(name);
+  const type = getType(name);
   return type.toObject(type.decode(bytes), { longs: Number });
 };
 
@@ -80,7 +80,7 @@ describe("what pulling hears in protobuf", () => {
     acknowledgeConfirmation: fc.record({ ackIds: fc.array(text, { maxLength: 3 }) }),
   });
   const encode = (said: object): Buffer => {
-    const type = typeOf("StreamingPullResponse");
+    const type = getType("StreamingPullResponse");
     return Buffer.from(type.encode(type.create(said)).finish());
   };
 

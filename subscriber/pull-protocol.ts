@@ -120,14 +120,14 @@ function encode<Name extends string>(
 ): Buffer {
   const names = Object.keys(fields) as Name[];
   let length = 0;
-  for (const name of names) length += lengthOf(values[name]);
+  for (const name of names) length += getLength(values[name]);
   const bytes = Buffer.allocUnsafe(length);
   let at = 0;
   for (const name of names) at = write(bytes, at, fields[name], values[name]);
   return bytes;
 }
 
-function lengthOf(value: Value): number {
+function getLength(value: Value): number {
   if (typeof value === "number") return lengthOfNumberField(value);
   if (typeof value === "string") return lengthOfField(value.length);
   return value.reduce((length, text) => length + lengthOfField(text.length), 0);

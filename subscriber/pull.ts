@@ -1,15 +1,15 @@
 import type { Batcher } from "../common/batcher.ts";
 import { PULL_BYTES, PULL_MESSAGES, STOP_DEADLINE_MS } from "../common/limits.ts";
-import type { Logger } from "../common/logger.ts";
 import { connectPubsub } from "../common/pubsub-connection.ts";
-import { nowMs } from "../common/tracing.ts";
+import type { Logger } from "../common/telemetry/logger.ts";
+import { nowMs } from "../common/telemetry/tracing.ts";
 import { Leases } from "./leases.ts";
 import type { Received } from "./pull-protocol.ts";
 import { PullStream } from "./pull-stream.ts";
 import type { Message, Settlement } from "./settle.ts";
 
 /** Why a message that comes by the dead-letter topic is dead. */
-export const GIVEN_UP =
+export const DELIVERY_EXHAUSTED =
   "Pub/Sub delivered the message as often as it may, and it was never settled.";
 
 /**
@@ -50,7 +50,7 @@ export async function startPull(options: {
     pull(
       options.deadLetterSubscription,
       { streams: 1, maxMessages: DEAD_LETTER_MESSAGES },
-      GIVEN_UP,
+      DELIVERY_EXHAUSTED,
     ),
   ];
   return {
@@ -60,7 +60,11 @@ export async function startPull(options: {
     },
   };
 
-  function pull(id: string, limits: { streams: number; maxMessages: number }, giveUp?: string) {
+  function pull(
+    id: string,
+    limits: { streams: number; maxMessages: number },
+    deliveryExhausted?: string,
+  ) {
     const subscription = `projects/${options.projectId}/subscriptions/${id}`;
     const common = { client, subscription, leaseSeconds: LEASE_SECONDS, logger };
     const leases = new Leases({
@@ -80,7 +84,7 @@ export async function startPull(options: {
         onMessages: (received) => {
           const receivedMs = nowMs();
           for (const one of received) {
-            void settle(one, receivedMs, leases, giveUp);
+            void settle(one, receivedMs, leases, deliveryExhausted);
           }
         },
         onFailed: ({ code, details }) => {
@@ -98,11 +102,16 @@ export async function startPull(options: {
     };
   }
 
-  async function settle(received: Received, receivedMs: number, leases: Leases, giveUp?: string) {
+  async function settle(
+    received: Received,
+    receivedMs: number,
+    leases: Leases,
+    deliveryExhausted?: string,
+  ) {
     const { messageId, attributes, data } = received;
     const lease = leases.hold(received);
     const message: Message = { messageId, attributes, data, receivedMs };
-    if (giveUp !== undefined) message.giveUp = giveUp;
+    if (deliveryExhausted !== undefined) message.deliveryExhausted = deliveryExhausted;
     try {
       const settlement = await batcher.add(message);
       if (settlement === "notYet") leases.nack(lease);

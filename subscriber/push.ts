@@ -2,9 +2,9 @@ import express, { type Express } from "express";
 import { OAuth2Client } from "google-auth-library";
 import { z } from "zod";
 import type { Batcher } from "../common/batcher.ts";
-import type { Logger } from "../common/logger.ts";
-import { nowMs } from "../common/tracing.ts";
-import { GIVEN_UP } from "./pull.ts";
+import type { Logger } from "../common/telemetry/logger.ts";
+import { nowMs } from "../common/telemetry/tracing.ts";
+import { DELIVERY_EXHAUSTED } from "./pull.ts";
 import type { Message, Settlement } from "./settle.ts";
 
 /** Pub/Sub's 10 MB a message, in base64, with its envelope. */
@@ -59,7 +59,7 @@ export function createPush(options: {
       const message: Message = {
         ...{ messageId, attributes, data: Buffer.from(data, "base64"), receivedMs: nowMs() },
       };
-      if (request.path.endsWith("/dead-letters")) message.giveUp = GIVEN_UP;
+      if (request.path.endsWith("/dead-letters")) message.deliveryExhausted = DELIVERY_EXHAUSTED;
       const settlement = await batcher.add(message).catch(() => "notYet" as const);
       response.sendStatus(settlement === "notYet" ? 503 : 204);
     },

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
 import { openPool, query } from "../common/database.ts";
-import { createLogger } from "../common/logger.ts";
 import { insertReceipts, type Receipt } from "../common/receipts.ts";
 import { insertRows, type Row, selectRows } from "../common/tables.ts";
+import { createLogger } from "../common/telemetry/logger.ts";
 import { courses } from "../test/collections/courses.ts";
 import { teachers } from "../test/collections/teachers.ts";
-import { buildHouse, type House, until } from "../test/support/house.ts";
+import { createTestEnvironment, type TestEnvironment, until } from "../test/support/environment.ts";
 import { versionAt } from "../test/support/schedules.ts";
 import { startRetention, sweep } from "./retention.ts";
 
@@ -15,21 +15,23 @@ const OLD_MS = Date.now() - 31 * DAY_MS;
 const YOUNG_MS = Date.now() - 29 * DAY_MS;
 const RETENTION = { collections: [teachers, courses], retentionDays: 30 };
 
-let house: House;
+let environment: TestEnvironment;
 
 before(async () => {
-  house = await buildHouse({ migrations: [new URL("../test/migrations/", import.meta.url)] });
+  environment = await createTestEnvironment({
+    migrations: [new URL("../test/migrations/", import.meta.url)],
+  });
 });
-after(() => house.close());
+after(() => environment.close());
 
 test("receipts older than the retention go, and young ones stay", async () => {
   // More than two steps of the sweep.
   const old = Array.from({ length: 2_345 }, (_, serial) => receipt(OLD_MS, serial));
   const young = [receipt(YOUNG_MS), receipt(YOUNG_MS + DAY_MS)];
-  await insertReceipts(house.pool, [...old, ...young]);
+  await insertReceipts(environment.pool, [...old, ...young]);
   assert.equal(await sweepUntilEmpty("writes", OLD_MS), old.length);
   assert.deepEqual(
-    await idsOf("writes"),
+    await getIds("writes"),
     young.map(({ write }) => write),
   );
 });
@@ -40,36 +42,36 @@ test("tombstones older than the retention go; young ones and items stay, however
     row("young tombstone", { deletedAt: YOUNG_MS }),
     row("old item", { deletedAt: null }),
   ];
-  await insertRows(house.pool, teachers, rows);
-  await insertRows(house.pool, courses, [row("old course", { deletedAt: OLD_MS })]);
-  await sweepUntil(async () => (await idsOf("courses")).length === 0);
-  assert.deepEqual(await idsOf("teachers"), ["old item", "young tombstone"]);
-  assert.deepEqual(await selectRows(house.pool, teachers, ["old item"]), [rows[2]]);
+  await insertRows(environment.pool, teachers, rows);
+  await insertRows(environment.pool, courses, [row("old course", { deletedAt: OLD_MS })]);
+  await sweepUntil(async () => (await getIds("courses")).length === 0);
+  assert.deepEqual(await getIds("teachers"), ["old item", "young tombstone"]);
+  assert.deepEqual(await selectRows(environment.pool, teachers, ["old item"]), [rows[2]]);
 });
 
 test("only the collections that are declared are swept", async () => {
-  await insertRows(house.pool, courses, [row("kept", { deletedAt: OLD_MS })]);
-  await insertRows(house.pool, teachers, [row("gone", { deletedAt: OLD_MS })]);
-  await sweepUntil(async () => !(await idsOf("teachers")).includes("gone"), [teachers]);
-  assert.deepEqual(await idsOf("courses"), ["kept"]);
-  await sweepUntil(async () => (await idsOf("courses")).length === 0);
+  await insertRows(environment.pool, courses, [row("kept", { deletedAt: OLD_MS })]);
+  await insertRows(environment.pool, teachers, [row("gone", { deletedAt: OLD_MS })]);
+  await sweepUntil(async () => !(await getIds("teachers")).includes("gone"), [teachers]);
+  assert.deepEqual(await getIds("courses"), ["kept"]);
+  await sweepUntil(async () => (await getIds("courses")).length === 0);
 });
 
 test("while one subscriber sweeps, another leaves everything to it", async () => {
-  await insertReceipts(house.pool, [receipt(OLD_MS, 1)]);
-  const connection = await house.pool.getConnection();
+  await insertReceipts(environment.pool, [receipt(OLD_MS, 1)]);
+  const connection = await environment.pool.getConnection();
   await query(connection, "SELECT GET_LOCK('constancia-retention', 30)");
-  assert.equal(await sweep({ pool: house.pool, ...RETENTION }), 0);
-  assert.ok((await idsOf("writes")).includes(receipt(OLD_MS, 1).write));
+  assert.equal(await sweep({ pool: environment.pool, ...RETENTION }), 0);
+  assert.ok((await getIds("writes")).includes(receipt(OLD_MS, 1).write));
   await query(connection, "SELECT RELEASE_LOCK('constancia-retention')");
   connection.release();
   assert.equal(await sweepUntilEmpty("writes", OLD_MS), 1);
 });
 
 test("a sweep gives the lock back when it is done", async () => {
-  await insertReceipts(house.pool, [receipt(OLD_MS, 7)]);
+  await insertReceipts(environment.pool, [receipt(OLD_MS, 7)]);
   await sweepUntilEmpty("writes", OLD_MS);
-  const mysqlUrl = new URL(house.env.MYSQL_URL as string);
+  const mysqlUrl = new URL(environment.env.MYSQL_URL as string);
   const another = openPool({ mysqlUrl, poolSize: 1 });
   const [lock] = await query(another, "SELECT GET_LOCK('constancia-retention', 8) AS held");
   await another.end();
@@ -77,21 +79,21 @@ test("a sweep gives the lock back when it is done", async () => {
 });
 
 test("a sweep that has failed leaves the lock to the next one", async () => {
-  await insertReceipts(house.pool, [receipt(OLD_MS, 2)]);
+  await insertReceipts(environment.pool, [receipt(OLD_MS, 2)]);
   const nowhere = { ...teachers, name: "nowhere" };
   await until("a sweep has held the lock and failed", () =>
-    sweep({ pool: house.pool, collections: [nowhere], retentionDays: 30 }).then(
+    sweep({ pool: environment.pool, collections: [nowhere], retentionDays: 30 }).then(
       () => false,
       (error) => error.code === "ER_NO_SUCH_TABLE",
     ),
   );
-  await insertReceipts(house.pool, [receipt(OLD_MS, 3)]);
+  await insertReceipts(environment.pool, [receipt(OLD_MS, 3)]);
   assert.equal(await sweepUntilEmpty("writes", OLD_MS), 1);
 });
 
 test("a stopped subscriber sweeps nothing any more", async () => {
-  await insertReceipts(house.pool, [receipt(OLD_MS, 4)]);
-  assert.equal(await sweep({ pool: house.pool, ...RETENTION, stop: AbortSignal.abort() }), 0);
+  await insertReceipts(environment.pool, [receipt(OLD_MS, 4)]);
+  assert.equal(await sweep({ pool: environment.pool, ...RETENTION, stop: AbortSignal.abort() }), 0);
   assert.equal(await sweepUntilEmpty("writes", OLD_MS), 1);
 });
 
@@ -104,16 +106,16 @@ test("a subscriber sweeps by itself, and again an hour later", async (t) => {
   });
   t.mock.timers.enable({ apis: ["setInterval"] });
   const stop = new AbortController();
-  const isSwept = async () => (await idsOf("writes")).every((id) => id >= versionAt(YOUNG_MS));
-  await insertReceipts(house.pool, [receipt(OLD_MS, 5)]);
-  startRetention({ pool: house.pool, ...RETENTION, logger, stop: stop.signal });
+  const isSwept = async () => (await getIds("writes")).every((id) => id >= versionAt(YOUNG_MS));
+  await insertReceipts(environment.pool, [receipt(OLD_MS, 5)]);
+  startRetention({ pool: environment.pool, ...RETENTION, logger, stop: stop.signal });
   const anHourLater = async () => {
     if (await isSwept()) return true;
     t.mock.timers.tick(60 * 60 * 1000);
     return false;
   };
   await until("the first sweep is done", anHourLater);
-  await insertReceipts(house.pool, [receipt(OLD_MS, 6)]);
+  await insertReceipts(environment.pool, [receipt(OLD_MS, 6)]);
   await until("a later sweep is done", anHourLater);
   stop.abort();
 });
@@ -125,18 +127,18 @@ async function sweepUntil(
 ): Promise<number> {
   let rows = 0;
   await until("the sweep is done", async () => {
-    rows += await sweep({ pool: house.pool, ...RETENTION, collections });
+    rows += await sweep({ pool: environment.pool, ...RETENTION, collections });
     return isDone();
   });
   return rows;
 }
 
 function sweepUntilEmpty(table: string, ms: number): Promise<number> {
-  return sweepUntil(async () => (await idsOf(table)).every((id) => id >= versionAt(ms + DAY_MS)));
+  return sweepUntil(async () => (await getIds(table)).every((id) => id >= versionAt(ms + DAY_MS)));
 }
 
-async function idsOf(table: string): Promise<string[]> {
-  return (await query(house.pool, `SELECT id FROM ${table} ORDER BY id`)).map(
+async function getIds(table: string): Promise<string[]> {
+  return (await query(environment.pool, `SELECT id FROM ${table} ORDER BY id`)).map(
     ({ id }) => id as string,
   );
 }

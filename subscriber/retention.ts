@@ -1,7 +1,7 @@
 import type { Collection } from "../common/collection.ts";
 import { type Pool, query, withConnection } from "../common/database.ts";
-import type { Logger } from "../common/logger.ts";
 import { toDateTime } from "../common/tables.ts";
+import type { Logger } from "../common/telemetry/logger.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** How often a subscriber looks for what is too old. */

@@ -7,11 +7,11 @@ import type { Write } from "../common/write.ts";
 import { teachers } from "../test/collections/teachers.ts";
 import { type ModelRow, NaiveModel } from "../test/support/naive-model.ts";
 import {
+  anyBatch,
+  anyOrder,
   anyWrites,
   type Batch,
-  batchOf,
   makeWrites,
-  orderOf,
   type PlannedWrite,
   type Schedule,
   unconditionalWrites,
@@ -54,7 +54,7 @@ test("unconditional writes converge to the same rows, however they are delivered
     fc.record({
       writes: fc.constant(writes),
       deliveries: fc.constant(deliveries),
-      rest: orderOf(writes),
+      rest: anyOrder(writes),
     }),
   );
   fc.assert(
@@ -78,7 +78,7 @@ type Delivery = { batch: Batch; isRolledBack: boolean; afterMs: number };
 function schedules(anyOf: fc.Arbitrary<PlannedWrite[]>): fc.Arbitrary<Schedule<Delivery>> {
   return anyOf.chain((writes) => {
     const delivery = fc.record({
-      batch: batchOf(writes),
+      batch: anyBatch(writes),
       isRolledBack: fc.nat(3).map((chance) => chance === 0),
       afterMs: fc.constantFrom(0, 0, 0, 5, 30_000),
     });

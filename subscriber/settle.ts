@@ -1,9 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Collection } from "../common/collection.ts";
-import { classifyDatabaseError, inTransaction, messageOf, type Pool } from "../common/database.ts";
-import type { Logger } from "../common/logger.ts";
+import {
+  classifyDatabaseError,
+  describeDataError,
+  inTransaction,
+  type Pool,
+} from "../common/database.ts";
 import type { Outcome } from "../common/receipts.ts";
-import { type Tracing, traceIdOf } from "../common/tracing.ts";
+import type { Logger } from "../common/telemetry/logger.ts";
+import { getTraceId, type Tracing } from "../common/telemetry/tracing.ts";
 import { beginBatch, beginMessages, endMessages, type SpanNames } from "./spans.ts";
 import {
   type Entry,
@@ -64,11 +69,11 @@ export function createSettle(options: {
       }
       const entry = entries[0] as Entry;
       if ((fault === "data" || fault === "oversize") && !entry.fault)
-        return settleEntries([{ ...entry, fault: messageOf(error) }]);
+        return settleEntries([{ ...entry, fault: describeDataError(error) }]);
       logger.error("a message could not be settled", {
         messageId: entry.message.messageId,
         write: entry.write?.id,
-        trace: traceIdOf(entry.message.attributes.traceparent),
+        trace: getTraceId(entry.message.attributes.traceparent),
         error: error instanceof Error ? error.name : typeof error,
         code: (error as { code?: string }).code,
       });
@@ -123,7 +128,7 @@ export function createSettle(options: {
           item: write.itemId,
           outcome: decision.outcome,
           lagMs: nowMs - write.acceptedAt,
-          trace: traceIdOf(write.traceparent),
+          trace: getTraceId(write.traceparent),
         },
       ];
     });
@@ -139,7 +144,7 @@ export function createSettle(options: {
         logger.warn("message is dead", {
           messageId: message.messageId,
           write: write?.id,
-          trace: traceIdOf(message.attributes.traceparent),
+          trace: getTraceId(message.attributes.traceparent),
         });
     });
   }

@@ -1,6 +1,6 @@
 import type { Config } from "../common/config.ts";
 import type { OnStatement } from "../common/database.ts";
-import { isSampled, type Tracing } from "../common/tracing.ts";
+import { isSampled, type Tracing } from "../common/telemetry/tracing.ts";
 import type { Settlement } from "./settle.ts";
 import type { Entry, Message } from "./transaction.ts";
 
@@ -28,7 +28,7 @@ export function endMessages(
 ): void {
   messages.forEach((message, index) => {
     const settlement = settlements[index] as Settlement | Error;
-    const error = errorOf(settlement);
+    const error = getError(settlement);
     if (!message.span && error === undefined) return;
     const { traceparent, "ce-id": write } = message.attributes;
     tracing.end(message.span ?? tracing.below(traceparent, message.receivedMs), {
@@ -42,7 +42,7 @@ export function endMessages(
         "messaging.message.id": message.messageId,
         "constancia.delivery": DELIVERY,
         "constancia.write": write,
-        "constancia.outcome": outcomeOf(settlement),
+        "constancia.outcome": getOutcome(settlement),
       },
       links: message.batchSpan ? [message.batchSpan] : [],
       ...(error === undefined ? {} : { error }),
@@ -53,12 +53,12 @@ export function endMessages(
 /** What the process span says of where it is. */
 export type SpanNames = Pick<Config, "PUBSUB_SUBSCRIPTION" | "DELIVERY">;
 
-function errorOf(settlement: Settlement | Error): string | undefined {
-  if (settlement instanceof Error) return nameOf(settlement);
-  return outcomeOf(settlement) === "dead" ? "dead" : undefined;
+function getError(settlement: Settlement | Error): string | undefined {
+  if (settlement instanceof Error) return getName(settlement);
+  return getOutcome(settlement) === "dead" ? "dead" : undefined;
 }
 
-function outcomeOf(settlement: Settlement | Error): string {
+function getOutcome(settlement: Settlement | Error): string {
   if (settlement instanceof Error) return "unsettled";
   return settlement === "notYet" ? settlement : settlement.outcome;
 }
@@ -85,7 +85,7 @@ export function beginBatch(tracing: Tracing, entries: readonly Entry[], attempt:
           "constancia.attempt": attempt,
         },
         links: spans,
-        ...(error === undefined ? {} : { error: nameOf(error) }),
+        ...(error === undefined ? {} : { error: getName(error) }),
       });
     },
   };
@@ -109,14 +109,14 @@ function traceStatements(tracing: Tracing, traceparent: string): OnStatement {
           "db.query.summary": summary,
           "db.query.text": sql.slice(0, QUERY_TEXT_CHARACTERS),
         },
-        ...(error === undefined ? {} : { error: nameOf(error) }),
+        ...(error === undefined ? {} : { error: getName(error) }),
       });
     };
   };
 }
 
 /** An error by its code or kind: its message may quote a client's data. */
-function nameOf(error: unknown): string {
+function getName(error: unknown): string {
   const { code, name } = error as { code?: string; name?: string };
   return code ?? name ?? typeof error;
 }

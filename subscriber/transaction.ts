@@ -1,5 +1,5 @@
 import type { Collection } from "../common/collection.ts";
-import { type Connection, Race } from "../common/database.ts";
+import { type Connection, RaceError } from "../common/database.ts";
 import {
   type DeadLetter,
   insertDeadLetters,
@@ -9,16 +9,16 @@ import {
   selectSettled,
 } from "../common/receipts.ts";
 import { isAnyRow, selectRowsForUpdate } from "../common/tables.ts";
-import type { Span, SpanPlace } from "../common/tracing.ts";
-import { type MessageContent, parseWrite, type Write, WriteFault } from "../common/write.ts";
+import type { Span, SpanPlace } from "../common/telemetry/tracing.ts";
+import { InvalidWriteError, type MessageContent, parseWrite, type Write } from "../common/write.ts";
 import { isWriteId } from "../common/write-id.ts";
 import { type Applied, applyWrites } from "./apply.ts";
 import type { Decision } from "./decide.ts";
 
-/** A message to settle. `giveUp`: Pub/Sub delivered it in vain; it is dead unless settled. */
+/** A message to settle. `deliveryExhausted`: Pub/Sub delivered it in vain; it is dead unless settled. */
 export type Message = MessageContent & {
   messageId: string;
-  giveUp?: string;
+  deliveryExhausted?: string;
   /** When it came, as `nowMs` tells it. */
   receivedMs?: number;
   /** Where the message is traced: its own span, and that of the batch that settled it. */
@@ -35,9 +35,9 @@ export type FinalDecision = Decision | { outcome: Extract<Outcome, "dead">; reas
 /** Reads the write in a message; one that is no write, or of no known collection, has a fault. */
 export function readMessage(message: Message, collections: readonly Collection[]): Entry {
   try {
-    return { message, write: parseWrite(message, collections), fault: message.giveUp };
+    return { message, write: parseWrite(message, collections), fault: message.deliveryExhausted };
   } catch (error) {
-    if (!(error instanceof WriteFault)) throw error;
+    if (!(error instanceof InvalidWriteError)) throw error;
     return { message, write: undefined, fault: error.message };
   }
 }
@@ -45,7 +45,7 @@ export function readMessage(message: Message, collections: readonly Collection[]
 /**
  * Settles a batch inside the transaction of `connection`: section 7 of the design, steps 1 to 3,
  * for every collection in it. Returns a decision for each entry, true once the caller commits.
- * Throws {@link Race}, or ER_DUP_ENTRY, if another subscriber settled one of the writes meanwhile:
+ * Throws {@link RaceError}, or ER_DUP_ENTRY, if another subscriber settled one of the writes meanwhile:
  * roll back and run it again.
  */
 export async function settleInTransaction(
@@ -120,7 +120,7 @@ async function settleCollection(
       !rows.has((entry.write as Write).itemId) && decision !== "settled" && !isNotYet(decision)
     );
   };
-  return unguardedOf(collection, entries.filter(isNew), faults, applied);
+  return findUnguarded(collection, entries.filter(isNew), faults, applied);
 }
 
 /**
@@ -128,7 +128,7 @@ async function settleCollection(
  * row, and its key tells them apart. One that is refused leaves none, and one that asks for
  * something, or is dead here, may have met another fate elsewhere.
  */
-function unguardedOf(
+function findUnguarded(
   collection: Collection,
   entries: readonly Entry[],
   faults: ReadonlyMap<Entry, string>,
@@ -160,12 +160,12 @@ async function checkNobodyElse(
   { dead, unguarded }: { dead: ReadonlySet<string>; unguarded: readonly Unguarded[] },
 ): Promise<void> {
   for (const { collection, items, writes } of unguarded) {
-    if (await isAnyRow(connection, collection, items)) throw new Race();
-    if (await isAnySettled(connection, writes)) throw new Race();
+    if (await isAnyRow(connection, collection, items)) throw new RaceError();
+    if (await isAnySettled(connection, writes)) throw new RaceError();
   }
   const nowDead = await selectDeadAmong(connection, entries, { lock: true });
   const isNews = ({ id }: Write) => nowDead.has(id) && !dead.has(id);
-  if (entries.some(({ write }) => write && isNews(write))) throw new Race();
+  if (entries.some(({ write }) => write && isNews(write))) throw new RaceError();
 }
 
 /**
@@ -180,11 +180,11 @@ function idsToLookUp(
   const row = rows.get(write.itemId);
   if (row?.version === write.id) return [];
   if (!row && !isConditional(write) && fault === undefined) return [];
-  return idsOf(write);
+  return getIds(write);
 }
 
 /** A write's own id, and that of the version it names. */
-function idsOf({ id, ifMatch }: Write): string[] {
+function getIds({ id, ifMatch }: Write): string[] {
   return ifMatch && ifMatch !== "*" ? [id, ifMatch] : [id];
 }
 
@@ -202,7 +202,7 @@ async function selectDeadAmong(
   entries: readonly Entry[],
   options: { lock: boolean },
 ): Promise<Set<string>> {
-  const ids = entries.flatMap(({ write }) => (write ? idsOf(write) : []));
+  const ids = entries.flatMap(({ write }) => (write ? getIds(write) : []));
   if (ids.length === 0) return new Set();
   ids.sort();
   return selectDeadBetween(connection, ids[0] as string, ids.at(-1) as string, options);

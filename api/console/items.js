@@ -1,7 +1,7 @@
 import { ask, lacksKey, Refusal } from "./ask.js";
 import { act, announce, at, button, make, showMs, tell } from "./page.js";
 import { lookUp } from "./receipt.js";
-import { ITEMS, pathOf, submit, TONES } from "./travel.js";
+import { getPath, ITEMS, submit, TONES } from "./travel.js";
 
 /** The newest items: shown, edited in place, deleted; and a new one. */
 
@@ -37,7 +37,7 @@ async function writeNew() {
   draft = { nombre: "", key: "" };
   field.value = "";
   write.settled.then(() => {
-    if (TONES[write.outcome] !== "good" || rowOf(write.id)) return;
+    if (TONES[write.outcome] !== "good" || getRow(write.id)) return;
     at("rows").prepend(itemRow({ id: write.id, nombre }));
     tell(at("items-note"), []);
   });
@@ -59,7 +59,7 @@ export function loadItems(cursor = undefined) {
     });
     const { body } = await ask(`${ITEMS}?${query}`);
     const isOpen = (row) => row?.querySelector("form, .versions");
-    const kept = (id) => (isOpen(rowOf(id)) ? rowOf(id) : undefined);
+    const kept = (id) => (isOpen(getRow(id)) ? getRow(id) : undefined);
     const rows = body.data.map((item) => kept(item.id) ?? itemRow(item));
     const old = [...at("rows").children];
     const open = old.filter((row) => isOpen(row) && !rows.includes(row));
@@ -68,7 +68,7 @@ export function loadItems(cursor = undefined) {
     let place = cursor ? null : at("rows").firstChild;
     for (const row of rows) {
       if (row === place) place = place.nextSibling;
-      else if (!rowOf(row.dataset.id)) at("rows").insertBefore(row, place);
+      else if (!getRow(row.dataset.id)) at("rows").insertBefore(row, place);
     }
     if (!cursor) for (const row of open) at("rows").prepend(row);
     next = body.next;
@@ -77,7 +77,7 @@ export function loadItems(cursor = undefined) {
   });
 }
 
-function rowOf(id) {
+function getRow(id) {
   return [...at("rows").children].find((row) => row.dataset.id === id);
 }
 
@@ -104,7 +104,7 @@ function itemRow(item) {
 
   async function showReceipt() {
     const { etag } = await load();
-    await lookUp(`${pathOf(item.id)}/writes/${etag.replaceAll('"', "")}`);
+    await lookUp(`${getPath(item.id)}/writes/${etag.replaceAll('"', "")}`);
   }
 
   function openEditor({ current, etag }, nombre = current.nombre) {
@@ -123,7 +123,7 @@ function itemRow(item) {
       event.preventDefault();
       form.requestSubmit();
     });
-    fill(form, make("code", { textContent: `version ${versionOf(etag)}` }));
+    fill(form, make("code", { textContent: `version ${getVersion(etag)}` }));
     tell(note, []);
     field.select();
     field.focus();
@@ -147,7 +147,7 @@ function itemRow(item) {
     } catch (refusal) {
       if (refusal.status !== 412) throw refusal;
       const stored = await load();
-      if (stored.current.nombre !== nombre) return showConflict(stored, nombre, versionOf(etag));
+      if (stored.current.nombre !== nombre) return showConflict(stored, nombre, getVersion(etag));
       const why =
         "Stored is just what you wrote: your first try arrived, or somebody wrote the same.";
       show(stored.current, [why]).focus();
@@ -159,7 +159,7 @@ function itemRow(item) {
       await change("delete", item.nombre, { method: "DELETE", headers: { "If-Match": etag } });
     } catch (refusal) {
       if (refusal.status !== 412) throw refusal;
-      return showConflict(await load(), null, versionOf(etag));
+      return showConflict(await load(), null, getVersion(etag));
     }
     announce("Deleted.");
     (row.nextElementSibling?.querySelector("button") ?? at("items-title")).focus();
@@ -168,7 +168,7 @@ function itemRow(item) {
 
   /** Sends a change of the item. Resolves with its lag once it is applied. */
   async function change(kind, nombre, request) {
-    const write = await submit(kind, nombre, pathOf(item.id), request);
+    const write = await submit(kind, nombre, getPath(item.id), request);
     tell(note, ["Accepted; waiting until it is settled."]);
     const { outcome, reason, lagMs } = await write.settled;
     const isOutrun = outcome === "conflict" || outcome === "superseded";
@@ -187,7 +187,7 @@ function itemRow(item) {
         make("p", { className: "text", dir: "auto", textContent: text }),
         make("code", { textContent: version }),
       );
-    const theirs = side("Stored now", item.nombre, `version ${versionOf(stored.etag)}`);
+    const theirs = side("Stored now", item.nombre, `version ${getVersion(stored.etag)}`);
     const yours =
       mine === null
         ? side("You wanted", "To delete it", `as it was at ${mineFrom}`)
@@ -217,7 +217,7 @@ function itemRow(item) {
   }
 
   async function load() {
-    const { body, etag } = await ask(pathOf(item.id));
+    const { body, etag } = await ask(getPath(item.id));
     return { current: body, etag };
   }
 
@@ -257,6 +257,6 @@ function itemRow(item) {
   }
 }
 
-function versionOf(etag) {
+function getVersion(etag) {
   return etag.replaceAll('"', "");
 }

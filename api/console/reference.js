@@ -45,13 +45,13 @@ function operation(openapi, path, method, methods) {
       const rows = all.map(({ name, in: place, schema, description, required }) => [
         [make("code", { textContent: name })],
         [`${place}${required ? ", required" : ""}`],
-        [[typeOf(openapi, schema), plain(description)].filter(Boolean).join(". ")],
+        [[getType(openapi, schema), plain(description)].filter(Boolean).join(". ")],
       ]);
       details.append(table("Parameters", ["Name", "In", "What"], rows));
     }
     for (const [type, { schema, examples = {} }] of Object.entries(requestBody?.content ?? {})) {
       details.append(make("h3", { textContent: `Body: ${type}` }));
-      details.append(make("p", { textContent: typeOf(openapi, schema) }));
+      details.append(make("p", { textContent: getType(openapi, schema) }));
       for (const { value } of Object.values(examples)) {
         const text = typeof value === "string" ? value.trim() : JSON.stringify(value);
         details.append(make("pre", { textContent: text, tabIndex: 0 }));
@@ -61,7 +61,7 @@ function operation(openapi, path, method, methods) {
       const { description, content = {} } = resolve(response);
       // All problems are of one form.
       const types = Object.entries(content).map(([type, { schema }]) =>
-        schema && !type.includes("problem") ? `${type}: ${typeOf(openapi, schema)}` : type,
+        schema && !type.includes("problem") ? `${type}: ${getType(openapi, schema)}` : type,
       );
       return [[make("code", { textContent: status })], [description], [types.join("; ")]];
     });
@@ -93,20 +93,20 @@ function plain(text = "") {
 }
 
 /** A schema in a few words. */
-function typeOf(openapi, schema = {}) {
+function getType(openapi, schema = {}) {
   if (schema.$ref) {
     const { properties, type } = find(openapi, schema.$ref);
     const name = schema.$ref.split("/").at(-1);
     if (type !== "object" || !properties) return name;
     const fields = Object.entries(properties).map(
-      ([field, of]) => `${field}: ${typeOf(openapi, of)}`,
+      ([field, of]) => `${field}: ${getType(openapi, of)}`,
     );
     return `${name} { ${fields.join(", ")} }`;
   }
-  if (schema.anyOf) return schema.anyOf.map((each) => typeOf(openapi, each)).join(", or ");
+  if (schema.anyOf) return schema.anyOf.map((each) => getType(openapi, each)).join(", or ");
   if (schema.enum) return schema.enum.map((each) => JSON.stringify(each)).join(" | ");
   if ("const" in schema) return JSON.stringify(schema.const);
-  if (schema.type === "array") return `list of ${typeOf(openapi, schema.items)}`;
+  if (schema.type === "array") return `list of ${getType(openapi, schema.items)}`;
   const type = [schema.type ?? "anything"].flat().join(" or ");
   const bounds = [
     ["from", schema.minimum ?? schema.minLength],

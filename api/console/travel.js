@@ -20,7 +20,7 @@ export const TONES = {
 /** Newest first. */
 export const writes = [];
 
-export const pathOf = (id) => `${ITEMS}/${encodeURIComponent(id)}`;
+export const getPath = (id) => `${ITEMS}/${encodeURIComponent(id)}`;
 
 /**
  * Sends a write and shows it. Resolves once it is accepted; its `settled` then resolves with the
@@ -70,11 +70,11 @@ async function sendUntilAnswered(send, note) {
       const plan =
         "It is sent again by itself, with the same Idempotency-Key, so it is stored once.";
       tell(note, [refusal.sentences[0], plan], "warn");
-      const giveUp = button("Stop sending it", () => {
+      const deliveryExhausted = button("Stop sending it", () => {
         isStopped = true;
         stop.resolve(undefined);
       });
-      note.append(giveUp);
+      note.append(deliveryExhausted);
       await Promise.race([
         stop.promise,
         sleep(Math.max(pauseMs, refusal.retryAfterMs)).then(untilBack),
@@ -107,7 +107,7 @@ async function follow(write) {
 
 /** Reads the write back. A deleted item is gone, which is as good an answer. */
 async function findReadable(write) {
-  const path = `${pathOf(write.id)}?after=${write.write}`;
+  const path = `${getPath(write.id)}?after=${write.write}`;
   await ask(path, { headers: { Prefer: "wait=5" } }).catch((refusal) => {
     write.isGone = refusal.status === 410;
     if (!write.isGone) write.doubt = refusal.message;
@@ -145,7 +145,7 @@ function showTravel(write) {
           { className: "quiet" },
           link("Receipt", receipt),
           " · ",
-          link("Item", pathOf(write.id)),
+          link("Item", getPath(write.id)),
         ),
       ]
     : [];
@@ -166,11 +166,11 @@ function showTravel(write) {
       ...known,
     );
   }
-  write.steps.replaceChildren(...stepsOf(write));
+  write.steps.replaceChildren(...getSteps(write));
 }
 
 /** The four steps; the first that is not done runs, or will never come. */
-function stepsOf(write) {
+function getSteps(write) {
   const { kind, outcome, lagMs, publishedMs, readableMs, isGone, acceptedAt } = write;
   const isPublished = publishedMs !== undefined;
   const isFinal = outcome && outcome !== "applied";

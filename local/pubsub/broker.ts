@@ -11,9 +11,9 @@ import {
   type Content,
   decodeMessage,
   type Message,
-  msOf,
   type SnapshotConfig,
   stampMessage,
+  toMs,
 } from "./wire.ts";
 
 const SWEEP_INTERVAL_MS = 60_000;
@@ -97,7 +97,8 @@ export class Broker {
 
   /** What was published since then and is kept is unacknowledged again; the rest is settled. */
   async seekToTime(subscription: Subscription, timeMs: number): Promise<void> {
-    const retained = this.resources.topicOf(subscription)?.retainedFor(subscription) ?? [];
+    const retained =
+      this.resources.findTopicOfResource(subscription)?.retainedFor(subscription) ?? [];
     const wanted = [...subscription.backlog, ...retained].filter(
       ({ publishedAtMs }) => publishedAtMs >= timeMs,
     );
@@ -162,7 +163,7 @@ export class Broker {
   #expire(nowMs: number): void {
     for (const topic of this.resources.topics.values()) topic.expire(nowMs);
     for (const [name, subscription] of this.resources.subscriptions) {
-      const fromMs = nowMs - msOf(subscription.config.messageRetentionDuration);
+      const fromMs = nowMs - toMs(subscription.config.messageRetentionDuration);
       const old = subscription.backlog.filter(({ publishedAtMs }) => publishedAtMs < fromMs);
       if (old.length === 0) continue;
       const ids = old.map(({ id }) => id);
@@ -170,6 +171,6 @@ export class Broker {
       this.#journal.append({ kind: "settled", subscription: name, ids });
     }
     for (const [name, { config }] of this.resources.snapshots)
-      if (msOf(config.expireTime) < nowMs) void this.commit({ kind: "snapshotGone", name });
+      if (toMs(config.expireTime) < nowMs) void this.commit({ kind: "snapshotGone", name });
   }
 }

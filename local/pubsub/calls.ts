@@ -57,7 +57,7 @@ function toInternal(error: unknown): Refusal {
 }
 
 /** A page of a list; the token is the place in it. */
-export function pageOf<Item>(
+export function paginate<Item>(
   items: readonly Item[],
   { pageSize, pageToken }: { pageSize?: number; pageToken?: string },
 ): { page: Item[]; nextPageToken: string } {

@@ -2,32 +2,32 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { CHAOS, FAULTS, type Fault, Faults } from "./faults.ts";
 
-const verdictsOf = (faults: Faults, fault: Fault, count = 100) =>
+const getVerdicts = (faults: Faults, fault: Fault, count = 100) =>
   Array.from({ length: count }, () => faults.hits(fault));
 
 test("nothing goes wrong that was not asked for", () => {
   const faults = new Faults(1);
   for (const fault of Object.keys(FAULTS) as Fault[])
-    assert.ok(verdictsOf(faults, fault).every((hit) => !hit));
+    assert.ok(getVerdicts(faults, fault).every((hit) => !hit));
   assert.deepEqual(faults.counts, {});
 });
 
 test("the same seed decides the same, whatever the other faults do", () => {
   const [one, other, third] = [new Faults(7), new Faults(7), new Faults(8)];
   for (const faults of [one, other, third]) faults.set({ duplicate: 0.5, dropAck: 0.5 });
-  verdictsOf(other, "dropAck");
+  getVerdicts(other, "dropAck");
   other.amount("duplicate", 1);
-  const verdicts = verdictsOf(one, "duplicate");
-  assert.deepEqual(verdictsOf(other, "duplicate"), verdicts);
-  assert.notDeepEqual(verdictsOf(third, "duplicate"), verdicts);
+  const verdicts = getVerdicts(one, "duplicate");
+  assert.deepEqual(getVerdicts(other, "duplicate"), verdicts);
+  assert.notDeepEqual(getVerdicts(third, "duplicate"), verdicts);
 });
 
 test("a fault happens about as often as its rate says, and is counted", () => {
   const faults = new Faults(3);
   faults.set({ cut: 0.1, hang: 1 });
-  const hits = verdictsOf(faults, "cut", 10_000).filter(Boolean).length;
+  const hits = getVerdicts(faults, "cut", 10_000).filter(Boolean).length;
   assert.ok(hits > 850 && hits < 1_150, String(hits));
-  assert.ok(verdictsOf(faults, "hang").every(Boolean));
+  assert.ok(getVerdicts(faults, "hang").every(Boolean));
   assert.deepEqual(faults.counts, { cut: hits, hang: 100 });
 });
 

@@ -37,8 +37,8 @@ export class Faults {
   #counts: Rates = {};
 
   constructor(seed = 0) {
-    this.#verdicts = mapFaults((fault) => randomOf(`${seed} ${fault}`));
-    this.#amounts = mapFaults((fault) => randomOf(`${seed} amount ${fault}`));
+    this.#verdicts = mapFaults((fault) => createRandom(`${seed} ${fault}`));
+    this.#amounts = mapFaults((fault) => createRandom(`${seed} amount ${fault}`));
   }
 
   get rates(): Rates {
@@ -84,7 +84,7 @@ function mapFaults<T>(make: (fault: Fault) => T): Record<Fault, T> {
 }
 
 /** Numbers from 0 to 1, always the same ones for the same text (FNV-1a, then mulberry32). */
-export function randomOf(text: string): () => number {
+export function createRandom(text: string): () => number {
   let state = 0x811c9dc5;
   for (const character of text)
     state = Math.imul(state ^ (character.codePointAt(0) as number), 0x01000193);

@@ -1,5 +1,5 @@
 import { failedPrecondition, invalid, outOfRange } from "./refusal.ts";
-import { type Content, type Duration, msOf } from "./wire.ts";
+import { type Content, type Duration, toMs } from "./wire.ts";
 
 /*
  * Production's limits (Pub/Sub documentation, "Quotas and limits", and the comments of the
@@ -84,14 +84,14 @@ export function checkDeliveryAttempts(attempts: number): number {
 }
 
 export function checkBackoff(least: Duration, most: Duration): void {
-  checkRange("minimum_backoff", msOf(least) / 1_000, BACKOFF_SECONDS);
-  checkRange("maximum_backoff", msOf(most) / 1_000, BACKOFF_SECONDS);
-  if (msOf(least) > msOf(most))
+  checkRange("minimum_backoff", toMs(least) / 1_000, BACKOFF_SECONDS);
+  checkRange("maximum_backoff", toMs(most) / 1_000, BACKOFF_SECONDS);
+  if (toMs(least) > toMs(most))
     throw invalid("The minimum backoff must not be longer than the maximum backoff.");
 }
 
 export function checkRetention(retention: Duration): void {
-  checkRange("message_retention_duration", msOf(retention) / 1_000, RETENTION_SECONDS);
+  checkRange("message_retention_duration", toMs(retention) / 1_000, RETENTION_SECONDS);
 }
 
 /** How many messages a pull may bring. */

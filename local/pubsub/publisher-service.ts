@@ -1,6 +1,6 @@
 import type { Broker } from "./broker.ts";
 import type { Answer } from "./calls.ts";
-import { pageOf } from "./calls.ts";
+import { paginate } from "./calls.ts";
 import { checkName, checkRetention } from "./limits.ts";
 import { existsAlready, unimplemented } from "./refusal.ts";
 import { updateConfig } from "./subscription-config.ts";
@@ -39,7 +39,7 @@ export function createPublisherService(broker: Broker): Record<string, Answer> {
       const names = [...broker.resources.topics.keys()].filter((name) =>
         name.startsWith(`${project}/`),
       );
-      const { page: found, nextPageToken } = pageOf(names, page);
+      const { page: found, nextPageToken } = paginate(names, page);
       return {
         topics: found.map((name) => broker.resources.findTopic(name).config),
         nextPageToken,
@@ -49,7 +49,7 @@ export function createPublisherService(broker: Broker): Record<string, Answer> {
     listTopicSubscriptions({ topic = "", ...page }: Page & { topic?: string }) {
       const { subscriptions } = broker.resources.findTopic(topic);
       const names = [...subscriptions].map(({ config }) => config.name ?? "");
-      const { page: found, nextPageToken } = pageOf(names, page);
+      const { page: found, nextPageToken } = paginate(names, page);
       return { subscriptions: found, nextPageToken };
     },
 
@@ -57,7 +57,7 @@ export function createPublisherService(broker: Broker): Record<string, Answer> {
       const names = [...broker.resources.findTopic(topic).snapshots].map(
         ({ config }) => config.name ?? "",
       );
-      const { page: found, nextPageToken } = pageOf(names, page);
+      const { page: found, nextPageToken } = paginate(names, page);
       return { snapshots: found, nextPageToken };
     },
 

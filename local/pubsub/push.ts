@@ -153,7 +153,7 @@ export class Pusher implements Consumer {
     }
     const { message } = delivery;
     const data = decodeMessage(message.bytes).data ?? Buffer.alloc(0);
-    const metadata = pushConfig.noWrapper.writeMetadata ? this.#metadataOf(message) : {};
+    const metadata = pushConfig.noWrapper.writeMetadata ? this.#getMetadata(message) : {};
     return { body: data, headers: { ...common, ...metadata } };
   }
 
@@ -174,7 +174,7 @@ export class Pusher implements Consumer {
     };
   }
 
-  #metadataOf(message: Message): Record<string, string> {
+  #getMetadata(message: Message): Record<string, string> {
     const { attributes, orderingKey } = decodeMessage(message.bytes);
     return {
       ...attributes,

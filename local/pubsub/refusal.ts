@@ -18,11 +18,11 @@ export function invalid(details: string): Refusal {
 }
 
 export function notFound(name: string): Refusal {
-  return new Refusal(status.NOT_FOUND, `Resource not found (resource=${lastPartOf(name)}).`);
+  return new Refusal(status.NOT_FOUND, `Resource not found (resource=${getLastPart(name)}).`);
 }
 
 export function existsAlready(name: string): Refusal {
-  const what = `Resource already exists in the project (resource=${lastPartOf(name)}).`;
+  const what = `Resource already exists in the project (resource=${getLastPart(name)}).`;
   return new Refusal(status.ALREADY_EXISTS, what);
 }
 
@@ -42,6 +42,6 @@ export function unavailable(details: string): Refusal {
   return new Refusal(status.UNAVAILABLE, details);
 }
 
-function lastPartOf(name: string): string {
+function getLastPart(name: string): string {
   return name.slice(name.lastIndexOf("/") + 1);
 }

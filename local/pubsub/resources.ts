@@ -43,7 +43,7 @@ export class Resources {
     return snapshot;
   }
 
-  topicOf({ config }: { config: { topic?: string | null } }): Topic | undefined {
+  findTopicOfResource({ config }: { config: { topic?: string | null } }): Topic | undefined {
     return this.topics.get(config.topic ?? "");
   }
 
@@ -94,7 +94,7 @@ export class Resources {
     if (found) found.config = snapshot.config;
     else {
       this.snapshots.set(snapshot.config.name ?? "", snapshot);
-      this.topicOf(snapshot)?.snapshots.add(snapshot);
+      this.findTopicOfResource(snapshot)?.snapshots.add(snapshot);
     }
   }
 
@@ -118,17 +118,17 @@ export class Resources {
     subscription.config = config;
     this.subscriptions.set(config.name ?? "", subscription);
     if (config.detached) {
-      this.topicOf(subscription)?.subscriptions.delete(subscription);
+      this.findTopicOfResource(subscription)?.subscriptions.delete(subscription);
       subscription.endConsumers(failedPrecondition("The subscription was detached."));
       subscription.clear();
-    } else this.topicOf(subscription)?.subscriptions.add(subscription);
+    } else this.findTopicOfResource(subscription)?.subscriptions.add(subscription);
     this.#onChange(subscription);
   }
 
   #applySubscriptionGone(name: string): void {
     const subscription = this.findSubscription(name);
     this.subscriptions.delete(name);
-    this.topicOf(subscription)?.subscriptions.delete(subscription);
+    this.findTopicOfResource(subscription)?.subscriptions.delete(subscription);
     subscription.endConsumers(notFound(name));
     subscription.clear();
     this.#onChange(subscription);
@@ -137,6 +137,6 @@ export class Resources {
   #applySnapshotGone(name: string): void {
     const snapshot = this.findSnapshot(name);
     this.snapshots.delete(name);
-    this.topicOf(snapshot)?.snapshots.delete(snapshot);
+    this.findTopicOfResource(snapshot)?.snapshots.delete(snapshot);
   }
 }

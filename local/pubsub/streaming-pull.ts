@@ -89,8 +89,8 @@ export class StreamingPull implements Consumer {
     checkPullable(Boolean(pushConfig?.pushEndpoint), Boolean(detached));
     this.leaseMs = checkAckDeadline(request.streamAckDeadlineSeconds ?? 0) * 1_000;
     this.#limits = {
-      messages: limitOf(request.maxOutstandingMessages),
-      bytes: limitOf(request.maxOutstandingBytes),
+      messages: getLimit(request.maxOutstandingMessages),
+      bytes: getLimit(request.maxOutstandingBytes),
     };
     this.#wantsKeepalives = (request.protocolVersion ?? 0) >= 1;
     this.#subscription = subscription;
@@ -140,6 +140,6 @@ export class StreamingPull implements Consumer {
 }
 
 /** None, where it is left out or not above 0. */
-function limitOf(limit = 0): number {
+function getLimit(limit = 0): number {
   return limit > 0 ? limit : Number.POSITIVE_INFINITY;
 }

@@ -1,16 +1,16 @@
 import type { Broker } from "./broker.ts";
-import { type Answer, type Cancellable, pageOf } from "./calls.ts";
+import { type Answer, type Cancellable, paginate } from "./calls.ts";
 import { checkExtension, checkMaxMessages, checkName, checkPullable } from "./limits.ts";
 import { pullOnce } from "./pull.ts";
 import { existsAlready, invalid } from "./refusal.ts";
 import { completePush, completeSubscription, updateConfig } from "./subscription-config.ts";
 import {
-  msOf,
   type PushConfig,
   type SnapshotConfig,
   type SubscriptionConfig,
   type Timestamp,
-  timestampOf,
+  toMs,
+  toTimestamp,
 } from "./wire.ts";
 
 type Named = { subscription?: string };
@@ -64,7 +64,7 @@ export function createSubscriberService(broker: Broker): Record<string, Answer> 
     listSubscriptions({ project = "", ...page }: Page) {
       const all = [...broker.resources.subscriptions.values()].map(({ config }) => config);
       const own = all.filter(({ name }) => name?.startsWith(`${project}/`));
-      const { page: found, nextPageToken } = pageOf(own, page);
+      const { page: found, nextPageToken } = paginate(own, page);
       return { subscriptions: found.map(describe), nextPageToken };
     },
 
@@ -109,7 +109,7 @@ export function createSubscriberService(broker: Broker): Record<string, Answer> 
       const oldestMs = Math.min(Date.now(), ...backlog.slice(0, 1).map((one) => one.publishedAtMs));
       const snapshot: SnapshotConfig = {
         ...{ name, topic: config.topic, labels: asked.labels },
-        expireTime: timestampOf(oldestMs + SNAPSHOT_LIFE_MS),
+        expireTime: toTimestamp(oldestMs + SNAPSHOT_LIFE_MS),
       };
       await broker.commitSnapshot(snapshot, backlog);
       return snapshot;
@@ -130,7 +130,7 @@ export function createSubscriberService(broker: Broker): Record<string, Answer> 
     listSnapshots({ project = "", ...page }: Page) {
       const all = [...broker.resources.snapshots.values()].map(({ config }) => config);
       const own = all.filter(({ name }) => name?.startsWith(`${project}/`));
-      const { page: snapshots, nextPageToken } = pageOf(own, page);
+      const { page: snapshots, nextPageToken } = paginate(own, page);
       return { snapshots, nextPageToken };
     },
 
@@ -147,7 +147,7 @@ export function createSubscriberService(broker: Broker): Record<string, Answer> 
         if (config.topic !== subscription.config.topic)
           throw invalid("The snapshot's topic is not the subscription's.");
         await broker.seekToMessages(subscription, messages);
-      } else if (request.time) await broker.seekToTime(subscription, msOf(request.time));
+      } else if (request.time) await broker.seekToTime(subscription, toMs(request.time));
       else throw invalid("A time or a snapshot to seek to must be given.");
       return {};
     },

@@ -9,7 +9,7 @@ import {
   checkRetention,
 } from "./limits.ts";
 import { invalid, unimplemented } from "./refusal.ts";
-import { msOf, type PushConfig, type SubscriptionConfig } from "./wire.ts";
+import { type PushConfig, type SubscriptionConfig, toMs } from "./wire.ts";
 
 /** Production's defaults. */
 const ACK_DEADLINE_SECONDS = 10;
@@ -70,10 +70,10 @@ export function completePush(asked: PushConfig | null | undefined): PushConfig {
 }
 
 /** How long a message that was delivered so often is kept back, once it is given back. */
-export function backoffMsOf({ retryPolicy }: SubscriptionConfig, attempts: number): number {
+export function getBackoffMs({ retryPolicy }: SubscriptionConfig, attempts: number): number {
   if (!retryPolicy) return 0;
-  const leastMs = msOf(retryPolicy.minimumBackoff);
-  return Math.min(leastMs * 2 ** (attempts - 1), msOf(retryPolicy.maximumBackoff));
+  const leastMs = toMs(retryPolicy.minimumBackoff);
+  return Math.min(leastMs * 2 ** (attempts - 1), toMs(retryPolicy.maximumBackoff));
 }
 
 /** The configuration with the fields that the mask names taken from `next`. */

@@ -6,7 +6,7 @@ import { formatAckId, LeaseNumbers, parseAckId } from "./leases.ts";
 import { Ordering } from "./ordering.ts";
 import { type Entry, Ready } from "./ready.ts";
 import type { Refusal } from "./refusal.ts";
-import { backoffMsOf } from "./subscription-config.ts";
+import { getBackoffMs } from "./subscription-config.ts";
 import { Wheel } from "./wheel.ts";
 import { decodeMessage, type Message, type SubscriptionConfig } from "./wire.ts";
 
@@ -229,7 +229,7 @@ export class Subscription {
       this.#options.onSettled([entry.message.id]);
       return;
     }
-    const backoffMs = backoffMsOf(this.config, entry.attempts);
+    const backoffMs = getBackoffMs(this.config, entry.attempts);
     if (backoffMs > 0) this.#wheel.set(entry, backoffMs);
     else this.#ready.push(entry);
   }

@@ -40,7 +40,7 @@ export class TokenSigner {
     if (known && now - known.issuedAt < REUSE_SECONDS) return known.token;
     const token = this.#sign({
       ...{ iss: "https://accounts.google.com", aud: audience, email, email_verified: true },
-      ...{ azp: subjectOf(email), sub: subjectOf(email), iat: now, exp: now + LIFETIME_SECONDS },
+      ...{ azp: getSubject(email), sub: getSubject(email), iat: now, exp: now + LIFETIME_SECONDS },
     });
     this.#signed.set(name, { token, issuedAt: now });
     return token;
@@ -79,7 +79,7 @@ export class TokenSigner {
 }
 
 /** An account's number, always the same for the same e-mail. */
-function subjectOf(email: string): string {
+function getSubject(email: string): string {
   return BigInt(`0x${createHash("sha256").update(email).digest("hex").slice(0, 16)}`).toString();
 }
 

@@ -1,5 +1,5 @@
 import type { Subscription } from "./subscription.ts";
-import { type Message, msOf, type SnapshotConfig, type TopicConfig } from "./wire.ts";
+import { type Message, type SnapshotConfig, type TopicConfig, toMs } from "./wire.ts";
 
 /** What a snapshot holds back: the messages unacknowledged then, and all published since. */
 export type Snapshot = { config: SnapshotConfig; messages: Message[] };
@@ -47,8 +47,8 @@ export class Topic {
   get #retentionMs(): number {
     const asked = [...this.subscriptions]
       .filter(({ config }) => config.retainAckedMessages)
-      .map(({ config }) => msOf(config.messageRetentionDuration));
-    return Math.max(msOf(this.config.messageRetentionDuration), ...asked);
+      .map(({ config }) => toMs(config.messageRetentionDuration));
+    return Math.max(toMs(this.config.messageRetentionDuration), ...asked);
   }
 
   #retain(messages: readonly Message[]): void {

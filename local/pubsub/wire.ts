@@ -58,7 +58,7 @@ export function stampMessage(
   id: string,
   publishedAtMs: number,
 ): Message {
-  const stamp = { messageId: id, publishTime: timestampOf(publishedAtMs) };
+  const stamp = { messageId: id, publishTime: toTimestamp(publishedAtMs) };
   const hasStamp = content.messageId !== undefined || content.publishTime !== undefined;
   const bytes = hasStamp
     ? encodeMessage({ ...content, ...stamp })
@@ -66,12 +66,12 @@ export function stampMessage(
   return { id, publishedAtMs, orderingKey: content.orderingKey ?? "", bytes };
 }
 
-export function timestampOf(timeMs: number): { seconds: number; nanos: number } {
+export function toTimestamp(timeMs: number): { seconds: number; nanos: number } {
   return { seconds: Math.floor(timeMs / 1_000), nanos: (timeMs % 1_000) * 1_000_000 };
 }
 
 /** Milliseconds of a duration or of a point in time; `fallback` where there is none. */
-export function msOf(time: Duration | Timestamp | null | undefined, fallback = 0): number {
+export function toMs(time: Duration | Timestamp | null | undefined, fallback = 0): number {
   if (!time) return fallback;
   return Number(time.seconds ?? 0) * 1_000 + (time.nanos ?? 0) / 1_000_000;
 }

@@ -21,7 +21,7 @@ export type Visit = {
 };
 
 /** Why there is no browser to test with, or false; in a CI there is to be one. */
-export async function lacksBrowser(say: (line: string) => void): Promise<string | false> {
+export async function findMissingBrowser(say: (line: string) => void): Promise<string | false> {
   try {
     await findChromium(FOLDER, say);
     return false;

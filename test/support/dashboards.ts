@@ -11,7 +11,7 @@ type Panel = {
 export type Query = { panel: string; expr: string; legendLabels: string[] };
 
 /** Every query of a dashboard, with Grafana's own variable filled in. */
-export function queriesOf({ panels }: Dashboard): Query[] {
+export function listQueries({ panels }: Dashboard): Query[] {
   return panels.flatMap(({ title, targets = [] }) =>
     targets.map(({ expr, legendFormat }) => ({
       panel: title,
@@ -25,7 +25,7 @@ export function queriesOf({ panels }: Dashboard): Query[] {
  * The metrics that a PromQL expression names: its words, without those in strings, in braces and
  * brackets, in groupings and in front of a parenthesis, and without its operators.
  */
-export function metricsOf(expr: string): string[] {
+export function listMetrics(expr: string): string[] {
   const bare = expr
     .replaceAll(/"[^"]*"/g, "")
     .replaceAll(/\{[^}]*\}|\[[^\]]*\]/g, " ")

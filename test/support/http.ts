@@ -4,7 +4,7 @@ import { text as readText } from "node:stream/consumers";
 import { PubSub, v1 } from "@google-cloud/pubsub";
 import { query } from "../../common/database.ts";
 import type { MessageContent } from "../../common/write.ts";
-import type { House } from "./house.ts";
+import type { TestEnvironment } from "./environment.ts";
 
 /** A client of a running API: each call gives the whole answer. */
 export type Client = ReturnType<typeof createClient>;
@@ -89,7 +89,7 @@ export function createClient(url: string) {
 
 /** Runs `refused` and checks that it left nothing behind, in Pub/Sub or in the tables. */
 export async function assertNoTrace(
-  { pool }: House,
+  { pool }: TestEnvironment,
   api: Client,
   refused: () => Promise<void>,
 ): Promise<void> {
@@ -169,9 +169,9 @@ export async function sendRaw(
   return readAnswer(Number(statusLine.split(" ")[1]), headers, content);
 }
 
-/** Puts messages on the house's topic by hand, in one request; returns Pub/Sub's message ids. */
+/** Puts messages on the environment's topic by hand, in one request; returns Pub/Sub's message ids. */
 export async function publishByHand(
-  { env }: House,
+  { env }: TestEnvironment,
   messages: readonly MessageContent[],
 ): Promise<string[]> {
   const { GOOGLE_CLOUD_PROJECT: projectId = "", PUBSUB_EMULATOR_HOST: apiEndpoint = "" } = env;

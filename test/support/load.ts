@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Agent, request } from "node:http";
 import { type Pool, query } from "../../common/database.ts";
-import { until } from "./house.ts";
+import { until } from "./environment.ts";
 
 /** A write that the API answered 202 for, and what it wrote. */
 export type Accepted = { id: string; write: string; nombre: string };
@@ -151,12 +151,12 @@ export async function assertNothingLost(
 
   const rows = await query(pool, "SELECT id, version, nombre FROM data");
   const byId = new Map(rows.map((row) => [row.id, row] as const));
-  const nombreOf = new Map(accepted.map(({ write, nombre }) => [write, nombre] as const));
+  const getNombre = new Map(accepted.map(({ write, nombre }) => [write, nombre] as const));
   for (const { id, write } of accepted) {
     const row = byId.get(id);
     assert.ok(row, `the item ${id} has no row`);
     assert.ok(String(row.version) >= write, `the item ${id} is older than the write ${write}`);
-    const nombre = nombreOf.get(String(row.version));
+    const nombre = getNombre.get(String(row.version));
     if (nombre !== undefined) assert.equal(row.nombre, nombre, `the item ${id} is not its version`);
   }
 }

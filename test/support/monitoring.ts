@@ -3,11 +3,8 @@ import { once } from "node:events";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import {
-  type MonitoringPrograms,
-  prepareMonitoringPrograms,
-} from "../../local/monitoring-programs.ts";
-import { findFreePort, until } from "./house.ts";
+import { type MonitoringPrograms, prepareMonitoringPrograms } from "../../monitoring/programs.ts";
+import { findFreePort, until } from "./environment.ts";
 
 /** One sample of an answer to a query. */
 export type Sample = { metric: Record<string, string>; value: [number, string] };
@@ -20,7 +17,7 @@ export type ActiveAlert = {
 const ROOT = join(import.meta.dirname, "..", "..", "monitoring");
 
 export const readMonitoring = (file: string) => readFile(join(ROOT, file), "utf8");
-export const pathOf = (file: string) => join(ROOT, file);
+export const getPath = (file: string) => join(ROOT, file);
 
 /** Real servers, with a folder of their own, for one test file. */
 export class Monitoring {

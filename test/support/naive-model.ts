@@ -26,7 +26,7 @@ export class NaiveModel {
     const outcome = this.#judge(write, nowMs);
     if (outcome === "wait") return;
     this.outcomes.set(write.id, outcome);
-    const story = this.#storyOf(write.itemId);
+    const story = this.#getStory(write.itemId);
     if (outcome === "applied") story.applied.push(write);
     if (outcome === "superseded") story.late.push(write);
     this.#stories.set(write.itemId, story);
@@ -44,20 +44,20 @@ export class NaiveModel {
         item: isDelete ? null : (last.item as Item),
         createdAt: Math.min(...[...applied, ...late].map(({ acceptedAt }) => acceptedAt)),
         deletedAt: isDelete ? last.acceptedAt : null,
-        fingerprint: this.#fingerprintOf(id),
+        fingerprint: this.#computeFingerprint(id),
       });
     }
     return rows;
   }
 
   #judge(write: Write, nowMs: number): string {
-    const { applied } = this.#storyOf(write.itemId);
+    const { applied } = this.#getStory(write.itemId);
     const last = applied.at(-1);
     const exists = last !== undefined && last.kind !== "delete";
     const isTooLate = last !== undefined && last.id > write.id;
     if (write.kind === "create") {
       if (!last) return "applied";
-      const fingerprint = this.#fingerprintOf(write.itemId);
+      const fingerprint = this.#computeFingerprint(write.itemId);
       if (fingerprint && fingerprint === write.fingerprint) return "duplicate";
       return isTooLate && !fingerprint ? "superseded" : "conflict";
     }
@@ -83,12 +83,12 @@ export class NaiveModel {
   }
 
   /** The first fingerprint that came to be known of the item; all that count are the same. */
-  #fingerprintOf(itemId: string): string | null {
-    const { applied, late } = this.#storyOf(itemId);
+  #computeFingerprint(itemId: string): string | null {
+    const { applied, late } = this.#getStory(itemId);
     return [...applied, ...late].find(({ fingerprint }) => fingerprint)?.fingerprint ?? null;
   }
 
-  #storyOf(itemId: string) {
+  #getStory(itemId: string) {
     return this.#stories.get(itemId) ?? { applied: [], late: [] };
   }
 }

@@ -32,7 +32,7 @@ export async function startPusher() {
       PUSH_CERTS_URL: certsUrl,
     },
     keys: google,
-    token: (claims?: Claims) => tokenOf(claims, {}, google.privateKey),
+    token: (claims?: Claims) => signToken(claims, {}, google.privateKey),
     forgedTokens: () => forgedTokens(google.privateKey, stranger.privateKey, pem),
     close: () => void server.close(),
   };
@@ -55,12 +55,12 @@ export function wrap({ attributes, data }: MessageContent, messageId: string): s
 /** `Authorization` headers that nobody may come in with, by what is wrong with them. */
 function forgedTokens(google: KeyObject, stranger: KeyObject, pem: string) {
   const now = Math.floor(Date.now() / 1_000);
-  const valid = tokenOf({}, {}, google);
+  const valid = signToken({}, {}, google);
   const [header, claims, signature = ""] = valid.split(".");
-  const [otherHeader, otherClaims] = tokenOf({ email: "x@example.com" }, {}, google).split(".");
+  const [otherHeader, otherClaims] = signToken({ email: "x@example.com" }, {}, google).split(".");
   const hmacHead = `${encode({ alg: "HS256", kid: "google" })}.${claims}`;
   const hmac = createHmac("sha256", pem).update(hmacHead).digest("base64url");
-  const by = (more: Claims) => `Bearer ${tokenOf(more, {}, google)}`;
+  const by = (more: Claims) => `Bearer ${signToken(more, {}, google)}`;
   return {
     "wrong audience": by({ aud: "https://elsewhere.example" }),
     "no audience": by({ aud: undefined }),
@@ -73,9 +73,9 @@ function forgedTokens(google: KeyObject, stranger: KeyObject, pem: string) {
     "valid for years": by({ exp: now + 100_000_000 }),
     "no expiry": by({ exp: undefined }),
     "foreign issuer": by({ iss: "https://accounts.example.com" }),
-    "signed by a stranger": `Bearer ${tokenOf({}, {}, stranger)}`,
-    "of an unknown key": `Bearer ${tokenOf({}, { kid: "other" }, google)}`,
-    "of no key": `Bearer ${tokenOf({}, { kid: undefined }, google)}`,
+    "signed by a stranger": `Bearer ${signToken({}, {}, stranger)}`,
+    "of an unknown key": `Bearer ${signToken({}, { kid: "other" }, google)}`,
+    "of no key": `Bearer ${signToken({}, { kid: undefined }, google)}`,
     "bad signature": `Bearer ${header}.${claims}.${signature.split("").reverse().join("")}`,
     "another token's signature": `Bearer ${otherHeader}.${otherClaims}.${signature}`,
     "no signature": `Bearer ${header}.${claims}.`,
@@ -91,7 +91,7 @@ function forgedTokens(google: KeyObject, stranger: KeyObject, pem: string) {
 }
 
 /** A token as Google's accounts sign them; `undefined` takes a claim away. */
-export function tokenOf(more: Claims = {}, moreHeader: Claims, key: KeyObject): string {
+export function signToken(more: Claims = {}, moreHeader: Claims, key: KeyObject): string {
   const now = Math.floor(Date.now() / 1_000);
   const claims = {
     ...{ iss: "https://accounts.google.com", aud: AUDIENCE, azp: "1234", sub: "1234" },

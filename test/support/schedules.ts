@@ -71,12 +71,12 @@ export function unconditionalWrites(options?: { poison: boolean }): fc.Arbitrary
 }
 
 /** A batch of a schedule; places beyond its writes are counted again from its first one. */
-export function batchOf(writes: readonly PlannedWrite[]): fc.Arbitrary<Batch> {
+export function anyBatch(writes: readonly PlannedWrite[]): fc.Arbitrary<Batch> {
   return fc.array(fc.nat(writes.length - 1), { maxLength: MAX_WRITES, size: "max" });
 }
 
 /** Each write of a schedule once, in a random order. */
-export function orderOf(writes: readonly PlannedWrite[]): fc.Arbitrary<number[]> {
+export function anyOrder(writes: readonly PlannedWrite[]): fc.Arbitrary<number[]> {
   const places = writes.map((_, place) => place);
   return fc.shuffledSubarray(places, { minLength: places.length });
 }

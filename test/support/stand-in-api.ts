@@ -8,7 +8,7 @@ export type WrongAnswers = Record<string, number | "nothing">;
 /**
  * Stands for one version of the API at its own address, as far as a rollout asks it, and notes
  * each request where the stand-in for gcloud finds it. What the real one answers is tested with
- * the real one (rollout/real.test.ts): given its address, this only hands on and notes.
+ * the real one (deploy/rollout/real.test.ts): given its address, this only hands on and notes.
  */
 export async function startStandInApi(requestLog: string, real?: string) {
   let wrong: WrongAnswers = {};

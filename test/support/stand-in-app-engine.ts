@@ -51,7 +51,7 @@ export type Plan = {
 export type Ended = { status: number | null; signal: string | null; out: string; err: string };
 export type AppEngine = Awaited<ReturnType<typeof buildAppEngine>>;
 
-const ROLLOUT = new URL("../../rollout/main.ts", import.meta.url).pathname;
+const ROLLOUT = new URL("../../deploy/rollout/main.ts", import.meta.url).pathname;
 const GCLOUD = new URL("./stand-in-gcloud.ts", import.meta.url).pathname;
 const BIRTH = Date.parse("2026-01-01T00:00:00Z");
 /** gcloud is started hundreds of times; compiled once, it starts in half the time. */

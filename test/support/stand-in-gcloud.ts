@@ -81,13 +81,13 @@ function listVersions() {
 }
 
 function describeService() {
-  const { versions, shardBy } = serviceOf(operands[0]);
+  const { versions, shardBy } = getService(operands[0]);
   const live = versions.filter(({ share }) => share > 0).map(({ id, share }) => [id, share]);
   return { id: operands[0], split: { allocations: Object.fromEntries(live), shardBy } };
 }
 
 function deleteVersions() {
-  const service = serviceOf(flags.service);
+  const service = getService(flags.service);
   for (const id of operands) {
     const version = service.versions.find((one) => one.id === id);
     if (!version) fail(`no version ${id}`);
@@ -97,7 +97,7 @@ function deleteVersions() {
 }
 
 function setTraffic() {
-  const service = serviceOf(operands[0]);
+  const service = getService(operands[0]);
   const splits = (flags.splits ?? "").split(",").map((split) => split.split("="));
   for (const [id] of splits)
     if (!service.versions.some((one) => one.id === id)) fail(`no version ${id}`);
@@ -116,7 +116,7 @@ function deploy() {
     if (id !== "default" && !state.services.default)
       fail("The first service (module) you upload to a new application must be the 'default'");
     state.services[id] ??= { shardBy: "UNSPECIFIED", versions: [] };
-    const { versions } = serviceOf(id);
+    const { versions } = getService(id);
     state.clock += 60_000;
     const createTime = new Date(state.clock).toISOString();
     // The first version of a service has its traffic, whatever was asked for.
@@ -137,14 +137,14 @@ function readLog(): unknown[] {
 }
 
 function readFigures(module: string, version: string, sinceMs: number, filter: string): unknown[] {
-  const shareOf = (service: string) =>
+  const getShare = (service: string) =>
     state.services[service]?.versions.find(({ id }) => id === version)?.share ?? 0;
-  const service = shareOf("default") > 0 ? "default" : "subscriber";
-  const percent = Math.round(100 * shareOf(service));
+  const service = getShare("default") > 0 ? "default" : "subscriber";
+  const percent = Math.round(100 * getShare(service));
   const override = plan.figures?.find(
     (one) => one.service === service && one.percent === percent && !isGood(version),
   );
-  const pushed = Math.round(100 * shareOf("subscriber"));
+  const pushed = Math.round(100 * getShare("subscriber"));
   const figures = { ...plan.always, ...override };
   const own = readLines(figures.isBlind ? "none" : "requests.jsonl").filter(
     ({ time }) => Number(time) >= sinceMs,
@@ -187,7 +187,7 @@ function settled(lagMs: number) {
   return { jsonPayload: { message: "writes settled", metadata: { writes: [{ lagMs }] } } };
 }
 
-function serviceOf(id = ""): StandInService {
+function getService(id = ""): StandInService {
   return state.services[id] ?? fail(`no service ${id}`);
 }
 

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { classifyDatabaseError } from "../../common/database.ts";
-import { createLogger } from "../../common/logger.ts";
 import { selectDead, selectSettled } from "../../common/receipts.ts";
 import { selectRows } from "../../common/tables.ts";
+import { createLogger } from "../../common/telemetry/logger.ts";
 import { encodeWrite, type Write } from "../../common/write.ts";
 import { NOT_YET_LIMIT_MS } from "../../subscriber/decide.ts";
 import { createSettle, type Message, type Settlement } from "../../subscriber/settle.ts";
 import { courses } from "../collections/courses.ts";
 import { type Cut, CutPool } from "./cut-pool.ts";
-import { buildHouse, type House } from "./house.ts";
+import { createTestEnvironment, type TestEnvironment } from "./environment.ts";
 import { type Batch, makeWrites, type Schedule } from "./schedules.ts";
 import { checkSettled, type Stored } from "./settled-invariants.ts";
 
@@ -27,7 +27,7 @@ const MAX_ROUNDS = 6;
 
 /** Two subscribers on one MySQL, without Pub/Sub: a test delivers to them what it likes. */
 export class TwoSubscribers {
-  readonly #house: House;
+  readonly #environment: TestEnvironment;
   readonly #first: Subscriber;
   readonly #second: Subscriber;
   #runs = 0;
@@ -35,19 +35,23 @@ export class TwoSubscribers {
 
   static async start(): Promise<TwoSubscribers> {
     const folder = new URL("../migrations/", import.meta.url);
-    const house = await buildHouse({ migrations: [folder] });
-    return new TwoSubscribers(house, await startSubscriber(house), await startSubscriber(house));
+    const environment = await createTestEnvironment({ migrations: [folder] });
+    return new TwoSubscribers(
+      environment,
+      await startSubscriber(environment),
+      await startSubscriber(environment),
+    );
   }
 
-  private constructor(house: House, first: Subscriber, second: Subscriber) {
-    this.#house = house;
+  private constructor(environment: TestEnvironment, first: Subscriber, second: Subscriber) {
+    this.#environment = environment;
     this.#first = first;
     this.#second = second;
   }
 
   async stop(): Promise<void> {
     await Promise.all([this.#first.cutPool.end(), this.#second.cutPool.end()]);
-    await this.#house.close();
+    await this.#environment.close();
   }
 
   /**
@@ -106,7 +110,7 @@ export class TwoSubscribers {
   }
 
   async #read(writes: readonly Write[]): Promise<Stored> {
-    const { pool } = this.#house;
+    const { pool } = this.#environment;
     const ids = writes.map(({ id }) => id);
     const itemIds = [...new Set(writes.map(({ itemId }) => itemId))];
     return {
@@ -118,8 +122,8 @@ export class TwoSubscribers {
 }
 
 /** A lost transaction is not tried again by itself: its messages are answered with the error. */
-async function startSubscriber(house: House): Promise<Subscriber> {
-  const cutPool = new CutPool(new URL(house.env.MYSQL_URL as string));
+async function startSubscriber(environment: TestEnvironment): Promise<Subscriber> {
+  const cutPool = new CutPool(new URL(environment.env.MYSQL_URL as string));
   const settle = createSettle({
     pool: cutPool.pool,
     collections: [courses],

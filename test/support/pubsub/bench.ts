@@ -113,19 +113,19 @@ export class Bench {
   async expectNothing(subscription: string, quietMs = QUIET_MS): Promise<void> {
     const deadline = Date.now() + quietMs;
     while (Date.now() < deadline) {
-      assert.deepEqual((await this.pull(subscription)).map(textOf), []);
+      assert.deepEqual((await this.pull(subscription)).map(getText), []);
       await sleep(50);
     }
   }
 
   async acknowledge(subscription: string, received: readonly Received[]): Promise<void> {
-    await this.subscriber.acknowledge({ subscription, ackIds: ackIdsOf(received) });
+    await this.subscriber.acknowledge({ subscription, ackIds: getAckIds(received) });
   }
 
   async modify(subscription: string, received: readonly Received[], seconds: number) {
     await this.subscriber.modifyAckDeadline({
       subscription,
-      ackIds: ackIdsOf(received),
+      ackIds: getAckIds(received),
       ackDeadlineSeconds: seconds,
     });
   }
@@ -172,10 +172,10 @@ export function text(value: string): Buffer {
   return Buffer.from(value);
 }
 
-export function textOf({ message }: Received): string {
+export function getText({ message }: Received): string {
   return Buffer.from((message?.data ?? "") as Uint8Array).toString();
 }
 
-function ackIdsOf(received: readonly Received[]): string[] {
+function getAckIds(received: readonly Received[]): string[] {
   return received.map(({ ackId }) => ackId as string);
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Duration, type Message } from "@google-cloud/pubsub";
-import { type Case, CODES, type Received, rejectsWith, text, textOf, until } from "./bench.ts";
+import { type Case, CODES, getText, type Received, rejectsWith, text, until } from "./bench.ts";
 
 const RETENTION = { messageRetentionDuration: { seconds: 600 } };
 
@@ -34,7 +34,7 @@ export const deliveryCases: Case[] = [
       await bench.publish(topic, "x");
       const late = await bench.createSubscription(topic);
       for (const one of [subscription, other])
-        assert.deepEqual((await bench.pullAll(one, 1)).map(textOf), ["x"]);
+        assert.deepEqual((await bench.pullAll(one, 1)).map(getText), ["x"]);
       await bench.expectNothing(late);
     },
   },
@@ -46,7 +46,7 @@ export const deliveryCases: Case[] = [
       const first = await bench.pull(subscription, 5);
       assert.ok(first.length <= 5);
       const all = [...first, ...(await bench.pullAll(subscription, 20 - first.length))];
-      assert.equal(new Set(all.map(textOf)).size, 20);
+      assert.equal(new Set(all.map(getText)).size, 20);
       await bench.expectNothing(subscription);
     },
   },
@@ -56,7 +56,7 @@ export const deliveryCases: Case[] = [
       const { topic, subscription } = await bench.createPair();
       const pulled = bench.subscriber.pull({ subscription, maxMessages: 1 }, { retry: null });
       await bench.publish(topic, "x");
-      assert.deepEqual((await pulled)[0].receivedMessages?.map(textOf), ["x"]);
+      assert.deepEqual((await pulled)[0].receivedMessages?.map(getText), ["x"]);
     },
   },
   {
@@ -89,9 +89,9 @@ export const deliveryCases: Case[] = [
       const { topic, subscription } = await bench.createPair({ ackDeadlineSeconds: 10 });
       await bench.publish(topic, "short", "long");
       const received = await bench.pullAll(subscription, 2);
-      const long = received.filter((one) => textOf(one) === "long");
+      const long = received.filter((one) => getText(one) === "long");
       await bench.modify(subscription, long, 60);
-      assert.deepEqual((await bench.pullAll(subscription, 1)).map(textOf), ["short"]);
+      assert.deepEqual((await bench.pullAll(subscription, 1)).map(getText), ["short"]);
       await bench.expectNothing(subscription);
     },
   },
@@ -261,7 +261,7 @@ export const deliveryCases: Case[] = [
         return letter !== undefined;
       });
       const attributes = letter?.message?.attributes ?? {};
-      assert.equal(letter && textOf(letter), "x");
+      assert.equal(letter && getText(letter), "x");
       assert.equal(attributes.own, "1");
       assert.equal(attributes.CloudPubSubDeadLetterSourceDeliveryCount, "5");
       const [, project, , name] = subscription.split("/");
@@ -283,7 +283,7 @@ export const deliveryCases: Case[] = [
       const seen: string[] = [];
       while (seen.length < texts.length) {
         const received = await bench.pullAll(subscription, 1);
-        seen.push(...received.map(textOf));
+        seen.push(...received.map(getText));
         await bench.acknowledge(subscription, received);
       }
       assert.deepEqual(seen, texts);
@@ -312,7 +312,7 @@ export const deliveryCases: Case[] = [
       await bench.publish(topic, { data: text("none"), attributes: { "iana.org/x": "y" } });
       for (const [index, [filter, expected]] of filters.entries()) {
         const received = await bench.pullAll(subscriptions[index] as string, expected.length);
-        assert.deepEqual(received.map(textOf).sort(), expected.sort(), filter);
+        assert.deepEqual(received.map(getText).sort(), expected.sort(), filter);
         await bench.expectNothing(subscriptions[index] as string);
       }
     },
@@ -327,7 +327,7 @@ export const deliveryCases: Case[] = [
         bench.subscriber.seek({ subscription, time: { seconds: Math.floor(seconds) } });
       await seekTo(Date.now() / 1_000 - 300);
       const again = await bench.pullAll(subscription, 2);
-      assert.deepEqual(again.map(textOf).sort(), ["one", "two"]);
+      assert.deepEqual(again.map(getText).sort(), ["one", "two"]);
       await bench.publish(topic, "not delivered yet");
       await seekTo(Date.now() / 1_000 + 300);
       await bench.modify(subscription, again, 0);
@@ -342,7 +342,7 @@ export const deliveryCases: Case[] = [
       const received = await bench.pullAll(subscription, 2);
       await bench.acknowledge(
         subscription,
-        received.filter((one) => textOf(one) === "settled"),
+        received.filter((one) => getText(one) === "settled"),
       );
       const name = bench.name("snapshots");
       await bench.subscriber.createSnapshot({ name, subscription });
@@ -351,7 +351,7 @@ export const deliveryCases: Case[] = [
       const other = await bench.createSubscription(topic);
       await bench.subscriber.seek({ subscription: other, snapshot: name });
       const restored = await bench.pullAll(other, 2);
-      assert.deepEqual(restored.map(textOf).sort(), ["open", "since"]);
+      assert.deepEqual(restored.map(getText).sort(), ["open", "since"]);
       await bench.subscriber.deleteSnapshot({ snapshot: name });
       const seek = bench.subscriber.seek({ subscription, snapshot: name });
       await rejectsWith(CODES.notFound, seek);

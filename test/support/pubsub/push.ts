@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { json, text as readText } from "node:stream/consumers";
 import { OAuth2Client } from "google-auth-library";
-import { type Case, CODES, rejectsWith, text, textOf, until } from "./bench.ts";
+import { type Case, CODES, getText, rejectsWith, text, until } from "./bench.ts";
 
 type Body = {
   message: Record<string, unknown> & { messageId: string; data?: string };
@@ -188,7 +188,7 @@ export const pushCases: Case[] = [
           pushConfig: { pushEndpoint },
         });
         await bench.publish(topic, "x");
-        assert.deepEqual((await bench.pullAll(letters, 1)).map(textOf), ["x"]);
+        assert.deepEqual((await bench.pullAll(letters, 1)).map(getText), ["x"]);
         assert.equal(pushes, 5);
       });
     },

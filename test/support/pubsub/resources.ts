@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Case, CODES, rejectsWith, textOf } from "./bench.ts";
+import { type Case, CODES, getText, rejectsWith } from "./bench.ts";
 
 const DAY_SECONDS = 24 * 3_600;
 
@@ -155,7 +155,7 @@ export const resourceCases: Case[] = [
       const [got] = await bench.subscriber.getSubscription({ subscription });
       assert.equal(got.topic, "_deleted-topic_");
       const [received] = await bench.pullAll(subscription, 1);
-      assert.equal(received && textOf(received), "left");
+      assert.equal(received && getText(received), "left");
     },
   },
   {

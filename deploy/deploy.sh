@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# npm run deploy -- ENVIRONMENT [rollout options]: everything that a merge to main does, in order,
+# the same from a laptop and from .github/workflows/deploy.yaml. Safe to run again after any failure.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if [ "${1:-}" = --help ] || [ $# -eq 0 ]; then
+  cat <<'HELP'
+npm run deploy -- ENVIRONMENT [options of npm run rollout]
+
+Synthesises the environment, applies its stack `service`, migrates the database, rolls both services
+out, canary first, and applies its stack `observability`, whose alerts go to TF_VAR_alert_email. Asks
+before Terraform changes anything, unless CI is set. Needs gcloud (logged in, also with
+application-default credentials), terraform and cloud-sql-proxy on the PATH, and the stack `platform`
+applied once (docs/deploy.md).
+HELP
+  [ $# -gt 0 ] && exit 0 || exit 2
+fi
+environment=$1
+shift
+for program in gcloud terraform cloud-sql-proxy; do
+  command -v "$program" >/dev/null || { echo "deploy: $program is not on the PATH; see docs/deploy.md." >&2; exit 1; }
+done
+say() { echo "deploy: $*"; }
+
+say "describing $environment, refusing what is unsafe"
+npm run --silent synth -- --environment "$environment"
+. deploy/environment.sh
+secret=constancia-mysql-password
+apply_stack() {
+  local stack=.local/terraform/$environment/$1
+  say "applying the stack $1 to $project"
+  terraform -chdir="$stack" init -input=false
+  if [ -n "${CI:-}" ]; then
+    terraform -chdir="$stack" plan -input=false -out=plan.bin
+    if [ -n "${GITHUB_STEP_SUMMARY:-}" ]; then
+      { echo '```'; terraform -chdir="$stack" show -no-color plan.bin | head -c 400000; echo '```'; } >> "$GITHUB_STEP_SUMMARY"
+    fi
+    terraform -chdir="$stack" apply -input=false plan.bin
+  else
+    terraform -chdir="$stack" apply
+  fi
+}
+
+# The password that there is; Terraform writes it only where its version was raised. Of a new
+# project it is made here, and nobody has seen it.
+TF_VAR_mysql_password=$(gcloud secrets versions access latest --secret="$secret" --project="$project" 2>/dev/null ||
+  node -p 'crypto.randomBytes(24).toString("hex")')
+if [ -n "${GITHUB_ACTIONS:-}" ]; then echo "::add-mask::$TF_VAR_mysql_password"; fi
+# App Engine takes settings of a service only once it exists.
+services=$(gcloud app services list --project="$project" --format='value(id)' | sort | paste -sd ' ' -)
+TF_VAR_services_deployed=false
+if [ "$services" = "default subscriber" ]; then TF_VAR_services_deployed=true; fi
+export TF_VAR_mysql_password TF_VAR_services_deployed
+apply_stack service
+
+say "migrating the database, while the old code runs: migrations only add"
+port=3307
+cloud-sql-proxy --port="$port" --health-check "$instance" &
+proxy=$!
+trap 'kill "$proxy" 2>/dev/null || true' EXIT
+cloud-sql-proxy wait --max=60s
+MYSQL_URL="mysql://constancia@127.0.0.1:$port/constancia" \
+  MYSQL_PASSWORD_SECRET="projects/$project/secrets/$secret/versions/latest" npm run --silent migrate
+
+say "rolling out"
+npm run --silent rollout -- --project="$project" "$@"
+
+# Last, because Google takes an objective only of metrics that something was written to.
+set -o errtrace
+trap 'echo "deploy: the new version runs, but what watches it is not all there. Where Google does not know a metric yet, it will in ten minutes: run this again." >&2' ERR
+apply_stack observability
+trap - ERR
+[ -n "${TF_VAR_alert_email:-}" ] || say "TF_VAR_alert_email is not set: the alerts are there, and notify nobody"

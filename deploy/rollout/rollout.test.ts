@@ -1,0 +1,362 @@
+import assert from "node:assert/strict";
+import { after, describe, it } from "node:test";
+import { type AppEngine, buildAppEngine, QUICKLY } from "../../test/support/stand-in-app-engine.ts";
+
+const ALL_OLD = { default: { bbbbbbb: 100 }, subscriber: { bbbbbbb: 100 } };
+const ALL_NEW = { default: { ccccccc: 100 }, subscriber: { ccccccc: 100 } };
+const OLD = "v20260102-000000-bbbbbbb";
+const OLDER = "v20260101-000000-aaaaaaa";
+const CHANGES = /^app (deploy|services set-traffic|versions delete)/;
+
+describe("npm run rollout", { concurrency: 3 }, () => {
+  const built: AppEngine[] = [];
+  after(() => {
+    for (const one of built) one.close();
+  });
+  async function build(options: Parameters<typeof buildAppEngine>[0] = {}): Promise<AppEngine> {
+    const appEngine = await buildAppEngine(options);
+    built.push(appEngine);
+    return appEngine;
+  }
+
+  const getChanges = (appEngine: AppEngine) =>
+    appEngine
+      .calls()
+      .filter((call) => CHANGES.test(call))
+      .map((call) =>
+        call
+          .replace(" --project=constancia-test --quiet", "")
+          .replaceAll(/v\d{8}-\d{6}-c{7}/g, "NEW"),
+      );
+
+  it("deploys without traffic, tests, moves the subscriber and then the API, step by step", async () => {
+    const appEngine = await build();
+    const { status, out, err } = await appEngine.run();
+    assert.equal(err, "");
+    assert.equal(status, 0);
+    assert.deepEqual(appEngine.traffic(), ALL_NEW);
+    const getAccount = (name: string) =>
+      `constancia-${name}@constancia-test.iam.gserviceaccount.com`;
+    const move = (service: string, splits: string, by = "random") =>
+      `app services set-traffic ${service} --splits=${splits} --split-by=${by}`;
+    assert.deepEqual(getChanges(appEngine), [
+      `app deploy app.yaml --no-promote --version=NEW --service-account=${getAccount("api")}`,
+      `app deploy subscriber.yaml --no-promote --version=NEW --service-account=${getAccount("subscriber")}`,
+      move("subscriber", `NEW=0.01,${OLD}=0.99`),
+      move("subscriber", `NEW=0.1,${OLD}=0.9`),
+      move("subscriber", "NEW=1"),
+      move("default", `NEW=0.01,${OLD}=0.99`),
+      move("default", `NEW=0.1,${OLD}=0.9`),
+      move("default", "NEW=1"),
+      move("default", "NEW=1", "ip"),
+    ]);
+    assert.equal(appEngine.api.left(), 0, "what the smoke test made is gone");
+    assert.match(out, /GET of the receipt: 200/);
+    assert.match(out, /ok {5}error ratio 0\.00 % \(0 of 150 requests; SLO 1 %\)/);
+    assert.match(out, /rests on 150 requests and 50 settled writes/);
+    assert.equal(out.match(/passed: /g)?.length, 6);
+  });
+
+  it("goes by the steps that it is told", async () => {
+    const appEngine = await build();
+    assert.equal((await appEngine.run("--from=50,100")).status, 0);
+    const moves = getChanges(appEngine).filter((call) => call.includes("=0.5"));
+    assert.equal(moves.length, 2);
+    assert.deepEqual(appEngine.traffic(), ALL_NEW);
+  });
+
+  it("deploys into an empty application, where the first version has all traffic at once", async () => {
+    const appEngine = await build({ good: [] });
+    const { status, out } = await appEngine.run();
+    assert.equal(status, 0);
+    assert.deepEqual(appEngine.traffic(), ALL_NEW);
+    assert.equal(out.match(/passed: /g)?.length, 1);
+    appEngine.check("ddddddd");
+    assert.equal((await appEngine.run("--steps=10,100")).status, 0);
+    assert.deepEqual(Object.keys(appEngine.traffic().default ?? {}), ["ddddddd"]);
+  });
+
+  it("says of a first version that fails that nothing is there to go back to", async () => {
+    const appEngine = await build({ good: [] });
+    appEngine.api.answerWrongly({ "POST waited": 500 });
+    const { status, out } = await appEngine.run();
+    assert.equal(status, 1);
+    assert.match(out, /default has no earlier version that traffic could go to/);
+    appEngine.api.answerWrongly({});
+    assert.equal((await appEngine.run()).status, 0);
+    assert.deepEqual(appEngine.traffic(), ALL_NEW);
+  });
+
+  it("gives a version that fails the smoke test no traffic, and says where it failed", async () => {
+    const faults: [Record<string, number | "nothing">, RegExp][] = [
+      [{ ready: 404 }, /GET \/health\/ready was answered 404 instead of 200/],
+      [{ "POST waited": 202 }, /POST, waited for was answered 202 instead of 201/],
+      [{ "POST waited": 401 }, /answered 401 .* API key with scope write in CONSTANCIA_API_KEY/],
+      [{ GET: 500 }, /GET of what was posted was answered 500 instead of 200/],
+      [{ "PUT waited": 412 }, /PUT with If-Match, waited for was answered 412 instead of 200/],
+      [{ receipt: 0 }, /the receipt says dead/],
+      [{ "POST waited": "nothing" }, /POST http:\S+ got no answer/],
+      [{ "DELETE waited": 500 }, /DELETE, waited for was answered 500 instead of 204/],
+    ];
+    const appEngine = await build();
+    for (const [answers, sentence] of faults) {
+      appEngine.api.answerWrongly(answers);
+      const { status, err } = await appEngine.run();
+      assert.equal(status, 1);
+      assert.match(err, sentence);
+      assert.deepEqual(appEngine.traffic(), ALL_OLD);
+      assert.ok(!getChanges(appEngine).some((call) => call.includes("set-traffic")));
+      assert.equal(appEngine.api.left(), answers["DELETE waited"] === undefined ? 0 : 1);
+    }
+    appEngine.api.answerWrongly({});
+    assert.equal((await appEngine.run("--steps=100")).status, 0);
+    const deploys = getChanges(appEngine).filter((call) => call.startsWith("app deploy"));
+    assert.equal(deploys.length, 2, "the version of this commit is there already");
+  });
+
+  it("rolls back a breach of each SLO, of either service, at any step", async () => {
+    const breaches: [string, object][] = [
+      ["error ratio 2.60 %", { errors: 4 }],
+      ["answer p99 5000 ms", { slow: 3 }],
+      ["lag p99 60000 ms", { late: 2 }],
+      ["dead messages 1", { dead: 1 }],
+    ];
+    for (const [sentence, figures] of breaches)
+      for (const percent of [10, 100]) {
+        const appEngine = await build();
+        appEngine.plan({ figures: [{ service: "default", percent, ...figures }] });
+        const { status, out, err } = await appEngine.run("--steps=10,100");
+        assert.equal(status, 1, sentence);
+        assert.match(err, new RegExp(`^At ${percent} % of default: ${sentence}`));
+        assert.match(out, new RegExp(`BREACH ${sentence}`));
+        assert.match(out, /the traffic of subscriber is on v20260102-000000-bbbbbbb, none on v/);
+        assert.deepEqual(appEngine.traffic(), ALL_OLD);
+        appEngine.close();
+      }
+    const appEngine = await build();
+    appEngine.plan({ figures: [{ service: "subscriber", percent: 1, dead: 1 }] });
+    const { status, err } = await appEngine.run();
+    assert.equal(status, 1);
+    assert.match(err, /^At 1 % of subscriber: dead messages 1 \(SLO 0\)\.\n$/);
+    assert.deepEqual(appEngine.traffic(), ALL_OLD);
+    assert.ok(!getChanges(appEngine).some((call) => call.includes("set-traffic default")));
+  });
+
+  it("takes a failed version away before it makes the next, which then goes well", async () => {
+    const appEngine = await build();
+    appEngine.plan({ figures: [{ service: "default", percent: 10, errors: 50 }] });
+    assert.equal((await appEngine.run("--steps=10,100")).status, 1);
+    appEngine.plan({});
+    appEngine.check("ddddddd");
+    assert.equal((await appEngine.run("--steps=10,100")).status, 0);
+    const ids = appEngine.versions("default").map((id) => id.slice(-7));
+    assert.deepEqual(ids, ["aaaaaaa", "bbbbbbb", "ddddddd"]);
+  });
+
+  it("sends a bounded number of requests where clients send too few, and says so", async () => {
+    const appEngine = await build();
+    appEngine.plan({ always: { requests: 0, settled: 0 } });
+    const { status, out, err } = await appEngine.run("--steps=10,100");
+    assert.equal(err, "");
+    assert.equal(status, 0);
+    assert.equal(out.match(/too little traffic: sending 50 rounds/g)?.length, 4);
+    assert.match(out, /rests on 2\d\d requests and 100 settled writes/);
+    assert.equal(appEngine.api.left(), 0);
+    assert.deepEqual(appEngine.traffic(), ALL_NEW);
+  });
+
+  it("does not pass what it cannot judge", async () => {
+    const appEngine = await build();
+    appEngine.plan({ always: { settled: 19, requests: 99, isBlind: true } });
+    const blind = await appEngine.run("--steps=10,100");
+    assert.equal(blind.status, 1);
+    assert.match(blind.out, /passed: 10 % of subscriber/);
+    assert.equal(blind.err, "Too little to judge by: 19 of 20 settled writes.\n");
+    assert.deepEqual(appEngine.traffic(), ALL_OLD);
+
+    appEngine.plan({ always: { settled: 0 } });
+    appEngine.api.answerWrongly({ DELETE: 500 });
+    const { status, err } = await appEngine.run("--steps=100");
+    assert.equal(status, 1);
+    assert.match(err, /50 of 50 rounds of its own requests failed, 1 may; the first: DELETE/);
+    assert.deepEqual(appEngine.traffic(), ALL_OLD);
+  });
+
+  it("allows the API the latency that the running version had", async () => {
+    const appEngine = await build();
+    appEngine.plan({ always: { requests: 0, slow: 200 } });
+    const { status, out } = await appEngine.run("--steps=100");
+    assert.equal(status, 0);
+    assert.match(out, /ok {5}answer p99 5000 ms \(SLO 7500 ms\)/);
+  });
+
+  it("keeps the last N versions of each service, and deletes none with traffic", async () => {
+    const good = Array.from({ length: 6 }, (_, day) => `v2026010${day + 1}-000000-000000${day}`);
+    const appEngine = await build({ good: ["20251231t120000", ...good] });
+    assert.equal((await appEngine.run("--steps=100", "--keep=3")).status, 0);
+    for (const service of ["default", "subscriber"])
+      assert.deepEqual(
+        appEngine.versions(service).map((id) => id.slice(-7)),
+        ["t120000", "0000004", "0000005", "ccccccc"],
+      );
+  });
+
+  it("ends well where old versions cannot be deleted", async () => {
+    const appEngine = await build();
+    appEngine.plan({ faults: [{ matching: "versions delete", kind: "fail" }] });
+    const { status, out } = await appEngine.run("--steps=100", "--keep=2");
+    assert.equal(status, 0);
+    assert.match(out, /old versions were not deleted, the next rollout does it: gcloud/);
+  });
+
+  it("prints with --dry-run what it would run, and changes nothing", async () => {
+    const appEngine = await build();
+    const { status, out } = await appEngine.run("--dry-run", "--keep=2");
+    assert.equal(status, 0);
+    assert.deepEqual(getChanges(appEngine), []);
+    const said = [...out.matchAll(/would run: (.*)$/gm)].map(([, command]) => command);
+    appEngine.forgetCalls();
+    assert.equal((await appEngine.run("--keep=2")).status, 0);
+    const done = appEngine.calls().filter((call) => CHANGES.test(call));
+    const unname = (call = "") => call.replaceAll(/v\d{8}-\d{6}-c{7}/g, "NEW");
+    assert.deepEqual(
+      said.map(unname),
+      done.map((call) => unname(`gcloud ${call}`)),
+    );
+    assert.deepEqual(appEngine.traffic(), ALL_NEW);
+    appEngine.forgetCalls();
+    const back = await appEngine.run("--rollback", "--dry-run");
+    assert.equal(back.status, 0);
+    assert.equal(back.out.match(/would run: /g)?.length, 2);
+    assert.deepEqual(getChanges(appEngine), []);
+  });
+
+  it("tells with --dry-run of a rollout that it would first put back", async () => {
+    const appEngine = await build();
+    appEngine.plan({ faults: [{ matching: "set-traffic default", kind: "kill-after" }] });
+    await appEngine.run("--steps=10,100");
+    appEngine.plan({});
+    appEngine.check("ddddddd");
+    appEngine.forgetCalls();
+    const { status, out } = await appEngine.run("--dry-run", "--steps=10,100");
+    assert.equal(status, 0);
+    assert.match(out, new RegExp(`would run: .*set-traffic default --splits=${OLD}=1`));
+    assert.match(out, new RegExp(`would run: .*subscriber --splits=v\\S+ddddddd=0.1,${OLD}=0.9`));
+    assert.deepEqual(getChanges(appEngine), []);
+  });
+
+  it("shows with --status what has traffic, and whether a rollout is open", async () => {
+    const appEngine = await build();
+    const { status, out } = await appEngine.run("--status");
+    assert.equal(status, 0);
+    const line = `100 %  ${OLD}  2026-01-01T00:00:00.001Z`;
+    assert.equal(out, `subscriber  ${line}\ndefault     ${line}\nNo rollout is open.\n`);
+    appEngine.plan({ faults: [{ matching: "set-traffic default", kind: "kill-after" }] });
+    await appEngine.run("--steps=10,100");
+    appEngine.plan({});
+    const open = await appEngine.run("--status");
+    assert.match(open.out, /default {6}10 % {2}v\S+-ccccccc/);
+    assert.match(open.out, /The rollout of v\S+-ccccccc is not finished: run it again, or npm run/);
+  });
+
+  it("goes back by one version with --rollback, each time", async () => {
+    const appEngine = await build();
+    assert.equal((await appEngine.run("--steps=100")).status, 0);
+    assert.equal((await appEngine.run("--rollback")).status, 0);
+    assert.deepEqual(appEngine.traffic(), ALL_OLD);
+    assert.match((await appEngine.run("--status")).out, /No rollout is open/);
+    assert.equal((await appEngine.run("--rollback")).status, 0);
+    assert.deepEqual(appEngine.traffic().default, { [OLDER.slice(-7)]: 100 });
+    const { status, err } = await appEngine.run("--rollback");
+    assert.equal(status, 1);
+    assert.equal(err, "There is no older version to go back to.\n");
+  });
+
+  it("stops where somebody else moves the traffic meanwhile", async () => {
+    const appEngine = await build();
+    const { child, ended } = appEngine.start([...QUICKLY, "--hold=3600", "--steps=10,100"]);
+    let out = "";
+    await new Promise<void>((resolve) =>
+      child.stdout.on("data", (chunk) => {
+        out += chunk;
+        if (out.includes("holding for")) resolve();
+      }),
+    );
+    child.kill("SIGKILL");
+    await ended;
+    // The same commit goes on; a person puts the traffic back between its command and its check.
+    appEngine.plan({ faults: [{ matching: "set-traffic subscriber", kind: "ignore" }] });
+    appEngine.change(({ services }) => {
+      for (const version of services.subscriber?.versions ?? [])
+        version.share = version.id === OLD ? 1 : 0;
+    });
+    const { status, err } = await appEngine.run("--steps=10,100");
+    assert.equal(status, 1);
+    assert.match(err, /gives v\S+ 0 % of subscriber, and not the 10 % that this step set/);
+    assert.deepEqual(appEngine.traffic(), ALL_OLD);
+  });
+
+  it("helps on --help, and tells of wrong arguments on standard error with 2", async () => {
+    const appEngine = await build();
+    const help = await appEngine.start(["--help"]).ended;
+    assert.equal(help.status, 0);
+    for (const part of ["--steps 1,10,100", "--rollback", "--status", "--dry-run", "Exit status"])
+      assert.ok(help.out.includes(part), part);
+    const wrong: [string[], RegExp][] = [
+      [["x"], /^Unexpected argument 'x'/],
+      [["--unknown"], /^Unknown option '--unknown'/],
+      [["--status", "--rollback"], /^--status and --rollback are two commands\./],
+      [["--steps=10", "--from=10"], /^--steps and --from are the same/],
+      [["--project=UPPER"], /^"UPPER" is no project id/],
+      [["--project=a;b"], /^"a;b" is no project id/],
+      [["--version=v1"], /^--version must be of the form/],
+      ...["", "10", "100,10", "0,100", "10,10,100", "x,100", "1.5,100", "101"].map(
+        (steps): [string[], RegExp] => [[`--steps=${steps}`], /^--steps must be rising/],
+      ),
+      [["--hold=-1"], /^--hold must be a whole number/],
+      [["--pause=x"], /^--pause must be a whole number/],
+      [["--keep=1"], /^--keep must be a whole number from 2 to 100\./],
+      [[], /^No project: say --project ID/],
+    ];
+    for (const [args, sentence] of wrong) {
+      const { status, out, err } = await appEngine.start(args).ended;
+      assert.equal(status, 2, args.join(" "));
+      assert.equal(out, "");
+      assert.match(err, sentence);
+    }
+    assert.deepEqual(appEngine.calls(), ["config get-value project --quiet"]);
+  });
+
+  it("says in one sentence what is missing: gcloud, a commit, an address, an answer", async () => {
+    const appEngine = await build();
+    const noGcloud = await appEngine.start(QUICKLY, { PATH: "/nowhere" }).ended;
+    assert.equal(noGcloud.status, 1);
+    assert.match(noGcloud.err, /^git status failed: say --version NAME where there is no git\.\n$/);
+    const version = "--version=v20260103-000000-ccccccc";
+    const bare = await appEngine.start([...QUICKLY, version], { PATH: "/nowhere" }).ended;
+    assert.match(bare.err, /^gcloud is not on the PATH: install the Google Cloud CLI/);
+    const faults: [Parameters<AppEngine["plan"]>[0], RegExp][] = [
+      [
+        { faults: [{ matching: "versions list", kind: "fail" }] },
+        /^gcloud app versions list .* failed \(status 1\): ERROR: .* the plan wants it\n$/,
+      ],
+      [
+        { faults: [{ matching: "versions list", kind: "garbage" }] },
+        /^gcloud app versions list .* answered something that is not JSON\.\n$/,
+      ],
+    ];
+    for (const [plan, sentence] of faults) {
+      appEngine.plan(plan);
+      const { status, err } = await appEngine.run(version);
+      assert.equal(status, 1);
+      assert.match(err, sentence);
+    }
+    appEngine.plan({});
+    appEngine.change((state) => {
+      state.url = `https://${"a".repeat(64)}.uc.r.appspot.com`;
+    });
+    const long = await appEngine.run(version);
+    assert.match(long.err, /has no certificate: its first part is over 63 characters/);
+    assert.deepEqual(appEngine.traffic(), ALL_OLD);
+  });
+});

@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { before, describe, it } from "node:test";
+import { parse } from "yaml";
+import { createWorkflowLinter } from "./lint-workflows.ts";
+
+const ROOT = new URL("../", import.meta.url);
+const read = (path: string) => readFileSync(new URL(path, ROOT), "utf8");
+const FOLDER = ".github/workflows/";
+
+describe("the workflows", () => {
+  let lint: (path: string, text: string) => string[];
+
+  before(async () => {
+    lint = await createWorkflowLinter();
+  });
+
+  it("are without a fault, all of them", () => {
+    const files = readdirSync(new URL(FOLDER, ROOT)).toSorted();
+    assert.deepEqual(files, ["audit.yaml", "ci.yaml", "deploy.yaml", "security.yaml"]);
+    for (const file of files) assert.deepEqual(lint(FOLDER + file, read(FOLDER + file)), []);
+  });
+
+  it("are refused when they are broken, each time with the place or the job", () => {
+    const deploy = read(`${FOLDER}deploy.yaml`);
+    const breaks: [string | RegExp, string, RegExp][] = [
+      ["needs: ci", "needs: nothing", /"production" needs job "nothing"/],
+      ["    timeout-minutes: 90\n", "", /job production has no timeout-minutes/],
+      ["permissions:\n  contents: read\n", "", /contents: read by default/],
+      [/(auth)@[0-9a-f]{40} # v\S+/, "$1@v3", /auth@v3 is not pinned by its commit/],
+      [/ # v7\.0\.1/, "", /checkout@\w{40} is not pinned/],
+      ["persist-credentials: false", "fetch-depth: 1", /without persist-credentials: false/],
+      ["vars.PROJECT_ID }}", "vars.PROJECT_ID }", /unexpected|expression/],
+      ["needs: ci\n", "  needs: ci\n", /is no YAML/],
+      ["environment: production", "environmnt: production", /unexpected key "environmnt"/],
+      [
+        "run: npm run deploy -- production --hold=300 --keep=5",
+        "run: echo ${{ github.event.head_commit.message }}",
+        /potentially untrusted/,
+      ],
+    ];
+    for (const [good, bad, fault] of breaks) {
+      const broken = deploy.replace(good, bad);
+      assert.notEqual(broken, deploy, String(good));
+      assert.match(lint("deploy.yaml", broken).join("\n"), fault, bad);
+    }
+  });
+
+  it("deploy to production one at a time, to the end, after approval and without a key", () => {
+    const { on, concurrency, jobs } = parse(read(`${FOLDER}deploy.yaml`));
+    assert.deepEqual(on.push, { branches: ["main"] });
+    assert.deepEqual(concurrency, { group: "deploy-production", "cancel-in-progress": false });
+    const { production } = jobs;
+    assert.deepEqual([production.needs, production.environment], ["ci", "production"]);
+    assert.deepEqual(production.permissions, { contents: "read", "id-token": "write" });
+    const text = JSON.stringify(jobs);
+    assert.ok(!text.includes("secrets."), "a secret of GitHub's is used");
+    const order = ["gcp-build", "google-github-actions/auth@", "npm run deploy -- production"];
+    const places = order.map((step) => text.indexOf(step));
+    assert.ok(!places.includes(-1));
+    assert.deepEqual(
+      places,
+      places.toSorted((one, other) => one - other),
+    );
+  });
+
+  it("audit every hour as an account that deploys nothing, and ask nobody", () => {
+    const { on, jobs } = parse(read(`${FOLDER}audit.yaml`));
+    assert.match(on.schedule[0].cron, /^\d+ \* \* \* \*$/);
+    const text = JSON.stringify(jobs);
+    assert.match(text, /"service_account":"constancia-auditor@/);
+    assert.doesNotMatch(text, /constancia-deployer|secrets\.|"environment"/);
+    assert.ok(text.includes("npm run ops -- audit-cloud production"));
+  });
+
+  it("give the shell what it can read", () => {
+    for (const file of readdirSync(new URL(FOLDER, ROOT)))
+      for (const { steps = [] } of Object.values<{ steps?: { run?: string }[] }>(
+        parse(read(FOLDER + file)).jobs,
+      ))
+        for (const { run = "" } of steps) {
+          // GitHub puts these in before the shell sees the text; here, none is in a script.
+          assert.ok(!run.includes("${{"), `${file}: ${run}`);
+          execFileSync("bash", ["-n"], { input: run, stdio: ["pipe", "ignore", "pipe"] });
+        }
+  });
+
+  it("run only scripts that package.json has", () => {
+    const { scripts } = JSON.parse(read("package.json"));
+    for (const file of readdirSync(new URL(FOLDER, ROOT)))
+      for (const [, script = ""] of read(FOLDER + file).matchAll(
+        /npm run (?:--\S+ "\S+" )?([\w:-]+)/g,
+      ))
+        assert.ok(script in scripts, `${file}: ${script}`);
+  });
+});

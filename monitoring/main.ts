@@ -1,0 +1,106 @@
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { PortFinder } from "../local/ports.ts";
+import { startProcess } from "../local/processes.ts";
+import { AlreadyRunning, RunFile } from "../local/run-file.ts";
+import { Supervisor } from "../local/supervisor.ts";
+import { adaptPrometheus, addWebhook } from "./config.ts";
+import { prepareMonitoringPrograms } from "./programs.ts";
+
+const HELP = `npm run monitoring -- [options]
+
+Runs Prometheus and Alertmanager beside a running npm start, for machines without Docker; Ctrl-C
+stops them. What they collect stays in .local/monitoring-data/, for 15 days.
+
+  --api HOST:PORT         the API (default: localhost:8080)
+  --subscriber HOST:PORT  the subscriber's METRICS_PORT (default: localhost:9464)
+  --help                  this text
+
+ALERT_WEBHOOK_URL names a webhook that alerts are sent to; without it they are only shown.
+`;
+const CONFIGS = import.meta.dirname;
+const DATA = join(import.meta.dirname, "..", ".local", "monitoring-data");
+const WANTED_PORTS = { prometheus: 9090, alertmanager: 9093 };
+const STOP_DEADLINE_MS = 10_000;
+
+const say = (line: string) => console.log(`constancia: ${line}`);
+
+const { values } = parseArgs({
+  options: {
+    api: { type: "string", default: "localhost:8080" },
+    subscriber: { type: "string", default: "localhost:9464" },
+    help: { type: "boolean", default: false },
+  },
+});
+if (values.help) console.log(HELP);
+else await main();
+
+async function main(): Promise<void> {
+  mkdirSync(DATA, { recursive: true });
+  const runFile = await RunFile.claim(join(DATA, "run.json"), "monitoring.ts", say).catch(
+    (error: Error) => {
+      if (!(error instanceof AlreadyRunning)) throw error;
+      say("the monitoring runs already");
+      return process.exit(1);
+    },
+  );
+  const supervisor = new Supervisor(runFile, say);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.on(signal, () => supervisor.interrupt(0, "stopped"));
+  await run(supervisor, values).catch((error: Error) => supervisor.stop(1, error.message));
+}
+
+/** Starts both servers on free ports; rejects once one of them has ended. */
+async function run(
+  supervisor: Supervisor,
+  { api, subscriber }: { api: string; subscriber: string },
+): Promise<void> {
+  const programs = await prepareMonitoringPrograms(say);
+  const ports = new PortFinder(say);
+  const alertmanager = `127.0.0.1:${await ports.find(WANTED_PORTS.alertmanager, "Alertmanager")}`;
+  const prometheus = `127.0.0.1:${await ports.find(WANTED_PORTS.prometheus, "Prometheus")}`;
+  writeConfigs({ api, subscriber, alertmanager });
+  const start = (name: "prometheus" | "alertmanager", address: string, ...options: string[]) =>
+    startProcess({
+      name,
+      command: [
+        programs[name],
+        `--config.file=${join(DATA, `${name}.yml`)}`,
+        `--web.listen-address=${address}`,
+        ...options,
+      ],
+      mark: DATA,
+      cwd: programs.cwd,
+      logFile: join(DATA, `${name}.log`),
+      stopDeadlineMs: STOP_DEADLINE_MS,
+    });
+  supervisor.add(
+    await start(
+      "alertmanager",
+      alertmanager,
+      `--storage.path=${join(DATA, "alertmanager")}`,
+      "--cluster.listen-address=",
+    ),
+  );
+  supervisor.add(
+    await start(
+      "prometheus",
+      prometheus,
+      `--storage.tsdb.path=${join(DATA, "prometheus")}`,
+      "--storage.tsdb.retention.time=15d",
+    ),
+  );
+  say(`Prometheus is at http://${prometheus}/alerts and Alertmanager at http://${alertmanager}`);
+  throw new Error(`${await supervisor.firstEnd()}; its log is in ${DATA}`);
+}
+
+function writeConfigs(addresses: { api: string; subscriber: string; alertmanager: string }): void {
+  const read = (file: string) => readFileSync(join(CONFIGS, file), "utf8");
+  const write = (file: string, text: string) => writeFileSync(join(DATA, file), text);
+  const webhook = process.env.ALERT_WEBHOOK_URL;
+  const routes = read("alertmanager.yml");
+  write("alertmanager.yml", webhook ? addWebhook(routes, webhook) : routes);
+  write("rules.yml", read("rules.yml"));
+  write("prometheus.yml", adaptPrometheus(read("prometheus.yml"), addresses));
+}

@@ -1,0 +1,68 @@
+import { readdir, readFile } from "node:fs/promises";
+import { Kysely, MysqlDialect, sql } from "kysely";
+import { type Migration, Migrator } from "kysely/migration";
+import { createPool } from "mysql2";
+import { loadVariables } from "../common/config.ts";
+import { parseMysqlUrl } from "../common/database.ts";
+
+const FOLDER = new URL("../migrations/", import.meta.url);
+
+if (import.meta.main)
+  await main().catch((error: Error) => {
+    process.stderr.write(`${error.message}\n`);
+    process.exit(1);
+  });
+
+/**
+ * Runs the numbered `.sql` files that have not run yet, in order, under a lock that the server
+ * holds: of several that start at once, one migrates and the others wait. Returns their names.
+ * `folders` are URLs that end with a slash; the project's own comes first.
+ */
+export async function migrate(
+  mysqlUrl: URL,
+  folders: readonly URL[] = [FOLDER],
+): Promise<string[]> {
+  const pool = createPool({
+    ...parseMysqlUrl(mysqlUrl),
+    multipleStatements: true,
+    connectionLimit: 2,
+  });
+  const db = new Kysely<unknown>({ dialect: new MysqlDialect({ pool }) });
+  try {
+    const migrator = new Migrator({
+      db,
+      provider: { getMigrations: () => readMigrations(folders) },
+      migrationTableName: "migrations",
+      migrationLockTableName: "migrations_lock",
+    });
+    const { error, results } = await migrator.migrateToLatest();
+    if (error) {
+      const failed = results?.find(({ status }) => status === "Error")?.migrationName;
+      const { message } = error as Error;
+      throw new Error(failed ? `The migration ${failed} failed: ${message}` : message);
+    }
+    return (results ?? []).map(({ migrationName }) => migrationName);
+  } finally {
+    await db.destroy();
+  }
+}
+
+async function readMigrations(folders: readonly URL[]): Promise<Record<string, Migration>> {
+  const migrations: Record<string, Migration> = {};
+  for (const folder of folders)
+    for (const file of (await readdir(folder)).filter((name) => name.endsWith(".sql"))) {
+      const text = await readFile(new URL(file, folder), "utf8");
+      migrations[file.replace(/\.sql$/, "")] = {
+        up: async (db) => void (await sql.raw(text).execute(db)),
+      };
+    }
+  return migrations;
+}
+
+async function main(): Promise<void> {
+  const { MYSQL_URL } = await loadVariables(process.env, ["MYSQL_URL", "MYSQL_PASSWORD"]);
+  const names = await migrate(MYSQL_URL);
+  process.stdout.write(
+    names.length > 0 ? `migrated: ${names.join(", ")}\n` : "nothing to migrate\n",
+  );
+}

@@ -1,0 +1,37 @@
+import { collections } from "../../collections/collections.ts";
+import type { Collection } from "../../common/collection.ts";
+import { createTracing, mintTraceparent } from "../../common/telemetry/tracing.ts";
+import { encodeWrite, type MessageContent, type WriteKind } from "../../common/write.ts";
+import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
+
+/** Makes messages as an API publishes them that samples this share of the traces, or is `off`. */
+export function createMint(sampling: string) {
+  const exporter = { add: () => {}, flush: async () => {} };
+  const tracing =
+    sampling === "off" ? undefined : createTracing({ ratio: Number(sampling), exporter });
+  const mint = (kind: WriteKind, itemId: string): MessageContent => {
+    const id = mintWriteId();
+    return encodeWrite({
+      ...{ id, kind, collection: collections[0] as Collection, itemId },
+      ...{ acceptedAt: getWriteTime(id), item: { nombre: "Valpo" } },
+      // The subscriber goes by what it says of being sampled.
+      traceparent: tracing?.enter(undefined).traceparent ?? mintTraceparent(),
+    });
+  };
+  return {
+    /** A create of a new item. */
+    create: () => mint("create", mintWriteId()),
+    /** A put on an item that may be there already. */
+    put: (itemId: string) => mint("put", itemId),
+  };
+}
+
+/** What the peers' APIs publish. */
+export const SEED_MESSAGE: MessageContent = {
+  attributes: {},
+  data: Buffer.from(JSON.stringify({ nombre: "Valpo" })),
+};
+export const NEST_MESSAGE: MessageContent = {
+  attributes: {},
+  data: Buffer.from(JSON.stringify({ pattern: "tema.created", data: { nombre: "Valpo" } })),
+};

@@ -1,0 +1,91 @@
+import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
+import fc from "fast-check";
+import { BULK_RECORDS, ITEM_BYTES } from "../../common/limits.ts";
+import type { Document, Json, Operation } from "./document.ts";
+import { maybe, nearValue } from "./values.ts";
+import type { Sent } from "./wire.ts";
+
+const JSON_TYPE = "application/json";
+const OTHER_TYPES = [
+  "application/json; charset=utf-8",
+  "application/json; charset=latin1",
+  "text/plain",
+  "",
+];
+
+export type NearBody = Pick<Sent, "headers" | "body" | "plain">;
+
+/** A body by the operation's schemas, then perhaps spoilt as text, and as bytes. */
+export function nearBody(document: Document, { bodies }: Operation): fc.Arbitrary<NearBody> {
+  const schema = bodies[JSON_TYPE];
+  if (!schema)
+    return maybe(0.03, fc.constant("{}")).map(([text]) => ({
+      ...asBody(text, JSON_TYPE, ""),
+      plain: text,
+    }));
+  const text = nearValue(document, schema).chain((value) => spoilt(JSON.stringify(value ?? null)));
+  const type = fc.oneof(
+    { weight: 20, arbitrary: fc.constant(JSON_TYPE) },
+    { weight: 1, arbitrary: fc.constantFrom(...OTHER_TYPES) },
+  );
+  const single = fc.tuple(text, type);
+  const one = ((schema.anyOf as Json[] | undefined)?.[0] ?? schema) as Json;
+  const line = nearValue(document, one).map((value) => JSON.stringify(value ?? null));
+  const lines = fc.tuple(
+    fc.array(line, { maxLength: 10 }).chain((all) => spoilt(all.join("\n"))),
+    fc.constant("application/x-ndjson"),
+  );
+  const large = fc.constantFrom(
+    `{"nombre":"${"x".repeat(ITEM_BYTES)}"}`,
+    `[${"{},".repeat(BULK_RECORDS)}{}]`,
+    `${"[".repeat(5_000)}${"]".repeat(5_000)}`,
+  );
+  const body = fc.oneof(
+    { weight: 60, arbitrary: single },
+    { weight: 20, arbitrary: lines },
+    { weight: 1, arbitrary: fc.tuple(large, type) },
+  );
+  const coding = fc.oneof(
+    { weight: 12, arbitrary: fc.constant("") },
+    { weight: 2, arbitrary: fc.constantFrom("gzip", "deflate", "br") },
+    { weight: 1, arbitrary: fc.constantFrom("not gzip", "gzip, gzip", "zstd", "identity") },
+  );
+  return fc.tuple(body, coding).map(([[plain, type], encoding]) => asBody(plain, type, encoding));
+}
+
+/** Mostly as it is; else cut, doubled, with numbers that JSON has and nobody else, or no UTF-8. */
+function spoilt(text: string): fc.Arbitrary<string> {
+  const utf8 = Buffer.from(text).toString("latin1");
+  const ways = [
+    fc.nat(utf8.length).map((length) => utf8.slice(0, length)),
+    fc
+      .constantFrom("1e999", "-0", "1E-400", "00", "0x1", "NaN")
+      .map((n) => utf8.replace(/-?\d[\d.e+-]*/, n)),
+    fc.constantFrom("\xff", "\xef\xbb\xbf", "\xed\xa0\x80", "\0", "]").map((bytes) => bytes + utf8),
+    fc.constant(utf8 + utf8),
+    fc.string({ unit: "binary" }).map((any) => Buffer.from(any).toString("latin1")),
+  ];
+  return fc.oneof(
+    { weight: 12, arbitrary: fc.constant(utf8) },
+    { weight: 1, arbitrary: fc.oneof(...ways) },
+  );
+}
+
+function asBody(plain: string | undefined, type: string, encoding: string): NearBody {
+  if (plain === undefined) return { headers: [], body: undefined, plain };
+  const bytes = Buffer.from(plain, "latin1");
+  const coders: Record<string, (bytes: Buffer) => Buffer> = {
+    gzip: gzipSync,
+    deflate: deflateSync,
+    br: brotliCompressSync,
+  };
+  const coded = coders[encoding]?.(bytes) ?? bytes;
+  const codings: [string, string][] = encoding
+    ? [["content-encoding", encoding.replace("not ", "")]]
+    : [];
+  return {
+    headers: [["content-type", type], ...codings, ["content-length", String(coded.length)]],
+    body: coded.toString("latin1"),
+    plain,
+  };
+}

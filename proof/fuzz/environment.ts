@@ -1,0 +1,154 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { query } from "../../common/database.ts";
+import {
+  createTestEnvironment,
+  type Spawned,
+  type TestEnvironment,
+  until,
+} from "../../test/support/environment.ts";
+import { type Document, type Json, readDocument } from "./document.ts";
+import type { Told } from "./told.ts";
+
+/** Garbage alone would grow to many times this; a leak that passes it ends the process. */
+const HEAP = "--max-old-space-size=192";
+const SERVE = new URL("serve.ts", import.meta.url).pathname;
+/** Low enough to be met, by those who come with the same key or address. */
+const RATE_LIMIT_PER_MINUTE = 1_000;
+/** A condition on a write in flight waits for a minute. */
+const SETTLE_SECONDS = 90;
+const sha256 = (key: string) => createHash("sha256").update(key).digest("hex");
+
+/** What the API says of itself, at `/metrics`. */
+export type Figures = { accepted: number; heapBytes: number; descriptors: number };
+
+/** An API process that is fuzzed, and what clients were told by it so far. */
+export type Target = {
+  name: string;
+  api: Spawned;
+  told: Told;
+  /** What the API took and nobody was told of, where that was found already. */
+  found: number;
+  /** Asks it; it must be there to answer. */
+  figures(): Promise<Figures>;
+};
+
+/** The processes under test: an open API, one with keys, rate limit and CORS, and a subscriber. */
+export type FuzzEnvironment = {
+  document: Document;
+  targets: [open: Target, guarded: Target];
+  processes: Spawned[];
+  /** Waits until all is settled; what was left behind by what was refused, or is missing. */
+  findTraces(): Promise<string[]>;
+  close(): Promise<void>;
+};
+
+/** Starts them; on the tests' servers where none are given. */
+export async function createFuzzEnvironment(servers?: {
+  mysqlUrl: string;
+  pubsubHost: string;
+}): Promise<FuzzEnvironment> {
+  const migrations = [new URL("../../test/migrations/", import.meta.url)];
+  const environment = await createTestEnvironment({ migrations, ...servers });
+  try {
+    const start = (name: "api" | "subscriber", env: Record<string, string> = {}) =>
+      environment.spawn(name, env, [HEAP, SERVE, name]);
+    const guards = {
+      API_KEYS: `reader:read:${sha256("reader")},writer:write:${sha256("writer")}`,
+      API_KEYS_FOR: "everything",
+      CORS_ORIGINS: "https://app.example",
+      CLIENT_ADDRESS: "appengine",
+      RATE_LIMIT_PER_MINUTE: String(RATE_LIMIT_PER_MINUTE),
+    };
+    const [open, guarded, subscriber] = await Promise.all([
+      start("api", { METRICS: "on" }),
+      start("api", { METRICS: "on", ...guards }),
+      start("subscriber"),
+    ]);
+    const described = await fetch(`${open.url}/openapi.json`);
+    const targets: FuzzEnvironment["targets"] = [
+      getTarget("open", open),
+      getTarget("guarded", guarded),
+    ];
+    return {
+      document: readDocument((await described.json()) as Json),
+      targets,
+      processes: [open, guarded, subscriber],
+      findTraces: () => findTraces(environment, targets),
+      close: () => environment.close(),
+    };
+  } catch (error) {
+    await environment.close();
+    throw error;
+  }
+}
+
+function getTarget(name: string, api: Spawned): Target {
+  return {
+    name,
+    api,
+    told: { receipts: [], unnamed: 0, unknown: 0 },
+    found: 0,
+    async figures() {
+      const headers = { authorization: "Bearer writer" };
+      const response = await fetch(`${api.url}/metrics`, name === "open" ? {} : { headers });
+      const text = await response.text();
+      if (response.status !== 200) throw new Error(`/metrics answers ${response.status}: ${text}`);
+      const sum = (metric: string) =>
+        [...text.matchAll(new RegExp(`^${metric}(?:\\{.*\\})? (\\S+)$`, "gm"))]
+          .map(([, value]) => Number(value))
+          .reduce((total, value) => total + value, 0);
+      return {
+        accepted: sum("constancia_writes_accepted_total"),
+        heapBytes: sum("nodejs_heap_size_used_bytes"),
+        descriptors: sum("process_open_fds"),
+      };
+    },
+  };
+}
+
+/** Every receipt that there is was told of, and every one that was told of is there. */
+async function findTraces(
+  { pool }: TestEnvironment,
+  targets: readonly Target[],
+): Promise<string[]> {
+  const told = new Set(targets.flatMap((target) => target.told.receipts.map(getWrite)));
+  const unnamed = targets.reduce((sum, target) => sum + target.told.unnamed, 0);
+  const unknown = targets.reduce((sum, target) => sum + target.told.unknown, 0);
+  let receipts = await readReceipts(pool);
+  await until(
+    "all writes are settled",
+    async () => {
+      receipts = await readReceipts(pool);
+      const settled = new Set(receipts);
+      return receipts.length >= told.size + unnamed && told.isSubsetOf(settled);
+    },
+    SETTLE_SECONDS,
+  ).catch(() => {});
+  const faults: string[] = [];
+  const settled = new Set(receipts);
+  const missing = told.difference(settled);
+  if (missing.size > 0) faults.push(`${missing.size} writes without receipt: ${[...missing][0]}`);
+  if (settled.size !== receipts.length) faults.push("a write has two receipts");
+  const untold = receipts.filter((write) => !told.has(write));
+  if (untold.length < unnamed || untold.length > unnamed + unknown)
+    faults.push(`${untold.length - unnamed} receipts that nobody was told of: ${untold[0]}`);
+  return faults;
+}
+
+async function readReceipts(pool: TestEnvironment["pool"]): Promise<string[]> {
+  const sources = ["version AS id FROM data", "version AS id FROM teachers"];
+  sources.push("version AS id FROM courses", "id FROM writes", "write_id AS id FROM dead_letters");
+  const rows = await Promise.all(sources.map((source) => query(pool, `SELECT ${source}`)));
+  return rows.flat().map(({ id }) => String(id));
+}
+
+function getWrite(receipt: string): string {
+  return receipt.slice(receipt.lastIndexOf("/") + 1);
+}
+
+/** The most memory that a process ever had. */
+export function peakMegabytes({ child }: Spawned): number {
+  const status = readFileSync(`/proc/${child.pid}/status`, "utf8");
+  return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? 0) / 1024;
+}

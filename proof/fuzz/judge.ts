@@ -1,0 +1,110 @@
+import { type Document, findOperation, type Operation } from "./document.ts";
+import type { Answer, Sent } from "./wire.ts";
+
+/** Answered, but no part of the contract that the document describes. */
+const UNDESCRIBED = new Set(["/metrics", "/_ah/warmup"]);
+/** What a request that is of no operation may be refused with. */
+const REFUSALS = new Set([400, 401, 403, 404, 405, 413, 415, 422, 429, 431]);
+const WRITES = new Set(["POST", "PUT", "DELETE"]);
+/** What would tell of our innards. */
+const INNARDS = /node_modules|\.ts:\d|\n {4}at /;
+
+/** Everything that an answer must be and is not, by the document and by RFC 9110 and 9457. */
+export function judge(document: Document, sent: Sent, answer: Answer): string[] {
+  const faults = [...judgeContent(answer, sent), ...judgeHeaders(answer)];
+  const operation = findOperation(document, sent.method, sent.target);
+  const path = sent.target.split("?", 1)[0] as string;
+  if (UNDESCRIBED.has(path.replace(/\/$/, ""))) return faults;
+  if (answer.status >= 400) faults.push(...judgeProblem(document, answer, sent));
+  if (operation) faults.push(...judgeOperation(operation, answer, sent));
+  else if (!REFUSALS.has(answer.status) && !isOptions(answer, sent))
+    faults.push(`${answer.status} for what the document has no operation of`);
+  return faults;
+}
+
+/** The same for bytes that may be no request at all. */
+export function judgeBytes(document: Document, answer: Answer): string[] {
+  const anything = { method: "?", target: "?", headers: [], body: undefined };
+  const faults = [...judgeContent(answer, anything), ...judgeHeaders(answer)];
+  if (answer.status >= 500) faults.push(`${answer.status} for bytes`);
+  if (answer.status >= 400) faults.push(...judgeProblem(document, answer, anything));
+  return faults;
+}
+
+function judgeOperation(operation: Operation, answer: Answer, sent: Sent): string[] {
+  const { status, headers, text } = answer;
+  const name = `${operation.method} ${operation.path}`;
+  const response = operation.responses[status];
+  if (!response) return [`${status} is not declared for ${name}`];
+  const faults: string[] = [];
+  const type = getMediaType(answer);
+  const isMinimal = /\breturn=minimal\b/.test(headers["preference-applied"] ?? "");
+  if (sent.method !== "HEAD" && text === "" && response.mediaTypes.length > 0 && !isMinimal)
+    faults.push(`${status} of ${name} has no body`);
+  if (text !== "" && !response.mediaTypes.includes(type))
+    faults.push(`${status} of ${name} is ${type || "of no media type"}`);
+  const fault = text === "" ? undefined : response.check(type, parse(text));
+  if (fault) faults.push(`${status} of ${name}: ${fault}: ${text.slice(0, 200)}`);
+  // Many records with return=minimal are only counted; see told.ts.
+  const namesReceipt = Boolean(headers.link) || text.includes('"results"') || isMinimal;
+  if (WRITES.has(sent.method) && status < 300 && !namesReceipt)
+    faults.push(`${status} of ${name} names no receipt`);
+  if (status === 200 && operation.path.endsWith("/{id}") && !headers.etag)
+    faults.push(`200 of ${name} has no ETag`);
+  return faults;
+}
+
+function judgeProblem(document: Document, answer: Answer, sent: Sent): string[] {
+  const { status, headers, text } = answer;
+  const type = getMediaType(answer);
+  const isHealth = sent.target.startsWith("/health/");
+  if (isHealth && status === 503) return [];
+  if (type !== "application/problem+json") return [`${status} is ${type || "of no media type"}`];
+  if (sent.method === "HEAD") return [];
+  const body = parse(text);
+  const fault = document.checkProblem(body);
+  const faults = fault ? [`${status}: ${fault}: ${text.slice(0, 200)}`] : [];
+  if ((body as { status?: number } | undefined)?.status !== status)
+    faults.push(`${status} says that it is another: ${text.slice(0, 200)}`);
+  if (INNARDS.test(text)) faults.push(`${status} tells of innards: ${text.slice(0, 200)}`);
+  const wanted: Record<number, string> = { 401: "www-authenticate", 405: "allow" };
+  const header = status === 503 || status === 429 ? "retry-after" : wanted[status];
+  if (header && headers[header] === undefined) faults.push(`${status} without ${header}`);
+  return faults;
+}
+
+/** What every answer has in common. */
+function judgeContent({ status, headers, text }: Answer, { method }: Sent): string[] {
+  const faults: string[] = [];
+  if (status === 500 || status > 503) faults.push(`${status} is our fault: ${text.slice(0, 200)}`);
+  const isEmpty = status === 204 || status === 304 || method === "HEAD";
+  if (isEmpty && text !== "") faults.push(`${status} to ${method} has a body`);
+  if (text !== "" && /json/.test(headers["content-type"] ?? "") && parse(text) === undefined)
+    faults.push(`${status} is not the JSON that it says: ${text.slice(0, 200)}`);
+  return faults;
+}
+
+function judgeHeaders({ status, headers }: Answer): string[] {
+  // What is refused before there is a request has none of the house's headers.
+  const isEarly = headers.connection === "close" && [400, 408, 431].includes(status);
+  if (isEarly) return [];
+  return ["x-request-id", "x-content-type-options", "content-security-policy"]
+    .filter((name) => headers[name] === undefined)
+    .map((name) => `${status} without ${name}`);
+}
+
+function isOptions({ status, headers }: Answer, { method }: Sent): boolean {
+  return method === "OPTIONS" && status === 204 && Boolean(headers.allow ?? headers.vary);
+}
+
+function getMediaType({ headers }: Answer): string {
+  return (headers["content-type"] ?? "").split(";", 1)[0] as string;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

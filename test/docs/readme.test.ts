@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import { execFile, spawnSync } from "node:child_process";
+import { existsSync, globSync, readFileSync } from "node:fs";
+import test, { after, before, describe, it } from "node:test";
+import { promisify } from "node:util";
+import { describeVariables } from "../../common/config.ts";
+import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+const README = readFileSync(new URL("README.md", ROOT), "utf8");
+
+test("the README has the table of the variables as they are", () => {
+  const [, table] = /<!-- variables -->\n\n(.*?)\n\n<!-- \/variables -->/s.exec(README) ?? [];
+  assert.equal(table, describeVariables());
+});
+
+test("the documents link to files that exist", () => {
+  for (const document of globSync(["*.md", "docs/**/*.md"], { cwd: ROOT })) {
+    const folder = new URL(document, ROOT);
+    const text = readFileSync(folder, "utf8");
+    for (const [, target = ""] of text.matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g))
+      assert.ok(existsSync(new URL(target, folder)), `${document} links to ${target}`);
+  }
+});
+
+describe("the README's tour", () => {
+  let environment: TestEnvironment;
+
+  before(async () => {
+    environment = await createTestEnvironment();
+    await environment.startSubscriber();
+  });
+  after(() => environment.close());
+
+  const skip = spawnSync("curl", ["--version"]).error && "there is no curl";
+  it("is answered as its comments say", { skip }, async () => {
+    const { url } = await environment.startApi();
+    const [, tour = ""] = /## A tour\n(.*?)\n## /s.exec(README) ?? [];
+    const script = [...tour.matchAll(/```sh\n(.*?)```/gs)].map(([, lines]) => lines).join("");
+    const said = [...script.matchAll(/# (\d{3})$/gm)].map(([, status]) => status);
+    assert.ok(said.length > 15);
+    // Each status is written beside the answer, which some lines go on to use.
+    const curl = `curl() { command curl -s --max-time 20 -w '%{stderr}%{http_code}\\n' "$@"; }`;
+    const { stderr } = await promisify(execFile)("bash", [
+      "-euo",
+      "pipefail",
+      "-c",
+      `${curl}\n${script.replaceAll("localhost:8080", url.replace("http://", ""))}`,
+    ]);
+    assert.deepEqual(stderr.trim().split("\n"), said);
+  });
+});

@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { Validator } from "@seriousme/openapi-schema-validator";
+import { data } from "../../collections/data.ts";
+import type { Collection } from "../../common/collection.ts";
+import { courses } from "../collections/courses.ts";
+import { teachers } from "../collections/teachers.ts";
+import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
+import { type Client, createClient } from "../support/http.ts";
+
+type Example = { value: unknown };
+type Media = { schema: unknown; examples?: Record<string, Example> };
+type Operation = {
+  operationId: string;
+  summary: string;
+  requestBody?: { required: boolean; content: Record<string, Media> };
+  responses: Record<string, unknown>;
+};
+type Document = { openapi: string; paths: Record<string, Record<string, Operation>> };
+
+const METHODS = ["get", "put", "post", "delete"];
+const WRITE = "01968b3e-7c00-7000-8000-0123456789ab";
+
+describe("the OpenAPI document", () => {
+  let environment: TestEnvironment;
+
+  before(async () => {
+    environment = await createTestEnvironment({
+      migrations: [new URL("../migrations/", import.meta.url)],
+    });
+  });
+  after(() => environment.close());
+
+  for (const collections of [[data], [data, teachers, courses]])
+    describe(`of ${collections.map(({ name }) => name).join(", ")}`, () => {
+      let api: Client;
+      let document: Document;
+
+      before(async () => {
+        api = createClient((await environment.startApi({ collections })).url);
+        const { status, headers, text } = await api.get("/openapi.json");
+        assert.equal(status, 200);
+        assert.match(headers.get("content-type") ?? "", /^application\/json\b/);
+        document = JSON.parse(text);
+      });
+
+      /** Every operation with a path that is filled in. */
+      const operations = () =>
+        Object.entries(document.paths).flatMap(([path, item]) =>
+          METHODS.flatMap((method) => {
+            const operation = item[method];
+            const filled = path.replace("{id}", "example-1").replace("{write}", WRITE);
+            return operation ? [{ method: method.toUpperCase(), path, filled, operation }] : [];
+          }),
+        );
+
+      it("is valid OpenAPI 3.1", async () => {
+        assert.match(document.openapi, /^3\.1\./);
+        const result = await new Validator().validate(structuredClone(document));
+        assert.deepEqual(result.errors, undefined);
+        assert.equal(result.valid, true);
+      });
+
+      it("refers to nothing that it does not have, and names each operation once", () => {
+        const references = JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g);
+        for (const [, place = ""] of references) {
+          const found = place
+            .split("/")
+            .reduce<unknown>((part, key) => (part as Record<string, unknown>)?.[key], document);
+          assert.ok(found, place);
+        }
+        const ids = operations().map(({ operation }) => operation.operationId);
+        assert.equal(new Set(ids).size, ids.length);
+      });
+
+      it("has the paths of every collection, and no others", () => {
+        const own = collections.flatMap(({ name }: Collection) => [
+          `/api/${name}`,
+          `/api/${name}/{id}`,
+          `/api/${name}/{id}/writes/{write}`,
+        ]);
+        const fixed = ["/", "/openapi.json", "/health/live", "/health/ready"];
+        assert.deepEqual(Object.keys(document.paths).toSorted(), [...fixed, ...own].toSorted());
+      });
+
+      it("has an example of every request body, and the API accepts each", async () => {
+        let count = 0;
+        for (const { method, path, filled, operation } of operations()) {
+          if (method === "GET" || method === "DELETE") continue;
+          assert.ok(operation.requestBody?.required, `${method} ${path}`);
+          for (const [type, { examples }] of Object.entries(operation.requestBody.content)) {
+            const values = Object.values(examples ?? {});
+            assert.notEqual(values.length, 0, `${method} ${path} as ${type}`);
+            for (const { value } of values) {
+              const body = typeof value === "string" ? value : JSON.stringify(value);
+              const headers = { "content-type": type };
+              const { status, text } = await api.send(method, filled, { body, headers });
+              assert.equal(status, 202, `${method} ${path} ${body}: ${text}`);
+              count += 1;
+            }
+          }
+        }
+        // POST and PUT of one, an array and lines; PUT of one at its own address.
+        assert.equal(count, 7 * collections.length);
+      });
+
+      it("has no path or method that the API does not answer", async () => {
+        for (const { method, filled, operation } of operations()) {
+          const { status, headers, text, body } = await api.send(method, filled);
+          assert.notEqual(status, 405, `${method} ${filled}`);
+          if (status === 404) assert.match(body.detail, /no item with this id|no receipt/, text);
+          assert.ok(status in operation.responses, `${method} ${filled} gave ${status}`);
+          assert.equal(headers.get("allow"), null);
+        }
+      });
+
+      it("describes the answers that writes get", async () => {
+        for (const { method, filled, operation } of operations()) {
+          if (method === "GET") continue;
+          const statuses = [202, 400, 401, 403, 404, 412, 413, 415, 422, 429, 503];
+          for (const status of statuses)
+            assert.ok(status in operation.responses, `${status} of ${method} ${filled}`);
+        }
+      });
+    });
+});

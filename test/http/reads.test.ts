@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { getWriteTime } from "../../common/write-id.ts";
+import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
+import { assertProblem, type Client, createClient } from "../support/http.ts";
+
+const WAIT = { prefer: "wait=20" };
+
+describe("an item that is read", () => {
+  let environment: TestEnvironment;
+  let api: Client;
+
+  before(async () => {
+    environment = await createTestEnvironment();
+    api = createClient((await environment.startApi()).url);
+    await environment.startSubscriber();
+  });
+  after(() => environment.close());
+
+  it("comes with its version as ETag, and with the time of its last write", async () => {
+    const { body } = await api.put("/api/data/r-1", { nombre: "x" });
+    await api.settled(body.receipt);
+    const { status, headers, body: item } = await api.get("/api/data/r-1");
+    assert.equal(status, 200);
+    assert.deepEqual(item, { id: "r-1", nombre: "x" });
+    assert.equal(headers.get("etag"), `"${body.write}"`);
+    const modified = new Date(getWriteTime(body.write)).toUTCString();
+    assert.equal(headers.get("last-modified"), modified);
+    assert.match(headers.get("content-type") ?? "", /^application\/json\b/);
+  });
+
+  it("is answered 304 without a body while it is at a version that the client has", async () => {
+    const { headers } = await api.put("/api/data/r-2", { nombre: "x" }, WAIT);
+    const etag = headers.get("etag") as string;
+    for (const known of [etag, `W/${etag}`, `"other", ${etag}`, "*"]) {
+      const answer = await api.get("/api/data/r-2", { "if-none-match": known });
+      assert.equal(answer.status, 304, known);
+      assert.equal(answer.text, "");
+      assert.equal(answer.headers.get("etag"), etag);
+    }
+    for (const other of ['"other"', "x"])
+      assert.equal((await api.get("/api/data/r-2", { "if-none-match": other })).status, 200);
+    await api.put("/api/data/r-2", { nombre: "y" }, WAIT);
+    assert.equal((await api.get("/api/data/r-2", { "if-none-match": etag })).status, 200);
+  });
+
+  it("is 404 where it never was, and 410 where it was deleted", async () => {
+    assertProblem(await api.get("/api/data/never"), 404, "not-found");
+    await api.put("/api/data/r-3", { nombre: "x" }, WAIT);
+    await api.delete("/api/data/r-3", WAIT);
+    assertProblem(await api.get("/api/data/r-3"), 410, "deleted");
+    assertProblem(await api.get("/api/data/r-3", { "if-none-match": "*" }), 410, "deleted");
+  });
+
+  it("is another item where its id differs in case only", async () => {
+    await api.put("/api/data/Case", { nombre: "upper" }, WAIT);
+    await api.put("/api/data/case", { nombre: "lower" }, WAIT);
+    assert.equal((await api.get("/api/data/Case")).body.nombre, "upper");
+    assert.equal((await api.get("/api/data/case")).body.nombre, "lower");
+    assertProblem(await api.get("/api/data/CASE"), 404, "not-found");
+  });
+
+  it("is shown by `after` once that write is settled", async () => {
+    const { body } = await api.put("/api/data/r-4", { nombre: "x" });
+    const got = await api.get(`/api/data/r-4?after=${body.write}`, WAIT);
+    assert.equal(got.status, 200);
+    assert.equal(got.body.nombre, "x");
+    assert.equal(got.headers.get("preference-applied"), "wait=20");
+    assert.equal(got.headers.get("etag"), `"${body.write}"`);
+    assert.equal((await api.get(`/api/data/r-4?after=${body.write}`)).status, 200);
+    const gone = await api.delete("/api/data/r-4");
+    assertProblem(await api.get(`/api/data/r-4?after=${gone.body.write}`, WAIT), 410, "deleted");
+  });
+
+  it("is answered to HEAD as to GET, without the body", async () => {
+    await api.put("/api/data/r-5", { nombre: "ñandú" }, WAIT);
+    for (const path of ["/api/data/r-5", "/api/data", "/", "/openapi.json", "/health/live"]) {
+      const got = await api.get(path);
+      const head = await api.send("HEAD", path);
+      assert.equal(head.status, 200, path);
+      assert.equal(head.text, "");
+      for (const name of ["content-type", "content-length", "etag", "last-modified"])
+        assert.equal(head.headers.get(name), got.headers.get(name), `${name} of ${path}`);
+    }
+    assert.equal((await api.send("HEAD", "/api/data/never")).status, 404);
+  });
+});
+
+describe("reading what is not there yet", () => {
+  let environment: TestEnvironment;
+  let api: Client;
+
+  before(async () => {
+    environment = await createTestEnvironment();
+    api = createClient((await environment.startApi()).url);
+  });
+  after(() => environment.close());
+
+  it("by `after` is answered 503 with Retry-After while that write is in flight", async () => {
+    const { body } = await api.put("/api/data/f-1", { nombre: "x" });
+    const path = `/api/data/f-1?after=${body.write}`;
+    assertProblem(await api.get(path), 503, "unavailable");
+    assertProblem(await api.get(path, { prefer: "wait=1" }), 503, "unavailable");
+    const waiting = api.get(path, WAIT);
+    const subscriber = await environment.startSubscriber();
+    assert.equal((await waiting).body.nombre, "x");
+    await subscriber.stop();
+  });
+
+  it("by what is no write is refused", async () => {
+    const future = "ffffffff-ffff-7000-8000-000000000000";
+    for (const write of ["", "x", "1", future, "01968B3E-7C00-7000-8000-0123456789AB"])
+      assertProblem(await api.get(`/api/data/f-1?after=${write}`), 400, "malformed-request");
+  });
+
+  it("is answered 503 with Retry-After while MySQL is away; writes are accepted", async () => {
+    const away = "mysql://nobody:nothing@127.0.0.1:1/none";
+    const { url } = await environment.startApi({ env: { MYSQL_URL: away } });
+    const without = createClient(url);
+    for (const path of ["/api/data/x", "/api/data", "/"])
+      assertProblem(await without.get(path), 503, "unavailable");
+    const { status, body } = await without.post("/api/data", { nombre: "accepted" });
+    assert.equal(status, 202);
+    assertProblem(await without.get(body.receipt), 503, "unavailable");
+    assert.equal(
+      (await without.put("/api/data/x", { nombre: "x" }, { "if-match": "*" })).status,
+      202,
+    );
+    assert.equal((await without.get("/health/ready")).status, 503);
+    assert.equal((await without.get("/health/live")).status, 200);
+  });
+});

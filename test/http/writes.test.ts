@@ -1,0 +1,212 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { v7 } from "uuid";
+import { data } from "../../collections/data.ts";
+import { encodeWrite } from "../../common/write.ts";
+import { getWriteTime, isWriteId, mintWriteId } from "../../common/write-id.ts";
+import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
+import { assertProblem, type Client, createClient, publishByHand } from "../support/http.ts";
+
+const WAIT = { prefer: "wait=20" };
+
+describe("a single write, with a subscriber running", () => {
+  let environment: TestEnvironment;
+  let api: Client;
+
+  before(async () => {
+    environment = await createTestEnvironment();
+    api = createClient((await environment.startApi()).url);
+    await environment.startSubscriber();
+  });
+  after(() => environment.close());
+
+  it("goes the seed's way: posted, read, listed at the root, put in both forms", async () => {
+    const posted = await api.post("/api/data", { nombre: "Your Tema Name- Valpo" });
+    assert.equal(posted.status, 202);
+    const { id, write, receipt } = posted.body;
+    assert.deepEqual(posted.body, { id, write, status: "accepted", receipt });
+    assert.ok(isWriteId(id) && isWriteId(write));
+    assert.equal(receipt, `/api/data/${id}/writes/${write}`);
+    assert.equal(posted.headers.get("location"), `/api/data/${id}`);
+    assert.equal(posted.headers.get("link"), `<${receipt}>; rel="status"`);
+    await api.settled(receipt);
+
+    const got = await api.get(`/api/data/${id}`);
+    assert.deepEqual(got.body, { id, nombre: "Your Tema Name- Valpo" });
+    const root = await api.get("/");
+    assert.deepEqual(root.body, { data: [[id, "Your Tema Name- Valpo"]] });
+
+    const byBody = await api.put("/api/data", { id, nombre: "By its body" });
+    assert.equal(byBody.status, 202);
+    assert.equal(byBody.body.id, id);
+    assert.equal((await api.settled(byBody.body.receipt)).outcome, "applied");
+    assert.equal((await api.get(`/api/data/${id}`)).body.nombre, "By its body");
+
+    const byPath = await api.put(`/api/data/${id}`, { nombre: "By its address" });
+    assert.equal(byPath.status, 202);
+    const settled = await api.settled(byPath.body.receipt);
+    assert.equal(settled.status, "settled");
+    assert.equal(settled.outcome, "applied");
+    assert.equal(settled.version, byPath.body.write);
+    assert.equal(settled.reason, null);
+    assert.equal(Date.parse(settled.acceptedAt), getWriteTime(byPath.body.write));
+    assert.equal(
+      settled.lagMs,
+      Date.parse(settled.settledAt as string) - Date.parse(settled.acceptedAt),
+    );
+    assert.match(settled.trace as string, /^[0-9a-f]{32}$/);
+    assert.equal((await api.get(`/api/data/${id}`)).body.nombre, "By its address");
+  });
+
+  it("keeps the receipt of a version that a newer one has replaced", async () => {
+    const first = await api.post("/api/data", { nombre: "first" });
+    const before = await api.settled(first.body.receipt);
+    const second = await api.put(`/api/data/${first.body.id}`, { nombre: "second" }, WAIT);
+    assert.equal(second.status, 200);
+    assert.deepEqual(await api.settled(first.body.receipt), before);
+  });
+
+  it("answers 201 with the stored item and its ETag to a create that waits", async () => {
+    const created = await api.post("/api/data", { nombre: "waited for" }, WAIT);
+    assert.equal(created.status, 201);
+    const { id } = created.body;
+    assert.deepEqual(created.body, { id, nombre: "waited for" });
+    assert.equal(created.headers.get("preference-applied"), "wait=20");
+    assert.equal(created.headers.get("location"), `/api/data/${id}`);
+    const got = await api.get(`/api/data/${id}`);
+    assert.deepEqual(got.body, created.body);
+    assert.equal(got.headers.get("etag"), created.headers.get("etag"));
+  });
+
+  it("answers a put that waits with 201 where the item is new, else with 200", async () => {
+    const created = await api.put("/api/data/put-1", { nombre: "new" }, WAIT);
+    assert.equal(created.status, 201);
+    assert.deepEqual(created.body, { id: "put-1", nombre: "new" });
+    const replaced = await api.put("/api/data", { id: "put-1", nombre: "replaced" }, WAIT);
+    assert.equal(replaced.status, 200);
+    assert.deepEqual(replaced.body, { id: "put-1", nombre: "replaced" });
+    assert.notEqual(replaced.headers.get("etag"), created.headers.get("etag"));
+  });
+
+  it("takes an id that stands in address and body alike", async () => {
+    const put = await api.put("/api/data/put-2", { id: "put-2", nombre: "twice" }, WAIT);
+    assert.equal(put.status, 201);
+  });
+
+  it("answers 204 to a delete that waits, and then the item is gone", async () => {
+    await api.put("/api/data/gone-1", { nombre: "soon gone" }, WAIT);
+    const deleted = await api.delete("/api/data/gone-1", WAIT);
+    assert.equal(deleted.status, 204);
+    assert.equal(deleted.text, "");
+    assertProblem(await api.get("/api/data/gone-1"), 410, "deleted");
+    const list = await api.get("/api/data?limit=1000");
+    assert.ok(list.body.data.every(({ id }) => id !== "gone-1"));
+  });
+
+  it("lets a newer put make a deleted item anew", async () => {
+    await api.put("/api/data/gone-3", { nombre: "soon gone" }, WAIT);
+    await api.delete("/api/data/gone-3", WAIT);
+    const again = await api.put("/api/data/gone-3", { nombre: "back" }, WAIT);
+    assert.deepEqual(again.body, { id: "gone-3", nombre: "back" });
+    assert.equal((await api.get("/api/data/gone-3")).body.nombre, "back");
+  });
+
+  it("does not let an older put resurrect a deleted item", async () => {
+    const older = mintWriteId();
+    await api.put("/api/data/gone-2", { nombre: "soon gone" }, WAIT);
+    const deleted = await api.delete("/api/data/gone-2");
+    await api.settled(deleted.body.receipt);
+    const message = encodeWrite({
+      id: older,
+      kind: "put",
+      collection: data,
+      itemId: "gone-2",
+      acceptedAt: getWriteTime(older),
+      item: { nombre: "from the past" },
+    });
+    await publishByHand(environment, [message]);
+    const receipt = await api.settled(`/api/data/gone-2/writes/${older}`);
+    assert.equal(receipt.outcome, "superseded");
+    assert.equal(receipt.version, null);
+    assert.match(receipt.reason as string, new RegExp(deleted.body.write));
+    assertProblem(await api.get("/api/data/gone-2"), 410, "deleted");
+  });
+
+  it("gives back no body to return=minimal, and says which preferences it applied", async () => {
+    const minimal = await api.post("/api/data", { nombre: "m" }, { prefer: "return=minimal" });
+    assert.equal(minimal.status, 202);
+    assert.equal(minimal.text, "");
+    assert.equal(minimal.headers.get("preference-applied"), "return=minimal");
+    assert.match(minimal.headers.get("link") ?? "", /^<\/api\/data\/[^/]+\/writes\/[^/]+>/);
+    const both = { prefer: "return=minimal, wait=20" };
+    const created = await api.put("/api/data/min-1", { nombre: "m" }, both);
+    assert.equal(created.status, 201);
+    assert.equal(created.text, "");
+    assert.equal(created.headers.get("preference-applied"), "return=minimal, wait=20");
+    assert.match(created.headers.get("etag") ?? "", /^"[0-9a-f-]{36}"$/);
+    const replaced = await api.put("/api/data/min-1", { nombre: "n" }, both);
+    assert.equal(replaced.status, 204);
+  });
+
+  it("leaves unknown preferences aside, and waits no longer than 30 s", async () => {
+    const prefer = "respond-async, wait=999999, handling=lenient";
+    const created = await api.post("/api/data", { nombre: "p" }, { prefer });
+    assert.equal(created.status, 201);
+    assert.equal(created.headers.get("preference-applied"), "wait=30");
+  });
+});
+
+describe("a single write, without a subscriber", () => {
+  let environment: TestEnvironment;
+  let api: Client;
+
+  before(async () => {
+    environment = await createTestEnvironment();
+    api = createClient((await environment.startApi()).url);
+  });
+  after(() => environment.close());
+
+  it("is accepted all the same, and its receipt says that it is in flight", async () => {
+    const { body } = await api.post("/api/data", { nombre: "early" });
+    const receipt = await api.get(body.receipt);
+    assert.equal(receipt.status, 200);
+    assert.match(receipt.headers.get("retry-after") ?? "", /^\d+$/);
+    assert.deepEqual(receipt.body, {
+      status: "accepted",
+      outcome: null,
+      version: null,
+      reason: null,
+      acceptedAt: new Date(getWriteTime(body.write)).toISOString(),
+      settledAt: null,
+      lagMs: null,
+      trace: null,
+      receipt: body.receipt,
+    });
+    assertProblem(await api.get(`/api/data/${body.id}`), 404, "not-found");
+  });
+
+  it("is answered 202 where the wait runs out", async () => {
+    const { status, body, headers } = await api.post(
+      "/api/data",
+      { nombre: "no hurry" },
+      { prefer: "wait=1" },
+    );
+    assert.equal(status, 202);
+    assert.equal(body.status, "accepted");
+    assert.equal(headers.get("preference-applied"), "wait=1");
+  });
+
+  it("has no receipt where no such write can have been", async () => {
+    const future = v7({ msecs: Date.now() + 3_600_000 });
+    const beyondRetention = "01800000-0000-7000-8000-000000000000";
+    for (const write of ["x", "0", future, beyondRetention, future.toUpperCase()])
+      assertProblem(await api.get(`/api/data/any/writes/${write}`), 404, "not-found");
+  });
+
+  it("settles what was accepted before once a subscriber comes", async () => {
+    const { body } = await api.post("/api/data", { nombre: "waits" });
+    const subscriber = await environment.startSubscriber();
+    assert.equal((await api.settled(body.receipt)).outcome, "applied");
+    await subscriber.stop();
+  });
+});

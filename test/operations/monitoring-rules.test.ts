@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { promisify } from "node:util";
+import { parse } from "yaml";
+import { addWebhook, hasten } from "../../monitoring/config.ts";
+import { getPath, listAlerts, Monitoring, readMonitoring } from "../support/monitoring.ts";
+
+type Rule = {
+  alert?: string;
+  labels: Record<string, string>;
+  annotations: Record<string, string>;
+};
+type Case = { alert_rule_test?: { alertname: string; exp_alerts?: unknown[] }[] };
+
+const run = promisify(execFile);
+/** Both families of alerts bear these names; iac/ has those of the cloud. */
+const ALERTS = [
+  ...["AnswersSlow", "ApiDown", "DeadLetters", "SubscriberDown"],
+  ...["WritesMissing", "WritesNotSettling", "WritesRefused"],
+];
+
+describe("the alerts", () => {
+  let monitoring: Monitoring;
+  let alerts: Rule[];
+
+  before(async () => {
+    monitoring = await Monitoring.prepare();
+    const { groups } = parse(await readMonitoring("rules.yml"), { merge: true });
+    alerts = groups
+      .flatMap(({ rules }: { rules: Rule[] }) => rules)
+      .filter(({ alert }: Rule) => alert);
+  });
+  after(() => monitoring.close());
+
+  it("and the configurations are what Prometheus and Alertmanager can read", async () => {
+    const { promtool, amtool } = monitoring.programs;
+    await run(promtool, ["check", "config", getPath("prometheus.yml")]);
+    await run(promtool, ["check", "rules", getPath("rules.yml")]);
+    await run(amtool, ["check-config", getPath("alertmanager.yml")]);
+  });
+
+  it("fire when they should and stay silent when they should", async () => {
+    await run(monitoring.programs.promtool, ["test", "rules", getPath("rules.test.yml")]);
+    const { tests } = parse(await readMonitoring("rules.test.yml"), { merge: true });
+    const cases = tests.flatMap((one: Case) => one.alert_rule_test ?? []);
+    for (const name of ALERTS) {
+      const of = cases.filter(({ alertname }: { alertname: string }) => alertname === name);
+      const fired = of.map(({ exp_alerts = [] }: { exp_alerts?: unknown[] }) => exp_alerts.length);
+      assert.ok(
+        fired.some((count: number) => count > 0),
+        `${name} fires in no case`,
+      );
+      assert.ok(fired.includes(0), `${name} is silent in no case`);
+    }
+  });
+
+  it("say how urgent they are, what is wrong and where the runbook is", () => {
+    assert.deepEqual([...new Set(alerts.map(({ alert }) => alert))].sort(), ALERTS);
+    for (const { alert = "", labels, annotations } of alerts) {
+      assert.match(labels.severity ?? "", /^(page|ticket)$/, alert);
+      assert.deepEqual(Object.keys(annotations), ["summary", "description", "runbook"], alert);
+      assert.equal(annotations.runbook, `docs/operations.md#${alert.toLowerCase()}`);
+    }
+  });
+
+  it("are of one kind whether time is hastened or not", async () => {
+    const rules = hasten(await readMonitoring("rules.yml"), 20);
+    assert.match(rules, /max\(constancia_oldest_unsettled_write_seconds\) > 3\n +for: 6000ms/);
+    assert.match(rules, /constancia:writes:sum\[180000ms\]/);
+    assert.doesNotMatch(rules, /\[\d+[smhd]\]|for: \d+[smhd]$/m);
+    const file = join(monitoring.folder, "hastened.yml");
+    await writeFile(file, rules);
+    await run(monitoring.programs.promtool, ["check", "rules", file]);
+  });
+
+  it("are not sent while the API is down and that is why", async () => {
+    const alertmanager = await monitoring.startAlertmanager(
+      await readMonitoring("alertmanager.yml"),
+    );
+    const given = [
+      { alertname: "ApiDown", severity: "page" },
+      { alertname: "WritesRefused", severity: "page" },
+      { alertname: "WritesRefused", severity: "ticket" },
+      { alertname: "AnswersSlow", severity: "page" },
+      { alertname: "WritesNotSettling", severity: "page" },
+      { alertname: "WritesNotSettling", severity: "ticket" },
+      { alertname: "DeadLetters", severity: "ticket" },
+    ];
+    const response = await fetch(`${alertmanager}/api/v2/alerts`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(given.map((labels) => ({ labels }))),
+    });
+    assert.equal(response.status, 200, await response.text());
+    const sent = (await listAlerts(alertmanager))
+      .filter(({ status }) => status.state !== "suppressed")
+      .map(({ labels }) => `${labels.alertname} ${labels.severity}`);
+    assert.deepEqual(sent.sort(), ["ApiDown page", "DeadLetters ticket", "WritesNotSettling page"]);
+  });
+
+  it("go to a webhook where one is named, and to nobody else", async () => {
+    const config = await readMonitoring("alertmanager.yml");
+    assert.deepEqual(parse(config).receivers, [{ name: "people" }]);
+    const url = "http://127.0.0.1:9/alerts";
+    const folder = join(monitoring.folder, "compose");
+    await mkdir(folder);
+    await writeFile(join(folder, "in.yml"), config);
+    const { services } = parse(await readFile(getPath("../compose.yaml"), "utf8"), { merge: true });
+    const [shell, options] = services.alertmanager.entrypoint;
+    // What the container runs, up to the server itself.
+    const script = services.alertmanager.command[0]
+      .replaceAll("$$", "$")
+      .replaceAll("/etc/alertmanager/alertmanager.yml", join(folder, "in.yml"))
+      .replaceAll("/tmp/alertmanager.yml", join(folder, "out.yml"))
+      .replace(
+        "exec /bin/alertmanager",
+        `exec ${monitoring.programs.amtool} check-config ${folder}/out.yml #`,
+      );
+    for (const [address, expected] of [
+      [url, addWebhook(config, url)],
+      ["", config],
+    ]) {
+      await run(shell, [options, script], { env: { ...process.env, ALERT_WEBHOOK_URL: address } });
+      assert.equal(await readFile(join(folder, "out.yml"), "utf8"), expected);
+    }
+  });
+});

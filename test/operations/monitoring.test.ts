@@ -1,0 +1,219 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { readdir } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { json } from "node:stream/consumers";
+import { after, before, describe, it } from "node:test";
+import { parse } from "yaml";
+import type { Running } from "../../common/process.ts";
+import { adaptPrometheus, addWebhook, hasten } from "../../monitoring/config.ts";
+import { type Dashboard, listMetrics, listQueries } from "../support/dashboards.ts";
+import {
+  createTestEnvironment,
+  findFreePort,
+  type TestEnvironment,
+  until,
+} from "../support/environment.ts";
+import { type Client, createClient } from "../support/http.ts";
+import {
+  ask,
+  getPath,
+  listAlerts,
+  Monitoring,
+  metricsIn,
+  readMonitoring,
+} from "../support/monitoring.ts";
+
+type Notification = { alerts: { status: string; labels: Record<string, string> }[] };
+
+/** An alert `for` a minute fires after 3 s, one for five minutes after 15 s. */
+const TIMES_FASTER = 20;
+const PACE = "1s";
+const OURS = /^(constancia_|all_requests|http_server_|db_client_)/;
+/** Prometheus makes them itself. */
+const OF_PROMETHEUS = ["up", "ALERTS"];
+/** What we export and show nowhere, and why. */
+const UNUSED: Record<string, string> = {};
+/** Panels that are empty while all is well. */
+const MAY_BE_EMPTY = ["Alerts that fire"];
+
+describe("the monitoring of a running environment", () => {
+  let environment: TestEnvironment;
+  let monitoring: Monitoring;
+  let prometheus: string;
+  let alertmanager: string;
+  let client: Client;
+  let subscriber: Running;
+  let hook: Server;
+  const told: Notification["alerts"] = [];
+  const ports = { api: 0, subscriber: 0 };
+  const parseMysqlUrl = (name: keyof typeof ports) => `127.0.0.1:${ports[name]}`;
+  const startSubscriber = () =>
+    environment.startSubscriber({ env: { METRICS_PORT: String(ports.subscriber) } });
+
+  before(async () => {
+    [monitoring, environment] = await Promise.all([Monitoring.prepare(), createTestEnvironment()]);
+    ports.api = await findFreePort();
+    ports.subscriber = await findFreePort();
+    const api = await environment.startApi({ env: { METRICS_PORT: String(ports.api) } });
+    client = createClient(api.url);
+    subscriber = await startSubscriber();
+    hook = createServer(async (request, response) => {
+      told.push(...((await json(request)) as Notification).alerts);
+      response.end();
+    }).listen(0, "127.0.0.1");
+    await once(hook, "listening");
+    const hookUrl = `http://127.0.0.1:${(hook.address() as AddressInfo).port}`;
+    const routes = addWebhook(await readMonitoring("alertmanager.yml"), hookUrl);
+    alertmanager = await monitoring.startAlertmanager(hasten(routes, TIMES_FASTER));
+    const addresses = {
+      api: parseMysqlUrl("api"),
+      subscriber: parseMysqlUrl("subscriber"),
+      alertmanager: alertmanager.replace("http://", ""),
+    };
+    prometheus = await monitoring.startPrometheus(
+      adaptPrometheus(await readMonitoring("prometheus.yml"), addresses, PACE),
+      hasten(await readMonitoring("rules.yml"), TIMES_FASTER),
+    );
+  });
+  after(async () => {
+    await monitoring.close();
+    hook.close();
+    await environment.close();
+  });
+
+  const create = () => client.post("/api/data", { nombre: "Seen" }, { prefer: "wait=20" });
+  const getNumber = async (query: string) => Number((await ask(prometheus, query))[0]?.value[1]);
+
+  it("finds both processes, and a write in their metrics", async () => {
+    assert.equal((await create()).status, 201);
+    for (const [query, value] of [
+      ['up{job="api"}', 1],
+      ['up{job="subscriber"}', 1],
+      ['constancia_writes_accepted_total{collection="data"}', 1],
+      ['constancia_writes_settled_total{collection="data", outcome="applied"}', 1],
+      ['all_requests{method="POST", route="/api/:collection", status="201"}', 1],
+    ] as const)
+      await until(`${query} is ${value}`, async () => (await getNumber(query)) === value);
+  });
+
+  it("judges every rule, and finds nothing missing", async () => {
+    type Rules = { data: { groups: { rules: { name: string; health: string }[] }[] } };
+    const read = async () => {
+      const response = await fetch(`${prometheus}/api/v1/rules`);
+      return ((await response.json()) as Rules).data.groups.flatMap(({ rules }) => rules);
+    };
+    await until("every rule was judged", async () =>
+      (await read()).every(({ health }) => health !== "unknown"),
+    );
+    const bad = (await read()).filter(({ health }) => health !== "ok");
+    assert.deepEqual(bad, []);
+    // The others tell of pace, and a machine that is busy with other tests may be slow indeed.
+    const grave = ["DeadLetters", "WritesMissing", "WritesRefused"];
+    const names = (await listAlerts(alertmanager)).map(({ labels }) => labels.alertname ?? "");
+    assert.deepEqual(
+      names.filter((name) => grave.includes(name)),
+      [],
+    );
+  });
+
+  describe("on the dashboards", () => {
+    const dashboards: Dashboard[] = [];
+    let exported: Set<string>;
+    let recorded: string[];
+    let ruleMetrics: string[];
+
+    before(async () => {
+      for (const file of await readdir(getPath("grafana/dashboards")))
+        dashboards.push(JSON.parse(await readMonitoring(`grafana/dashboards/${file}`)));
+      const readMetrics = async (name: keyof typeof ports) =>
+        metricsIn(await (await fetch(`http://${parseMysqlUrl(name)}/metrics`)).text());
+      exported = (await readMetrics("api")).union(await readMetrics("subscriber"));
+      type Rule = { record?: string; expr: string };
+      const { groups } = parse(await readMonitoring("rules.yml"), { merge: true });
+      const rules: Rule[] = groups.flatMap(({ rules: all }: { rules: Rule[] }) => all);
+      recorded = rules.flatMap(({ record }) => record ?? []);
+      ruleMetrics = rules.flatMap(({ expr }) => listMetrics(expr));
+    });
+
+    it("every query is one, and answers with the labels that its legend names", async () => {
+      assert.equal(dashboards.length, 1);
+      assert.equal((await client.get("/api/data")).status, 200);
+      for (const { panel, expr, legendLabels } of dashboards.flatMap(listQueries)) {
+        const isAnswered = async () => (await ask(prometheus, expr)).length > 0;
+        if (MAY_BE_EMPTY.includes(panel)) await ask(prometheus, expr);
+        else await until(`${panel}: ${expr}`, isAnswered);
+        for (const { metric } of await ask(prometheus, expr))
+          for (const label of legendLabels) assert.ok(metric[label], `${panel}: ${label}`);
+      }
+    });
+
+    it("and in the rules no metric is named that nobody exports", () => {
+      const named = [...dashboards.flatMap(listQueries).flatMap(({ expr }) => listMetrics(expr))];
+      const known = exported.union(new Set([...recorded, ...OF_PROMETHEUS]));
+      assert.deepEqual(
+        [...named, ...ruleMetrics].filter((name) => !known.has(name)),
+        [],
+      );
+    });
+
+    it("or in the rules everything is used that we export", () => {
+      const named = new Set(
+        dashboards.flatMap(listQueries).flatMap(({ expr }) => listMetrics(expr)),
+      );
+      const used = named.union(new Set(ruleMetrics));
+      const isUsed = (name: string) => [...used].some((one) => getBase(one) === name);
+      const own = [...exported].filter((name) => OURS.test(name) && getBase(name) === name);
+      assert.ok(own.length >= 12, own.join());
+      assert.deepEqual(
+        own.filter((name) => !isUsed(name)),
+        Object.keys(UNUSED),
+      );
+      /** A histogram's own name, of one of its parts. */
+      function getBase(name: string): string {
+        const base = name.replace(/_(bucket|sum|count)$/, "");
+        return exported.has(base) ? base : name;
+      }
+    });
+
+    it("panels lie beside each other and within the screen", () => {
+      for (const { panels } of dashboards) {
+        const taken = new Set<string>();
+        for (const { title, type, gridPos, datasource } of panels) {
+          const { x, y, w, h } = gridPos;
+          assert.ok(x + w <= 24, title);
+          if (type !== "row") assert.equal(datasource?.uid, "prometheus", title);
+          for (let column = x; column < x + w; column += 1)
+            for (let line = y; line < y + h; line += 1) {
+              assert.ok(!taken.has(`${column},${line}`), title);
+              taken.add(`${column},${line}`);
+            }
+        }
+      }
+    });
+  });
+
+  it("calls somebody when the subscriber stops, and tells when it is over", async () => {
+    // Not the budget's: what was late stays spent for a while.
+    const isMeant = ({ alertname, window = "now" }: Record<string, string>, name: string) =>
+      alertname === name && window === "now";
+    const isActive = async (name: string) =>
+      (await listAlerts(alertmanager)).some(
+        ({ labels, status }) => isMeant(labels, name) && status.state === "active",
+      );
+    const isTold = (name: string, status: string) =>
+      told.some((alert) => isMeant(alert.labels, name) && alert.status === status);
+    await subscriber.stop();
+    const { status, body } = await client.post("/api/data", { nombre: "Waits" });
+    assert.equal(status, 202);
+    await until("WritesNotSettling fires", () => isActive("WritesNotSettling"), 60);
+    await until("SubscriberDown fires", () => isActive("SubscriberDown"), 60);
+    await until("somebody is called", () => isTold("WritesNotSettling", "firing"));
+    subscriber = await startSubscriber();
+    for (const name of ["WritesNotSettling", "SubscriberDown"])
+      await until(`${name} is over`, async () => !(await isActive(name)), 60);
+    await until("it is told", () => isTold("WritesNotSettling", "resolved"), 60);
+    assert.equal((await client.get(`/api/data/${body.id}`)).status, 200);
+  });
+});

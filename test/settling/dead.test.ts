@@ -1,0 +1,238 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { data } from "../../collections/data.ts";
+import type { Collection, Item } from "../../common/collection.ts";
+import { query } from "../../common/database.ts";
+import { createLogger } from "../../common/telemetry/logger.ts";
+import { encodeWrite, type MessageContent } from "../../common/write.ts";
+import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
+import { createSettle } from "../../subscriber/settle.ts";
+import { courses } from "../collections/courses.ts";
+import { teachers } from "../collections/teachers.ts";
+import { createTestEnvironment, type TestEnvironment, until } from "../support/environment.ts";
+import { assertProblem, type Client, createClient, publishByHand } from "../support/http.ts";
+
+const collections = [data, teachers, courses];
+
+/** A message as the API would publish it. */
+function getMessage(collection: Collection, itemId: string, item: Item): MessageContent {
+  const id = mintWriteId();
+  const acceptedAt = getWriteTime(id);
+  return encodeWrite({ id, kind: "put", collection, itemId, acceptedAt, item });
+}
+
+const getReceipt = ({ attributes }: MessageContent) =>
+  `${attributes["ce-source"]}/${attributes["ce-subject"]}/writes/${attributes["ce-id"]}`;
+
+describe("a message that can never be settled as a write", () => {
+  let environment: TestEnvironment;
+  let api: Client;
+
+  before(async () => {
+    environment = await createTestEnvironment({
+      migrations: [new URL("../migrations/", import.meta.url)],
+    });
+    api = createClient((await environment.startApi({ collections })).url);
+    await environment.startSubscriber({ collections });
+  });
+  after(() => environment.close());
+
+  /**
+   * Publishes a bad message between good ones, and waits until all are done with: the good ones
+   * applied, the bad one dead. Returns its dead letter.
+   */
+  async function publishBetween(bad: MessageContent) {
+    const getName = () => `neighbour-${mintWriteId()}`;
+    const good = Array.from({ length: 10 }, () => getMessage(data, getName(), { nombre: "good" }));
+    const messages = [...good.slice(0, 5), bad, ...good.slice(5)];
+    const messageId = (await publishByHand(environment, messages))[5];
+    for (const message of good)
+      assert.equal((await api.settled(getReceipt(message))).outcome, "applied");
+    const find = () =>
+      query(environment.pool, "SELECT * FROM dead_letters WHERE message_id = ?", [messageId]);
+    await until("it is dead", async () => (await find()).length === 1);
+    const [letter] = await find();
+    assert.ok(letter);
+    assert.deepEqual(JSON.parse(String(letter.attributes)), bad.attributes);
+    assert.deepEqual(letter.data, bad.data);
+    return { reason: String(letter.reason), writeId: letter.write_id };
+  }
+
+  /** A message that a write's message became by these changes. */
+  function spoil(attributes: Record<string, string | undefined>, bytes?: string | Buffer) {
+    const sound = getMessage(data, "spoilt", { nombre: "x" });
+    const entries = Object.entries({ ...sound.attributes, ...attributes });
+    const kept = entries.filter((entry): entry is [string, string] => entry[1] !== undefined);
+    return {
+      attributes: Object.fromEntries(kept),
+      data: bytes === undefined ? sound.data : Buffer.from(bytes as string),
+    };
+  }
+
+  it("is dead where it is no CloudEvent, or not one of ours, and its neighbours are settled", async () => {
+    const strange: [MessageContent, RegExp][] = [
+      [{ attributes: { hello: "world" }, data: Buffer.from("hi") }, /not a CloudEvent/],
+      [spoil({ "ce-specversion": undefined }), /ce-specversion is missing/],
+      [spoil({ "ce-type": "com.example.other" }), /"com\.example\.other" is not known/],
+      [spoil({ "ce-type": "dev.constancia.merge" }), /"dev\.constancia\.merge" is not known/],
+      [spoil({ "ce-id": "1" }), /write id "1"/],
+      [spoil({ "ce-id": "😀".repeat(100) }), /write id/],
+      [spoil({ "ce-subject": "no/id" }), /item id "no\/id"/],
+      [spoil({ "ce-subject": undefined }), /item id ""/],
+      [spoil({ "if-match": "x" }), /if-match "x"/],
+      [spoil({ fingerprint: "x" }), /fingerprint/],
+    ];
+    for (const [message, reason] of strange) {
+      const letter = await publishBetween(message);
+      assert.match(letter.reason, reason);
+      const id = message.attributes["ce-id"];
+      assert.equal(letter.writeId, id && id.length === 36 ? id : null);
+    }
+  });
+
+  it("is dead where its collection is not declared here", async () => {
+    const { reason } = await publishBetween(spoil({ "ce-source": "/api/planets" }));
+    assert.match(reason, /"\/api\/planets" is not declared/);
+    const fromOutside = await publishBetween(spoil({ "ce-source": "https://x/api/data" }));
+    assert.match(fromOutside.reason, /is not declared/);
+  });
+
+  it("is dead where it is of a future version, and its receipt says so", async () => {
+    const message = spoil({ "ce-specversion": "2.0" });
+    const { reason, writeId } = await publishBetween(message);
+    assert.match(reason, /not a CloudEvent of version 1\.0: ce-specversion is "2\.0"/);
+    assert.equal(writeId, message.attributes["ce-id"]);
+    const receipt = await api.settled(getReceipt(message));
+    assert.equal(receipt.outcome, "dead");
+    assert.equal(receipt.reason, reason);
+    assert.equal(receipt.version, null);
+  });
+
+  it("is dead where its data is no item of the collection", async () => {
+    const bodies: [string | Buffer, RegExp][] = [
+      ["{", /not JSON/],
+      ["", /not JSON/],
+      [Buffer.from([0xff, 0xfe]), /not JSON/],
+      ["null", /not valid/],
+      ["[]", /not valid/],
+      ['{"nombre":""}', /\/nombre: Must have at least 1/],
+      ['{"nombre":"x","colour":1}', /\/colour: Is not a field/],
+      ['{"nombre":"\\u0000"}', /\/nombre: Must be well-formed/],
+      [`{"nombre":${"[".repeat(50_000)}${"]".repeat(50_000)}}`, /\/nombre/],
+    ];
+    for (const [body, reason] of bodies) {
+      const message = spoil({}, body);
+      assert.match((await publishBetween(message)).reason, reason);
+      assert.equal((await api.settled(getReceipt(message))).outcome, "dead");
+    }
+    assertProblem(await api.get("/api/data/spoilt"), 404, "not-found");
+  });
+
+  it("is dead though it is as large as Pub/Sub takes", async () => {
+    const bytes = Buffer.alloc(9_990_000, "'");
+    assert.match((await publishBetween(spoil({}, bytes))).reason, /not JSON/);
+  });
+
+  it("is dead where the table refuses what the collection allows", async () => {
+    const refused = { ...courses.example, title: "Algebra", price: 0 };
+    const message = getMessage(courses, "free-algebra", refused);
+    const { reason } = await publishBetween(message);
+    assert.match(reason, /MySQL refused the item: .*no_free_algebra/);
+    assert.doesNotMatch(reason, /INSERT/);
+    const receipt = await api.settled(getReceipt(message));
+    assert.equal(receipt.outcome, "dead");
+    assert.equal(receipt.reason, reason);
+    assertProblem(await api.get("/api/courses/free-algebra"), 404, "not-found");
+  });
+
+  it("does not take the writes of its own collection with it, wherever it stands", async () => {
+    const titles = ["Logic", "Algebra", "Sets", "Algebra", "Graphs", "Algebra", "Groups"];
+    const messages = titles.map((title, index) =>
+      getMessage(courses, `batch-${index}`, { ...courses.example, title, price: 0 }),
+    );
+    await publishByHand(environment, messages);
+    for (const [index, message] of messages.entries()) {
+      const isRefused = titles[index] === "Algebra";
+      const { outcome } = await api.settled(getReceipt(message));
+      assert.equal(outcome, isRefused ? "dead" : "applied");
+      const { status } = await api.get(`/api/courses/batch-${index}`);
+      assert.equal(status, isRefused ? 404 : 200);
+    }
+  });
+
+  it("costs the batch that it is in no second transaction, whatever stands around it", async () => {
+    const titles = Array.from({ length: 40 }, (_, place) =>
+      place % 13 === 5 ? "Algebra" : "Sets",
+    );
+    const messages = titles.map((title, place) => {
+      const item = `among-${place % 30}`;
+      return getMessage(courses, item, { ...courses.example, title, price: 0 });
+    });
+    const told: unknown[] = [];
+    const logger = createLogger({ service: "s", projectId: "p", format: "json", level: "info" });
+    logger.info = (_: unknown, fields?: { outcomes: object }) => {
+      told.push(fields?.outcomes);
+      return logger;
+    };
+    const settle = createSettle({
+      ...{ pool: environment.pool, collections, logger },
+      ...{ holdMs: 0, stop: new AbortController().signal },
+    });
+    const settlements = await settle(
+      messages.map((message, place) => ({ ...message, messageId: `among-${place}` })),
+    );
+    // The sixth is replaced before MySQL sees it; what the second made of its item stays.
+    assert.deepEqual(
+      settlements,
+      titles.map((_, place) => ({ outcome: place === 18 || place === 31 ? "dead" : "applied" })),
+    );
+    assert.deepEqual(told, [{ applied: 38, dead: 2 }]);
+    for (const item of ["among-1", "among-5", "among-18"]) {
+      const { status } = await api.get(`/api/courses/${item}`);
+      assert.equal(status, item === "among-18" ? 404 : 200, item);
+    }
+  });
+
+  it("is told to the client that waits for it, and to the one that asks later", async () => {
+    const refused = { ...courses.example, title: "Algebra", price: 0 };
+    const answer = await api.post("/api/courses", refused, { prefer: "wait=20" });
+    assertProblem(answer, 422, "dead-write");
+    assert.match(answer.body.detail, /no_free_algebra/);
+    assert.equal((await api.settled(answer.body.receipt)).outcome, "dead");
+    const many = await api.post("/api/courses", [refused, courses.example], {
+      prefer: "wait=20",
+    });
+    assert.equal(many.status, 207);
+    assert.deepEqual(
+      many.body.results.map(({ status, outcome }) => [status, outcome]),
+      [
+        [422, "dead"],
+        [201, "applied"],
+      ],
+    );
+  });
+
+  it("leaves an item as it was where a put to it is refused, and the next put goes through", async () => {
+    const put = (title: string) =>
+      api.put("/api/courses/stays", { ...courses.example, title, price: 0 }, { prefer: "wait=20" });
+    assert.equal((await put("Logic")).status, 201);
+    assertProblem(await put("Algebra"), 422, "dead-write");
+    assert.equal((await api.get("/api/courses/stays")).body.title, "Logic");
+    assert.equal((await put("Sets")).status, 200);
+  });
+
+  it("is one dead letter, however often it is delivered", async () => {
+    const message = spoil({ "ce-specversion": "3.0" });
+    await publishBetween(message);
+    const [again = ""] = await publishByHand(environment, [message]);
+    const after = getMessage(data, "after-it", { nombre: "x" });
+    await publishByHand(environment, [after]);
+    await api.settled(getReceipt(after));
+    const letters = await query(
+      environment.pool,
+      "SELECT message_id FROM dead_letters WHERE write_id = ? OR message_id = ?",
+      [message.attributes["ce-id"], again],
+    );
+    assert.equal(letters.length, 1);
+  });
+});

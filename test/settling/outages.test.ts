@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { startLocalPubsub } from "../../local/local-pubsub.ts";
+import { type Mysql, startMysql } from "../../local/mysql.ts";
+import { type Emulator, startEmulator } from "../../local/official-emulator.ts";
+import { residentMb } from "../../proof/bench/measure.ts";
+import {
+  createTestEnvironment,
+  findFreePort,
+  type TestEnvironment,
+  until,
+} from "../support/environment.ts";
+import { assertNothingLost, Load, send } from "../support/load.ts";
+
+/** How long Pub/Sub is frozen; longer than twice the publish deadline. */
+const FREEZE_MS = 10_000;
+/** What the API may grow by while nothing can be published: its queue is bounded. */
+const MAX_GROWTH_MB = 200;
+
+let folder: string;
+let mysql: Mysql;
+let pubsub: Emulator;
+let environment: TestEnvironment;
+const engine = process.env.TEST_ENGINE === "mariadb" ? "mariadb" : "mysql";
+const say = () => {};
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "constancia-"));
+  mysql = await startMysql({ folder, port: await findFreePort(), engine, say });
+  const startPubsub = process.env.TEST_PUBSUB === "emulator" ? startEmulator : startLocalPubsub;
+  const logFile = join(folder, "pubsub.log");
+  pubsub = await startPubsub({ port: await findFreePort(), logFile, say });
+  process.env.PUBSUB_EMULATOR_HOST = pubsub.host;
+  environment = await createTestEnvironment({ mysqlUrl: mysql.url });
+});
+after(async () => {
+  await environment.close();
+  await pubsub.stop();
+  await mysql.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+test("without credentials for Pub/Sub the API says so, accepts nothing, and lives on", async () => {
+  const noneThere = { PUBSUB_EMULATOR_HOST: "", GOOGLE_APPLICATION_CREDENTIALS: "/nowhere.json" };
+  const api = await environment.spawn("api", noneThere);
+  for (let time = 1; time <= 2; time += 1) {
+    const { status, headers } = await send("POST", `${api.url}/api/data`, '{"nombre":"x"}');
+    assert.equal(status, 503);
+    assert.ok(Number(headers["retry-after"]) > 0);
+  }
+  assert.match(api.output(), /there is no connection to Pub\/Sub.*nowhere\.json/s);
+  assert.equal((await send("GET", `${api.url}/health/live`)).status, 200);
+});
+
+test("without MySQL the API accepts, reads answer 503, and the backlog drains after", async () => {
+  await environment.renewSubscription();
+  let [api, subscriber] = await Promise.all([
+    environment.spawn("api"),
+    environment.spawn("subscriber"),
+  ]);
+  const load = new Load(api.url, 50_000);
+  const running = load.run(16, () => load.sent < 30_000 || !isDown);
+  let isDown = true;
+  await until("it settles", () => subscriber.output().includes("writes settled"));
+  const { port } = mysql;
+  await mysql.stop();
+  const before = load.accepted.length;
+  const isRead503 = async (path: string) => {
+    const { status, headers } = await send("GET", api.url + path);
+    return status === 503 && Number(headers["retry-after"]) > 0;
+  };
+  await until("an item answers 503", () => isRead503("/api/data/hot-0"));
+  await until("the list answers 503", () => isRead503("/api/data"));
+  await until("writes go on", () => load.accepted.length > before + 1_000);
+  const conditional = await send("PUT", `${api.url}/api/data/only-once`, '{"nombre":"x"}', {
+    "if-none-match": "*",
+  });
+  assert.equal(conditional.status, 202, "a verdict that needs the row is left to settlement");
+  // What it held unsettled goes back to Pub/Sub, and comes to the next one.
+  assert.equal(await subscriber.end("SIGTERM"), 0);
+  await load.pauseFor(() => environment.renewSubscription());
+  subscriber = await environment.spawn("subscriber");
+  mysql = await startMysql({ folder, port, engine, say });
+  isDown = false;
+  await until("the item can be read", async () => {
+    return (await send("GET", `${api.url}/api/data/hot-0`)).status === 200;
+  });
+  load.stop();
+  await running;
+  assert.deepEqual([...load.failures], []);
+  await assertNothingLost(environment.pool, load.accepted);
+  assert.equal((await send("GET", `${api.url}/api/data/only-once`)).status, 200);
+  await Promise.all([api.end(), subscriber.end()]);
+});
+
+test("a frozen Pub/Sub is answered 503 in time, in bounded memory, and recovers", async () => {
+  await environment.renewSubscription();
+  const [api, subscriber] = await Promise.all([
+    environment.spawn("api"),
+    environment.spawn("subscriber"),
+  ]);
+  const load = new Load(api.url, 500_000);
+  const running = load.run(256);
+  await until("writes are accepted", () => load.accepted.length > 2_000);
+  const memoryMb = residentMb(api.child.pid as number).now;
+  process.kill(pubsub.pid, "SIGSTOP");
+  const thaw = sleep(FREEZE_MS).then(() => process.kill(pubsub.pid, "SIGCONT"));
+  // Twice as many refusals as clients: the first were in flight, the second came afterwards,
+  // and all of them were answered while nothing could answer but the deadline.
+  await until("every client is refused twice", () => (load.failures.get(503) ?? 0) >= 512, 9.5);
+  const grownMb = residentMb(api.child.pid as number).now - memoryMb;
+  assert.ok(grownMb < MAX_GROWTH_MB, `the API grew by ${grownMb} MB`);
+  await thaw;
+  const accepted = load.accepted.length;
+  await until("writes are accepted again", () => load.accepted.length > accepted + 1_000, 60);
+  load.stop();
+  await running;
+  assert.deepEqual([...load.failures.keys()], [503]);
+  await assertNothingLost(environment.pool, load.accepted);
+  await Promise.all([api.end(), subscriber.end()]);
+});

@@ -1,0 +1,121 @@
+import test, { after, before } from "node:test";
+import fc from "fast-check";
+import type { Cut } from "../support/cut-pool.ts";
+import {
+  anyBatch,
+  anyWrites,
+  type Batch,
+  type PlannedWrite,
+  type Schedule,
+  unconditionalWrites,
+} from "../support/schedules.ts";
+import { type Round, TwoSubscribers } from "../support/two-subscribers.ts";
+
+let subscribers: TwoSubscribers;
+
+before(async () => {
+  subscribers = await TwoSubscribers.start();
+});
+after(() => subscribers.stop());
+
+// A failure prints fast-check's seed and the schedule. It is not shrunk: who comes first is chance.
+test("two subscribers at once settle every write exactly once, whatever is lost or doubled", async (t) => {
+  const setClock = stopClock(t);
+  await fc.assert(
+    fc.asyncProperty(schedules(anyWrites({ poison: true })), (schedule) =>
+      subscribers.run(schedule, { setClock, isUnconditional: false }),
+    ),
+    { numRuns: 200, endOnFailure: true },
+  );
+});
+
+test("two subscribers at once bring unconditional writes to the same rows", async (t) => {
+  const setClock = stopClock(t);
+  await fc.assert(
+    fc.asyncProperty(schedules(unconditionalWrites({ poison: true })), (schedule) =>
+      subscribers.run(schedule, { setClock, isUnconditional: true }),
+    ),
+    { numRuns: 100, endOnFailure: true },
+  );
+});
+
+const races: [string, PlannedWrite[]][] = [
+  ["a put that asks for an item", [planned("create"), planned("put", { condition: "exists" })]],
+  [
+    "a delete that asks for an item",
+    [planned("create"), planned("delete", { condition: "exists" })],
+  ],
+  ["a put that names a version", [planned("create"), planned("put", { condition: 0 })]],
+  ["a put that asks for no item", [planned("put"), planned("put", { condition: "absent" })]],
+  ["two creates of one key", [planned("create", { key: "a" }), planned("create", { key: "a" })]],
+];
+for (const [what, writes] of races)
+  test(`${what} is settled once, though one subscriber meets it alone and one in its chain`, async (t) => {
+    // Too old to wait for the version that it names.
+    await runRaces(stopClock(t), { writes, batches: [[1], [0, 1]], afterMs: 60_000 });
+  });
+
+test("a write that MySQL refuses alone, but another replaces in its batch, has one outcome", async (t) => {
+  const writes = [planned("create", { poison: true }), planned("put")];
+  const setClock = stopClock(t);
+  await runRaces(setClock, { writes, batches: [[0], [0, 1]], afterMs: 0 });
+  const onRow = [planned("create"), ...writes.map((write) => ({ ...write, kind: "put" as const }))];
+  await runRaces(setClock, { writes: onRow, batches: [[1], [1, 2]], afterMs: 0 });
+});
+
+/** Both batches at once, the second after each number of statements, and the other way round. */
+async function runRaces(
+  setClock: (ms: number) => void,
+  {
+    writes,
+    batches: [one, other],
+    afterMs,
+  }: { writes: PlannedWrite[] } & Pick<Round, "batches" | "afterMs">,
+): Promise<void> {
+  const first = { batches: [[0], []] as Round["batches"], leadStatements: 0 };
+  const opening = writes.length > 2 ? [{ ...first, cuts: NO_CUTS, afterMs: 0 }] : [];
+  for (let repetition = 0; repetition < 3; repetition += 1)
+    for (let leadStatements = 0; leadStatements < 12; leadStatements += 1)
+      for (const batches of [
+        [one, other],
+        [other, one],
+      ] satisfies Round["batches"][]) {
+        const race = { batches, leadStatements, cuts: NO_CUTS, afterMs };
+        const deliveries = [...opening, race];
+        await subscribers.run({ writes, deliveries }, { setClock, isUnconditional: false });
+      }
+}
+
+const NO_CUTS: Round["cuts"] = [undefined, undefined];
+
+function planned(kind: PlannedWrite["kind"], more: Partial<PlannedWrite> = {}): PlannedWrite {
+  return { kind, item: 0, afterMs: 1, ...more };
+}
+
+function schedules(anyOf: fc.Arbitrary<PlannedWrite[]>): fc.Arbitrary<Schedule<Round>> {
+  const beforeStatement = fc.record({ beforeStatement: fc.nat(14) });
+  const cut = fc.oneof(
+    { weight: 3, arbitrary: fc.constant<Cut | undefined>(undefined) },
+    { weight: 1, arbitrary: fc.oneof(beforeStatement, fc.constant("afterCommit" as const)) },
+  );
+  return anyOf.chain((writes) => {
+    const own = fc.tuple(anyBatch(writes), anyBatch(writes));
+    const same = anyBatch(writes).map((batch): [Batch, Batch] => [batch, batch]);
+    const round = fc.record({
+      batches: fc.oneof(own, own, same),
+      leadStatements: fc.nat(10),
+      cuts: fc.tuple(cut, cut),
+      afterMs: fc.constantFrom(0, 0, 0, 30_000),
+    });
+    return fc.record({
+      writes: fc.constant(writes),
+      deliveries: fc.array(round, { maxLength: 6, size: "max" }),
+    });
+  });
+}
+
+/** Only the clock is in the test's hand: a write that waits for a version grows old at once. */
+function stopClock(t: test.TestContext): (ms: number) => void {
+  t.mock.timers.enable({ apis: ["Date"], now: Date.now() });
+  return (ms) => t.mock.timers.setTime(ms);
+}
