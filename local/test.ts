@@ -110,7 +110,9 @@ async function startServers(supervisor: Supervisor): Promise<Record<string, stri
 }
 
 function findTests(): string[] {
-  return globSync("**/*.test.ts", { exclude: ["**/node_modules", ".local", ".git", "proof"] }).sort();
+  return globSync("**/*.test.ts", {
+    exclude: ["**/node_modules", ".local", ".git", "proof"],
+  }).sort();
 }
 
 function runnerOptions(): string[] {

@@ -6,14 +6,9 @@ import { openPool, type Pool, query } from "../common/database.ts";
 import { toDateTime } from "../common/tables.ts";
 import { getTraceId } from "../common/telemetry/tracing.ts";
 import { encodeWrite } from "../common/write.ts";
+import { UsageError } from "./command-line.ts";
 import { type Letter, planReplay, selectLetters } from "./replay.ts";
-import {
-  allowEarlyReaders,
-  explainDatabaseError,
-  print,
-  printError,
-  UsageError,
-} from "./terminal.ts";
+import { allowEarlyReaders, explainDatabaseError, print, printError } from "./terminal.ts";
 
 const HELP = `Dead letters: the messages that could not be settled, with their reasons.
 

@@ -1,9 +1,6 @@
 import { classifyDatabaseError, parseMysqlUrl } from "../common/database.ts";
 import { escapeControls } from "./escape-controls.ts";
 
-/** A command was given wrongly. */
-export class UsageError extends Error {}
-
 /** Whoever reads us through a pipe may have read enough; that is no fault of ours. */
 export function allowEarlyReaders(): void {
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});

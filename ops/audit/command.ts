@@ -4,13 +4,8 @@ import { parseArgs } from "node:util";
 import { collections } from "../../collections/collections.ts";
 import { loadVariables } from "../../common/config.ts";
 import { openPool } from "../../common/database.ts";
-import {
-  allowEarlyReaders,
-  explainDatabaseError,
-  print,
-  printError,
-  UsageError,
-} from "../terminal.ts";
+import { UsageError } from "../command-line.ts";
+import { allowEarlyReaders, explainDatabaseError, print, printError } from "../terminal.ts";
 import { auditWrites, newTally, type Tally } from "./auditor.ts";
 import { readCloudLogs } from "./cloud-logs.ts";
 import { readTold, type Seen } from "./input.ts";
