@@ -27,6 +27,10 @@ const COMMANDS: Record<string, Command> = {
     program: program("bench", "pubsub.ts"),
     does: "messages a second of the local Pub/Sub and of the emulator",
   },
+  plots: {
+    program: program("bench", "plots.ts"),
+    does: "the plots and tables of the documents, from the bench's report",
+  },
   cost: { program: program("scale", "cost.ts"), does: "what writes cost on Google Cloud" },
   simulate: { program: program("scale", "simulate.ts"), does: "how a load curve is settled" },
 };

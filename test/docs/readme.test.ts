@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
 import { existsSync, globSync, readFileSync } from "node:fs";
 import test, { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { describeVariables } from "../../common/config.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
@@ -21,6 +22,32 @@ test("the documents link to files that exist", () => {
     for (const [, target = ""] of text.matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g))
       assert.ok(existsSync(new URL(target, folder)), `${document} links to ${target}`);
   }
+});
+
+test("the documents name commands that exist", () => {
+  const { scripts } = JSON.parse(readFileSync(new URL("package.json", ROOT), "utf8"));
+  const help = ["ops", "proof"].map((room): [string, string] => {
+    const program = fileURLToPath(new URL(`${room}/main.ts`, ROOT));
+    return [room, spawnSync(process.execPath, [program, "--help"], { encoding: "utf8" }).stdout];
+  });
+  const commands = new Map(help);
+  // The changelog also names what was there before.
+  for (const document of globSync(["*.md", "docs/**/*.md"], {
+    cwd: ROOT,
+    exclude: ["CHANGELOG.md"],
+  }))
+    for (const [, script = "", name] of readFileSync(new URL(document, ROOT), "utf8").matchAll(
+      /npm run ([a-z][a-z:-]*)(?: -- ([a-z][a-z-]*))?/g,
+    )) {
+      assert.ok(script in scripts, `${document}: npm run ${script}`);
+      const list = commands.get(script);
+      if (list && name)
+        assert.match(
+          list,
+          new RegExp(`^  ${name} `, "m"),
+          `${document}: npm run ${script} -- ${name}`,
+        );
+    }
 });
 
 describe("the README's tour", () => {
