@@ -87,8 +87,22 @@ export function drawBarPlot(panels: readonly Panel[], theme: Theme): string {
   });
   const svg = chart.renderToSVGString();
   chart.dispose();
-  // What only an interactive page uses; it also differs from one drawing to the next.
-  return svg.replaceAll(/ (class|ecmeta_\w+)="[^"]*"/g, "").replace(/<style.*<\/style>\n/s, "");
+  return (
+    svg
+      .replace(">", `><title>${describePanels(panels)}</title>`)
+      // What only an interactive page uses; it also differs from one drawing to the next.
+      .replaceAll(/ (class|ecmeta_\w+)="[^"]*"/g, "")
+      .replace(/<style.*<\/style>\n/s, "")
+  );
+}
+
+/** What the plot shows, in words, for readers who cannot see it. */
+export function describePanels(panels: readonly Panel[]): string {
+  const sentences = panels.map(({ title, unit, bars }) => {
+    const figures = bars.map(({ label, median }) => `${label} ${formatFigure(median)}`);
+    return `${title}, ${unit}: ${figures.join("; ")}.`;
+  });
+  return sentences.join(" ");
 }
 
 function drawMedians(bars: readonly Bar[], index: number, colors: Colors): BarSeriesOption {
@@ -146,6 +160,6 @@ function drawRanges(bars: readonly Bar[], index: number, colors: Colors): Custom
 }
 
 /** Three digits at most, and thousands with commas, as a person would tell it. */
-export function formatFigure(value: number): string {
+function formatFigure(value: number): string {
   return Number(value.toPrecision(3)).toLocaleString("en-US", { maximumFractionDigits: 2 });
 }

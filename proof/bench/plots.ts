@@ -39,7 +39,7 @@ try {
 function run(file: string | undefined): void {
   if (file !== undefined) {
     const published = publish(JSON.parse(readFileSync(file, "utf8")));
-    writeFileSync(REPORT, `${JSON.stringify(published, null, 1)}\n`);
+    writeFileSync(REPORT, `${JSON.stringify(published, null, 2)}\n`);
   }
   const report: PublishedReport = JSON.parse(readFileSync(REPORT, "utf8"));
   for (const name of PLOT_NAMES)

@@ -1,4 +1,4 @@
-import { type Bar, formatFigure, type Panel } from "./bar-plot.ts";
+import { type Bar, describePanels, type Panel } from "./bar-plot.ts";
 import { median } from "./measure.ts";
 import { describeVerdicts, type Report } from "./report.ts";
 import { OURS, SEED } from "./targets.ts";
@@ -37,12 +37,18 @@ const LABELS: Record<string, string> = {
   [SEED]: "Express, by hand",
 };
 
-/** A report as it is committed, to four digits. */
+/** A report as it is committed: what the documents show of it, to four digits. */
 export function publish(report: Report): PublishedReport {
-  const { madeAt, commit, versions, verdicts, samples } = report;
+  const { madeAt, commit, versions, verdicts } = report;
   const { size, rounds } = report.options;
   const { processor, processors, memoryGb } = report.machine;
   const machine = { processor, processors, memoryGb };
+  const places = Object.values(PLOTS).flat();
+  const samples = report.samples.filter(
+    (sample) =>
+      sample.target in LABELS &&
+      places.some((place) => place.bench === sample.bench && place.case === sample.case),
+  );
   const shorten = (_: string, value: unknown) =>
     typeof value === "number" ? Number(value.toPrecision(4)) : value;
   const published = { madeAt, commit, options: { size, rounds }, machine, versions };
@@ -109,17 +115,13 @@ function getRatio(samples: Report["samples"], place: Place): string {
   return median(ratios).toFixed(1);
 }
 
-/** A plot in the light and the dark, with its figures in words for those who cannot see it. */
+/** A plot in the light and the dark, with its figures in words. */
 function toPicture(report: PublishedReport, name: PlotName, folder: string): string {
-  const words = getPanels(report, name).map(({ title, unit, bars }) => {
-    const figures = bars.map(({ label, median: figure }) => `${label} ${formatFigure(figure)}`);
-    return `${title}, ${unit}: ${figures.join("; ")}.`;
-  });
   return [
     "<picture>",
     `  <source media="(prefers-color-scheme: dark)" srcset="${folder}/bench-${name}-dark.svg">`,
     `  <img src="${folder}/bench-${name}-light.svg" width="830"`,
-    `    alt="${words.join(" ")}">`,
+    `    alt="${describePanels(getPanels(report, name))}">`,
     "</picture>",
   ].join("\n");
 }
