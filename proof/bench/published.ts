@@ -1,6 +1,7 @@
 import { type Bar, describePanels, type Panel } from "./bar-plot.ts";
+import { shorten, type Verdict } from "./goals.ts";
 import { median } from "./measure.ts";
-import { describeVerdicts, type Report } from "./report.ts";
+import type { Report } from "./report.ts";
 import { OURS, SEED } from "./targets.ts";
 
 /** What the documents show of a report: nothing that names the machine or its folders. */
@@ -49,10 +50,10 @@ export function publish(report: Report): PublishedReport {
       sample.target in LABELS &&
       places.some((place) => place.bench === sample.bench && place.case === sample.case),
   );
-  const shorten = (_: string, value: unknown) =>
+  const toFourDigits = (_: string, value: unknown) =>
     typeof value === "number" ? Number(value.toPrecision(4)) : value;
   const published = { madeAt, commit, options: { size, rounds }, machine, versions };
-  return { ...published, ...JSON.parse(JSON.stringify({ verdicts, samples }, shorten)) };
+  return { ...published, ...JSON.parse(JSON.stringify({ verdicts, samples }, toFourDigits)) };
 }
 
 /** The panels of a plot; those of which nothing was measured are left out. */
@@ -136,6 +137,14 @@ function describeConditions(report: PublishedReport): string {
     `Pub/Sub shared ${machine.processors} ${machine.processor} cores and ${machine.memoryGb} GB; load average`,
     `${Math.min(...loads)} to ${Math.max(...loads)}; Node ${versions.node}, MySQL ${versions.mysql}, ${versions.pubsub}.`,
   ].join("\n");
+}
+
+function describeVerdicts(verdicts: readonly Verdict[]): string {
+  const rows = verdicts.map(
+    ({ goal, wanted, found, isMet }) =>
+      `| ${goal} | ${wanted} | ${shorten(found)} | ${isMet ? "met" : "**missed**"} |`,
+  );
+  return ["| goal | bound | found | |", "|---|---|---:|---|", ...rows].join("\n");
 }
 
 function toDate({ madeAt }: PublishedReport): string {

@@ -86,7 +86,7 @@ export function toMarkdown(report: Report): string {
     facts.map((fact) => `- ${fact}`).join("\n"),
     "Medians of the rounds, with the least and the most. µs are processor time for each record; MB" +
       " the most that a process ever had. Ratios are medians of those of the same round: ours to it.",
-    ...(report.verdicts.length > 0 ? ["## Goals", describeVerdicts(report.verdicts)] : []),
+    ...(report.verdicts.length > 0 ? ["## Goals", verdictTable(report.verdicts)] : []),
     ...[...benches].flatMap(([bench, own]) => [
       `## ${bench}`,
       ...[...Map.groupBy(own, (sample) => sample.case)].map(([name, these]) =>
@@ -99,8 +99,7 @@ export function toMarkdown(report: Report): string {
   ].join("\n\n");
 }
 
-/** The goals as a table, each with what was found. */
-export function describeVerdicts(verdicts: readonly Verdict[]): string {
+function verdictTable(verdicts: Verdict[]): string {
   const rows = verdicts.map(({ goal, wanted, found, isMet }) => [
     ...[goal, wanted, shorten(found), isMet ? "met" : "**missed**"],
   ]);
