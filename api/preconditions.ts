@@ -1,11 +1,9 @@
+import { CONDITION_WAIT_MS } from "../common/limits.ts";
 import type { Row } from "../common/tables.ts";
 import type { Write } from "../common/write.ts";
 import { getWriteTime } from "../common/write-id.ts";
 import { Problem } from "./problem.ts";
 import type { Reader } from "./reader.ts";
-
-/** A version named but never seen is waited for by the subscriber this long; see decide.ts. */
-const IN_FLIGHT_MS = 60_000;
 
 /**
  * Answers 412 at once where the row shows already that a write's condition cannot hold. Where it
@@ -23,7 +21,7 @@ export async function checkCondition(reader: Reader, write: Write): Promise<bool
   const version = write.ifMatch as string;
   if (version === "*" || (isThere && row.version === version)) return true;
   const isInFlight =
-    version > (row?.version ?? "") && Date.now() - getWriteTime(version) < IN_FLIGHT_MS;
+    version > (row?.version ?? "") && Date.now() - getWriteTime(version) < CONDITION_WAIT_MS;
   if (isInFlight) return false;
   throw new Problem("failed-precondition", "The item is not at the version in If-Match.");
 }

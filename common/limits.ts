@@ -64,6 +64,12 @@ export const WAIT_SECONDS = 30;
 export const STOP_DEADLINE_MS = 1_700;
 /** What two machines' clocks may differ by; a version further ahead was never minted. */
 export const CLOCK_SKEW_MS = 60_000;
+/**
+ * How long a conditional write waits for the version that it names, if that version is not settled.
+ * A version that is still not settled then was never accepted. The API answers 412 at once to a
+ * version older than this.
+ */
+export const CONDITION_WAIT_MS = 60_000;
 
 /** Throws where limits contradict each other; called by both processes at start. */
 export function assertLimits(): void {

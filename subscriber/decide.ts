@@ -1,4 +1,4 @@
-import { CLOCK_SKEW_MS } from "../common/limits.ts";
+import { CLOCK_SKEW_MS, CONDITION_WAIT_MS } from "../common/limits.ts";
 import { type Outcome, type Receipt, toReceipt } from "../common/receipts.ts";
 import type { Row } from "../common/tables.ts";
 import { getTraceId } from "../common/telemetry/tracing.ts";
@@ -79,12 +79,6 @@ export function foldWrites(batch: {
 }
 
 /**
- * How long a conditional write waits for the version that it names. A version still unsettled
- * then is not coming: it was never accepted, or its writer's answer got lost.
- */
-export const NOT_YET_LIMIT_MS = 60_000;
-
-/**
  * A write further ahead than this waits for nothing, or it would wait until its own time has come.
  * The version that it follows and the clock that minted it may each be ahead, and this clock behind.
  */
@@ -100,7 +94,7 @@ function judge(
   const decision = decide(write, row);
   if (decision === "settled" || !("notYet" in decision)) return decision;
   const ageMs = nowMs - write.acceptedAt;
-  const isOver = ageMs >= NOT_YET_LIMIT_MS || ageMs < -AHEAD_LIMIT_MS;
+  const isOver = ageMs >= CONDITION_WAIT_MS || ageMs < -AHEAD_LIMIT_MS;
   const isHopeless = settled.has(decision.notYet) || isOver;
   return isHopeless ? conflict(`The version ${decision.notYet} is not the current one.`) : decision;
 }

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { CONDITION_WAIT_MS } from "../common/limits.ts";
 import type { Row } from "../common/tables.ts";
 import type { Write } from "../common/write.ts";
 import { teachers } from "../test/collections/teachers.ts";
 import { versionAt } from "../test/support/schedules.ts";
-import { AHEAD_LIMIT_MS, foldWrites, NOT_YET_LIMIT_MS } from "./decide.ts";
+import { AHEAD_LIMIT_MS, foldWrites } from "./decide.ts";
 
 const NOW_MS = 100_000;
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
@@ -110,7 +111,7 @@ test("conditional writes of one batch see one another's versions", () => {
 });
 
 test("a write waits for a version that may still come, without a trace in the tables", () => {
-  const nowMs = 3_000 + NOT_YET_LIMIT_MS - 1;
+  const nowMs = 3_000 + CONDITION_WAIT_MS - 1;
   const waiting = write("put", 3, { ifMatch: at(2) });
   for (const rows of [[], [row(1)]])
     assert.deepEqual(fold([waiting], rows, { nowMs }), {
@@ -122,7 +123,7 @@ test("a write waits for a version that may still come, without a trace in the ta
 });
 
 test("a write waits no longer once it is a minute old", () => {
-  const nowMs = 3_000 + NOT_YET_LIMIT_MS;
+  const nowMs = 3_000 + CONDITION_WAIT_MS;
   const { decisions } = fold([write("put", 3, { ifMatch: at(2) })], [row(1)], { nowMs });
   assert.deepEqual(words(decisions), ["conflict"]);
 });

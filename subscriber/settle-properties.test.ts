@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
+import { CONDITION_WAIT_MS } from "../common/limits.ts";
 import type { Receipt } from "../common/receipts.ts";
 import type { Row } from "../common/tables.ts";
 import type { Write } from "../common/write.ts";
@@ -16,7 +17,7 @@ import {
   type Schedule,
   unconditionalWrites,
 } from "../test/support/schedules.ts";
-import { foldWrites, NOT_YET_LIMIT_MS } from "./decide.ts";
+import { foldWrites } from "./decide.ts";
 
 const START_MS = Date.parse("2026-03-01T09:30:00Z");
 
@@ -40,7 +41,7 @@ test("after 10,000 random schedules the rows and outcomes are those of the naive
       }
       // Pub/Sub goes on delivering until each one is settled; after a minute none waits.
       deliver(writes.toReversed());
-      nowMs += NOT_YET_LIMIT_MS;
+      nowMs += CONDITION_WAIT_MS;
       deliver(writes);
       assert.equal(model.outcomes.size, writes.length);
       deliver(writes);

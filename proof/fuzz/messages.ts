@@ -8,7 +8,7 @@ import { getWriteTime } from "../../common/write-id.ts";
 const LIMIT = { attributes: 100, keyBytes: 256, valueBytes: 1_024 };
 /** More than an item may have, now and then. */
 const LARGE_BYTES = 300_000;
-/** Old enough that nobody waits for a version that it names (NOT_YET_LIMIT_MS). */
+/** Old enough that nobody waits for a version that it names (CONDITION_WAIT_MS). */
 const AGE_MS = 2 * 60_000;
 
 /** How to make a message; its write id, where it has a sound one, is minted when it is made. */

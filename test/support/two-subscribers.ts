@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { classifyDatabaseError } from "../../common/database.ts";
+import { CONDITION_WAIT_MS } from "../../common/limits.ts";
 import { selectDead, selectSettled } from "../../common/receipts.ts";
 import { selectRows } from "../../common/tables.ts";
 import { createLogger } from "../../common/telemetry/logger.ts";
 import { encodeWrite, type Write } from "../../common/write.ts";
-import { NOT_YET_LIMIT_MS } from "../../subscriber/decide.ts";
 import { createSettle, type Message, type Settlement } from "../../subscriber/settle.ts";
 import { courses } from "../collections/courses.ts";
 import { type Cut, CutPool } from "./cut-pool.ts";
@@ -78,7 +78,7 @@ export class TwoSubscribers {
       assert.ok(round < MAX_ROUNDS, `never settled: ${left.map((place) => writes[place]?.id)}`);
       const batches: [Batch, Batch] = [left, left.toReversed()];
       await this.#deliver(writes, { batches, leadStatements: round }, answers);
-      setClock(Date.now() + NOT_YET_LIMIT_MS);
+      setClock(Date.now() + CONDITION_WAIT_MS);
     }
     const stored = await this.#read(writes);
     const outcomes = checkSettled(writes, stored, { isUnconditional });
@@ -127,7 +127,7 @@ async function startSubscriber(environment: TestEnvironment): Promise<Subscriber
   const settle = createSettle({
     pool: cutPool.pool,
     collections: [courses],
-    logger: createLogger({
+    logger: await createLogger({
       service: "subscriber",
       projectId: "test",
       format: "pretty",
