@@ -3,7 +3,7 @@ import type { Collection } from "../common/collection.ts";
 import type { Config } from "../common/config.ts";
 import { openPool } from "../common/database.ts";
 import { listen } from "../common/http-server.ts";
-import { type Running, runProcess } from "../common/process.ts";
+import { createStopHandler, prepareProcess, type Running } from "../common/process.ts";
 import { watchReadiness } from "../common/readiness.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
 import { createMetrics, serveMetrics, startTracing } from "../common/telemetry/metrics.ts";
@@ -13,7 +13,11 @@ import { createHttpProblem } from "./problem-handler.ts";
 import { createPublisher } from "./publisher.ts";
 import { createReader } from "./reader.ts";
 
-if (import.meta.main) await runProcess("api", (config, logger) => start(config, logger, declared));
+if (import.meta.main) {
+  const { config, logger } = await prepareProcess("api");
+  const stop = createStopHandler(start(config, logger, declared), logger);
+  process.on("SIGTERM", stop).on("SIGINT", stop);
+}
 
 /** Starts the API on the given collections; resolves once it listens. */
 export async function start(

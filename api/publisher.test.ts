@@ -46,7 +46,12 @@ test("a write is accepted by the id of its message, and not by an answer without
   const accepted: string[] = [];
   const publisher = createPublisher({
     ...{ projectId: "test", topic: "writes", tracing: undefined },
-    logger: createLogger({ service: "api", projectId: "test", format: "json", level: "emerg" }),
+    logger: await createLogger({
+      service: "api",
+      projectId: "test",
+      format: "json",
+      level: "emerg",
+    }),
     metrics: createMetrics(),
     onAccepted: (writes) => accepted.push(...writes.map(({ id }) => id)),
   });

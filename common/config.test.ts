@@ -23,7 +23,7 @@ function getFaults(env: Record<string, string>, process: "api" | "subscriber" = 
   } catch (error) {
     assert.ok(error instanceof ConfigError);
     const [first, ...faults] = error.message.split("\n");
-    assert.equal(first, "The configuration is not usable:");
+    assert.equal(first, "The configuration is invalid:");
     return faults.map((fault) => fault.replace(/^ {2}- /, ""));
   }
   return [];
@@ -162,7 +162,7 @@ describe("the configuration", () => {
       assert.equal(status, 1);
       assert.equal(stdout, "");
       const lines = stderr.trimEnd().split("\n");
-      assert.equal(lines[0], "The configuration is not usable:");
+      assert.equal(lines[0], "The configuration is invalid:");
       assert.deepEqual(
         lines
           .slice(1)

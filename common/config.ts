@@ -1,7 +1,9 @@
 import { accessSecret } from "./secrets.ts";
 import { PROJECT_PLACEHOLDER, VARIABLES, type Variable } from "./variables.ts";
 
-/** Everything that a process is told from outside. */
+export type ProcessName = "api" | "subscriber";
+
+/** The configuration of a process: every variable, parsed. */
 export type Config = {
   [Name in keyof typeof VARIABLES]: (typeof VARIABLES)[Name] extends Variable<infer T> ? T : never;
 };
@@ -10,45 +12,48 @@ export type ApiKey = Config["API_KEYS"][number];
 
 const VARIABLE_NAMES = Object.keys(VARIABLES) as (keyof Config)[];
 
-/** As {@link readConfig}, with the secrets that the environment names. */
+/**
+ * Reads a process's configuration from the environment and from Secret Manager. Throws one
+ * {@link ConfigError} that names every missing and every wrong variable.
+ */
 export async function loadConfig(
-  env: NodeJS.ProcessEnv,
-  process: "api" | "subscriber",
+  reader: ProcessName,
+  env: NodeJS.ProcessEnv = process.env,
   access = accessSecret,
 ): Promise<Config> {
-  return readConfig(await withSecrets(env, namesFor(process), access), process);
+  return readConfig(await resolveSecrets(env, listVariables(reader), access), reader);
 }
 
-/** Some of the variables, with their secrets; what {@link loadConfig} is for a whole process. */
+/** As {@link loadConfig}, for a command that needs only some of the variables. */
 export async function loadVariables<Name extends keyof Config>(
-  env: NodeJS.ProcessEnv,
   names: readonly Name[],
+  env: NodeJS.ProcessEnv = process.env,
 ): Promise<Pick<Config, Name>> {
-  const { values, faults } = tryVariables(await withSecrets(env, names, accessSecret), names);
+  const { values, faults } = parseVariables(await resolveSecrets(env, names, accessSecret), names);
   if (faults.length > 0) throw new ConfigError(faults);
   return values as Pick<Config, Name>;
 }
 
 /**
- * Reads a process's variables from the environment. Throws one ConfigError that names every
- * missing and wrong one, without their values, which may be secrets.
+ * Reads a process's configuration from the environment alone. The {@link ConfigError} that it throws
+ * never quotes a value, which may be a secret.
  */
-export function readConfig(env: NodeJS.ProcessEnv, process: "api" | "subscriber"): Config {
-  const names = namesFor(process);
-  // What the other process reads stands at its default here, so that there is one Config.
-  const others = VARIABLE_NAMES.filter((name) => !names.includes(name));
-  const { values, faults } = tryVariables(env, names);
-  if (process === "subscriber") faults.push(...contradictions(values));
+export function readConfig(env: NodeJS.ProcessEnv, reader: ProcessName): Config {
+  const names = listVariables(reader);
+  const { values, faults } = parseVariables(env, names);
+  if (reader === "subscriber") faults.push(...findContradictions(values));
   if (faults.length > 0) throw new ConfigError(faults);
-  return { ...tryVariables({}, others).values, ...values } as Config;
+  // Variables of the other process keep their defaults, so that both processes have one type.
+  const others = VARIABLE_NAMES.filter((name) => !names.includes(name));
+  return { ...parseVariables({}, others).values, ...values } as Config;
 }
 
-function namesFor(process: "api" | "subscriber"): (keyof Config)[] {
-  return VARIABLE_NAMES.filter((name) => ["both", process].includes(VARIABLES[name].for));
+function listVariables(reader: ProcessName): (keyof Config)[] {
+  return VARIABLE_NAMES.filter((name) => ["both", reader].includes(VARIABLES[name].for));
 }
 
-/** The environment with each `NAME` whose `NAME_SECRET` is set read from Secret Manager. */
-async function withSecrets(
+/** The environment, with each `NAME` whose `NAME_SECRET` is set read from Secret Manager. */
+async function resolveSecrets(
   env: NodeJS.ProcessEnv,
   names: readonly (keyof Config)[],
   access: typeof accessSecret,
@@ -57,7 +62,7 @@ async function withSecrets(
   const read = names.map(async (name) => {
     const pointer = `${name}_SECRET` as keyof Config;
     const version = pointer in VARIABLES ? readValue(env, pointer) : undefined;
-    // One of the wrong form is named by readConfig, with all else that is wrong.
+    // A malformed one is reported by parseVariables, together with all else that is wrong.
     if (!version || !VARIABLES[pointer].schema.safeParse(version).success) return [];
     if (env[name]) {
       faults.push(`${name} and ${pointer} are both set; only one may be.`);
@@ -76,20 +81,20 @@ async function withSecrets(
   return { ...env, ...secrets };
 }
 
-function tryVariables(
+function parseVariables(
   env: NodeJS.ProcessEnv,
   names: readonly (keyof Config)[],
 ): { values: Partial<Config>; faults: string[] } {
   const faults: string[] = [];
   const values: Record<string, unknown> = {};
   for (const name of names) {
-    const definition: Variable<unknown> = VARIABLES[name];
+    const { schema, description }: Variable<unknown> = VARIABLES[name];
     const value = readValue(env, name);
     if (value === undefined) {
-      faults.push(`${name} is missing: ${definition.means}`);
+      faults.push(`${name} is missing: ${description}`);
       continue;
     }
-    const parsed = definition.schema.safeParse(value);
+    const parsed = schema.safeParse(value);
     if (parsed.success) values[name] = parsed.data;
     else faults.push(`${name} ${parsed.error.issues[0]?.message}.`);
   }
@@ -98,42 +103,42 @@ function tryVariables(
   return { values, faults };
 }
 
+/** An empty variable counts as one that is not set. */
 function readValue(env: NodeJS.ProcessEnv, name: keyof Config): string | undefined {
   const value = env[name] || (VARIABLES[name] as Variable<unknown>).default;
   return value?.replaceAll(PROJECT_PLACEHOLDER, env.GOOGLE_CLOUD_PROJECT ?? "");
 }
 
-/** The environment is not usable; the message has a line for each fault. */
-export class ConfigError extends Error {
-  constructor(faults: readonly string[]) {
-    super(`The configuration is not usable:\n${faults.map((fault) => `  - ${fault}`).join("\n")}`);
-    this.name = "ConfigError";
-  }
-}
-
-/** The table of the variables in Markdown, as the README has it. */
-export function describeVariables(): string {
-  const rows = Object.entries<Variable<unknown>>(VARIABLES).map(([name, definition]) => {
-    const fallback =
-      definition.default === undefined
-        ? "required"
-        : definition.default && `\`${definition.default}\``;
-    const who = definition.for === "both" ? "both" : definition.for;
-    return `| \`${name}\` | ${who} | ${fallback} | ${definition.means.replaceAll("|", "\\|")} |`;
-  });
-  return ["| variable | read by | default | meaning |", "|---|---|---|---|", ...rows].join("\n");
-}
-
-function contradictions(config: Partial<Config>): string[] {
+function findContradictions(config: Partial<Config>): string[] {
   const faults: string[] = [];
   if (config.PUSH_AUTH === "off" && !config.PUBSUB_EMULATOR_HOST)
     faults.push("PUSH_AUTH may be off only with PUBSUB_EMULATOR_HOST.");
   if (config.PUSH_CERTS_URL && !config.PUBSUB_EMULATOR_HOST)
     faults.push("PUSH_CERTS_URL may be set only with PUBSUB_EMULATOR_HOST.");
   if (config.DELIVERY === "push" && config.PUSH_AUTH === "on") {
-    if (!config.PUSH_AUDIENCE) faults.push("PUSH_AUDIENCE is missing: push needs it.");
+    if (!config.PUSH_AUDIENCE) faults.push("PUSH_AUDIENCE is missing: DELIVERY=push requires it.");
     if (!config.PUSH_SERVICE_ACCOUNT)
-      faults.push("PUSH_SERVICE_ACCOUNT is missing: push needs it.");
+      faults.push("PUSH_SERVICE_ACCOUNT is missing: DELIVERY=push requires it.");
   }
   return faults;
+}
+
+/** The configuration is invalid; the message has a line for each fault. */
+export class ConfigError extends Error {
+  override name = "ConfigError";
+
+  constructor(faults: readonly string[]) {
+    super(`The configuration is invalid:\n${faults.map((fault) => `  - ${fault}`).join("\n")}`);
+  }
+}
+
+/** The README's table of variables, in Markdown. */
+export function describeVariables(): string {
+  const rows = Object.entries<Variable<unknown>>(VARIABLES).map(([name, variable]) => {
+    const fallback =
+      variable.default === undefined ? "required" : variable.default && `\`${variable.default}\``;
+    const description = variable.description.replaceAll("|", "\\|");
+    return `| \`${name}\` | ${variable.for} | ${fallback} | ${description} |`;
+  });
+  return ["| variable | read by | default | meaning |", "|---|---|---|---|", ...rows].join("\n");
 }

@@ -1,59 +1,76 @@
-import { type Config, ConfigError, loadConfig } from "./config.ts";
+import { type Config, ConfigError, loadConfig, type ProcessName } from "./config.ts";
 import { assertLimits, STOP_DEADLINE_MS } from "./limits.ts";
-import { createLogger, type Logger } from "./telemetry/logger.ts";
+import { createLogger, flushLog, type Logger } from "./telemetry/logger.ts";
 
-/** A running process: its port, if it listens, and its way to end. */
+/** A running process: its ports, and how to stop it. */
 export type Running = {
+  /** Undefined where the process does not listen. */
   port: number | undefined;
-  /** Where `/metrics` is apart, if it is. */
+  /** The port of `/metrics`, where it has its own. */
   metricsPort?: number | undefined;
-  /** Takes no more, finishes what it has, closes what it opened. */
+  /** Takes no more work, finishes what it has, closes what it opened. */
   stop(): Promise<void>;
 };
 
+/** A process that failed waits at most this long until its last line is written. */
+const FLUSH_DEADLINE_MS = 1_000;
+
 /**
- * Runs one of the processes: reads the configuration, starts, and on SIGTERM or SIGINT stops
- * within App Engine's 2 seconds and exits 0. What nobody caught is logged and ends it with 1.
+ * What both processes do first: reads the configuration, or exits with 1 and one message that names
+ * all that is wrong with it; creates the logger; and has an uncaught error logged before the
+ * process exits with 1.
  */
-export async function runProcess(
-  name: "api" | "subscriber",
-  start: (config: Config, logger: Logger) => Promise<Running>,
-): Promise<void> {
+export async function prepareProcess(
+  name: ProcessName,
+): Promise<{ config: Config; logger: Logger }> {
   assertLimits();
   const config = await loadConfigOrExit(name);
-  const logger = createLogger({
+  const logger = await createLogger({
     service: name,
+    version: config.GAE_VERSION,
     projectId: config.GOOGLE_CLOUD_PROJECT,
     format: config.LOG_FORMAT,
     level: config.LOG_LEVEL,
   });
   for (const event of ["uncaughtException", "unhandledRejection"] as const)
-    process.on(event, (error: Error) => {
-      logger.error("the process ends on an error that nobody caught", { stack: error?.stack });
-      process.exit(1);
+    process.on(event, (error: unknown) => {
+      const stack = error instanceof Error ? error.stack : String(error);
+      logger.error("uncaught error; the process exits", { stack });
+      process.exitCode = 1;
+      setTimeout(process.exit, FLUSH_DEADLINE_MS);
+      void flushLog().then(() => process.exit());
     });
-  let running: Running | undefined;
+  return { config, logger };
+}
+
+/**
+ * Returns what `main.ts` does on SIGTERM and SIGINT: stops the process, also one that is still
+ * starting, within App Engine's 2 seconds, then exits. A second signal changes nothing.
+ */
+export function createStopHandler(
+  starting: Promise<Running>,
+  logger: Logger,
+): (signal: string) => Promise<void> {
   let isStopping = false;
-  const end = async (signal: string) => {
+  return async (signal) => {
     if (isStopping) return;
     isStopping = true;
     logger.info("stopping", { signal });
-    const timer = setTimeout(() => {
-      logger.warn("stopped before everything was finished; Pub/Sub delivers it again");
+    setTimeout(() => {
+      logger.warn("stop deadline passed; Pub/Sub redelivers what was not acknowledged");
       process.exit();
     }, STOP_DEADLINE_MS);
-    await running?.stop();
-    clearTimeout(timer);
+    const running = await starting;
+    await running.stop();
     logger.info("stopped");
+    await flushLog();
     process.exit();
   };
-  process.on("SIGTERM", end).on("SIGINT", end);
-  running = await start(config, logger);
 }
 
-async function loadConfigOrExit(name: "api" | "subscriber"): Promise<Config> {
+async function loadConfigOrExit(name: ProcessName): Promise<Config> {
   try {
-    return await loadConfig(process.env, name);
+    return await loadConfig(name);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(`${error.message}\n`);

@@ -53,7 +53,7 @@ describe("the secrets that the environment names", () => {
   after(() => server.close());
 
   const load = (env: Record<string, string>, name: "api" | "subscriber" = "api") =>
-    loadConfig({ ...LEAST, ...env }, name, (version) => accessSecret(version, address));
+    loadConfig(name, { ...LEAST, ...env }, (version) => accessSecret(version, address));
   const getFault = async (env: Record<string, string>) =>
     load(env).then(
       () => assert.fail("it was usable"),

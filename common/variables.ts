@@ -1,9 +1,10 @@
 import { z } from "zod";
 
-/** One environment variable: what it means, for the README's table, and how it is read. */
+/** One environment variable: who reads it, how it is parsed, and its row in the README's table. */
 export type Variable<T> = {
   for: "both" | "api" | "subscriber";
-  means: string;
+  description: string;
+  /** Without a default, the variable is required. */
   default?: string;
   schema: z.ZodType<T, string>;
 };
@@ -16,7 +17,7 @@ const integer = (min: number, max: number) =>
     .refine((value) => value >= min && value <= max, `must be from ${min} to ${max}`);
 const oneOf = <const Value extends string>(...values: [Value, ...Value[]]) =>
   z.enum(values, { error: `must be ${values.join(" or ")}` });
-const filled = z.string().min(1, "must not be empty");
+const nonEmpty = z.string().min(1, "must not be empty");
 const mysqlUrl = z
   .url({ protocol: /^mysql$/, error: "must be mysql://user:password@host:port/database" })
   .transform((value) => new URL(value))
@@ -43,149 +44,162 @@ const origins = list.refine(
   "must be origins such as https://example.com, separated by commas",
 );
 
-/** In any value this stands for the project, so that app.yaml is the same in every project. */
-// biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text itself that is looked for.
+/** Replaced by the project's id in every value, so that one app.yaml serves every project. */
+// biome-ignore lint/suspicious/noTemplateCurlyInString: this is the literal text to replace.
 export const PROJECT_PLACEHOLDER = "${GOOGLE_CLOUD_PROJECT}";
 
-/** Every variable that the processes read: the one place that knows them. */
+/** Every environment variable that the processes read. */
 export const VARIABLES = {
-  GOOGLE_CLOUD_PROJECT: variable("both", "The Google Cloud project.", filled),
+  GOOGLE_CLOUD_PROJECT: variable("both", "The Google Cloud project's id.", nonEmpty),
   MYSQL_URL: variable(
     "both",
-    "The database: `mysql://user:password@host:port/database`, with `?socketPath=` for a socket.",
+    "The database: `mysql://user:password@host:port/database`; `?socketPath=` names a Unix socket.",
     mysqlUrl,
   ),
   MYSQL_PASSWORD: variable(
     "both",
-    "The password, where it is kept apart from the URL.",
+    "The database user's password, if it is not in `MYSQL_URL`.",
     z.string(),
     "",
   ),
   MYSQL_PASSWORD_SECRET: variable(
     "both",
-    "The version in Secret Manager that holds `MYSQL_PASSWORD`.",
+    "The Secret Manager version that holds `MYSQL_PASSWORD`.",
     secret,
     "",
   ),
   MYSQL_POOL_SIZE: variable(
     "both",
-    "Connections to MySQL at most, per process.",
+    "The maximum number of MySQL connections per process.",
     integer(1, 100),
     "5",
   ),
-  PUBSUB_TOPIC: variable("both", "The topic of the writes.", filled, "constancia-writes"),
+  PUBSUB_TOPIC: variable(
+    "both",
+    "The topic that writes are published to.",
+    nonEmpty,
+    "constancia-writes",
+  ),
   PUBSUB_EMULATOR_HOST: variable(
     "both",
-    "The emulator's host and port, instead of Pub/Sub.",
+    "Host and port of a Pub/Sub emulator to use instead of Pub/Sub.",
     z.string(),
     "",
   ),
   PORT: variable("both", "The HTTP port.", integer(0, 65535), "8080"),
   LOG_FORMAT: variable(
     "both",
-    "`json` for Cloud Logging, `pretty` for people.",
+    "`json` for Cloud Logging, or `pretty` for people.",
     oneOf("json", "pretty"),
     "json",
   ),
   LOG_LEVEL: variable(
     "both",
-    "The least severe level that is logged.",
+    "The minimum level to log: `error`, `warn`, `info` or `debug`.",
     oneOf("error", "warn", "info", "debug"),
     "info",
   ),
   METRICS: variable(
     "api",
-    "`on` serves `/metrics` beside the API: to anyone, or where `API_KEYS` is set, to keys only.",
+    "`on` serves `/metrics` on the API's port; if `API_KEYS` is set, it requires a key.",
     oneOf("off", "on"),
     "off",
   ),
   METRICS_PORT: variable(
     "both",
-    "A port of its own for `/metrics`; none where it is empty.",
+    "A separate port for `/metrics`; if empty, there is none.",
     z.union([z.literal("").transform(() => undefined), integer(0, 65535)]),
     "",
   ),
-  METRICS_HOST: variable("both", "The address that `METRICS_PORT` is on.", filled, "127.0.0.1"),
+  METRICS_HOST: variable(
+    "both",
+    "The address that `METRICS_PORT` listens on.",
+    nonEmpty,
+    "127.0.0.1",
+  ),
   OTEL_EXPORTER_OTLP_ENDPOINT: variable(
     "both",
-    "Where spans and metrics are sent by OTLP over HTTP, as `http://localhost:4318`; nowhere where it is empty.",
+    "Where to send spans and metrics by OTLP over HTTP, such as `http://localhost:4318`; if empty, nothing is sent.",
     z.union([z.literal(""), httpUrl]),
     "",
   ),
   OTEL_METRICS_EXPORTER: variable(
     "both",
-    "`otlp` sends metrics there too; `none` where only spans are taken.",
+    "`otlp` sends metrics to that endpoint too; `none` sends spans only.",
     oneOf("otlp", "none"),
     "otlp",
   ),
   OTEL_TRACES_SAMPLER_ARG: variable(
     "both",
-    "The share of traces that is sent, from 0 to 1; spans with an error are always.",
+    "The share of traces to send, from 0 to 1. Spans with an error are always sent.",
     z
       .string()
       .regex(/^(0|1|0?\.\d{1,6}|1\.0+)$/, "must be a number from 0 to 1")
       .transform(Number),
     "1",
   ),
+  GAE_SERVICE: variable("both", "The App Engine service. App Engine sets it.", z.string(), ""),
+  GAE_VERSION: variable("both", "Its version. App Engine sets it.", z.string(), ""),
+  GAE_INSTANCE: variable("both", "Its instance. App Engine sets it.", z.string(), ""),
   RECEIPT_RETENTION_DAYS: variable(
     "both",
-    "Days that receipts of replaced and refused writes, and tombstones, are kept.",
+    "Days to keep tombstones and the receipts of replaced and refused writes.",
     integer(1, 3650),
     "30",
   ),
   API_KEYS: variable(
     "api",
-    "Keys: `name:read|write:sha256` of each, separated by commas. `write` includes `read`.",
+    "API keys, separated by commas, each `name:read|write:sha256`. `write` includes `read`.",
     apiKeys,
     "",
   ),
-  API_KEYS_SECRET: variable(
-    "api",
-    "The version in Secret Manager that holds `API_KEYS`.",
-    secret,
-    "",
-  ),
+  API_KEYS_SECRET: variable("api", "The Secret Manager version that holds `API_KEYS`.", secret, ""),
   API_KEYS_FOR: variable(
     "api",
-    "What needs a key once `API_KEYS` is set: `writes` or `everything` under `/api`.",
+    "What requires a key if `API_KEYS` is set: `writes`, or `everything` under `/api`.",
     oneOf("writes", "everything"),
     "writes",
   ),
-  CORS_ORIGINS: variable("api", "Origins that browsers may call from, or `*`.", origins, ""),
+  CORS_ORIGINS: variable(
+    "api",
+    "Origins that browsers may call from, separated by commas, or `*`.",
+    origins,
+    "",
+  ),
   RATE_LIMIT_PER_MINUTE: variable(
     "api",
-    "Requests under `/api` per minute and client, per process; 0 for no limit.",
+    "Maximum requests under `/api` per minute, client and process; `0` for no limit.",
     integer(0, 10_000_000),
     "0",
   ),
   CLIENT_ADDRESS: variable(
     "api",
-    "Where a client's address is read: the `socket`, or `appengine`'s own header.",
+    "Where a client's address is taken from: the `socket`, or the header that `appengine` sets.",
     oneOf("socket", "appengine"),
     "socket",
   ),
   DELIVERY: variable(
     "subscriber",
-    "How messages come: `pull` or `push`.",
+    "How Pub/Sub delivers messages: `pull` or `push`.",
     oneOf("pull", "push"),
     "pull",
   ),
   PUBSUB_SUBSCRIPTION: variable(
     "subscriber",
     "The subscription to pull.",
-    filled,
+    nonEmpty,
     "constancia-writes-settle",
   ),
   PUBSUB_DEAD_LETTER_SUBSCRIPTION: variable(
     "subscriber",
     "The dead-letter topic's subscription to pull.",
-    filled,
+    nonEmpty,
     "constancia-dead-letters-keep",
   ),
   PULL_STREAMS: variable("subscriber", "Streaming pulls at once.", integer(1, 100), "5"),
   PUSH_AUTH: variable(
     "subscriber",
-    "`off` takes pushes without a token; only with the emulator, which sends none.",
+    "`off` accepts pushes without a token; allowed only with an emulator, which sends none.",
     oneOf("on", "off"),
     "on",
   ),
@@ -197,13 +211,13 @@ export const VARIABLES = {
   ),
   PUSH_SERVICE_ACCOUNT: variable(
     "subscriber",
-    "The e-mail of the service account that pushes.",
+    "The e-mail address of the service account in that token.",
     z.string(),
     "",
   ),
   PUSH_CERTS_URL: variable(
     "subscriber",
-    "Where the token's certificates are; only with the emulator, for tests.",
+    "Where to fetch the certificates that verify the token; allowed only with an emulator, for tests.",
     z.union([z.literal(""), httpUrl]),
     "",
   ),
@@ -211,9 +225,10 @@ export const VARIABLES = {
 
 function variable<T>(
   reader: Variable<T>["for"],
-  means: string,
+  description: string,
   schema: z.ZodType<T, string>,
   fallback?: string,
 ): Variable<T> {
-  return { for: reader, means, schema, ...(fallback === undefined ? {} : { default: fallback }) };
+  const variable = { for: reader, description, schema };
+  return fallback === undefined ? variable : { ...variable, default: fallback };
 }

@@ -22,7 +22,7 @@ const asked = (method: string, resource: string, status: number) => ({
   logName: `${PROJECT}/logs/appengine.googleapis.com%2Frequest_log`,
   protoPayload: { method, resource, status },
 });
-/** Entries as Cloud Logging has them of the lines that the processes print, and by which they count. */
+/** Entries as Cloud Logging stores the lines of the processes, and the metrics that count them. */
 const ENTRIES: [entry: object, counts: Record<string, number | undefined>][] = [
   [
     says("writes accepted", { count: 3, writes: [{ id: "a" }, { id: "b" }, { id: "c" }] }),

@@ -4,14 +4,18 @@ import type { Outcome } from "../common/receipts.ts";
 import { AUDIT_LOG } from "./names.ts";
 import type { Settings } from "./settings.ts";
 
-/** Every outcome; the type lets none be forgotten. */
+/** Every outcome: the type fails where one is missing. */
 const OUTCOMES: Record<Outcome, true> = {
-  ...{ applied: true, superseded: true, conflict: true, duplicate: true, dead: true },
+  applied: true,
+  superseded: true,
+  conflict: true,
+  duplicate: true,
+  dead: true,
 };
-/** Only the sums are looked at, so that a few buckets are enough. */
+/** Few, since only the sums are used. */
 const BUCKETS = [1, 10, 100, 1_000];
 
-/** Where the lines of the API, the subscriber and the audit come from. */
+/** The monitored resource of each process's log lines. */
 export function resourcesOfLogs({ environment }: Settings) {
   return {
     api: "gae_app",
@@ -30,7 +34,7 @@ type LogMetric = {
   labels?: Record<string, string>;
 };
 
-/** By how many figures the logs, which are written apart from all metrics, tell the same story. */
+/** Counters that are computed from the logs, independently of the metrics that the processes export. */
 export function listLogMetrics(settings: Settings): LogMetric[] {
   const { projectId } = settings.environment;
   const { api, subscriber, audit } = resourcesOfLogs(settings);
@@ -42,7 +46,7 @@ export function listLogMetrics(settings: Settings): LogMetric[] {
   return [
     {
       name: "constancia/write_requests",
-      // Google's own line of each request: it is also there where no process answered.
+      // App Engine's own request log, which also has requests that no process answered.
       description: "Requests to write, as App Engine answered them",
       filter: [
         `resource.type="${api}"`,
@@ -55,7 +59,7 @@ export function listLogMetrics(settings: Settings): LogMetric[] {
     },
     {
       name: "constancia/writes_accepted",
-      description: "Writes that Pub/Sub holds",
+      description: "Writes that Pub/Sub acknowledged",
       filter: says(api, "writes accepted"),
       value: "jsonPayload.metadata.count",
     },
@@ -75,12 +79,12 @@ export function listLogMetrics(settings: Settings): LogMetric[] {
     },
     {
       name: "constancia/unknown_fates",
-      description: "Writes that Pub/Sub did not answer for in time",
+      description: "Writes that Pub/Sub did not acknowledge in time",
       filter: says(api, "publishing failed; the write's fate is unknown"),
     },
     {
       name: "constancia/audits",
-      description: "Audits that ended, however",
+      description: "Audits that finished, with any result",
       filter: [...audited, 'jsonPayload.message="audit finished"'],
     },
     {
@@ -90,7 +94,7 @@ export function listLogMetrics(settings: Settings): LogMetric[] {
     },
     {
       name: "constancia/writes_missing",
-      description: "Accepted writes without a receipt, of each audit",
+      description: "Accepted writes that each audit found without a receipt",
       filter: [...audited, 'jsonPayload.message="audit finished"', "jsonPayload.missing>=0"],
       value: "jsonPayload.missing",
     },

@@ -10,9 +10,14 @@ import { createTopology } from "./topology.ts";
  */
 const { values } = parseArgs({ options: { "push-to": { type: "string" } } });
 const pushTo = values["push-to"];
-const config = await loadVariables(process.env, [
-  ...(["GOOGLE_CLOUD_PROJECT", "MYSQL_URL", "MYSQL_PASSWORD", "PUBSUB_EMULATOR_HOST"] as const),
-  ...(["PUBSUB_TOPIC", "PUBSUB_SUBSCRIPTION", "PUBSUB_DEAD_LETTER_SUBSCRIPTION"] as const),
+const config = await loadVariables([
+  "GOOGLE_CLOUD_PROJECT",
+  "MYSQL_URL",
+  "MYSQL_PASSWORD",
+  "PUBSUB_EMULATOR_HOST",
+  "PUBSUB_TOPIC",
+  "PUBSUB_SUBSCRIPTION",
+  "PUBSUB_DEAD_LETTER_SUBSCRIPTION",
 ]);
 await createTopology({
   host: config.PUBSUB_EMULATOR_HOST,

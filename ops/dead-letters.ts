@@ -51,8 +51,11 @@ async function main(args: string[]): Promise<number> {
   const { values, command, ids } = parseCommand(args);
   if (values.help) return print(HELP);
   const limit = readLimit(values.limit);
-  const config = await loadVariables(process.env, [
-    ...(["MYSQL_URL", "MYSQL_PASSWORD", "GOOGLE_CLOUD_PROJECT", "PUBSUB_TOPIC"] as const),
+  const config = await loadVariables([
+    "MYSQL_URL",
+    "MYSQL_PASSWORD",
+    "GOOGLE_CLOUD_PROJECT",
+    "PUBSUB_TOPIC",
   ]);
   const pool = openPool({ mysqlUrl: config.MYSQL_URL, poolSize: 1 });
   const pubsub = new PubSub({ projectId: config.GOOGLE_CLOUD_PROJECT });

@@ -60,7 +60,7 @@ async function readMigrations(folders: readonly URL[]): Promise<Record<string, M
 }
 
 async function main(): Promise<void> {
-  const { MYSQL_URL } = await loadVariables(process.env, ["MYSQL_URL", "MYSQL_PASSWORD"]);
+  const { MYSQL_URL } = await loadVariables(["MYSQL_URL", "MYSQL_PASSWORD"]);
   const names = await migrate(MYSQL_URL);
   process.stdout.write(
     names.length > 0 ? `migrated: ${names.join(", ")}\n` : "nothing to migrate\n",

@@ -4,7 +4,7 @@ import type { Config } from "../common/config.ts";
 import { openPool } from "../common/database.ts";
 import { listen } from "../common/http-server.ts";
 import { HOLD_MS, SETTLE } from "../common/limits.ts";
-import { type Running, runProcess } from "../common/process.ts";
+import { createStopHandler, prepareProcess, type Running } from "../common/process.ts";
 import { watchReadiness } from "../common/readiness.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
 import { createMetrics, serveMetrics, startTracing } from "../common/telemetry/metrics.ts";
@@ -12,8 +12,11 @@ import { createSubscriberMetrics } from "./metrics.ts";
 import { startRetention } from "./retention.ts";
 import { createSettle, type Message, type Settlement } from "./settle.ts";
 
-if (import.meta.main)
-  await runProcess("subscriber", (config, logger) => start(config, logger, declared));
+if (import.meta.main) {
+  const { config, logger } = await prepareProcess("subscriber");
+  const stop = createStopHandler(start(config, logger, declared), logger);
+  process.on("SIGTERM", stop).on("SIGINT", stop);
+}
 
 /** Starts the subscriber on the given collections; resolves once it takes messages. */
 export async function start(

@@ -98,7 +98,7 @@ test("a stopped subscriber sweeps nothing any more", async () => {
 });
 
 test("a subscriber sweeps by itself, and again an hour later", async (t) => {
-  const logger = createLogger({
+  const logger = await createLogger({
     service: "subscriber",
     projectId: "test",
     format: "pretty",

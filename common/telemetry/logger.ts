@@ -3,80 +3,92 @@ import { createLogger as createWinston, format, type Logger, transports } from "
 export type { Logger } from "winston";
 
 /**
- * A log line's fields. `trace` (32 hexadecimal digits) becomes Cloud Logging's own trace field.
- * Never a body, a key or a token.
+ * A log line's fields. `trace` (32 hexadecimal digits) is also written as Cloud Logging's own trace
+ * field. Never log a body, a key or a token.
  */
 export type Fields = { trace?: string | null | undefined; [field: string]: unknown };
 
-/** At most this many writes in one line, to stay within Cloud Logging's 256 KB an entry. */
-export const WRITES_PER_LINE = 500;
-
-const TRACE_KEY = "logging.googleapis.com/trace";
-const LABELS_KEY = "logging.googleapis.com/labels";
-/** Cloud Logging's names for the levels that are used here. */
-const SEVERITIES: Record<string, string> = { warn: "WARNING" };
+/** Longer text in a field is cut: a stack may be of any length, and an entry has 256 KB at most. */
+const TEXT_CHARACTERS = 16_000;
 
 /**
- * The process's logger. `json`: one line of JSON for each event on standard output, in Cloud
- * Logging's form; `pretty`: coloured lines for people.
+ * Creates the process's logger. `json` is for Cloud Logging: one line of JSON per event on standard
+ * output, written by Google's own transport. `pretty` is for people: coloured lines.
  */
-export function createLogger(options: {
+export async function createLogger(options: {
   service: string;
+  /** Of the code; shown by Error Reporting. */
+  version?: string;
   projectId: string;
   format: "json" | "pretty";
   level: string;
-}): Logger {
-  const { service, projectId, level } = options;
-  const line = options.format === "pretty" ? prettyLine(service) : jsonLine(service, projectId);
-  // The logger's own format: it would make JSON of each line before a transport's could.
-  return createWinston({ level, format: line, transports: [new transports.Console()] });
-}
-
-/**
- * The fields that Cloud Logging takes out of a line (cloud.google.com/logging/docs/structured-logging);
- * ours stand in `metadata`. Google's own transport writes the same, for 45 MB of memory and a fifth
- * of a second at each start.
- */
-function jsonLine(service: string, projectId: string) {
-  const labels = { service };
-  return format.printf(({ level, message, ...metadata }) => {
-    const nowMs = Date.now();
-    const { trace } = metadata as Fields;
-    return JSON.stringify({
-      timestamp: { seconds: Math.floor(nowMs / 1_000), nanos: (nowMs % 1_000) * 1_000_000 },
-      severity: SEVERITIES[level] ?? level.toUpperCase(),
-      [LABELS_KEY]: labels,
-      // Named in full, so that the line is nested under its request.
-      [TRACE_KEY]: trace ? `projects/${projectId}/traces/${trace}` : undefined,
-      message,
-      metadata,
+}): Promise<Logger> {
+  const { service, version = "", projectId, level } = options;
+  if (options.format === "pretty")
+    return createWinston({
+      level,
+      format: createPrettyFormat(service),
+      transports: [new transports.Console()],
     });
+  // Imported here so that a local start, which prints pretty lines, does not wait for it.
+  const { LoggingWinston } = await import("@google-cloud/logging-winston");
+  return createWinston({
+    level,
+    format: createCloudFormat(projectId, LoggingWinston.LOGGING_TRACE_KEY),
+    transports: [
+      new LoggingWinston({
+        projectId,
+        // App Engine and Cloud Run collect standard output: no calls, and no buffer to lose at exit.
+        redirectToStdout: true,
+        // Otherwise all fields would be nested under `message`.
+        useMessageField: false,
+        labels: { service },
+        serviceContext: { service: `constancia-${service}`, version },
+      }),
+    ],
   });
 }
 
-function prettyLine(service: string) {
+/** Resolves once standard output has taken every line: a pipe that is full takes them later. */
+export async function flushLog(): Promise<void> {
+  await new Promise((resolve) => process.stdout.write("", resolve));
+}
+
+/** Names the trace in full, so that Cloud Logging shows the line under its request; cuts texts. */
+function createCloudFormat(projectId: string, traceKey: string) {
+  const change = format((info) => {
+    if (info.trace) info[traceKey] = `projects/${projectId}/traces/${info.trace}`;
+    for (const [name, value] of Object.entries(info))
+      if (typeof value === "string" && value.length > TEXT_CHARACTERS)
+        info[name] = `${value.slice(0, TEXT_CHARACTERS)}…`;
+    return info;
+  });
+  return change();
+}
+
+function createPrettyFormat(service: string) {
   const line = format.printf(({ level, message, timestamp, ...fields }) => {
     const time = String(timestamp).slice(11, 23);
-    return `${time} ${service.padEnd(10)} ${level} ${message}${prettyFields(fields)}`;
+    return `${time} ${service.padEnd(10)} ${level} ${message}${formatFields(fields)}`;
   });
   return format.combine(format.timestamp(), format.colorize(), line);
 }
 
 const DIM = "\u001b[2m";
 const RESET = "\u001b[22m";
-/** Of a batch, people want to see the first few. */
+/** Of a batch, the first few writes are shown. */
 const PRETTY_WRITES = 3;
 
-function prettyFields(fields: Record<string, unknown>): string {
+function formatFields(fields: Record<string, unknown>): string {
   const parts = Object.entries(fields).flatMap(([name, value]) => {
     if (value === undefined || value === null) return [];
-    if (name === "writes" && Array.isArray(value)) return [prettyWrites(value)];
+    if (name === "writes" && Array.isArray(value)) return [formatWrites(value)];
     return [`${name}=${typeof value === "string" ? value : JSON.stringify(value)}`];
   });
   return parts.length > 0 ? ` ${DIM}${parts.join(" ")}${RESET}` : "";
 }
 
-function prettyWrites(writes: Record<string, unknown>[]): string {
+function formatWrites(writes: Record<string, unknown>[]): string {
   const shown = writes.slice(0, PRETTY_WRITES).map((write) => Object.values(write).join(" "));
   const rest = writes.length - shown.length;
   return `[${shown.join(" | ")}${rest > 0 ? ` | and ${rest} more` : ""}]`;

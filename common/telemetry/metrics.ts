@@ -6,33 +6,34 @@ import type { Pool } from "../database.ts";
 import { listen } from "../http-server.ts";
 import type { Logger } from "./logger.ts";
 import type { Exporter } from "./otlp.ts";
+import { watchPool } from "./pool-metrics.ts";
 import { createTracing, type EndedSpan, type Tracing } from "./tracing.ts";
 
-/** Three steps a decade: enough to tell one size from another. */
+/** Three per decade. */
 const BATCH_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 const BATCH_BUCKETS_SECONDS = [
-  ...[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ];
 
 /**
- * The metrics that both processes have, in Prometheus' names and units, with OpenTelemetry's
- * semantic conventions where they have a name. Labels are bounded sets: never an id or an address.
+ * The metrics that both processes have, named after OpenTelemetry's semantic conventions where these
+ * have a name. Each label has few values: never an id or an address.
  */
 export type Metrics = {
-  /** What `/metrics` shows; each process adds its own (api/metrics.ts, subscriber/metrics.ts). */
+  /** Each process adds its own metrics to it (api/metrics.ts, subscriber/metrics.ts). */
   registry: Registry;
-  /** A batcher whose queue, batch sizes and durations are shown under this name. */
+  /** Creates a batcher that is measured: its queue, its batches' sizes and durations. */
   createBatcher<Item, Result>(
     name: BatcherName,
     options: BatcherOptions<Item, Result>,
   ): Batcher<Item, Result>;
-  /** Shows how many of a pool's connections are in use, and how many borrowers wait. */
+  /** Shows how many of a pool's connections are in use, and how many requests wait for one. */
   watchPool(pool: Pool): void;
 };
 
 export type BatcherName = "publish" | "settle" | "read";
 
-/** Makes the metrics of one process. */
+/** Creates the metrics of one process. */
 export function createMetrics(): Metrics {
   const registry = new Registry();
   const registers = [registry];
@@ -46,7 +47,7 @@ export function createMetrics(): Metrics {
   });
   const batchSeconds = new Histogram({
     name: "constancia_batch_duration_seconds",
-    help: "From a batch's start to its answer.",
+    help: "Time from the start of a batch to its result.",
     labelNames: ["batcher"],
     buckets: BATCH_BUCKETS_SECONDS,
     registers,
@@ -82,44 +83,16 @@ export function createMetrics(): Metrics {
       queues.push({ batcher, queue });
       return queue;
     },
-    watchPool: (pool) => watchPool(registers, pool),
+    watchPool: (pool) => watchPool(registry, pool),
   };
 }
 
-/** Named as OpenTelemetry's semantic conventions for database clients have it. */
-function watchPool(registers: Registry[], pool: Pool): void {
-  // The driver counts them nowhere else.
-  const inside = pool.pool as unknown as Record<
-    "_allConnections" | "_freeConnections" | "_connectionQueue",
-    { length: number }
-  >;
-  new Gauge({
-    name: "db_client_connection_count",
-    help: "Connections to MySQL that are open.",
-    labelNames: ["state"],
-    registers,
-    collect() {
-      const idle = inside._freeConnections.length;
-      this.set({ state: "idle" }, idle);
-      this.set({ state: "used" }, inside._allConnections.length - idle);
-    },
-  });
-  new Gauge({
-    name: "db_client_connection_pending_requests",
-    help: "Borrowers waiting for a connection to MySQL.",
-    registers,
-    collect() {
-      this.set(inside._connectionQueue.length);
-    },
-  });
-}
-
-/** OpenTelemetry's SDK is loaded so long after the start, which has better things to do. */
+/** OpenTelemetry's SDK is loaded this long after the start, so as not to delay it. */
 const LOAD_EXPORTER_MS = 1_000;
-/** Spans that wait for it at most. */
-const EARLY_SPANS = 10_000;
+/** At most this many spans are kept for the exporter until then. */
+const MAX_EARLY_SPANS = 10_000;
 
-/** Opens the way to the OTLP endpoint, if there is one; without it nothing is traced or loaded. */
+/** Starts tracing, and sending metrics, if an OTLP endpoint is configured. */
 export function startTracing(
   { registry }: Metrics,
   config: Config,
@@ -143,7 +116,7 @@ export function startTracing(
     exporter: {
       add(span) {
         if (exporter) exporter.add(span);
-        else if (early.length < EARLY_SPANS) early.push(span);
+        else if (early.length < MAX_EARLY_SPANS) early.push(span);
       },
       async flush() {
         await load();
@@ -155,15 +128,18 @@ export function startTracing(
   async function loadExporter(): Promise<void> {
     const { createExporter } = await import("./otlp.ts");
     exporter = await createExporter({
-      ...{ endpoint, service, logger },
+      endpoint,
+      service,
+      logger,
       projectId: config.GOOGLE_CLOUD_PROJECT,
+      appEngine: config,
       registry: config.OTEL_METRICS_EXPORTER === "otlp" ? registry : undefined,
     });
     for (const span of early.splice(0)) exporter.add(span);
   }
 }
 
-/** Serves `/metrics` at an address of its own, apart from what clients reach. */
+/** Serves `/metrics` on a port of its own, which clients need not reach. */
 export async function serveMetrics(
   { registry }: Metrics,
   { METRICS_PORT, METRICS_HOST }: Pick<Config, "METRICS_PORT" | "METRICS_HOST">,

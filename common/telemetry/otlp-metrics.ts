@@ -15,9 +15,9 @@ type Sample = { value: number; labels: Record<string, string | number>; metricNa
 const STARTED_AT = toTime(performance.timeOrigin);
 
 /**
- * What `/metrics` shows, as OpenTelemetry's metrics under the same names, so that there is one set
- * of counters whoever asks (OpenTelemetry specification, "Prometheus and OpenMetrics
- * Compatibility"). Cumulative since the process's start.
+ * Converts a Prometheus registry to OpenTelemetry metrics of the same names (OpenTelemetry
+ * specification, "Prometheus and OpenMetrics Compatibility"), so that `/metrics` and OTLP export the
+ * same counters. They are cumulative since the process's start.
  */
 export async function readRegistry(
   registry: Registry,
@@ -43,7 +43,10 @@ function toMetric(metric: PromMetric, now: HrTime): MetricData | undefined {
   };
   const points = () =>
     samples.map(({ value, labels }) => ({
-      ...{ startTime: STARTED_AT, endTime: now, attributes: toAttributes(labels), value },
+      startTime: STARTED_AT,
+      endTime: now,
+      attributes: toAttributes(labels),
+      value,
     }));
   if (samples.length === 0) return undefined;
   switch (type) {
@@ -67,7 +70,7 @@ function toMetric(metric: PromMetric, now: HrTime): MetricData | undefined {
   }
 }
 
-/** Prometheus' samples of one histogram, cumulative over its buckets, put together by labels. */
+/** Groups a histogram's samples by labels. Prometheus' buckets are cumulative; OpenTelemetry's are not. */
 function toHistograms(samples: readonly Sample[], now: HrTime) {
   const byLabels = Map.groupBy(samples, ({ labels: { le: _, ...labels } }) =>
     JSON.stringify(toAttributes(labels)),
@@ -79,13 +82,15 @@ function toHistograms(samples: readonly Sample[], now: HrTime) {
     const counts = buckets.map(({ value }, index) => value - (buckets[index - 1]?.value ?? 0));
     const boundaries = buckets.map(({ labels: { le } }) => Number(le)).filter(Number.isFinite);
     const value: Histogram = {
-      ...{ buckets: { boundaries, counts }, sum: getSum("_sum"), count: getSum("_count") },
+      buckets: { boundaries, counts },
+      sum: getSum("_sum"),
+      count: getSum("_count"),
     };
     return { startTime: STARTED_AT, endTime: now, attributes: JSON.parse(labels), value };
   });
 }
 
-/** Prometheus knows text only, so that a status is the same label whichever way it comes. */
+/** As text: Prometheus has text labels only, and both exports must agree. */
 function toAttributes(labels: Sample["labels"]): Record<string, string> {
   return Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, String(value)]));
 }

@@ -15,26 +15,27 @@ import { resourceFromAttributes } from "@opentelemetry/resources";
 import { MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
 import { AlwaysOnSampler, BatchSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
 import type { Registry } from "prom-client";
+import type { Config } from "../config.ts";
 import { SETTLE } from "../limits.ts";
 import type { Logger } from "./logger.ts";
 import { readRegistry } from "./otlp-metrics.ts";
 import type { EndedSpan, SpanPlace } from "./tracing.ts";
 
-/** Google's endpoint, which wants the service account's token. */
+/** Google's endpoint; it requires the service account's token. */
 const GOOGLE_HOST = "telemetry.googleapis.com";
 const GOOGLE_SCOPE = "https://www.googleapis.com/auth/cloud-platform";
-/** Google Cloud's lowest interval for a metric's points is well below; each export costs. */
+/** Each export costs; the dashboards need no finer resolution. */
 const METRICS_INTERVAL_MS = 60_000;
-/** Spans leave soon, for whoever is looking, and because App Engine gives little time at the end. */
+/** Short, because App Engine leaves little time to flush at the end. */
 const SPANS_DELAY_MS = 1_000;
-/** An export is given up so that a collector that hangs holds nothing back for long. */
+/** A collector that hangs delays a stop by at most this. */
 const EXPORT_TIMEOUT_MS = 5_000;
-/** A few seconds' worth at full sampling; what comes beyond is dropped, never waited for. */
-const WAITING_SPANS = 20_000;
-/** A request of 2 MB or so. */
+/** A few seconds' worth at full sampling; spans beyond it are dropped. */
+const MAX_QUEUED_SPANS = 20_000;
+/** A request of about 2 MB. */
 const SPANS_PER_EXPORT = 1_000;
-const COMPLAIN_MS = 60_000;
-const COMPLAINT_CHARACTERS = 300;
+const WARNING_INTERVAL_MS = 60_000;
+const WARNING_CHARACTERS = 300;
 const SCOPE = "constancia";
 
 const KINDS = {
@@ -52,35 +53,39 @@ export type Exporter = {
   flush(): Promise<void>;
 };
 
-/** Opens the way to an OTLP endpoint such as `http://localhost:4318`. Loaded only where one is set. */
+/** Which App Engine instance this is; each field is empty elsewhere. */
+export type AppEngine = Pick<Config, "GAE_SERVICE" | "GAE_VERSION" | "GAE_INSTANCE">;
+
+/** Creates the exporter for an OTLP endpoint such as `http://localhost:4318`. */
 export async function createExporter(options: {
   endpoint: string;
   service: "api" | "subscriber";
   projectId: string;
+  appEngine: AppEngine;
   logger: Logger;
-  /** Undefined where metrics are not sent. */
+  /** Undefined if metrics are not sent. */
   registry: Registry | undefined;
 }): Promise<Exporter> {
-  diag.setLogger(tellSometimes(options.logger), DiagLogLevel.WARN);
+  diag.setLogger(limitWarnings(options.logger), DiagLogLevel.WARN);
   const base = options.endpoint.replace(/\/$/, "");
   const headers =
-    URL.parse(base)?.hostname === GOOGLE_HOST ? { headers: await googleHeaders() } : {};
+    URL.parse(base)?.hostname === GOOGLE_HOST ? { headers: await createGoogleHeaders() } : {};
   const common = { ...headers, timeoutMillis: EXPORT_TIMEOUT_MS };
   const resource = resourceFromAttributes(await describeProcess(options));
-  // The ids are ours: a span's place was told to others before the span had ended.
+  // Tracing has chosen the ids: they were propagated before the span ended.
   let next: SpanPlace;
   const spans = new TracerProvider({
     resource,
     sampler: new AlwaysOnSampler(),
     idGenerator: { generateTraceId: () => next.traceId, generateSpanId: () => next.spanId },
-    // A batch has a link to each of its writes.
+    // A batch's span links to each of its writes.
     spanLimits: { linkCountLimit: SETTLE.maxItems },
     spanProcessors: [
       new BatchSpanProcessor({
         exporter: new OTLPTraceExporter({ ...common, url: `${base}/v1/traces` }),
         scheduledDelayMillis: SPANS_DELAY_MS,
         exportTimeoutMillis: EXPORT_TIMEOUT_MS,
-        maxQueueSize: WAITING_SPANS,
+        maxQueueSize: MAX_QUEUED_SPANS,
         maxExportBatchSize: SPANS_PER_EXPORT,
       }),
     ],
@@ -104,7 +109,9 @@ export async function createExporter(options: {
       const span = tracer.startSpan(
         name,
         {
-          ...{ kind: KINDS[kind], attributes, startTime: ended.startMs },
+          kind: KINDS[kind],
+          attributes,
+          startTime: ended.startMs,
           links: ended.links.map((place) => ({ context: toContext(place) })),
         },
         parent ? trace.setSpanContext(ROOT_CONTEXT, parent) : ROOT_CONTEXT,
@@ -119,56 +126,57 @@ export async function createExporter(options: {
   };
 }
 
-/** The SDK complains of every export; a collector that is away for an hour is worth a few lines. */
-function tellSometimes(logger: Logger): DiagLogger {
-  let toldAt = Number.NEGATIVE_INFINITY;
-  const tell = (message: string) => {
-    if (Date.now() - toldAt < COMPLAIN_MS) return;
-    toldAt = Date.now();
-    logger.warn("telemetry is not sent", { error: message.slice(0, COMPLAINT_CHARACTERS) });
+/** Logs at most one of the SDK's warnings a minute: it warns of every failed export. */
+function limitWarnings(logger: Logger): DiagLogger {
+  let warnedAt = Number.NEGATIVE_INFINITY;
+  const warn = (message: string) => {
+    if (Date.now() - warnedAt < WARNING_INTERVAL_MS) return;
+    warnedAt = Date.now();
+    logger.warn("telemetry is not sent", { error: message.slice(0, WARNING_CHARACTERS) });
   };
-  const leave = () => {};
-  return { error: tell, warn: tell, info: leave, debug: leave, verbose: leave };
+  const ignore = () => {};
+  return { error: warn, warn, info: ignore, debug: ignore, verbose: ignore };
 }
 
 function toContext({ traceId, spanId }: { traceId: string; spanId: string }) {
   return { traceId, spanId, traceFlags: TraceFlags.SAMPLED, isRemote: true };
 }
 
-/** A fresh token for each export; Google's library keeps it while it is valid. */
-async function googleHeaders(): Promise<() => Promise<Record<string, string>>> {
+/** Returns the headers of each export; Google's library caches the token while it is valid. */
+async function createGoogleHeaders(): Promise<() => Promise<Record<string, string>>> {
   const { GoogleAuth } = await import("google-auth-library");
   const auth = new GoogleAuth({ scopes: GOOGLE_SCOPE });
   return async () => {
     try {
       return Object.fromEntries((await auth.getRequestHeaders()).entries());
     } catch {
-      // Must not throw; the endpoint refuses the request, and the export is lost.
+      // Must not throw. Without a token the endpoint refuses the export.
       return {};
     }
   };
 }
 
-/** Who is speaking, in OpenTelemetry's words; `gcp.project_id` is what Google's endpoint asks for. */
+/** The resource, by OpenTelemetry's conventions; Google's endpoint requires `gcp.project_id`. */
 async function describeProcess({
   service,
   projectId,
+  appEngine: { GAE_SERVICE, GAE_VERSION, GAE_INSTANCE },
 }: {
   service: string;
   projectId: string;
+  appEngine: AppEngine;
 }): Promise<Record<string, string>> {
-  const { GAE_INSTANCE, GAE_VERSION, GAE_SERVICE } = process.env;
   return {
     "service.namespace": SCOPE,
     "service.name": `${SCOPE}-${service}`,
-    "service.instance.id": GAE_INSTANCE ?? randomUUID(),
+    "service.instance.id": GAE_INSTANCE || randomUUID(),
     "gcp.project_id": projectId,
     ...(GAE_VERSION ? { "service.version": GAE_VERSION } : {}),
     ...(GAE_SERVICE ? { "cloud.platform": "gcp_app_engine", ...(await findRegion()) } : {}),
   };
 }
 
-/** Where we run: Google's metrics are kept by place. */
+/** Google Cloud stores metrics by region. */
 async function findRegion(): Promise<Record<string, string>> {
   const { gcpMetadata } = await import("google-auth-library");
   try {

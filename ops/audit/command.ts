@@ -50,8 +50,10 @@ async function main(args: string[]): Promise<number> {
   const options = readOptions(args);
   if (options.help) return print(HELP);
   if (options.file !== undefined) await assertReadable(options.file);
-  const config = await loadVariables(process.env, [
-    ...(["MYSQL_URL", "MYSQL_PASSWORD", "RECEIPT_RETENTION_DAYS"] as const),
+  const config = await loadVariables([
+    "MYSQL_URL",
+    "MYSQL_PASSWORD",
+    "RECEIPT_RETENTION_DAYS",
     ...(options.file === undefined ? (["GOOGLE_CLOUD_PROJECT"] as const) : []),
   ]);
   const seen: Seen = { acceptedLines: 0, bareIds: 0, others: 0, unreadable: 0 };

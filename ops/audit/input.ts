@@ -14,7 +14,7 @@ export type Seen = {
   unreadable: number;
 };
 
-/** The message of the API's log line; the same words in README.md, docs and alerts. */
+/** The message of the API's log line; the README, the docs and the log-based metrics use it too. */
 export const ACCEPTED = "writes accepted";
 
 /**

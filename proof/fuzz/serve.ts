@@ -1,5 +1,5 @@
 import { data } from "../../collections/data.ts";
-import { runProcess } from "../../common/process.ts";
+import { createStopHandler, prepareProcess } from "../../common/process.ts";
 import { courses } from "../../test/collections/courses.ts";
 import { teachers } from "../../test/collections/teachers.ts";
 
@@ -10,4 +10,6 @@ const collections = [data, teachers, courses];
 const name = process.argv[2] === "subscriber" ? "subscriber" : "api";
 const { start } =
   name === "api" ? await import("../../api/main.ts") : await import("../../subscriber/main.ts");
-await runProcess(name, (config, logger) => start(config, logger, collections));
+const { config, logger } = await prepareProcess(name);
+const stop = createStopHandler(start(config, logger, collections), logger);
+process.on("SIGTERM", stop).on("SIGINT", stop);

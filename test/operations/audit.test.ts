@@ -398,8 +398,8 @@ describe("npm run ops -- audit", () => {
       [{ FAULT: "garbage" }, /^gcloud logging read answered something that is not JSON\.\n$/],
       [{ FAULT: "cut" }, /^gcloud logging read answered something that is not JSON\.\n$/],
       [{ PATH: "/nowhere" }, /^gcloud is not on the PATH: install the Google Cloud CLI/],
-      [{ GOOGLE_CLOUD_PROJECT: "" }, /^The configuration is not usable:\n.*GOOGLE_CLOUD_PROJECT/],
-      [{ MYSQL_URL: "" }, /^The configuration is not usable:\n.*MYSQL_URL is missing/],
+      [{ GOOGLE_CLOUD_PROJECT: "" }, /^The configuration is invalid:\n.*GOOGLE_CLOUD_PROJECT/],
+      [{ MYSQL_URL: "" }, /^The configuration is invalid:\n.*MYSQL_URL is missing/],
       [{ MYSQL_URL: "mysql://me:secret@127.0.0.1:1/db" }, /^MySQL cannot be reached at 127.*\n$/],
     ];
     for (const [env, sentence] of faults) {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { request } from "node:http";
 import { after, before, describe, it } from "node:test";
-import { query } from "../../common/database.ts";
+import { openPool, query } from "../../common/database.ts";
+import { createMetrics } from "../../common/telemetry/metrics.ts";
 import { mintWriteId } from "../../common/write-id.ts";
 import { KNOWN_METRICS } from "../../iac/known-metrics.ts";
 import { createTestEnvironment, type TestEnvironment, until } from "../support/environment.ts";
@@ -115,6 +116,30 @@ describe("the metrics", () => {
     );
   });
 
+  it("tell how many connections of a pool are used, and how many requests wait", async () => {
+    const pool = openPool({ mysqlUrl: new URL(environment.env.MYSQL_URL as string), poolSize: 2 });
+    const { registry, watchPool } = createMetrics();
+    watchPool(pool);
+    const show = async () => {
+      const text = await registry.metrics();
+      return [...text.matchAll(/^db_client.* (\d+)$/gm)].map(([, value]) => Number(value));
+    };
+    assert.deepEqual(await show(), [0, 0, 0]);
+    const connections = await Promise.all([pool.getConnection(), pool.getConnection()]);
+    const waiting = [1, 2, 3].map(() => query(pool, "SELECT 1"));
+    assert.deepEqual(await show(), [0, 2, 3]);
+    connections[0].release();
+    await Promise.all(waiting);
+    assert.deepEqual(await show(), [1, 1, 0]);
+    // A connection that is lost, then one that its borrower closes.
+    const [lost] = await query(pool, "SELECT CONNECTION_ID() AS id");
+    await query(environment.pool, `KILL ${lost?.id}`);
+    await until("the lost one is gone", async () => `${await show()}` === "0,1,0");
+    connections[1].destroy();
+    await until("the closed one is gone", async () => `${await show()}` === "0,0,0");
+    await pool.end();
+  });
+
   it("count dead letters that are open", async () => {
     await publishByHand(environment, [{ attributes: {}, data: Buffer.from("no write") }]);
     await until("it is dead", async () => {
@@ -129,8 +154,12 @@ describe("the metrics", () => {
   it("have no more series however many paths, methods and collections are asked for", async () => {
     const flood = async (name: string) => {
       const paths = Array.from({ length: 100 }, (_, index) => [
-        ...[`/${name}${index}`, `/api/${name}${index}`, `/api/data/${name}${index}`],
-        ...[`/api/data/${name}/writes/${index}`, `/api/data?${name}=${index}`, `/${name}/../%`],
+        `/${name}${index}`,
+        `/api/${name}${index}`,
+        `/api/data/${name}${index}`,
+        `/api/data/${name}/writes/${index}`,
+        `/api/data?${name}=${index}`,
+        `/${name}/../%`,
       ]).flat();
       for (const path of paths) await api.get(path);
       for (const method of ["PROPFIND", "TRACE", "SEARCH", "LINK", "PATCH"])

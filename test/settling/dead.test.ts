@@ -169,7 +169,12 @@ describe("a message that can never be settled as a write", () => {
       return getMessage(courses, item, { ...courses.example, title, price: 0 });
     });
     const told: unknown[] = [];
-    const logger = createLogger({ service: "s", projectId: "p", format: "json", level: "info" });
+    const logger = await createLogger({
+      service: "s",
+      projectId: "p",
+      format: "json",
+      level: "info",
+    });
     logger.info = (_: unknown, fields?: { outcomes: object }) => {
       told.push(fields?.outcomes);
       return logger;

@@ -19,7 +19,7 @@ import type { Message, Settlement } from "../../subscriber/settle.ts";
 import { Bench, getText, until } from "../support/pubsub/bench.ts";
 
 const APPLIED: Settlement = { outcome: "applied" };
-const logger = createLogger({
+const logger = await createLogger({
   ...{ service: "test", projectId: "conformance" },
   ...{ format: "json", level: "emerg" },
 });

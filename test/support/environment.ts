@@ -200,7 +200,7 @@ async function startHere(
 ): Promise<Running> {
   process.env.PUBSUB_EMULATOR_HOST = base.PUBSUB_EMULATOR_HOST;
   const config = readConfig({ ...base, ...env }, name);
-  const logger = createLogger({
+  const logger = await createLogger({
     service: name,
     projectId: PROJECT_ID,
     format: config.LOG_FORMAT,

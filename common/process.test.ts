@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline/promises";
+import { describe, it } from "node:test";
+import { STOP_DEADLINE_MS } from "./limits.ts";
+
+const PROCESS = import.meta.resolve("./process.ts");
+const ENV = {
+  GOOGLE_CLOUD_PROJECT: "some-project",
+  MYSQL_URL: "mysql://user@127.0.0.1:1/database",
+  METADATA_SERVER_DETECTION: "none",
+};
+
+/** Runs a process whose start is `start`; sends `signals` once it says so; returns its log and end. */
+async function run(start: string, signals: NodeJS.Signals[] = []) {
+  const source = `
+    const { prepareProcess, createStopHandler } = await import(${JSON.stringify(PROCESS)});
+    const { logger } = await prepareProcess("api");
+    const keepAlive = setInterval(() => {}, 1_000);
+    const start = async () => { ${start} };
+    const stop = createStopHandler(start(), logger);
+    process.on("SIGTERM", stop).on("SIGINT", stop);
+    logger.info("ready");`;
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", source], {
+    env: ENV,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const exited = once(child, "exit");
+  const lines: Record<string, string>[] = [];
+  for await (const text of createInterface(child.stdout)) {
+    const line = JSON.parse(text);
+    if (line.message === "ready") for (const signal of signals) child.kill(signal);
+    else if (line.message) lines.push(line);
+  }
+  const [code] = await exited;
+  return { code, messages: lines.map(({ message }) => message), lines };
+}
+
+describe("a process", () => {
+  it("stops on SIGTERM and SIGINT, once", async () => {
+    const stop = `return { stop: async () => logger.info("closed") };`;
+    for (const signals of [["SIGTERM"], ["SIGINT"], ["SIGINT", "SIGTERM", "SIGTERM"]])
+      assert.deepEqual(
+        await run(stop, signals as NodeJS.Signals[]).then(({ lines: _, ...rest }) => rest),
+        {
+          code: 0,
+          messages: ["stopping", "closed", "stopped"],
+        },
+      );
+  });
+
+  it("exits at the deadline where stopping, or starting, takes longer", async () => {
+    for (const start of [
+      "return { stop: () => new Promise(() => {}) };",
+      "await new Promise(() => {});",
+    ]) {
+      const since = performance.now();
+      const { code, messages } = await run(start, ["SIGTERM"]);
+      assert.ok(performance.now() - since > STOP_DEADLINE_MS);
+      assert.equal(code, 0);
+      assert.deepEqual(messages, [
+        "stopping",
+        "stop deadline passed; Pub/Sub redelivers what was not acknowledged",
+      ]);
+    }
+  });
+
+  it("logs an error that nothing caught, and exits with 1", async () => {
+    for (const failure of [
+      `throw new Error("some failure");`,
+      `setTimeout(() => { throw new Error("some failure"); }); return { stop() {} };`,
+      `throw "some failure";`,
+    ]) {
+      const { code, lines } = await run(failure);
+      assert.equal(code, 1);
+      assert.deepEqual(
+        lines.map(({ severity }) => severity),
+        ["ERROR"],
+      );
+      assert.match(
+        lines[0]?.message as string,
+        /^uncaught error; the process exits .*some failure/,
+      );
+    }
+  });
+});

@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { text } from "node:stream/consumers";
+import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { collections } from "../../collections/collections.ts";
+import { PUBLISH, SETTLE } from "../limits.ts";
+
+/** Cloud Logging's limit for an entry (cloud.google.com/logging/quotas). */
+const ENTRY_BYTES = 256_000;
+/** What Cloud Logging and its agent add to a line: the resource, the log's name, times. */
+const ADDED_BYTES = 2_000;
+const LOGGER = import.meta.resolve("./logger.ts");
+/** Of the line that Google's library adds once, which names its version. */
+const DIAGNOSTIC = "logging.googleapis.com/diagnostic";
+const TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+/** The lines of a process that runs `script` with a logger, and then exits. */
+async function print(script: string, format = "json", readAfterMs = 0): Promise<string[]> {
+  const source = `
+    const { createLogger, flushLog } = await import(${JSON.stringify(LOGGER)});
+    const options = { service: "api", version: "v7", projectId: "some-project", level: "info" };
+    const logger = await createLogger({ ...options, format: ${JSON.stringify(format)} });
+    ${script}
+    await flushLog();
+    process.exit();`;
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", source], {
+    env: { METADATA_SERVER_DETECTION: "none" },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  await sleep(readAfterMs);
+  const output = await text(child.stdout);
+  assert.ok(output.endsWith("\n"));
+  return output.slice(0, -1).split("\n");
+}
+
+/** The one line, beside the one in which Google's library names itself. */
+async function printOne(script: string): Promise<string> {
+  const lines = await print(script);
+  const [line = "", ...more] = lines.filter((line) => !line.includes(DIAGNOSTIC));
+  assert.deepEqual(more, []);
+  return line;
+}
+
+describe("a log line for Cloud Logging", () => {
+  it("has its fields in `metadata`, and severity, labels, trace and time by Google's names", async () => {
+    const fields = { count: 1, writes: [{ id: "a" }], trace: TRACE, none: undefined };
+    const [first = "", second = "", ...more] = await print(
+      `logger.info("some event", ${JSON.stringify(fields)}); logger.warn("another", {});
+       logger.debug("below the level");`,
+    );
+    const line = JSON.parse(first);
+    const { seconds, nanos } = line.timestamp;
+    assert.ok(Math.abs(Date.now() / 1_000 - seconds) < 60 && nanos < 1e9);
+    assert.equal(typeof line["logging.googleapis.com/insertId"], "string");
+    assert.deepEqual(line, {
+      timestamp: line.timestamp,
+      severity: "INFO",
+      message: "some event",
+      metadata: { count: 1, writes: [{ id: "a" }], trace: TRACE },
+      logName: "projects/some-project/logs/winston_log",
+      "logging.googleapis.com/labels": { service: "api" },
+      "logging.googleapis.com/trace": `projects/some-project/traces/${TRACE}`,
+      "logging.googleapis.com/insertId": line["logging.googleapis.com/insertId"],
+    });
+    assert.ok(DIAGNOSTIC in JSON.parse(second));
+    assert.equal(more.length, 1);
+    const last = JSON.parse(more[0] as string);
+    assert.deepEqual([last.severity, last.message, last.metadata], ["WARNING", "another", {}]);
+    assert.ok(!("logging.googleapis.com/trace" in last));
+  });
+
+  it("has an error's stack where Error Reporting looks for it, cut to a size", async () => {
+    const line = await printOne(
+      `logger.error("it failed", { stack: new Error("x".repeat(1_000_000)).stack });`,
+    );
+    const { severity, message, serviceContext, metadata } = JSON.parse(line);
+    assert.equal(severity, "ERROR");
+    assert.match(message, /^it failed Error: x+…$/);
+    assert.deepEqual(serviceContext, { service: "constancia-api", version: "v7" });
+    assert.ok(metadata.stack.length < 20_000 && line.length < ENTRY_BYTES);
+  });
+
+  it("stays below Cloud Logging's limit for the largest batch", async () => {
+    const longest = (length: number) => "x".repeat(length);
+    const collection = longest(Math.max(...collections.map(({ name }) => name.length), 32));
+    const write = { id: longest(36), collection, item: longest(64), trace: TRACE };
+    for (const [count, fields] of [
+      [PUBLISH.maxItems, { ...write, request: longest(128) }],
+      [SETTLE.maxItems, { ...write, outcome: "superseded", lagMs: 31 * 86_400_000 }],
+    ] as const) {
+      const line = await printOne(
+        `logger.info("some event", { writes: Array(${count}).fill(${JSON.stringify(fields)}) });`,
+      );
+      assert.ok(Buffer.byteLength(line) + ADDED_BYTES < ENTRY_BYTES, `${line.length} bytes`);
+    }
+  });
+
+  it("is not lost when the process exits, however slowly it is read", async () => {
+    const script = `for (let i = 0; i < 2_000; i += 1) logger.info("event", { i, x: "x".repeat(500) });`;
+    const lines = (await print(script, "json", 1_000)).map((line) => JSON.parse(line));
+    const numbers = lines.flatMap(({ message, metadata }) => (message ? [metadata.i] : []));
+    assert.deepEqual(
+      numbers,
+      Array.from({ length: 2_000 }, (_, index) => index),
+    );
+  });
+});
+
+describe("a log line for people", () => {
+  it("has the time, the service, the level, the message and the fields", async () => {
+    const writes = [1, 2, 3, 4].map((id) => ({ id, outcome: "applied" }));
+    const [line = ""] = await print(
+      `logger.info("some event", { text: "a b", list: [1], writes: ${JSON.stringify(writes)} });`,
+      "pretty",
+    );
+    const ESCAPE = "\u001b";
+    const plain = line.replaceAll(new RegExp(`${ESCAPE}\\[\\d+m`, "g"), "");
+    assert.match(plain, /^\d\d:\d\d:\d\d\.\d{3} api {8}info some event /);
+    assert.match(
+      plain,
+      / text=a b list=\[1\] \[1 applied \| 2 applied \| 3 applied \| and 1 more\]$/,
+    );
+  });
+});
