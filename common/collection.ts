@@ -4,10 +4,10 @@ import { ITEM_DEPTH } from "./limits.ts";
 /** An item as the client sends it: its declared fields, without the id. */
 export type Item = Record<string, unknown>;
 
-/** One fault of a request body: where (RFC 6901 JSON Pointer) and what, as a sentence. */
+/** One error in a request body: an RFC 6901 JSON Pointer, and a sentence. */
 export type FieldError = { pointer: string; detail: string };
 
-/** One declared field and how it stands in MySQL. */
+/** One declared field, and its column in MySQL. */
 export type Field = {
   name: string;
   column: string;
@@ -18,7 +18,7 @@ export type Field = {
 
 export type FieldKind = "text" | "integer" | "number" | "boolean" | "dateTime" | "json";
 
-/** A declared resource: one table, one set of routes, one part of the OpenAPI document. */
+/** A declared resource: it has a table, routes and a part of the OpenAPI document. */
 export type Collection = {
   name: string;
   fields: readonly Field[];
@@ -27,19 +27,29 @@ export type Collection = {
   example: Item;
 };
 
-/** Names become URL segments, table names and columns, so they stay within what all three allow. */
+/** Names are used in URLs and as names of tables and columns; this form is valid in all of them. */
 const NAME = /^[a-z][a-zA-Z0-9]{0,47}$/;
 const RESERVED_TABLES = new Set(["writes", "deadletters", "migrations", "migrationslock"]);
 const RESERVED_FIELDS = new Set([
-  ...["id", "version", "createdAt", "updatedAt", "appliedAt", "deletedAt", "fingerprint"],
-  ...["trace", "limit", "cursor", "order", "after"],
+  "id",
+  "version",
+  "createdAt",
+  "updatedAt",
+  "appliedAt",
+  "deletedAt",
+  "fingerprint",
+  "trace",
+  "limit",
+  "cursor",
+  "order",
+  "after",
 ]);
 
 /**
  * Declares a collection. `fields` are zod schemas (use {@link text} and {@link dateTime} for
- * those two kinds); `filters` names the fields that `GET ?field=` may filter on, each of which
- * needs an index `(field, deleted_at, created_at, id)`; `example` stands in the OpenAPI document.
- * Throws a sentence where the declaration cannot hold.
+ * those two kinds). `filters` names the fields that `GET ?field=` may filter on; each needs an index
+ * `(field, deleted_at, created_at, id)`. `example` is shown in the OpenAPI document. Throws an error
+ * with a sentence if the declaration is invalid.
  */
 export function defineCollection<Shape extends Record<string, z.ZodType>>(declaration: {
   name: string;
@@ -63,13 +73,13 @@ export function defineCollection<Shape extends Record<string, z.ZodType>>(declar
   const collection = { name, fields, filters, schema, example };
   const check = checkItem(collection, example);
   if (!check.ok)
-    throw new Error(`The example of "${name}" is not valid: ${describe(check.errors)}`);
+    throw new Error(`The example of "${name}" is not valid: ${formatErrors(check.errors)}`);
   return collection;
 }
 
 const countCharacters = (count: number) => (count === 1 ? "1 character" : `${count} characters`);
 
-/** A string of `min` to `max` characters, counted in code points as JSON Schema and MySQL do. */
+/** A string of `min` to `max` characters, counted as code points, as JSON Schema and MySQL do. */
 export function text({ min = 0, max }: { min?: number; max: number }): z.ZodType<string> {
   return z
     .string()
@@ -82,7 +92,7 @@ export function text({ min = 0, max }: { min?: number; max: number }): z.ZodType
     .meta({ minLength: min, maxLength: max });
 }
 
-/** An RFC 3339 instant to the millisecond, normalised to UTC: `2026-03-01T09:30:00.000Z`. */
+/** An RFC 3339 date-time to the millisecond, normalised to UTC: `2026-03-01T09:30:00.000Z`. */
 export function dateTime(): z.ZodType<string> {
   return z.iso
     .datetime({ offset: true, abort: true, error: "Must be an RFC 3339 date-time with a zone." })
@@ -97,8 +107,8 @@ export function dateTime(): z.ZodType<string> {
 }
 
 /**
- * Checks and normalises one item against its collection. The API calls it before it publishes
- * and the subscriber after delivery, so what one accepts the other can store.
+ * Checks an item against its collection and normalises it. The API calls it before publishing and
+ * the subscriber after delivery, so the subscriber can store whatever the API accepts.
  */
 export function checkItem(
   collection: Collection,
@@ -114,14 +124,14 @@ export function checkItem(
   return errors.length === 0 ? { ok: true, item: parsed.data } : { ok: false, errors };
 }
 
-/** Whether a JSON value is nested deeper than an item may be; what recurses checks this first. */
+/** Whether a JSON value is nested deeper than an item may be; checked before other recursions. */
 export function isTooDeep(value: unknown, levels = ITEM_DEPTH): boolean {
   if (typeof value !== "object" || value === null) return false;
   return levels === 0 || Object.values(value).some((part) => isTooDeep(part, levels - 1));
 }
 
-/** Fault list as one line, for logs and reasons. */
-export function describe(errors: readonly FieldError[]): string {
+/** Formats errors as one line, for logs and reasons. */
+export function formatErrors(errors: readonly FieldError[]): string {
   return errors.map(({ pointer, detail }) => `${pointer || "/"}: ${detail}`).join(" ");
 }
 
@@ -151,29 +161,29 @@ function toSnakeCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-/** zod's issues as sentences with a pointer each; a missing field is said to be missing. */
+/** Converts zod's issue to sentences, each with a pointer. */
 function explain(issue: z.core.$ZodIssue, body: object): FieldError[] {
   if (issue.code === "unrecognized_keys")
     return issue.keys.map((key) => ({
-      pointer: pointer([...issue.path, key]),
+      pointer: formatPointer([...issue.path, key]),
       detail: "Is not a field of this collection.",
     }));
   const missing = issue.code === "invalid_type" && lookUp(body, issue.path) === undefined;
-  const detail = missing ? "Is required." : sentence(issue.message);
-  return [{ pointer: pointer(issue.path), detail }];
+  const detail = missing ? "Is required." : toSentence(issue.message);
+  return [{ pointer: formatPointer(issue.path), detail }];
 }
 
 function explainDepth(body: object): FieldError[] {
   const deep = Object.entries(body).filter(([, part]) => isTooDeep(part, ITEM_DEPTH - 1));
   const detail = `Must be nested at most ${ITEM_DEPTH - 1} levels deep.`;
-  return deep.map(([key]) => ({ pointer: pointer([key]), detail }));
+  return deep.map(([key]) => ({ pointer: formatPointer([key]), detail }));
 }
 
 function lookUp(body: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>((value, key) => (value as Item | undefined)?.[String(key)], body);
 }
 
-function pointer(path: readonly PropertyKey[]): string {
+function formatPointer(path: readonly PropertyKey[]): string {
   return path.map((key) => `/${escapePointer(String(key))}`).join("");
 }
 
@@ -181,12 +191,12 @@ function escapePointer(key: string): string {
   return key.toWellFormed().slice(0, 100).replaceAll("~", "~0").replaceAll("/", "~1");
 }
 
-function sentence(message: string): string {
+function toSentence(message: string): string {
   const text = message.replace(/^Invalid input: /, "");
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith(".") ? "" : "."}`;
 }
 
-/** NUL and lone surrogates have no exact place in MySQL's utf8mb4 text and are refused anywhere. */
+/** Refuses NUL and lone surrogates: MySQL's utf8mb4 cannot store them exactly. */
 function checkText(value: unknown, at: string): FieldError[] {
   if (typeof value === "string")
     return value.isWellFormed() && !value.includes("\0")

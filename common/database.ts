@@ -3,14 +3,14 @@ import { CONNECT_TIMEOUT_MS, LOCK_WAIT_SECONDS, STATEMENT_TIMEOUT_MS } from "./l
 
 export type { Pool, PoolConnection } from "mysql2/promise";
 
-/** What runs SQL: the pool, or one connection of it inside a transaction. */
+/** Runs SQL: the pool, or one of its connections inside a transaction. */
 export type Connection = Pool | PoolConnection;
-/** A row as the driver gives it: dates and JSON as text. */
+/** A row as the driver returns it: dates and JSON as text. */
 export type Columns = Record<string, string | number | Buffer | null>;
 
 /**
- * The session that all SQL here relies on: no gap locks (READ COMMITTED), values refused rather
- * than bent (strict mode), and a lock wait well inside the acknowledgement deadline.
+ * Session settings that all SQL relies on: no gap locks (READ COMMITTED), invalid values refused
+ * instead of adjusted (strict mode), and a lock wait shorter than the acknowledgement deadline.
  */
 const SESSION = [
   "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
@@ -18,7 +18,7 @@ const SESSION = [
     ` SESSION innodb_lock_wait_timeout = ${LOCK_WAIT_SECONDS}, SESSION time_zone = '+00:00'`,
 ];
 
-/** Where and as whom to connect; `?socketPath=` in the URL stands for host and port. */
+/** The driver's options for a URL; `?socketPath=` replaces host and port. */
 export function parseMysqlUrl(mysqlUrl: URL) {
   const socketPath = mysqlUrl.searchParams.get("socketPath");
   return {
@@ -31,7 +31,7 @@ export function parseMysqlUrl(mysqlUrl: URL) {
   };
 }
 
-/** Opens a pool of at most `poolSize` connections; none is made before the first query. */
+/** Opens a pool of at most `poolSize` connections; the first query opens the first. */
 export function openPool({ mysqlUrl, poolSize }: { mysqlUrl: URL; poolSize: number }): Pool {
   const pool = createPool({
     ...parseMysqlUrl(mysqlUrl),
@@ -41,10 +41,10 @@ export function openPool({ mysqlUrl, poolSize }: { mysqlUrl: URL; poolSize: numb
     timezone: "Z",
     dateStrings: true,
     jsonStrings: true,
-    // The driver would note where each statement was asked for, in case that it fails.
+    // Otherwise the driver would capture a stack trace for each statement.
     trace: false,
   });
-  // Queued before the borrower's first statement, so every statement runs in this session.
+  // Queued before the first statement of whoever asked for the connection.
   pool.pool.on("connection", (connection) => {
     for (const statement of SESSION)
       connection.query(statement, (error) => {
@@ -55,9 +55,9 @@ export function openPool({ mysqlUrl, poolSize }: { mysqlUrl: URL; poolSize: numb
 }
 
 /**
- * Runs `work` in one transaction and commits. On any error everything is rolled back; a
- * connection that failed in the driver (lost, or out of time) is closed, because what it still
- * carries is not known, and the server rolls back then. `onStatement` is told of each statement.
+ * Runs `work` in one transaction and commits. On any error everything is rolled back. A connection
+ * that failed (lost, or timed out) is closed, because its state is unknown; the server then rolls
+ * back. `onStatement` is called for each statement.
  */
 export async function inTransaction<Result>(
   pool: Pool,
@@ -85,13 +85,13 @@ export async function inTransaction<Result>(
   }
 }
 
-/** Told of a statement before it is sent; what it returns is told when it has ended. */
+/** Called before a statement is sent; the function that it returns is called when it has ended. */
 export type OnStatement = (sql: string) => (error?: unknown) => void;
 
-/** Who is told of the statements of a transaction that is traced. */
+/** The observers of transactions that are traced. */
 const observers = new WeakMap<Connection, OnStatement>();
 
-/** Runs statements outside a transaction on one connection, closed if it fails in the driver. */
+/** Runs statements outside a transaction on one connection, which is closed if one fails. */
 export async function withConnection<Result>(
   pool: Pool,
   work: (connection: PoolConnection) => Promise<Result>,
@@ -107,7 +107,7 @@ export async function withConnection<Result>(
   }
 }
 
-/** Runs one statement, with `?` filled in, within the time that a statement may take. */
+/** Runs one statement with its `?` filled in; one that takes too long fails. */
 export async function query(
   connection: Connection,
   sql: string,
@@ -129,41 +129,62 @@ export async function query(
   }
 }
 
-/** Another transaction did meanwhile what this one meant to do: it should run again. */
+/** Another transaction changed the same rows first: this one should run again. */
 export class RaceError extends Error {
-  override name = "Race";
+  override name = "RaceError";
 }
 
-/** What an error of MySQL means for the work at hand. */
+/** What an error of MySQL means for the work that caused it. */
 export type DatabaseFault = "transient" | "data" | "oversize" | "race" | "unknown";
 
-/** The server is away, switching over, full or contended: the same work may succeed later. */
+/** The server is unreachable, failing over, full or contended: the same work may succeed later. */
 const TRANSIENT_CODES = new Set([
-  ...["ECONNREFUSED", "ECONNRESET", "ENOENT", "EPIPE", "ETIMEDOUT", "EHOSTUNREACH", "ENOTFOUND"],
-  ...["EAI_AGAIN", "PROTOCOL_CONNECTION_LOST", "PROTOCOL_SEQUENCE_TIMEOUT", "POOL_CLOSED"],
-  ...["ER_LOCK_DEADLOCK", "ER_LOCK_WAIT_TIMEOUT", "ER_CON_COUNT_ERROR"],
-  ...["ER_TOO_MANY_USER_CONNECTIONS", "ER_USER_LIMIT_REACHED", "ER_SERVER_SHUTDOWN"],
-  ...["ER_NORMAL_SHUTDOWN", "ER_QUERY_INTERRUPTED", "ER_QUERY_TIMEOUT", "ER_CONNECTION_KILLED"],
-  ...["ER_OPTION_PREVENTS_STATEMENT", "ER_READ_ONLY_MODE", "ER_DISK_FULL", "ER_RECORD_FILE_FULL"],
-  ...[
-    "ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION",
-    "ER_CLIENT_INTERACTION_TIMEOUT",
-    "ER_OUT_OF_RESOURCES",
-  ],
-  ...["ER_NO_SUCH_TABLE", "ER_BAD_FIELD_ERROR", "ER_BAD_DB_ERROR", "ER_ACCESS_DENIED_ERROR"],
-  ...["ER_DBACCESS_DENIED_ERROR", "ER_TABLEACCESS_DENIED_ERROR", "ER_TABLE_DEF_CHANGED"],
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "ENOENT",
+  "EPIPE",
+  "ETIMEDOUT",
+  "EHOSTUNREACH",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "PROTOCOL_CONNECTION_LOST",
+  "PROTOCOL_SEQUENCE_TIMEOUT",
+  "POOL_CLOSED",
+  "ER_LOCK_DEADLOCK",
+  "ER_LOCK_WAIT_TIMEOUT",
+  "ER_CON_COUNT_ERROR",
+  "ER_TOO_MANY_USER_CONNECTIONS",
+  "ER_USER_LIMIT_REACHED",
+  "ER_SERVER_SHUTDOWN",
+  "ER_NORMAL_SHUTDOWN",
+  "ER_QUERY_INTERRUPTED",
+  "ER_QUERY_TIMEOUT",
+  "ER_CONNECTION_KILLED",
+  "ER_OPTION_PREVENTS_STATEMENT",
+  "ER_READ_ONLY_MODE",
+  "ER_DISK_FULL",
+  "ER_RECORD_FILE_FULL",
+  "ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION",
+  "ER_CLIENT_INTERACTION_TIMEOUT",
+  "ER_OUT_OF_RESOURCES",
+  "ER_NO_SUCH_TABLE",
+  "ER_BAD_FIELD_ERROR",
+  "ER_BAD_DB_ERROR",
+  "ER_ACCESS_DENIED_ERROR",
+  "ER_DBACCESS_DENIED_ERROR",
+  "ER_TABLEACCESS_DENIED_ERROR",
+  "ER_TABLE_DEF_CHANGED",
 ]);
-/** 1927 is MariaDB's "connection was killed", unknown to the driver by name. */
+/** 1927 is MariaDB's "connection was killed", which the driver has no name for. */
 const TRANSIENT_NUMBERS = new Set([1927]);
-/** The statement is too large for the server, which ends the connection: halving the batch helps. */
+/** The statement is too large for the server, which closes the connection; half of it may fit. */
 const OVERSIZE_CODES = new Set(["ER_NET_PACKET_TOO_LARGE", "ER_SERVER_NET_PACKET_TOO_LARGE"]);
 
 /**
- * Sorts an error by its code. `race`: a row that did not exist a moment ago now does, so the
- * transaction should run again. `data`: the values themselves are refused (SQLSTATE class 22 or
- * 23), so the offender should be found; `oversize`: all of them together are too large. Missing
- * tables, columns and rights count as transient: a migration mends them, and no write may die for
- * them.
+ * Classifies an error by its code. `race`: a row that was absent now exists, so the transaction
+ * should run again. `data`: a value is refused (SQLSTATE class 22 or 23). `oversize`: all values
+ * together are too large. Missing tables, columns and rights count as transient: a migration adds
+ * them, and no write may become dead because of them.
  */
 export function classifyDatabaseError(error: unknown): DatabaseFault {
   const { code = "", errno = 0, sqlState = "", sqlMessage = "" } = error as DatabaseError;
@@ -172,14 +193,14 @@ export function classifyDatabaseError(error: unknown): DatabaseFault {
   if (code === "ER_DUP_ENTRY" && /for key '(\w+\.)?PRIMARY'/.test(sqlMessage)) return "race";
   if (OVERSIZE_CODES.has(code)) return "oversize";
   if (/^2[23]/.test(sqlState) || DATA_NUMBERS.has(errno)) return "data";
-  // The driver's own failures carry no server state; a connection that broke half-way is one.
+  // Failures of the driver itself, such as a broken connection, have no code of the server.
   return (error as { fatal?: boolean }).fatal ? "transient" : "unknown";
 }
 
-/** Value errors that the servers report under the catch-all state HY000. */
+/** Errors in values that the servers report under the general state HY000. */
 const DATA_NUMBERS = new Set([1265, 1366, 1364, 3140, 3819, 4025, 1367, 1292]);
 
-/** The sentence of a data error, for a dead letter's reason; without the statement. */
+/** Describes a data error for a dead letter's reason, without the statement. */
 export function describeDataError(error: unknown): string {
   const { code, sqlMessage, message } = error as DatabaseError & Error;
   return `MySQL refused the item: ${sqlMessage ?? message} (${code})`;

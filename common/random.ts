@@ -1,10 +1,10 @@
 import { randomFillSync } from "node:crypto";
 
-/** Drawn by the page: one call to the system serves hundreds of ids. */
+/** Random bytes are taken from a page: one system call serves hundreds of ids. */
 const page = Buffer.alloc(4_096);
 let used = page.length;
 
-/** So many random bytes, few; good until the next are asked for. */
+/** Returns a few random bytes; they are overwritten by later calls. */
 export function randomBytes(count: number): Buffer {
   if (used + count > page.length) {
     randomFillSync(page);
@@ -14,7 +14,7 @@ export function randomBytes(count: number): Buffer {
   return page.subarray(used - count, used);
 }
 
-/** So many random bytes, few, in hexadecimal. */
+/** Returns a few random bytes in hexadecimal. */
 export function randomHex(count: number): string {
   return randomBytes(count).toString("hex");
 }

@@ -4,10 +4,10 @@ import { fromDateTime, type Row, selectRows, toDateTime } from "./tables.ts";
 import { getTraceId } from "./telemetry/tracing.ts";
 import { getWriteTime } from "./write-id.ts";
 
-/** A write's fate, once committed. It never changes. */
+/** What became of a write. Once committed, it never changes. */
 export type Outcome = "applied" | "superseded" | "conflict" | "duplicate" | "dead";
 
-/** What is known of one settled write. Times in milliseconds since 1970. */
+/** The receipt of a settled write. Times are in milliseconds since 1970. */
 export type Receipt = {
   write: string;
   collection: string;
@@ -32,7 +32,7 @@ export type DeadLetter = {
 const WRITES_REASON_CHARACTERS = 255;
 const DEAD_REASON_CHARACTERS = 1_000;
 
-/** The receipt that a row is: that of its current version. */
+/** Converts a row to the receipt of its current version. */
 export function toReceipt(collection: Collection, row: Row): Receipt {
   return {
     write: row.version,
@@ -47,10 +47,9 @@ export function toReceipt(collection: Collection, row: Row): Receipt {
 }
 
 /**
- * The receipts of these writes, and the rows of their items, by id. A write that is not among the
- * receipts is not settled; the caller checks that a receipt is of the item it asked for. The rows
- * are read first: a version that is replaced in between has
- * moved to `writes` by the time that is read.
+ * Selects the receipts of these writes and the rows of their items, by id. A write without a receipt
+ * is not settled. The caller checks that a receipt belongs to the item that it asked for. The rows
+ * are read first: if a version is replaced meanwhile, its receipt is in `writes` when that is read.
  */
 export async function selectReceipts(
   connection: Connection,
@@ -77,7 +76,7 @@ export async function selectReceipts(
   return { receipts, rows };
 }
 
-/** The receipts in `writes` among these ids. */
+/** Selects the receipts with these ids from `writes`. */
 export async function selectSettled(
   connection: Connection,
   ids: readonly string[],
@@ -100,7 +99,7 @@ export async function selectSettled(
   }));
 }
 
-/** The receipts of dead writes among these ids. */
+/** Selects the receipts of the dead writes with these ids. */
 export async function selectDead(
   connection: Connection,
   ids: readonly string[],
@@ -126,7 +125,7 @@ export async function selectDead(
   });
 }
 
-/** Whether any of these writes has a receipt in `writes`, waiting for whoever is adding one. */
+/** Whether any of these writes is in `writes`; waits for transactions that are inserting one. */
 export async function isAnySettled(
   connection: Connection,
   ids: readonly string[],
@@ -136,7 +135,7 @@ export async function isAnySettled(
   return (await query(connection, sql, [ids])).length > 0;
 }
 
-/** The dead writes with ids from `first` to `last`; `lock` waits for whoever is adding one. */
+/** Selects dead writes from `first` to `last`; `lock` waits for transactions that insert one. */
 export async function selectDeadBetween(
   connection: Connection,
   first: string,
@@ -148,7 +147,7 @@ export async function selectDeadBetween(
   return new Set(rows.map(({ write_id }) => write_id as string));
 }
 
-/** Inserts receipts into `writes`: versions that were replaced, and writes without effect. */
+/** Inserts receipts into `writes`: of replaced versions, and of writes without effect. */
 export async function insertReceipts(
   connection: Connection,
   receipts: readonly Receipt[],
@@ -170,7 +169,7 @@ export async function insertReceipts(
   );
 }
 
-/** Keeps dead letters; one that is there already (redelivered) is only seen again. */
+/** Inserts dead letters. For one that is there already (redelivered), updates `last_seen`. */
 export async function insertDeadLetters(
   connection: Connection,
   letters: readonly DeadLetter[],
@@ -187,8 +186,8 @@ export async function insertDeadLetters(
     now,
     now,
   ]);
-  // Base64 takes four bytes for three, the driver's hexadecimal six: with it, 10 MB would pass
-  // the 16 MiB of a packet that MariaDB takes, and the message come again for ever.
+  // Base64 needs 4 bytes for 3, the driver's hexadecimal 6: a message of 10 MB in hexadecimal would
+  // exceed MariaDB's packet of 16 MiB, and be redelivered forever.
   await query(
     connection,
     "INSERT INTO dead_letters" +

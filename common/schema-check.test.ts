@@ -64,7 +64,7 @@ const faults: [string, string, (table: string) => string[]][] = [
   [
     "a field's column that refuses NULL",
     "MODIFY title VARCHAR(200) NOT NULL",
-    (table) => [`The column ${table}.title must allow NULL, which it is on a tombstone.`],
+    (table) => [`The column ${table}.title must allow NULL: tombstones store NULL there.`],
   ],
   [
     "a text in a column of numbers",
@@ -91,17 +91,17 @@ const faults: [string, string, (table: string) => string[]][] = [
   [
     "a filter without an index",
     "DROP INDEX teacher",
-    (table) => [`No index starts with ${table}.teacher_id; lists would scan.`],
+    (table) => [`No index starts with ${table}.teacher_id; lists would scan the table.`],
   ],
   [
     "a filter that is not the first of its index",
     "DROP INDEX teacher, ADD INDEX teacher (deleted_at, teacher_id)",
-    (table) => [`No index starts with ${table}.teacher_id; lists would scan.`],
+    (table) => [`No index starts with ${table}.teacher_id; lists would scan the table.`],
   ],
   [
     "a list without an index",
     "DROP INDEX newest",
-    (table) => [`No index starts with ${table}.deleted_at; lists would scan.`],
+    (table) => [`No index starts with ${table}.deleted_at; lists would scan the table.`],
   ],
   [
     "several things at once",
@@ -109,7 +109,7 @@ const faults: [string, string, (table: string) => string[]][] = [
     (table) => [
       `The column ${table}.trace is missing.`,
       `The column ${table}.active is date, but must be tinyint.`,
-      `The column ${table}.active must allow NULL, which it is on a tombstone.`,
+      `The column ${table}.active must allow NULL: tombstones store NULL there.`,
       `The column ${table}.tags is missing.`,
     ],
   ],
@@ -132,7 +132,7 @@ test("columns that no collection declares are left alone", async () => {
   assert.deepEqual(await findSchemaFaults(environment.pool, [{ ...courses, name: "wider" }]), []);
 });
 
-test("where the database cannot be asked, the check rejects", async () => {
+test("the check rejects if the database is unreachable", async () => {
   const mysqlUrl = new URL(environment.env.MYSQL_URL as string);
   mysqlUrl.port = String(await findFreePort());
   const pool = openPool({ mysqlUrl, poolSize: 1 });

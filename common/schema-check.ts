@@ -1,7 +1,7 @@
 import type { Collection, Field, FieldKind } from "./collection.ts";
 import { type Columns, type Pool, query } from "./database.ts";
 
-/** What a column must be so that its kind of field survives the round trip exactly. */
+/** The column types that store each kind of field without loss. */
 const TYPES: Record<FieldKind, readonly string[]> = {
   text: ["varchar", "char", "text", "mediumtext", "longtext"],
   integer: ["bigint", "int"],
@@ -12,13 +12,19 @@ const TYPES: Record<FieldKind, readonly string[]> = {
 };
 
 const OWN_COLUMNS = [
-  ...["id", "version", "created_at", "updated_at", "applied_at", "deleted_at"],
-  ...["fingerprint", "trace"],
+  "id",
+  "version",
+  "created_at",
+  "updated_at",
+  "applied_at",
+  "deleted_at",
+  "fingerprint",
+  "trace",
 ];
 
 /**
- * Compares the tables with what the collections declare. Returns one sentence for each thing
- * that is missing or wrong, none when all fit; rejects where the database cannot be asked.
+ * Compares the tables with the declared collections. Returns a sentence for each thing that is
+ * missing or wrong. Rejects if the query fails.
  */
 export async function findSchemaFaults(
   pool: Pool,
@@ -41,11 +47,11 @@ export async function findSchemaFaults(
     .map((name) => `The table ${name} is missing; run the migrations.`);
   const faults = collections
     .filter(({ name }) => hasTable(name))
-    .flatMap((collection) => tableFaults(collection, columns, indexes));
+    .flatMap((collection) => findTableFaults(collection, columns, indexes));
   return [...missing, ...faults];
 }
 
-function tableFaults(collection: Collection, columns: Columns[], indexes: Columns[]): string[] {
+function findTableFaults(collection: Collection, columns: Columns[], indexes: Columns[]): string[] {
   const own = columns.filter(({ tableName }) => tableName === collection.name);
   const find = (name: string) => own.find((column) => column.name === name);
   const isIndexed = (name: string) =>
@@ -55,15 +61,17 @@ function tableFaults(collection: Collection, columns: Columns[], indexes: Column
       (name) => `The column ${collection.name}.${name} is missing.`,
     ),
     ...collection.fields.flatMap((field) =>
-      columnFaults(`${collection.name}.${field.column}`, field, find(field.column)),
+      findColumnFaults(`${collection.name}.${field.column}`, field, find(field.column)),
     ),
     ...["deleted_at", ...collection.filters.map(({ column }) => column)]
       .filter((name) => find(name) && !isIndexed(name))
-      .map((name) => `No index starts with ${collection.name}.${name}; lists would scan.`),
+      .map(
+        (name) => `No index starts with ${collection.name}.${name}; lists would scan the table.`,
+      ),
   ];
 }
 
-function columnFaults(place: string, field: Field, column: Columns | undefined): string[] {
+function findColumnFaults(place: string, field: Field, column: Columns | undefined): string[] {
   if (!column) return [`The column ${place} is missing.`];
   const faults: string[] = [];
   const types = TYPES[field.kind];
@@ -72,6 +80,6 @@ function columnFaults(place: string, field: Field, column: Columns | undefined):
   if (field.kind === "dateTime" && Number(column.digits) !== 3)
     faults.push(`The column ${place} must be DATETIME(3), to keep milliseconds.`);
   if (column.nullable !== "YES")
-    faults.push(`The column ${place} must allow NULL, which it is on a tombstone.`);
+    faults.push(`The column ${place} must allow NULL: tombstones store NULL there.`);
   return faults;
 }

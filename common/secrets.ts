@@ -1,18 +1,18 @@
-/** Google's own address; tests give that of a stand-in. */
+/** Tests use a stand-in's address instead. */
 const SECRET_MANAGER = "https://secretmanager.googleapis.com";
-/** For each try; a process whose secret cannot be had does not start, and is started again. */
+/** For each attempt. A process that cannot read its secret does not start. */
 const TIMEOUT_MS = 3_000;
 
 /**
- * The text that a secret's version (`projects/…/secrets/…/versions/…`) holds, less the line end
- * that `echo` leaves. Who asks is who the process runs as: on Google Cloud its service account,
- * else the application default credentials. The error says the status, never the answer.
+ * Reads a secret version (`projects/…/secrets/…/versions/…`) as text, without the line end that
+ * `echo` adds, using the application default credentials. An error tells the status and never
+ * quotes the response.
  */
 export async function accessSecret(
   version: string,
   secretManager = SECRET_MANAGER,
 ): Promise<string> {
-  // Loaded here because only a process on Google Cloud has a secret to read.
+  // Imported here because only processes on Google Cloud have secrets to read.
   const { GoogleAuth } = await import("google-auth-library");
   const auth = new GoogleAuth({ scopes: "https://www.googleapis.com/auth/cloud-platform" });
   const answer = await auth
@@ -22,7 +22,7 @@ export async function accessSecret(
       retry: true,
     })
     .catch((error: { status?: number; code?: string }) => {
-      // Its own message may quote what was sent.
+      // Its own message may quote the request.
       throw new Error(`Secret Manager answered ${error.status ?? error.code ?? "nothing"}`);
     });
   return Buffer.from(answer.data.payload.data, "base64")

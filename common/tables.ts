@@ -4,7 +4,7 @@ import { type Columns, type Connection, query } from "./database.ts";
 /** One row of a collection's table: an item, or the tombstone that a delete left. */
 export type Row = {
   id: string;
-  /** The id of the write that made it what it is; its receipt is this row. */
+  /** The id of the write that was applied last; this row is its receipt. */
   version: string;
   /** Null on a tombstone. */
   item: Item | null;
@@ -15,13 +15,13 @@ export type Row = {
   appliedAt: number;
   /** Acceptance time of the delete, on a tombstone. */
   deletedAt: number | null;
-  /** Of the keyed create that this item came from. */
+  /** Of the keyed create that created this item. */
   fingerprint: string | null;
   /** Trace id of the current version's request. */
   trace: string | null;
 };
 
-/** The rows with these ids, in no particular order. */
+/** Selects the rows with these ids, in no particular order. */
 export async function selectRows(
   connection: Connection,
   collection: Collection,
@@ -33,7 +33,7 @@ export async function selectRows(
   return (await query(connection, sql, [ids])).map((columns) => toRow(collection, columns));
 }
 
-/** The same, locked until the transaction ends; `ids` sorted, so that two never deadlock. */
+/** Selects and locks rows until the transaction ends. Sort `ids`, so that two never deadlock. */
 export async function selectRowsForUpdate(
   connection: Connection,
   collection: Collection,
@@ -44,7 +44,7 @@ export async function selectRowsForUpdate(
   return (await query(connection, sql, [ids])).map((columns) => toRow(collection, columns));
 }
 
-/** Whether any of these rows exists now, waiting for whoever is making one. */
+/** Whether any of these rows exists; waits for transactions that are inserting one. */
 export async function isAnyRow(
   connection: Connection,
   collection: Collection,
@@ -55,7 +55,7 @@ export async function isAnyRow(
   return (await query(connection, sql, [ids])).length > 0;
 }
 
-/** Inserts rows that must not exist: ER_DUP_ENTRY on PRIMARY tells of a race. */
+/** Inserts rows that must not exist yet: ER_DUP_ENTRY on PRIMARY means a race. */
 export async function insertRows(
   connection: Connection,
   collection: Collection,
@@ -76,17 +76,17 @@ export async function updateRows(
   if (rows.length === 0) return;
   const { table, names, updates } = getSql(collection);
   const values = rows.map((row) => toColumns(collection, row));
-  // VALUES() and not a row alias: MariaDB knows only the former.
+  // VALUES() because MariaDB has no row alias.
   const sql = `INSERT INTO ${table} (${names}) VALUES ? ON DUPLICATE KEY UPDATE ${updates}`;
   await query(connection, sql, [values]);
 }
 
-/** The place of a row in its list: pages follow it, at equal cost at any depth. */
+/** A row's place in its list: the next page starts after it, at equal cost at any depth. */
 export type Place = { createdAt: number; id: string };
 
 /**
- * One page of a collection's items in order of creation, after `after` where it is given.
- * Filter values are compared exactly, with their trailing spaces.
+ * Selects one page of a collection's items in order of creation, after `after` if it is given.
+ * Filter values are compared exactly, including trailing spaces.
  */
 export async function selectPage(
   connection: Connection,
@@ -109,13 +109,13 @@ export async function selectPage(
     values.push(Buffer.byteLength(String(value)));
   }
   if (page.after) {
-    // The first half gives the index its range; a row constructor would not.
+    // The first condition gives the index its range; a row constructor would not.
     const sign = page.newestFirst ? "<" : ">";
     conditions.push(`created_at ${sign}= ? AND (created_at ${sign} ? OR id ${sign} ?)`);
     const time = toDateTime(page.after.createdAt);
     values.push(time, time, page.after.id);
   }
-  // Told its index, MySQL does not estimate how much of it lies behind the place: a fourth of its time.
+  // With the hint, MySQL does not estimate the range first, which takes a quarter of the time.
   const hint = page.filters.length === 0 ? `/*+ INDEX(${table} newest) */ ` : "";
   const direction = page.newestFirst ? "DESC" : "ASC";
   const rows = await query(
@@ -127,25 +127,25 @@ export async function selectPage(
   return rows.map((columns) => toRow(collection, columns));
 }
 
-/** Milliseconds since 1970 as MySQL's DATETIME(3) text in UTC. */
+/** Formats milliseconds since 1970 as MySQL's DATETIME(3) in UTC. */
 export function toDateTime(ms: number): string {
   const second = Math.floor(ms / 1_000);
-  let text = secondsInWords.get(second);
+  let text = formattedSeconds.get(second);
   if (text === undefined) {
-    if (secondsInWords.size >= MAX_SECONDS_KNOWN) secondsInWords.clear();
+    if (formattedSeconds.size >= MAX_FORMATTED_SECONDS) formattedSeconds.clear();
     text = new Date(second * 1_000).toISOString().slice(0, 19).replace("T", " ");
-    secondsInWords.set(second, text);
+    formattedSeconds.set(second, text);
   }
   return `${text}.${String(ms - second * 1_000).padStart(3, "0")}`;
 }
 
-/** A batch's rows were accepted, and are applied, in few different seconds. */
-const secondsInWords = new Map<number, string>();
-const MAX_SECONDS_KNOWN = 100;
+/** A cache: the times of a batch's rows are in few different seconds. */
+const formattedSeconds = new Map<number, string>();
+const MAX_FORMATTED_SECONDS = 100;
 
-/** MySQL's DATETIME(3) text in UTC as milliseconds since 1970. */
+/** Parses MySQL's DATETIME(3) in UTC to milliseconds since 1970. */
 export function fromDateTime(text: string): number {
-  // By its places: `Date.parse` takes three times as long, for three dates of each row that is read.
+  // Digit by digit: `Date.parse` takes three times as long, and each row has three dates.
   const digit = (place: number) => text.charCodeAt(place) - 48;
   const two = (place: number) => 10 * digit(place) + digit(place + 1);
   const [year, month, ms] = [100 * two(0) + two(2), two(5), 100 * digit(20) + two(21)];
@@ -155,8 +155,14 @@ export function fromDateTime(text: string): number {
 /** Names and column lists of a collection's statements, built once. */
 type Sql = { table: string; names: string; reads: string; updates: string };
 const COLUMNS = [
-  ...["id", "version", "created_at", "updated_at", "applied_at", "deleted_at"],
-  ...["fingerprint", "trace"],
+  "id",
+  "version",
+  "created_at",
+  "updated_at",
+  "applied_at",
+  "deleted_at",
+  "fingerprint",
+  "trace",
 ];
 const sqlByCollection = new WeakMap<Collection, Sql>();
 
@@ -177,7 +183,7 @@ function getSql(collection: Collection): Sql {
   return sql;
 }
 
-/** A double as text: of one with 16 digits, the driver's own parser gets the last wrong. */
+/** Reads doubles as text: the driver's parser gets the last of 16 digits wrong. */
 function getRead({ column, kind }: Field): string {
   return kind === "number" ? `CAST(\`${column}\` AS CHAR) AS \`${column}\`` : `\`${column}\``;
 }
@@ -212,7 +218,7 @@ function toRow(collection: Collection, columns: Columns): Row {
   };
 }
 
-/** An optional field that is absent is NULL in its column, and absent again when read. */
+/** Converts columns to an item; NULL is an absent field. */
 function toItem(collection: Collection, columns: Columns): Item {
   const item: Item = {};
   for (const { name, column, kind } of collection.fields) {

@@ -3,17 +3,18 @@ import { randomBytes } from "./random.ts";
 
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
-/** The last id's place in this process's sequence; the sequence never goes back. */
+/** The time and counter of the last id; they never decrease. */
 let lastMs = 0;
 let lastSequence = 0;
 
 /**
- * Mints a write id: a UUIDv7 (RFC 9562, section 6.2, method 1: a 32-bit counter behind the
- * milliseconds), greater as a string than every id minted by this process before it.
- * `after`, a version that a conditional write names, makes the id greater than that one too,
- * whatever the clocks of the two machines say. Only a version seen in the database may be given
- * with `seen: true`: it moves the process's sequence on; one that a client merely names does not,
- * or any client could push this process's clock ahead.
+ * Mints a write id: a UUIDv7 (RFC 9562, section 6.2, method 1: a 32-bit counter after the
+ * milliseconds) that is greater, as a string, than all ids that this process minted before.
+ *
+ * With `after`, the version that a conditional write names, the id is also greater than that
+ * version, even if another machine's clock is ahead. Pass `seen: true` only for a version that was
+ * read from the database: it advances the process's sequence. A version that a client merely names
+ * must not, or any client could push the sequence ahead.
  */
 export function mintWriteId(after?: { version: string; seen: boolean }): string {
   const nowMs = Date.now();
@@ -45,9 +46,9 @@ export function getWriteTime(id: string): number {
 }
 
 /**
- * The item id of a keyed create: a UUIDv8 (RFC 9562, section 5.8) of the SHA-256 of collection,
- * API key name, idempotency key and, in a bulk request, the record's place. A retry of the same
- * request therefore meets its own row, for as long as the row exists.
+ * Derives the item id of a keyed create: a UUIDv8 (RFC 9562, section 5.8) of the SHA-256 of the
+ * collection, the API key's name, the idempotency key and, in a bulk request, the record's position.
+ * A retry therefore finds its own row, as long as the row exists.
  */
 export function deriveItemId(parts: readonly (string | number)[]): string {
   const bytes = createHash("sha256").update(JSON.stringify(parts)).digest().subarray(0, 16);
@@ -56,12 +57,12 @@ export function deriveItemId(parts: readonly (string | number)[]): string {
   return formatUuid(bytes);
 }
 
-/** Of the id that is being made. */
+/** Reused for each id. */
 const made = Buffer.alloc(16);
 
 /**
- * RFC 9562, section 5.7: 48 bits of milliseconds, the version, 12 bits of the counter, the variant,
- * and the counter's other 20 bits; 42 random ones after them.
+ * Formats a UUIDv7 (RFC 9562, section 5.7): 48 bits of milliseconds, the version, 12 bits of the
+ * counter, the variant, the counter's other 20 bits, and 42 random bits.
  */
 function formatId(ms: number, sequence: number): string {
   randomBytes(6).copy(made, 10);
@@ -81,8 +82,8 @@ function formatUuid(uuid: Buffer): string {
 }
 
 /**
- * Each millisecond's counter starts at random, so that of two processes' ids in one millisecond 73
- * bits differ by chance; its highest bit stays free to count on.
+ * Returns the first counter of a millisecond. It is random, so that two processes' ids of one
+ * millisecond have 73 random bits; the highest bit is 0, to leave room for counting.
  */
 function startSequence(): number {
   return randomBytes(4).readUInt32BE() >>> 1;

@@ -75,16 +75,16 @@ const faults: [string, Partial<Record<string, string | undefined>>, RegExp][] = 
   ["an unknown collection", { "ce-source": "/api/rooms" }, /"\/api\/rooms" is not declared/],
   ["a longer collection", { "ce-source": "/api/teachersX" }, /teachersX" is not declared/],
   ["no collection", { "ce-source": undefined }, /collection of missing is not declared/],
-  ["a UUIDv4 as write id", { "ce-id": "0b6a3c2e-6e3f-4c2b-9d55-0f4b1a2c3d4e" }, /is no UUIDv7/],
-  ["no write id", { "ce-id": undefined }, /write id "" is no UUIDv7/],
+  ["a UUIDv4 as write id", { "ce-id": "0b6a3c2e-6e3f-4c2b-9d55-0f4b1a2c3d4e" }, /is not a UUIDv7/],
+  ["no write id", { "ce-id": undefined }, /write id "" is not a UUIDv7/],
   ["an item id with a space", { "ce-subject": "a b" }, /item id "a b" does not match/],
   ["an item id of 65 characters", { "ce-subject": "a".repeat(65) }, /item id "a+" does not match/],
   ["an item id that ends in a new line", { "ce-subject": "a\n" }, /item id "a\\n" does not match/],
   ["no item id", { "ce-subject": undefined }, /item id "" does not match/],
-  ["an if-match that is no version", { "if-match": "W/1" }, /if-match "W\/1" is no version/],
-  ["an empty if-match", { "if-match": "" }, /if-match "" is no version/],
-  ["a short fingerprint", { fingerprint: "abc" }, /fingerprint is no SHA-256/],
-  ["an upper-case fingerprint", { fingerprint: "A".repeat(64) }, /fingerprint is no SHA-256/],
+  ["an if-match that is no version", { "if-match": "W/1" }, /if-match "W\/1" is not a version/],
+  ["an empty if-match", { "if-match": "" }, /if-match "" is not a version/],
+  ["a short fingerprint", { fingerprint: "abc" }, /fingerprint is not a SHA-256/],
+  ["an upper-case fingerprint", { fingerprint: "A".repeat(64) }, /fingerprint is not a SHA-256/],
 ];
 for (const [what, attributes, reason] of faults)
   test(`a message with ${what} is refused with the reason`, () => {

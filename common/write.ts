@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { type Collection, checkItem, describe, type Item } from "./collection.ts";
+import { type Collection, checkItem, formatErrors, type Item } from "./collection.ts";
 import { getWriteTime, isWriteId } from "./write-id.ts";
 
 /** One accepted request to create, put or delete one item. */
@@ -25,12 +25,12 @@ export type Write = {
 
 export type WriteKind = "create" | "put" | "delete";
 
-/** A message as Pub/Sub carries it, whatever delivered it. */
+/** The content of a Pub/Sub message, pulled or pushed. */
 export type MessageContent = { attributes: Record<string, string>; data: Buffer };
 
 /**
- * Item ids: RFC 3986's unreserved characters, so that an id is the same in a URL; without the two
- * dot segments, which clients remove from a path (section 5.2.4).
+ * Item ids consist of RFC 3986's unreserved characters, which need no escaping in a URL. The two dot
+ * segments are excluded: clients remove them from paths (section 5.2.4).
  */
 export const ITEM_ID = /^(?!\.{1,2}$)[A-Za-z0-9._~-]{1,64}$/;
 
@@ -41,8 +41,8 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
 const FINGERPRINT = /^[0-9a-f]{64}$/;
 
 /**
- * A write as a message: a CloudEvent in the Pub/Sub protocol binding's binary mode
- * (CloudEvents 1.0.2; attributes carry the context, data the item's JSON).
+ * Encodes a write as a message: a CloudEvent (1.0.2) in the binary mode of the Pub/Sub protocol
+ * binding, with the context in the attributes and the item's JSON as data.
  */
 export function encodeWrite(write: Write): MessageContent {
   const attributes: Record<string, string> = {
@@ -61,7 +61,7 @@ export function encodeWrite(write: Write): MessageContent {
   return { attributes, data: Buffer.from(write.item ? JSON.stringify(write.item) : "") };
 }
 
-/** Reads a message back into a write. Throws a {@link InvalidWriteError} where it is not one. */
+/** Parses a message into a write. Throws an {@link InvalidWriteError} if it is not a valid one. */
 export function parseWrite(message: MessageContent, collections: readonly Collection[]): Write {
   const { attributes } = message;
   if (attributes["ce-specversion"] !== SPEC_VERSION)
@@ -96,26 +96,26 @@ export function parseWrite(message: MessageContent, collections: readonly Collec
 }
 
 /**
- * The contract of a write, checked before it is published and again after delivery.
- * Throws a {@link InvalidWriteError} that names the first thing that is wrong; normalises the item.
+ * Checks a write, before it is published and again after delivery, and normalises its item. Throws
+ * an {@link InvalidWriteError} that names the first thing that is wrong.
  */
 export function checkWrite(write: Write): void {
   if (!isWriteId(write.id))
-    throw new InvalidWriteError(`The write id ${quote(write.id)} is no UUIDv7.`);
+    throw new InvalidWriteError(`The write id ${quote(write.id)} is not a UUIDv7.`);
   if (!ITEM_ID.test(write.itemId))
     throw new InvalidWriteError(`The item id ${quote(write.itemId)} does not match ${ITEM_ID}.`);
   if (write.ifMatch !== undefined && write.ifMatch !== "*" && !isWriteId(write.ifMatch))
-    throw new InvalidWriteError(`The if-match ${quote(write.ifMatch)} is no version.`);
+    throw new InvalidWriteError(`The if-match ${quote(write.ifMatch)} is not a version.`);
   if (write.fingerprint !== undefined && !FINGERPRINT.test(write.fingerprint))
-    throw new InvalidWriteError("The fingerprint is no SHA-256.");
+    throw new InvalidWriteError("The fingerprint is not a SHA-256.");
   if (write.kind === "delete") return;
   const checked = checkItem(write.collection, write.item);
   if (!checked.ok)
-    throw new InvalidWriteError(`The item is not valid: ${describe(checked.errors)}`);
+    throw new InvalidWriteError(`The item is not valid: ${formatErrors(checked.errors)}`);
   write.item = checked.item;
 }
 
-/** SHA-256 of an item with its fields in a fixed order, so that key order does not matter. */
+/** Computes the SHA-256 of an item with its keys sorted, so that their order does not matter. */
 export function computeFingerprint(item: Item): string {
   return createHash("sha256")
     .update(JSON.stringify(sortKeys(item)))
@@ -124,10 +124,7 @@ export function computeFingerprint(item: Item): string {
 
 /** A message that can never be settled as a write: its `message` is the dead letter's reason. */
 export class InvalidWriteError extends Error {
-  constructor(reason: string) {
-    super(reason);
-    this.name = "InvalidWriteError";
-  }
+  override name = "InvalidWriteError";
 }
 
 function isWriteKind(kind: string): kind is WriteKind {
@@ -142,7 +139,7 @@ function parseItem(data: Buffer): Item {
   }
 }
 
-/** Values that came from outside are cut before they are quoted in a reason. */
+/** Quotes a value from outside in a reason, cut to 100 characters. */
 function quote(value: string | undefined): string {
   return value === undefined ? "missing" : JSON.stringify(value.toWellFormed().slice(0, 100));
 }

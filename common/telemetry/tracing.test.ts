@@ -29,8 +29,13 @@ describe("a traceparent", () => {
     assert.equal(isSampled(undefined), false);
     assert.equal(getTraceId(`00-${TRACE}-${CALLER}-01`), TRACE);
     for (const other of [
-      ...[undefined, "", "nonsense", `ff-${TRACE}-${CALLER}-01`, `00-${TRACE}-${CALLER}-0g`],
-      ...[`00-${"0".repeat(32)}-${CALLER}-01`, `00-${TRACE}-${"0".repeat(16)}-01`],
+      undefined,
+      "",
+      "nonsense",
+      `ff-${TRACE}-${CALLER}-01`,
+      `00-${TRACE}-${CALLER}-0g`,
+      `00-${"0".repeat(32)}-${CALLER}-01`,
+      `00-${TRACE}-${"0".repeat(16)}-01`,
     ]) {
       assert.equal(parseTraceparent(other), undefined);
       assert.equal(getTraceId(other), undefined);

@@ -2,54 +2,54 @@ import type { Attributes } from "@opentelemetry/api";
 import { randomHex } from "../random.ts";
 
 /*
- * Spans by hand: automatic instrumentation costs three times the memory of the whole process. A
- * span is only a few fields until it has ended; the SDK sees those that are exported and no others.
+ * Spans without OpenTelemetry's SDK, which only sees the spans that are exported: automatic
+ * instrumentation would triple the process's memory (docs/decisions/2026-11-21-spans-by-hand.md).
  */
 
-/** A place in a trace, as W3C Trace Context (level 1, section 3.2) has it in `traceparent`. */
+/** A span's ids and flag, as in a `traceparent` (W3C Trace Context level 1, section 3.2). */
 export type SpanPlace = { traceId: string; spanId: string; isSampled: boolean };
 
-/** What is known of a span at its end. Times in milliseconds since 1970, with fractions. */
+/** A span that has ended. Times are in milliseconds since 1970, with fractions. */
 export type EndedSpan = SpanPlace & {
   parentSpanId: string | undefined;
   name: string;
-  /** As OpenTelemetry has them. */
+  /** OpenTelemetry's span kind. */
   kind: "internal" | "server" | "client" | "producer" | "consumer";
   startMs: number;
   endMs: number;
   attributes: Attributes;
   links: readonly SpanPlace[];
-  /** What went wrong, in a word; a span with an error is exported whether sampled or not. */
+  /** What went wrong, in a word. A span with an error is exported even if it is not sampled. */
   error: string | undefined;
 };
 
-/** What a span is told at its end. */
+/** What is added to a span when it ends. */
 export type SpanEnd = Pick<EndedSpan, "name" | "kind" | "attributes"> &
   Partial<Pick<EndedSpan, "links" | "error">>;
 
-/** A span under way: where it is, and since when. Nothing else is known of it until it ends. */
+/** A span that has not ended: its ids and its start; everything else is added at its end. */
 export type Span = SpanPlace & {
   parentSpanId: string | undefined;
   startMs: number;
-  /** For those who go on with the trace below this span. */
+  /** To propagate: spans started from it are children of this span. */
   traceparent: string;
 };
 
-/** Begins spans, and hands those that count to an exporter. */
+/** Starts spans, and passes those that are sampled or have an error to an exporter. */
 export type Tracing = {
   /**
-   * A span where a trace enters our house: below the caller's span, if there is one. Whether the
-   * trace is sampled is decided here by its id, not by the caller's flag: anybody can set that.
+   * Starts a span at the edge: a child of the caller's span, if there is one. Whether the trace is
+   * sampled is decided here by its id, not by the caller's flag, which anybody can set.
    */
   enter(traceparent: string | undefined): Span;
-  /** A span below one of ours, sampled if that is; begun at `startMs`, or now. */
+  /** Starts a child of one of our spans, sampled if that is; it began at `startMs`, or begins now. */
   below(traceparent: string | undefined, startMs?: number): Span;
   /**
-   * Ends a span. Of one that is not sampled only an error is sent, so ask {@link Span.isSampled}
-   * before going to the trouble of describing it.
+   * Ends a span. One that is not sampled is only sent if it has an error, so check
+   * {@link Span.isSampled} before computing its attributes.
    */
   end(span: Span, end: SpanEnd): void;
-  /** Sends what is waiting. */
+  /** Sends the spans that are queued. */
   flush(): Promise<void>;
 };
 
@@ -58,7 +58,7 @@ const SAMPLED = 1;
 /** The last 32 bits of a trace id are random (W3C Trace Context level 2, section 5.1). */
 const RANDOM_DIGITS = 8;
 
-/** Makes spans of which a share of `ratio` (0 to 1), and every error, goes to `exporter`. */
+/** Creates the tracing of a process; it samples a share of `ratio` (0 to 1), and every error. */
 export function createTracing(options: {
   ratio: number;
   exporter: { add(span: EndedSpan): void; flush(): Promise<void> };
@@ -96,23 +96,23 @@ function begin(
   return { traceId, spanId, parentSpanId, isSampled, startMs, traceparent };
 }
 
-/** Whether what goes on below this `traceparent` is sampled; quicker than reading the whole. */
+/** Whether children of this `traceparent` are sampled; faster than parsing all of it. */
 export function isSampled(traceparent: string | undefined): boolean {
   // The last digit of the flags; its lowest bit is the flag.
   return traceparent !== undefined && /[13579bdf]$/.test(traceparent);
 }
 
-/** A new trace's first `traceparent`, for where nothing is traced and logs still name traces. */
+/** Mints the `traceparent` of a new trace: logs name traces even if no spans are sent. */
 export function mintTraceparent(): string {
   return formatTraceparent({ traceId: randomHex(16), spanId: randomHex(8), isSampled: true });
 }
 
-/** The trace id inside a traceparent, or undefined. */
+/** Returns the trace id of a `traceparent`, if it is valid. */
 export function getTraceId(traceparent: string | undefined): string | undefined {
   return traceparent && TRACEPARENT.test(traceparent) ? traceparent.slice(3, 35) : undefined;
 }
 
-/** Reads a `traceparent`; undefined where there is none or it is not of version 00's form. */
+/** Parses a `traceparent`; returns undefined if it is missing or not of version 00. */
 export function parseTraceparent(traceparent: string | undefined): SpanPlace | undefined {
   const [, traceId, spanId, flags = ""] = TRACEPARENT.exec(traceparent ?? "") ?? [];
   if (!traceId || !spanId) return undefined;
@@ -123,7 +123,7 @@ function formatTraceparent({ traceId, spanId, isSampled }: SpanPlace): string {
   return `00-${traceId}-${spanId}-${isSampled ? "01" : "00"}`;
 }
 
-/** Finer than `Date.now()`: most spans are shorter than a millisecond. */
+/** As `Date.now()`, with fractions: most spans are shorter than a millisecond. */
 export function nowMs(): number {
   return performance.timeOrigin + performance.now();
 }
