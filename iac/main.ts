@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
-import { Refusal } from "./checks.ts";
+import { Refusal } from "./checks/settings-checks.ts";
 import { ENVIRONMENTS, findEnvironment, UsageError } from "./environments.ts";
 import { readSettings } from "./settings.ts";
 import { type Synthesised, synthesise } from "./synth.ts";

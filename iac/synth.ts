@@ -1,10 +1,10 @@
 import { App, type TerraformStack } from "cdktf";
-import { checkSettings, Refusal } from "./checks.ts";
-import { createObservability } from "./observability.ts";
-import { createPlatform } from "./platform.ts";
-import { createService } from "./service.ts";
+import { checkSettings, Refusal } from "./checks/settings-checks.ts";
+import { checkStacks } from "./checks/stack-checks.ts";
+import { createObservability } from "./observability/observability.ts";
+import { createPlatform } from "./platform/platform.ts";
+import { createService } from "./service/service.ts";
 import type { Settings } from "./settings.ts";
-import { checkStacks } from "./stack-checks.ts";
 import type { Config, Stacks } from "./terraform-json.ts";
 
 /** The text of each stack's Terraform file, by the stack's name. */

@@ -4,7 +4,7 @@ import { after, before, describe, it } from "node:test";
 import { openPool, query } from "../../common/database.ts";
 import { createMetrics } from "../../common/telemetry/metrics.ts";
 import { mintWriteId } from "../../common/write-id.ts";
-import { KNOWN_METRICS } from "../../iac/known-metrics.ts";
+import { KNOWN_METRICS } from "../../iac/observability/known-metrics.ts";
 import { createTestEnvironment, type TestEnvironment, until } from "../support/environment.ts";
 import { type Client, createClient, publishByHand } from "../support/http.ts";
 

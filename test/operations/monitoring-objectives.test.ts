@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { before, describe, it } from "node:test";
 import { parse } from "yaml";
-import { BURN_RATES, LEAST_BAD_EVENTS, OBJECTIVES, THRESHOLDS } from "../../iac/objectives.ts";
+import {
+  BURN_RATES,
+  LEAST_BAD_EVENTS,
+  OBJECTIVES,
+  THRESHOLDS,
+} from "../../iac/observability/objectives.ts";
 import { getPath, readMonitoring } from "../support/monitoring.ts";
 
 type Rule = { alert?: string; record?: string; expr: string; labels: Record<string, string> };

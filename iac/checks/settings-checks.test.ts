@@ -1,0 +1,131 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { PUBLISH, SETTLE } from "../../common/limits.ts";
+import { CONNECTION_LIMITS } from "../environments.ts";
+import { synthesise } from "../synth.ts";
+import { settingsWith } from "../testing.ts";
+import { checkSettings, RESERVED_CONNECTIONS } from "./settings-checks.ts";
+
+/** What the numbers are refused for, once some are changed. */
+const getFaults = (changes: Parameters<typeof settingsWith>[0]) =>
+  checkSettings(settingsWith(changes));
+
+describe("synth refuses", () => {
+  it("more connections than the database takes, of both services and two versions", () => {
+    // The smallest, which leaves 210 of its 250.
+    const tier = "db-f1-micro";
+    const room = CONNECTION_LIMITS[tier] - RESERVED_CONNECTIONS;
+    const with_ = (maxInstances: number) =>
+      getFaults({
+        environment: { tier },
+        api: { maxInstances, poolSize: 5 },
+        subscriber: { maxInstances: 1, poolSize: 5 },
+      });
+    assert.equal(room, 210);
+    assert.deepEqual(with_(20), []);
+    assert.deepEqual(with_(21), [
+      "app.yaml, subscriber.yaml: 2 versions of 21 instances with 5 connections and 1 with 5 make" +
+        " 220, but db-f1-micro takes 250 less 40 in reserve, which is 210.",
+    ]);
+  });
+
+  it("more connections than the database takes, with a worker pool", () => {
+    const environment = { tier: "db-f1-micro", delivery: "worker-pool" } as const;
+    const api = { maxInstances: 1, poolSize: 5 };
+    const subscriber = { maxInstances: 1_000, poolSize: 5 };
+    const of = (workerPoolInstances: number) =>
+      getFaults({ environment: { ...environment, workerPoolInstances }, api, subscriber });
+    assert.deepEqual(of(20), []);
+    assert.match(
+      String(of(21)),
+      /^app\.yaml, iac\/environments\.ts: .* 21 with 5 make 220, .* 210\.$/,
+    );
+  });
+
+  it("more requests at once than the queue has places", () => {
+    const api = (maxConcurrentRequests: number) =>
+      getFaults({ api: { maxConcurrentRequests, instanceClass: "F4_1G" } }).filter((fault) =>
+        fault.includes("maxQueued"),
+      );
+    assert.deepEqual(api(PUBLISH.maxQueued), []);
+    assert.deepEqual(api(PUBLISH.maxQueued + 1), [
+      "app.yaml: automatic_scaling.max_concurrent_requests is 20001, but PUBLISH.maxQueued in" +
+        " common/limits.ts is 20000.",
+    ]);
+    const subscriber = (delivery: "push" | "worker-pool") =>
+      getFaults({
+        environment: { delivery },
+        subscriber: { maxConcurrentRequests: SETTLE.maxQueued + 1, instanceClass: "F4_1G" },
+      }).filter((fault) => fault.includes("maxQueued"));
+    assert.deepEqual(subscriber("push"), [
+      "subscriber.yaml: automatic_scaling.max_concurrent_requests is 10001, but SETTLE.maxQueued in" +
+        " common/limits.ts is 10000.",
+    ]);
+    assert.deepEqual(subscriber("worker-pool"), []);
+  });
+
+  it("a memory class below what the process needs, or that nobody knows", () => {
+    const api = (instanceClass: string) =>
+      getFaults({ api: { instanceClass, maxConcurrentRequests: 80 } });
+    assert.deepEqual(api("F2"), []);
+    assert.deepEqual(api("F1"), [
+      "app.yaml: instance_class F1 has 384 MB, but the process needs 440: 120 idle and 320 for" +
+        " requests with the largest body.",
+    ]);
+    assert.match(
+      String(api("F3")),
+      /^app\.yaml: instance_class F3 is none of F1, F2, F4, F4_1G\.$/,
+    );
+    const subscriber = { instanceClass: "F1", maxConcurrentRequests: 1_000 };
+    assert.match(
+      String(getFaults({ subscriber })),
+      /^subscriber\.yaml: instance_class F1 has 384 MB, but the process needs 454: .* at work\.$/,
+    );
+    // Pulled messages are bounded by PULL_BYTES instead.
+    assert.deepEqual(getFaults({ subscriber, environment: { delivery: "worker-pool" } }), []);
+  });
+
+  it("files that name what is not made", () => {
+    const password = "projects/other/secrets/constancia-mysql-password/versions/latest";
+    const elsewhere =
+      "mysql://constancia@localhost/constancia?socketPath=/cloudsql/some-project:us-east1:latam-database";
+    const cases: [Parameters<typeof settingsWith>[0], RegExp][] = [
+      [
+        { api: { serviceAccount: "x@y" } },
+        /^app\.yaml: service_account is "x@y", but "constancia-api@/,
+      ],
+      [
+        { variables: { MYSQL_URL: elsewhere } },
+        /^app\.yaml: the socket of MYSQL_URL is "some-project:us-east1:.*", but "some-project:south/,
+      ],
+      [
+        { subscriber: { variables: { MYSQL_URL: elsewhere.replace("//constancia@", "//root@") } } },
+        /subscriber\.yaml: the user of MYSQL_URL is "root", but "constancia" is made\.$/,
+      ],
+      [
+        { variables: { MYSQL_PASSWORD_SECRET: password } },
+        /^app\.yaml: the project of MYSQL_PASSWORD_SECRET is "other", but "some-project" is made\./,
+      ],
+      [
+        { subscriber: { variables: { PUBSUB_TOPIC: "other" } } },
+        /^subscriber\.yaml: PUBSUB_TOPIC is "other", but "constancia-writes" is made\.$/,
+      ],
+      [
+        { variables: { PUSH_SERVICE_ACCOUNT: "stranger@example.com" } },
+        /^subscriber\.yaml: PUSH_SERVICE_ACCOUNT is "stranger@example\.com", but "constancia-push@/,
+      ],
+    ];
+    for (const [changes, sentence] of cases) {
+      // Settings are changed after they were read, as a file would be before.
+      assert.match(getFaults(changes).join("\n"), sentence);
+    }
+  });
+
+  it("to write anything, whichever check it is that fails", () => {
+    const refuse = (changes: Parameters<typeof settingsWith>[0]) =>
+      assert.throws(() => synthesise(settingsWith(changes)), { name: "Refusal" });
+    refuse({ api: { instanceClass: "F1" } });
+    refuse({ environment: { toleratedOutageHours: 200 } });
+    assert.doesNotThrow(() => synthesise(settingsWith()));
+  });
+});

@@ -1,0 +1,82 @@
+import { ProjectIamCustomRole } from "@cdktf/provider-google/lib/project-iam-custom-role/index.js";
+import { ProjectIamMember } from "@cdktf/provider-google/lib/project-iam-member/index.js";
+import type { TerraformStack } from "cdktf";
+import { DEPLOYER_ROLE } from "../names.ts";
+import type { Settings } from "../settings.ts";
+import type { Accounts } from "./accounts.ts";
+
+/** To deploy versions, move traffic and prune; to build; to judge a canary by logs and metrics. */
+const ROLES = [
+  "roles/appengine.deployer",
+  "roles/appengine.serviceAdmin",
+  "roles/cloudbuild.builds.editor",
+  "roles/logging.viewer",
+  "roles/monitoring.viewer",
+];
+
+/** What the stack `observability` is made of. */
+const WATCHED = [
+  "logging.logMetrics",
+  "monitoring.alertPolicies",
+  "monitoring.dashboards",
+  "monitoring.notificationChannels",
+  "monitoring.services",
+  "monitoring.slos",
+  "monitoring.uptimeCheckConfigs",
+];
+
+/**
+ * To apply the stacks `service` and `observability`, and to migrate. The ready-made roles that can set who may publish
+ * can also delete; here nothing that holds a write or an item can be deleted by a deploy, nor an
+ * alert: whoever breaks in by a deploy may change one, which the next deploy puts right.
+ */
+const PERMISSIONS = [
+  ...permissions("cloudsql.instances", ["connect", "get"]),
+  ...permissions("cloudsql.databases", ["create", "get", "list"]),
+  ...permissions("cloudsql.users", ["create", "get", "list", "update"]),
+  ...permissions("pubsub.topics", [
+    ...["attachSubscription", "create", "get", "getIamPolicy", "list", "setIamPolicy", "update"],
+  ]),
+  ...permissions("pubsub.subscriptions", [
+    ...["create", "get", "getIamPolicy", "list", "setIamPolicy", "update"],
+  ]),
+  ...permissions("secretmanager.secrets", [
+    ...["create", "get", "getIamPolicy", "list", "setIamPolicy", "update"],
+  ]),
+  ...permissions("secretmanager.versions", ["access", "add", "disable", "enable", "get", "list"]),
+  ...WATCHED.flatMap((resource) => permissions(resource, ["create", "get", "list", "update"])),
+  "resourcemanager.projects.get",
+];
+const ANALYTICS_PERMISSIONS = [
+  ...permissions("bigquery.datasets", ["create", "get", "getIamPolicy", "setIamPolicy", "update"]),
+  ...permissions("bigquery.tables", ["create", "get", "update"]),
+];
+
+/** What the deployer may do in the project; its grants on single things stand with the things. */
+export function grantDeployer(
+  stack: TerraformStack,
+  { environment }: Settings,
+  accounts: Accounts,
+): void {
+  const { projectId, delivery, analytics } = environment;
+  const role = new ProjectIamCustomRole(stack, "deployer-role", {
+    roleId: DEPLOYER_ROLE,
+    title: "Constancia deployer",
+    description: "Applies the stacks `service` and `observability`, and migrates; deletes nothing",
+    permissions: [...PERMISSIONS, ...(analytics ? ANALYTICS_PERMISSIONS : [])],
+  });
+  const roles = [...ROLES, ...(delivery === "worker-pool" ? ["roles/run.developer"] : [])];
+  const grant = (id: string, name: string) =>
+    new ProjectIamMember(stack, id, {
+      project: projectId,
+      role: name,
+      member: accounts.deployer.member,
+    });
+  grant("deployer-custom", role.name);
+  for (const name of roles)
+    grant(`deployer-${name.replace("roles/", "").replaceAll(".", "-")}`, name);
+}
+
+function permissions(resource: string, verbs: readonly string[]): string[] {
+  return verbs.map((verb) => `${resource}.${verb}`);
+}

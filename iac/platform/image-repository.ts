@@ -1,0 +1,33 @@
+import { ArtifactRegistryRepository } from "@cdktf/provider-google/lib/artifact-registry-repository/index.js";
+import { ArtifactRegistryRepositoryIamMember } from "@cdktf/provider-google/lib/artifact-registry-repository-iam-member/index.js";
+import type { TerraformStack } from "cdktf";
+import { IMAGE_REPOSITORY } from "../names.ts";
+import type { Settings } from "../settings.ts";
+import type { Accounts } from "./accounts.ts";
+
+/** As many as can be rolled back to; the rest is only paid for. */
+const KEPT_IMAGES = 10;
+
+/** Where the worker pool's images lie, and that the deployer puts them there. */
+export function createImageRepository(
+  stack: TerraformStack,
+  { environment }: Settings,
+  accounts: Accounts,
+): void {
+  const repository = new ArtifactRegistryRepository(stack, "images", {
+    repositoryId: IMAGE_REPOSITORY,
+    location: environment.region,
+    format: "DOCKER",
+    description: "The worker pool's images",
+    cleanupPolicies: [
+      { id: "keep-last", action: "KEEP", mostRecentVersions: { keepCount: KEPT_IMAGES } },
+      { id: "delete-older", action: "DELETE", condition: { tagState: "ANY", olderThan: "7d" } },
+    ],
+  });
+  new ArtifactRegistryRepositoryIamMember(stack, "images-deployer", {
+    repository: repository.name,
+    location: repository.location,
+    role: "roles/artifactregistry.writer",
+    member: accounts.deployer.member,
+  });
+}

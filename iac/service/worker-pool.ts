@@ -1,0 +1,53 @@
+import { CloudRunV2WorkerPool } from "@cdktf/provider-google/lib/cloud-run-v2-worker-pool/index.js";
+import { type TerraformStack, TerraformVariable } from "cdktf";
+import { getServiceAccountEmail, WORKER_POOL } from "../names.ts";
+import { MEMORY_MB, type Settings } from "../settings.ts";
+
+/** Where subscriber.yaml's MYSQL_URL looks for the database's socket. */
+const SOCKETS = { name: "cloudsql", mountPath: "/cloudsql" };
+
+/**
+ * The subscriber as a worker pool that pulls, with the memory and the variables of subscriber.yaml.
+ * It is always on, needs no web address, and settles with less delay than pushes.
+ */
+export function createWorkerPool(
+  stack: TerraformStack,
+  { environment, subscriber, database }: Settings,
+): void {
+  const image = new TerraformVariable(stack, "subscriber_image", {
+    type: "string",
+    nullable: false,
+    description: "The subscriber's image, by its digest.",
+  });
+  const variables = {
+    ...Object.fromEntries(
+      Object.entries(subscriber.variables).filter(([name]) => !name.startsWith("PUSH_")),
+    ),
+    DELIVERY: "pull",
+    // App Engine sets it by itself, Cloud Run does not.
+    GOOGLE_CLOUD_PROJECT: environment.projectId,
+  };
+  new CloudRunV2WorkerPool(stack, "worker-pool", {
+    name: WORKER_POOL,
+    location: environment.region,
+    deletionProtection: false,
+    scaling: {
+      scalingMode: "MANUAL",
+      manualInstanceCount: environment.workerPoolInstances,
+    },
+    template: {
+      serviceAccount: getServiceAccountEmail("subscriber", environment.projectId),
+      containers: [
+        {
+          image: image.stringValue,
+          env: Object.entries(variables).map(([name, value]) => ({ name, value })),
+          resources: {
+            limits: { cpu: "1", memory: `${MEMORY_MB[subscriber.instanceClass]}Mi` },
+          },
+          volumeMounts: [SOCKETS],
+        },
+      ],
+      volumes: [{ name: SOCKETS.name, cloudSqlInstance: { instances: [database.connectionName] } }],
+    },
+  });
+}
