@@ -1,38 +1,40 @@
-/** What is decided for each environment; everything else is the same in all of them. */
+import { UsageError } from "../ops/command-line.ts";
+
+/** The settings that differ between environments. */
 export type Environment = {
   projectId: string;
-  /** Of App Engine, the database and the state; App Engine's can never be changed. */
+  /** The region of App Engine, the database and Terraform's state. App Engine's cannot be changed. */
   region: string;
-  /** Whose workflows may deploy: only this branch of this repository. */
+  /** The repository and branch whose workflows may deploy. */
   github: {
     repository: string;
-    /** The number that GitHub gave it: a name can be given up, and taken by a stranger. */
+    /** GitHub's number of the repository; somebody else could take over the name. */
     repositoryId: string;
     branch: string;
   };
   tier: Tier;
-  /** Whether a zone's failure is bridged, at twice the price; meanwhile writes are held, not lost. */
+  /** REGIONAL keeps MySQL available if a zone fails, at twice the price. No write is lost with ZONAL. */
   availability: "ZONAL" | "REGIONAL";
-  /** `push` to App Engine, which scales to zero, or a Cloud Run worker pool that pulls. */
+  /** `push` to an App Engine service, which scales to zero, or a Cloud Run worker pool that pulls. */
   delivery: "push" | "worker-pool";
-  /** Instances of the worker pool: it does not scale by itself. */
+  /** Instances of the worker pool, which does not scale automatically. */
   workerPoolInstances: number;
-  /** Whether every write is also kept in BigQuery. */
+  /** Whether every accepted write is also copied to BigQuery. */
   analytics: boolean;
   /**
-   * Whether it is asked for its health every minute and audited every hour, and the silence of
-   * either is an alert. One instance of the API then never sleeps.
+   * Whether there is an uptime check every minute and an alert if the hourly audit stops. The check
+   * keeps one instance of the API running all the time.
    */
   isWatched: boolean;
-  /** Projects whose metrics this one sees too; its fleet dashboard shows them beside its own. */
+  /** Other projects whose metrics this project shows, on a dashboard of all systems. */
   fleet: readonly string[];
-  /** Who may see dashboards, logs and traces, beside the owners: `group:oncall@example.com`. */
+  /** Who may see dashboards, logs and traces beside the owners: `group:oncall@example.com`. */
   viewers: readonly string[];
-  /** How long MySQL or the subscriber may be away without a single write given up. */
+  /** How long MySQL or the subscriber may be unavailable without a write becoming a dead letter. */
   toleratedOutageHours: number;
 };
 
-/** Connections that Cloud SQL for MySQL takes by default (its page of quotas and limits). */
+/** The default `max_connections` of Cloud SQL for MySQL by tier, from its page of quotas and limits. */
 export const CONNECTION_LIMITS = {
   "db-f1-micro": 250,
   "db-g1-small": 1_000,
@@ -45,7 +47,7 @@ export type Tier = keyof typeof CONNECTION_LIMITS;
 const SHARED = {
   region: "southamerica-east1",
   github: {
-    // Yours: `gh api repos/OWNER/NAME --jq .id` tells the number.
+    // Change to yours. `gh api repos/OWNER/NAME --jq .id` prints the number.
     repository: "constancia-example/constancia",
     repositoryId: "1000000001",
     branch: "main",
@@ -60,9 +62,9 @@ const SHARED = {
   toleratedOutageHours: 12,
 } as const satisfies Partial<Environment>;
 
-/** Change the projects to yours; their ids are taken by nobody else in the world. */
+/** Change the project ids to yours; project ids are globally unique. */
 export const ENVIRONMENTS: Record<string, Environment> = {
-  // The smallest machine that is no shared one, which Google gives no promise for.
+  // The smallest tier with a dedicated core; Google's SLA does not cover shared cores.
   production: {
     ...SHARED,
     projectId: "constancia-production",
@@ -75,27 +77,22 @@ export const ENVIRONMENTS: Record<string, Environment> = {
 
 const PROJECT_ID = /^[a-z][a-z0-9-]{4,28}[a-z0-9]$/;
 
-/** Finds one by its name; what is wrong with the name or the entry is told in sentences. */
+/** The environment of that name. Throws a {@link UsageError} that lists everything wrong with it. */
 export function findEnvironment(
   name: string | undefined,
   environments: Record<string, Environment> = ENVIRONMENTS,
 ): Environment {
   const known = Object.keys(environments).join(", ");
-  if (!name) throw new UsageError(`--environment is missing: it is one of ${known}.`);
+  if (!name) throw new UsageError(`--environment is required: ${known}.`);
   if (!Object.hasOwn(environments, name)) {
     throw new UsageError(
-      `There is no environment "${name}": iac/environments.ts declares ${known}.`,
+      `There is no environment "${name}". iac/environments.ts declares ${known}.`,
     );
   }
   const environment = environments[name] as Environment;
   const faults = getFaults(environment);
   if (faults.length === 0) return environment;
   throw new UsageError(`iac/environments.ts, ${name}: ${faults.join("; ")}.`);
-}
-
-/** The command was given something that it cannot work with. */
-export class UsageError extends Error {
-  override name = "UsageError";
 }
 
 function getFaults(environment: Environment): string[] {
@@ -105,13 +102,13 @@ function getFaults(environment: Environment): string[] {
   const rules: [boolean, string][] = [
     [
       PROJECT_ID.test(environment.projectId),
-      `projectId "${environment.projectId}" is not 6 to 30 small letters, digits and hyphens`,
+      `projectId "${environment.projectId}" must be 6 to 30 lowercase letters, digits and hyphens`,
     ],
     [
       /^[a-z]+-[a-z]+\d+$/.test(environment.region),
-      `region "${environment.region}" is not the name of a region`,
+      `region "${environment.region}" is not a region`,
     ],
-    // Both go into an expression that decides who may deploy, so nothing in them may be syntax.
+    // These become part of an expression that decides who may deploy, so they may contain no syntax.
     [
       /^[A-Za-z0-9-]+\/[\w.-]+$/.test(github.repository),
       `github.repository "${github.repository}" is not OWNER/NAME`,
@@ -123,20 +120,20 @@ function getFaults(environment: Environment): string[] {
     [/^[\w./-]+$/.test(github.branch), `github.branch "${github.branch}" is not a branch`],
     [
       Object.hasOwn(CONNECTION_LIMITS, environment.tier),
-      `tier "${environment.tier}" has no number of connections in CONNECTION_LIMITS`,
+      `tier "${environment.tier}" is not in CONNECTION_LIMITS`,
     ],
     [
       Number.isInteger(workerPoolInstances) && workerPoolInstances >= 1,
-      `workerPoolInstances is ${workerPoolInstances}, and one is the least`,
+      `workerPoolInstances is ${workerPoolInstances}, but must be at least 1`,
     ],
-    [wrongOnes.length === 0, `fleet has "${wrongOnes[0]}", which is no other project`],
+    [wrongOnes.length === 0, `fleet has "${wrongOnes[0]}", which is not another project`],
     [
       strangers.length === 0,
-      `viewers has "${strangers[0]}", which is not user:, group: or domain: and a name`,
+      `viewers has "${strangers[0]}", which must be user:, group: or domain: and a name`,
     ],
     [
       toleratedOutageHours >= 1,
-      `toleratedOutageHours is ${toleratedOutageHours}, and 1 is the least`,
+      `toleratedOutageHours is ${toleratedOutageHours}, but must be at least 1`,
     ],
   ];
   return rules.filter(([holds]) => !holds).map(([, fault]) => fault);

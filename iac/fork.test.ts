@@ -22,7 +22,14 @@ it("the community fork of CDKTF makes the same bytes, by one line of package.jso
   const root = mkdtempSync(join(tmpdir(), "constancia-fork-"));
   try {
     const isOurs = (path: string) => !path.includes("node_modules");
-    for (const part of ["common", "iac", "app.yaml", "subscriber.yaml", "package.json"])
+    for (const part of [
+      "common",
+      "iac",
+      "ops/command-line.ts",
+      "app.yaml",
+      "subscriber.yaml",
+      "package.json",
+    ])
       cpSync(join(ROOT, part), join(root, part), { recursive: true, filter: isOurs });
     symlinkSync(join(ROOT, "node_modules"), join(root, "node_modules"));
     const file = join(root, "iac", "package.json");

@@ -47,19 +47,19 @@ describe("npm run synth", () => {
       }
     });
 
-  it("tells its options, and what is wrong with them, in a sentence", () => {
+  it("prints its options, and explains a wrong one in a sentence", () => {
     const help = synth(["--help"]);
     assert.equal(help.status, 0);
     for (const name of ["--environment", "--out", ...Object.keys(ENVIRONMENTS)])
       assert.ok(help.stdout.includes(name), name);
     const wrong: [string[], RegExp][] = [
-      [[], /^constancia: --environment is missing: it is one of production, staging\.\n$/],
+      [[], /^constancia: --environment is required: production, staging\.\n$/],
       [
         ["--environment", "prod"],
-        /^constancia: There is no environment "prod": iac\/environments\.ts declares production, s/,
+        /^constancia: There is no environment "prod"\. iac\/environments\.ts declares production, s/,
       ],
       [["--environment", "toString"], /There is no environment "toString"/],
-      [["--enviroment", "production"], /Unknown option '--enviroment'.*--help tells the options/],
+      [["--enviroment", "production"], /^constancia: Unknown option '--enviroment'/],
     ];
     for (const [args, sentence] of wrong) {
       const { status, stdout, stderr } = synth(args);
@@ -68,10 +68,10 @@ describe("npm run synth", () => {
     }
   });
 
-  it("writes nothing where app.yaml is unsafe, and says why", () => {
+  it("writes nothing if app.yaml is unsafe, and says why", () => {
     const root = join(folder, "unsafe");
     const isOurs = (path: string) => !path.includes("node_modules");
-    for (const part of ["common", "iac"])
+    for (const part of ["common", "iac", "ops/command-line.ts"])
       cpSync(join(ROOT, part), join(root, part), { recursive: true, filter: isOurs });
     for (const part of ["node_modules", "iac/node_modules"])
       symlinkSync(join(ROOT, part), join(root, part));
@@ -85,7 +85,7 @@ describe("npm run synth", () => {
     assert.deepEqual([refused.status, refused.stdout], [1, ""]);
     assert.match(
       refused.stderr,
-      /^constancia: The set-up is refused:\n {2}- app\.yaml, subscriber\.yaml: 2 versions of 900 /,
+      /^constancia: The settings are unsafe:\n {2}- app\.yaml, subscriber\.yaml: 2 versions of 900 /,
     );
     assert.equal(existsSync(join(root, "out")), false);
 
@@ -97,7 +97,7 @@ describe("npm run synth", () => {
     writeFileSync(join(root, "app.yaml"), text.replace(/^( +MYSQL_POOL_SIZE:).+/m, "$1 101"));
     assert.match(
       synth(args, root).stderr,
-      /^constancia: app\.yaml: env_variables\.MYSQL_POOL_SIZE is "101", and it must be from 1 to 100\.$/m,
+      /^constancia: app\.yaml: env_variables\.MYSQL_POOL_SIZE is "101", but must be from 1 to 100\.$/m,
     );
     rmSync(join(root, "app.yaml"));
     assert.equal(synth(args, root).stderr, "constancia: app.yaml cannot be read (ENOENT).\n");
@@ -109,23 +109,23 @@ describe("npm run synth", () => {
 });
 
 describe("an environment", () => {
-  it("is refused with what is wrong in it, and nothing in it can be syntax", () => {
+  it("is refused with a list of its faults, and may contain no syntax", () => {
     const { github } = ENVIRONMENT;
     const wrong: [Partial<Environment>, RegExp][] = [
-      [{ projectId: "Mine" }, /projectId "Mine" is not 6 to 30 small letters/],
-      [{ region: "Brazil" }, /region "Brazil" is not the name of a region/],
+      [{ projectId: "Mine" }, /projectId "Mine" must be 6 to 30 lowercase letters/],
+      [{ region: "Brazil" }, /region "Brazil" is not a region/],
       [
         { github: { ...github, repository: 'a/b" || true || "' } },
         /github\.repository .* OWNER\/NAME/,
       ],
       [{ github: { ...github, repositoryId: "me" } }, /github\.repositoryId "me" is not a number/],
       [{ github: { ...github, branch: 'main" || "' } }, /github\.branch .* is not a branch/],
-      [{ tier: "db-huge" as Environment["tier"] }, /tier "db-huge" has no number of connections/],
-      [{ workerPoolInstances: 0 }, /workerPoolInstances is 0, and one is the least/],
-      [{ fleet: ["some-project"] }, /fleet has "some-project", which is no other project/],
-      [{ fleet: ["a/b"] }, /fleet has "a\/b", which is no other project/],
-      [{ viewers: ["allUsers"] }, /viewers has "allUsers", which is not user:, group: or domain:/],
-      [{ toleratedOutageHours: Number.NaN }, /toleratedOutageHours is NaN, and 1 is the least/],
+      [{ tier: "db-huge" as Environment["tier"] }, /tier "db-huge" is not in CONNECTION_LIMITS/],
+      [{ workerPoolInstances: 0 }, /workerPoolInstances is 0, but must be at least 1/],
+      [{ fleet: ["some-project"] }, /fleet has "some-project", which is not another project/],
+      [{ fleet: ["a/b"] }, /fleet has "a\/b", which is not another project/],
+      [{ viewers: ["allUsers"] }, /viewers has "allUsers", which must be user:, group: or domain:/],
+      [{ toleratedOutageHours: Number.NaN }, /toleratedOutageHours is NaN, but must be at least 1/],
     ];
     for (const [change, sentence] of wrong)
       assert.throws(
@@ -135,7 +135,7 @@ describe("an environment", () => {
     assert.equal(findEnvironment("mine", { mine: ENVIRONMENT }), ENVIRONMENT);
   });
 
-  it("has its project put in wherever the files say so, and no other text", () => {
+  it("replaces every placeholder in app.yaml and subscriber.yaml with its project", () => {
     const { api, subscriber } = readSettings(ENVIRONMENT);
     assert.equal(api.serviceAccount, "constancia-api@some-project.iam.gserviceaccount.com");
     assert.doesNotMatch(JSON.stringify([api, subscriber]), /\$\{/);

@@ -2,14 +2,15 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { PROJECT_PLACEHOLDER, VARIABLES } from "../common/variables.ts";
-import { type Environment, UsageError } from "./environments.ts";
+import { UsageError } from "../ops/command-line.ts";
+import type { Environment } from "./environments.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 
-/** The memory of App Engine's instance classes for automatic scaling (its page on the classes). */
+/** The memory of App Engine's instance classes with automatic scaling. */
 export const MEMORY_MB: Record<string, number> = { F1: 384, F2: 768, F4: 1_536, F4_1G: 3_072 };
 
-/** All that the stacks are made of. */
+/** Everything that the stacks are built from. */
 export type Settings = {
   environment: Environment;
   api: ServiceSettings;
@@ -17,22 +18,22 @@ export type Settings = {
   database: DatabaseAddress;
 };
 
-/** What one App Engine service is told in its file, with the project filled in. */
+/** The settings of one App Engine service from its file, with the project's id filled in. */
 export type ServiceSettings = {
   file: "app.yaml" | "subscriber.yaml";
   service: string;
   serviceAccount: string;
   instanceClass: string;
-  /** Of each version. */
+  /** For each version. */
   maxInstances: number;
-  /** In one instance. */
+  /** For each instance. */
   maxConcurrentRequests: number;
-  /** Connections to MySQL at most, in one instance. */
+  /** The maximum of connections to MySQL for each instance. */
   poolSize: number;
   variables: Record<string, string>;
 };
 
-/** What MYSQL_URL says. */
+/** The parts of MYSQL_URL. */
 export type DatabaseAddress = {
   /** PROJECT:REGION:INSTANCE. */
   connectionName: string;
@@ -40,7 +41,7 @@ export type DatabaseAddress = {
   database: string;
 };
 
-/** Reads both files as the given environment sees them. */
+/** Reads app.yaml and subscriber.yaml for the environment. */
 export function readSettings(environment: Environment, folder = ROOT): Settings {
   const api = readService("app.yaml", environment, folder);
   const subscriber = readService("subscriber.yaml", environment, folder);
@@ -52,7 +53,7 @@ export function getVariable(service: ServiceSettings, name: keyof typeof VARIABL
   return service.variables[name] ?? VARIABLES[name].default ?? "";
 }
 
-/** NAME of projects/…/secrets/NAME/versions/…, where the service is told to read a secret. */
+/** The NAME in projects/…/secrets/NAME/versions/…, or undefined where the service reads no secret. */
 export function getSecret(
   service: ServiceSettings,
   name: "MYSQL_PASSWORD_SECRET" | "API_KEYS_SECRET",
@@ -60,7 +61,7 @@ export function getSecret(
   return /\/secrets\/([^/]+)\//.exec(getVariable(service, name))?.[1];
 }
 
-/** What MYSQL_URL of the service says; App Engine reaches Cloud SQL by a socket alone. */
+/** Parses MYSQL_URL of the service, which must name the Cloud SQL socket of App Engine. */
 export function getDatabaseAddress(service: ServiceSettings): DatabaseAddress {
   const url = URL.parse(getVariable(service, "MYSQL_URL"));
   const [, connectionName] =
@@ -111,15 +112,15 @@ function readService(
     throw new UsageError(`${file}: ${name} is missing.`);
   }
 
-  /** As the process reads it; App Engine lets an instance have 100 connections at most. */
+  /** Parses it as the process does. App Engine allows an instance 100 connections to Cloud SQL. */
   function getPoolSize(value = VARIABLES.MYSQL_POOL_SIZE.default ?? ""): number {
     const { data, error } = VARIABLES.MYSQL_POOL_SIZE.schema.safeParse(value);
     if (data !== undefined) return data;
     const rule = error?.issues[0]?.message;
-    throw new UsageError(`${file}: env_variables.MYSQL_POOL_SIZE is "${value}", and it ${rule}.`);
+    throw new UsageError(`${file}: env_variables.MYSQL_POOL_SIZE is "${value}", but ${rule}.`);
   }
 
-  /** Google's own defaults change; what bounds the connections must stand in the file. */
+  /** Required, because Google's defaults may change and these limit the number of connections. */
   function getNumber(value: unknown, name: string): number {
     if (Number.isInteger(value) && (value as number) > 0) return value as number;
     throw new UsageError(`${file}: ${name} must be a whole number above 0, not "${value}".`);

@@ -1,5 +1,5 @@
 import { App, type TerraformStack } from "cdktf";
-import { checkSettings, Refusal } from "./checks/settings-checks.ts";
+import { checkSettings, UnsafeSettingsError } from "./checks/settings-checks.ts";
 import { checkStacks } from "./checks/stack-checks.ts";
 import { createObservability } from "./observability/observability.ts";
 import { createPlatform } from "./platform/platform.ts";
@@ -11,13 +11,13 @@ import type { Config, Stacks } from "./terraform-json.ts";
 export type Synthesised = Record<keyof Stacks, string>;
 
 /**
- * Makes the stacks and checks them, settings and result, before anybody can apply them. Throws
- * one Refusal with a sentence for each thing that is unsafe.
+ * Builds the stacks and checks the settings and the result. Throws one {@link UnsafeSettingsError}
+ * with a sentence for each fault.
  */
 export function synthesise(settings: Settings): Synthesised {
   const stacks = synthesiseUnchecked(settings);
   const faults = [...checkSettings(settings), ...checkStacks(stacks, settings)];
-  if (faults.length > 0) throw new Refusal(faults);
+  if (faults.length > 0) throw new UnsafeSettingsError(faults);
   return {
     platform: toText(stacks.platform),
     service: toText(stacks.service),
@@ -25,7 +25,7 @@ export function synthesise(settings: Settings): Synthesised {
   };
 }
 
-/** The stacks as Terraform's JSON, unsafe or not. */
+/** The stacks in Terraform's JSON, without the checks. */
 export function synthesiseUnchecked(settings: Settings): Stacks {
   const app = new App();
   const platform = createPlatform(app, settings);
@@ -38,7 +38,7 @@ export function synthesiseUnchecked(settings: Settings): Stacks {
   };
 }
 
-/** Without the comments of CDKTF, which name its version and would differ between two of them. */
+/** Removes CDKTF's comments, which contain its version. */
 function toConfig(stack: TerraformStack): Config {
   stack.prepareStack();
   return JSON.parse(

@@ -1,4 +1,4 @@
-/** One stack as Terraform reads it. */
+/** One stack in Terraform's JSON. */
 export type Config = {
   resource?: Record<string, Record<string, Properties>>;
   terraform?: Properties;
@@ -8,42 +8,49 @@ export type Config = {
   output?: Record<string, Properties>;
 };
 export type Properties = Record<string, unknown>;
-/** In the order in which they are applied. */
+/** The stacks in the order in which they are applied. */
 export const STACKS = ["platform", "service", "observability"] as const;
 export type Stacks = Record<(typeof STACKS)[number], Config>;
 
-/** One resource, and where it is found. */
+/** One resource and its place. */
 export type Resource = {
   stack: keyof Stacks;
   type: string;
-  /** As Terraform calls it: TYPE.ID. */
+  /** Terraform's address of it: TYPE.ID. */
   address: string;
   properties: Properties;
 };
 
-/** The resources of all stacks; `type` may be any of several. */
+/** The resources of all stacks; with `types`, only those of these types. */
 export function listResources(stacks: Stacks, ...types: string[]): Resource[] {
   return STACKS.flatMap((stack) =>
     Object.entries(stacks[stack].resource ?? {})
       .filter(([type]) => types.length === 0 || types.includes(type))
-      .flatMap(([type, made]) =>
-        Object.entries(made).map(([id, properties]) => ({
-          ...{ stack, type, properties },
+      .flatMap(([type, resources]) =>
+        Object.entries(resources).map(([id, properties]) => ({
+          stack,
+          type,
+          properties,
           address: `${type}.${id}`,
         })),
       ),
   );
 }
 
-/** Whether a value means the resource: `${TYPE.ID.…}`, its name, or a path that ends with it. */
+/** Whether a value refers to the resource: `${TYPE.ID.…}`, its name, or a path that ends with its name. */
 export function refersTo(value: unknown, { address, properties }: Resource): boolean {
   if (typeof value !== "string") return false;
   const [, referred] = /^\$\{([\w-]+\.[\w-]+)\.\w+\}$/.exec(value) ?? [];
   return referred ? referred === address : value.split("/").at(-1) === properties.name;
 }
 
-/** A block inside a resource: Terraform takes one as an object or as a list of one. */
+/** A block inside a resource, which is an object or a list of one object. */
 export function getBlock(properties: Properties | undefined, name: string): Properties | undefined {
   const value = properties?.[name];
   return (Array.isArray(value) ? value[0] : value) as Properties | undefined;
+}
+
+/** The folder of the resource's stack and its address, for messages. */
+export function formatPlace({ stack, address }: Resource): string {
+  return `iac/${stack}, ${address}`;
 }

@@ -1,7 +1,9 @@
+import assert from "node:assert/strict";
 import type { Environment } from "./environments.ts";
 import { readSettings, type ServiceSettings, type Settings } from "./settings.ts";
+import { listResources, type Properties, type Stacks } from "./terraform-json.ts";
 
-/** An environment that no change of iac/environments.ts touches. */
+/** An environment that does not depend on iac/environments.ts. */
 export const ENVIRONMENT: Environment = {
   projectId: "some-project",
   region: "southamerica-east1",
@@ -16,7 +18,7 @@ export const ENVIRONMENT: Environment = {
   viewers: [],
   toleratedOutageHours: 12,
 };
-/** All that can be switched on. */
+/** Every optional feature. */
 export const EVERYTHING: Partial<Environment> = {
   delivery: "worker-pool",
   analytics: true,
@@ -24,7 +26,7 @@ export const EVERYTHING: Partial<Environment> = {
   viewers: ["group:oncall@example.com"],
 };
 
-/** The settings of that environment with the real files, but for what is changed. */
+/** The settings of that environment from the real files, with the given changes. */
 export function settingsWith(
   changes: {
     environment?: Partial<Environment>;
@@ -34,14 +36,22 @@ export function settingsWith(
   } = {},
 ): Settings {
   const settings = readSettings({ ...ENVIRONMENT, ...changes.environment });
-  const changed = (service: ServiceSettings, change: Partial<ServiceSettings> = {}) => ({
+  const applyChange = (service: ServiceSettings, change: Partial<ServiceSettings> = {}) => ({
     ...service,
     ...change,
     variables: { ...service.variables, ...change.variables, ...changes.variables },
   });
   return {
     ...settings,
-    api: changed(settings.api, changes.api),
-    subscriber: changed(settings.subscriber, changes.subscriber),
+    api: applyChange(settings.api, changes.api),
+    subscriber: applyChange(settings.subscriber, changes.subscriber),
   };
+}
+
+/** The properties of the resource with that address. */
+export function findResource(stacks: Stacks, address: string): Properties {
+  const [type = ""] = address.split(".");
+  const found = listResources(stacks, type).find((resource) => resource.address === address);
+  assert.ok(found, `${address} does not exist`);
+  return found.properties;
 }

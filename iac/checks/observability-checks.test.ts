@@ -3,20 +3,20 @@ import { describe, it } from "node:test";
 import { synthesiseUnchecked } from "../synth.ts";
 import type { Properties, Stacks } from "../terraform-json.ts";
 import { settingsWith } from "../testing.ts";
-import { checkWatching } from "./observability-checks.ts";
+import { checkObservability } from "./observability-checks.ts";
 
-describe("synth refuses in what watches, whoever put it there,", () => {
+describe("synth refuses in the stack observability", () => {
   function faultsAfter(change: (stacks: Stacks) => void): string[] {
     const stacks = synthesiseUnchecked(settingsWith());
-    assert.deepEqual(checkWatching(stacks), []);
+    assert.deepEqual(checkObservability(stacks), []);
     change(stacks);
-    return checkWatching(stacks);
+    return checkObservability(stacks);
   }
-  const made = ({ observability }: Stacks, type: string, id: string) =>
+  const getResource = ({ observability }: Stacks, type: string, id: string) =>
     observability.resource?.[type]?.[id] as Properties;
   const alert = (stacks: Stacks) =>
-    made(stacks, "google_monitoring_alert_policy", "alert-BacklogOld");
-  const PLACE = "iac/observability.ts, google_monitoring_alert_policy.alert-BacklogOld";
+    getResource(stacks, "google_monitoring_alert_policy", "alert-BacklogOld");
+  const PLACE = "iac/observability, google_monitoring_alert_policy.alert-BacklogOld";
 
   function ask(query: string) {
     return faultsAfter((stacks) => {
@@ -25,24 +25,24 @@ describe("synth refuses in what watches, whoever put it there,", () => {
     });
   }
 
-  it("a query that would add up the metrics of every project that is seen", () => {
+  it("a query that would add up the metrics of several projects", () => {
     assert.deepEqual(ask('max(all_requests{status="500"}) > 1'), [
-      `${PLACE}: asks for all_requests without project_id, and so of every project.`,
+      `${PLACE}: queries all_requests without project_id, and so for every project.`,
     ]);
     assert.deepEqual(ask('max(all_requests{project_id="some-project"}) > 1'), []);
     const faults = faultsAfter((stacks) => {
-      const dashboard = made(stacks, "google_monitoring_dashboard", "dashboard");
+      const dashboard = getResource(stacks, "google_monitoring_dashboard", "dashboard");
       const text = String(dashboard.dashboard_json);
       dashboard.dashboard_json = text.replace('{project_id=\\"some-project\\"}', "{}");
     });
-    assert.match(String(faults), /dashboard: asks for all_requests without project_id/);
+    assert.match(String(faults), /dashboard: queries all_requests without project_id/);
   });
 
-  it("a log-based metric that nobody makes, or that is asked for as another kind", () => {
+  it("a log-based metric that does not exist, or is of another kind", () => {
     const of = (name: string) =>
       ask(`max(logging_googleapis_com:user_constancia_${name}{project_id="some-project"}) > 1`);
     const fault = (name: string) => [
-      `${PLACE}: asks for the log-based metric constancia_${name}, which is not made.`,
+      `${PLACE}: queries the log-based metric constancia_${name}, which does not exist.`,
     ];
     assert.deepEqual(of("dead_messages"), []);
     assert.deepEqual(of("writes_missing_sum"), []);
@@ -53,19 +53,19 @@ describe("synth refuses in what watches, whoever put it there,", () => {
       (stacks) => delete stacks.observability.resource?.google_logging_metric?.["log-audits"],
     );
     assert.deepEqual(faults, [
-      "iac/observability.ts, google_monitoring_slo.slo-durability: asks for the log-based metric" +
-        " constancia_audits, which is not made.",
+      "iac/observability, google_monitoring_slo.slo-durability: queries the log-based metric" +
+        " constancia_audits, which does not exist.",
     ]);
   });
 
-  it("an alert that tells nobody, or not what to do, or not how urgent it is", () => {
+  it("an alert that notifies nobody, has no runbook or no severity", () => {
     const without = (argument: string, value?: unknown) =>
       faultsAfter((stacks) => (alert(stacks)[argument] = value));
     assert.deepEqual(without("notification_channels"), [`${PLACE}: has no notification channel.`]);
-    assert.deepEqual(without("severity"), [`${PLACE}: does not say how urgent it is.`]);
+    assert.deepEqual(without("severity"), [`${PLACE}: has no severity.`]);
     for (const documentation of [undefined, { content: "Look at it." }])
       assert.deepEqual(without("documentation", documentation), [
-        `${PLACE}: names no section of docs/operations.md in its documentation.`,
+        `${PLACE}: does not refer to docs/operations.md in its documentation.`,
       ]);
   });
 });

@@ -1,17 +1,25 @@
-import { listResources, type Properties, type Resource, type Stacks } from "../terraform-json.ts";
+import {
+  formatPlace,
+  listResources,
+  type Properties,
+  type Resource,
+  type Stacks,
+} from "../terraform-json.ts";
 
-/** Where whoever is told reads on. */
+/** The document that an alert must refer to. */
 const RUNBOOKS = "docs/operations.md";
-/** A selector: the metric's name, and its labels. */
+/** A PromQL selector: the metric's name and its labels. */
 const SELECTORS = /([a-zA-Z_:][\w:]*)\{([^}]*)\}/g;
-/** A log-based metric, as filters and as PromQL name it. */
+/** A log-based metric in a filter and in PromQL. */
 const LOGGED = /logging\.googleapis\.com\/user\/([\w/]+)|logging_googleapis_com:user_(\w+)/g;
 
-/** What is wrong in what watches: such a fault is seen when it is too late, if ever. */
-export function checkWatching(stacks: Stacks): string[] {
+/** Returns a sentence for each fault in alerts, dashboards and SLOs, which would go unnoticed otherwise. */
+export function checkObservability(stacks: Stacks): string[] {
   const watching = listResources(
     stacks,
-    ...["google_monitoring_alert_policy", "google_monitoring_dashboard", "google_monitoring_slo"],
+    "google_monitoring_alert_policy",
+    "google_monitoring_dashboard",
+    "google_monitoring_slo",
   );
   return [
     ...watching.flatMap(checkScope),
@@ -20,7 +28,7 @@ export function checkWatching(stacks: Stacks): string[] {
   ];
 }
 
-/** A project that sees others' metrics would add theirs to its own. */
+/** Without project_id, a project that shows others' metrics would add theirs to its own. */
 function checkScope(watching: Resource): string[] {
   const names = getTexts(watching.properties)
     .flatMap((text) => [...text.matchAll(SELECTORS)])
@@ -28,11 +36,11 @@ function checkScope(watching: Resource): string[] {
     .map(([, name]) => name);
   return [...new Set(names)].map(
     (name) =>
-      `${getPlace(watching)}: asks for ${name} without project_id, and so of every project.`,
+      `${formatPlace(watching)}: queries ${name} without project_id, and so for every project.`,
   );
 }
 
-/** Of a metric that nobody makes, a query finds nothing, and nothing is no alert. */
+/** A query of a metric that does not exist returns nothing, so its alert never fires. */
 function checkLogged(watching: Resource, stacks: Stacks): string[] {
   const made = listResources(stacks, "google_logging_metric").map(({ properties }) => ({
     name: String(properties.name).replaceAll("/", "_"),
@@ -46,31 +54,28 @@ function checkLogged(watching: Resource, stacks: Stacks): string[] {
       !made.some((one) => name === (one.isSum && isPromql ? `${one.name}_sum` : one.name)),
   );
   return [...new Set(unknown.map(({ name }) => name))].map(
-    (name) => `${getPlace(watching)}: asks for the log-based metric ${name}, which is not made.`,
+    (name) =>
+      `${formatPlace(watching)}: queries the log-based metric ${name}, which does not exist.`,
   );
 }
 
-/** Whoever is told at night needs to know what to do; and somebody must be told. */
+/** An alert must notify somebody and tell what to do. */
 function checkPolicy(policy: Resource): string[] {
   const { documentation, notification_channels: channels, severity } = policy.properties;
   const { content = "" } = (documentation ?? {}) as { content?: string };
   const faults = [
-    [content.includes(RUNBOOKS), `names no section of ${RUNBOOKS} in its documentation`],
+    [content.includes(RUNBOOKS), `does not refer to ${RUNBOOKS} in its documentation`],
     [Boolean(channels), "has no notification channel"],
-    [Boolean(severity), "does not say how urgent it is"],
+    [Boolean(severity), "has no severity"],
   ] as const;
-  return faults.filter(([holds]) => !holds).map(([, fault]) => `${getPlace(policy)}: ${fault}.`);
+  return faults.filter(([holds]) => !holds).map(([, fault]) => `${formatPlace(policy)}: ${fault}.`);
 }
 
-/** Every text in it; a dashboard is one JSON text, whose inner quotes are read too. */
+/** Every string in a value; a dashboard is a string of JSON, whose strings are returned too. */
 function getTexts(value: unknown): string[] {
   if (typeof value === "string")
     return value.startsWith('{"') ? getTexts(JSON.parse(value)) : [value];
   return value && typeof value === "object"
     ? Object.values(value as Properties).flatMap(getTexts)
     : [];
-}
-
-function getPlace({ stack, address }: Resource): string {
-  return `iac/${stack}.ts, ${address}`;
 }

@@ -6,7 +6,7 @@ import { synthesise } from "../synth.ts";
 import { settingsWith } from "../testing.ts";
 import { checkSettings, RESERVED_CONNECTIONS } from "./settings-checks.ts";
 
-/** What the numbers are refused for, once some are changed. */
+/** The faults that are found after a change. */
 const getFaults = (changes: Parameters<typeof settingsWith>[0]) =>
   checkSettings(settingsWith(changes));
 
@@ -24,8 +24,8 @@ describe("synth refuses", () => {
     assert.equal(room, 210);
     assert.deepEqual(with_(20), []);
     assert.deepEqual(with_(21), [
-      "app.yaml, subscriber.yaml: 2 versions of 21 instances with 5 connections and 1 with 5 make" +
-        " 220, but db-f1-micro takes 250 less 40 in reserve, which is 210.",
+      "app.yaml, subscriber.yaml: 2 versions of 21 instances with 5 connections and 1 with 5 need" +
+        " 220, but db-f1-micro allows 250, of which 40 are reserved.",
     ]);
   });
 
@@ -38,7 +38,7 @@ describe("synth refuses", () => {
     assert.deepEqual(of(20), []);
     assert.match(
       String(of(21)),
-      /^app\.yaml, iac\/environments\.ts: .* 21 with 5 make 220, .* 210\.$/,
+      /^app\.yaml, iac\/environments\.ts: .* 21 with 5 need 220, .* 40 are reserved\.$/,
     );
   });
 
@@ -70,60 +70,59 @@ describe("synth refuses", () => {
     assert.deepEqual(api("F2"), []);
     assert.deepEqual(api("F1"), [
       "app.yaml: instance_class F1 has 384 MB, but the process needs 440: 120 idle and 320 for" +
-        " requests with the largest body.",
+        " requests of the largest size.",
     ]);
     assert.match(
       String(api("F3")),
-      /^app\.yaml: instance_class F3 is none of F1, F2, F4, F4_1G\.$/,
+      /^app\.yaml: instance_class F3 must be one of F1, F2, F4, F4_1G\.$/,
     );
     const subscriber = { instanceClass: "F1", maxConcurrentRequests: 1_000 };
     assert.match(
       String(getFaults({ subscriber })),
-      /^subscriber\.yaml: instance_class F1 has 384 MB, but the process needs 454: .* at work\.$/,
+      /^subscriber\.yaml: instance_class F1 has 384 MB, but the process needs 454: .* of the largest size\.$/,
     );
     // Pulled messages are bounded by PULL_BYTES instead.
     assert.deepEqual(getFaults({ subscriber, environment: { delivery: "worker-pool" } }), []);
   });
 
-  it("files that name what is not made", () => {
+  it("files that name resources that the stacks do not create", () => {
     const password = "projects/other/secrets/constancia-mysql-password/versions/latest";
     const elsewhere =
       "mysql://constancia@localhost/constancia?socketPath=/cloudsql/some-project:us-east1:latam-database";
     const cases: [Parameters<typeof settingsWith>[0], RegExp][] = [
       [
         { api: { serviceAccount: "x@y" } },
-        /^app\.yaml: service_account is "x@y", but "constancia-api@/,
+        /^app\.yaml: service_account is "x@y", but must be "constancia-api@/,
       ],
       [
         { variables: { MYSQL_URL: elsewhere } },
-        /^app\.yaml: the socket of MYSQL_URL is "some-project:us-east1:.*", but "some-project:south/,
+        /^app\.yaml: the socket of MYSQL_URL is "some-project:us-east1:.*", but must be "some-project:south/,
       ],
       [
         { subscriber: { variables: { MYSQL_URL: elsewhere.replace("//constancia@", "//root@") } } },
-        /subscriber\.yaml: the user of MYSQL_URL is "root", but "constancia" is made\.$/,
+        /subscriber\.yaml: the user of MYSQL_URL is "root", but must be "constancia"\.$/,
       ],
       [
         { variables: { MYSQL_PASSWORD_SECRET: password } },
-        /^app\.yaml: the project of MYSQL_PASSWORD_SECRET is "other", but "some-project" is made\./,
+        /^app\.yaml: the project of MYSQL_PASSWORD_SECRET is "other", but must be "some-project"\./,
       ],
       [
         { subscriber: { variables: { PUBSUB_TOPIC: "other" } } },
-        /^subscriber\.yaml: PUBSUB_TOPIC is "other", but "constancia-writes" is made\.$/,
+        /^subscriber\.yaml: PUBSUB_TOPIC is "other", but must be "constancia-writes"\.$/,
       ],
       [
         { variables: { PUSH_SERVICE_ACCOUNT: "stranger@example.com" } },
-        /^subscriber\.yaml: PUSH_SERVICE_ACCOUNT is "stranger@example\.com", but "constancia-push@/,
+        /^subscriber\.yaml: PUSH_SERVICE_ACCOUNT is "stranger@example\.com", but must be "constancia-push@/,
       ],
     ];
     for (const [changes, sentence] of cases) {
-      // Settings are changed after they were read, as a file would be before.
       assert.match(getFaults(changes).join("\n"), sentence);
     }
   });
 
-  it("to write anything, whichever check it is that fails", () => {
+  it("to write anything if any check fails", () => {
     const refuse = (changes: Parameters<typeof settingsWith>[0]) =>
-      assert.throws(() => synthesise(settingsWith(changes)), { name: "Refusal" });
+      assert.throws(() => synthesise(settingsWith(changes)), { name: "UnsafeSettingsError" });
     refuse({ api: { instanceClass: "F1" } });
     refuse({ environment: { toleratedOutageHours: 200 } });
     assert.doesNotThrow(() => synthesise(settingsWith()));

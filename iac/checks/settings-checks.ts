@@ -10,28 +10,28 @@ import {
   type Settings,
 } from "../settings.ts";
 
-/** During a rollout the old and the new version each have as many instances as one may have. */
-const VERSIONS_AT_ONCE = 2;
-/** For migrations, dead-letters, Cloud SQL's own agents, and a person who looks at what is wrong. */
+/** During a rollout, the old and the new version may each have max_instances. */
+const MAX_VERSIONS = 2;
+/** For migrations, the operator's commands, Cloud SQL's agents and a person who investigates. */
 export const RESERVED_CONNECTIONS = 40;
 
 const MB = 1024 * 1024;
-/** What either process holds when idle: its libraries and Node, measured as resident memory. */
+/** The measured resident memory of an idle process. */
 const IDLE_MB = 120;
-/** A pushed item comes in base64. */
+/** The data of a pushed message is encoded in base64. */
 const BASE64 = 4 / 3;
 
-/** The set-up is unsafe; the message has a line for each reason. */
-export class Refusal extends Error {
-  override name = "Refusal";
+/** The settings are unsafe; the message has a line for each reason. */
+export class UnsafeSettingsError extends Error {
+  override name = "UnsafeSettingsError";
   readonly faults: readonly string[];
   constructor(faults: readonly string[]) {
-    super(`The set-up is refused:\n${faults.map((fault) => `  - ${fault}`).join("\n")}`);
+    super(`The settings are unsafe:\n${faults.map((fault) => `  - ${fault}`).join("\n")}`);
     this.faults = faults;
   }
 }
 
-/** What is unsafe in the numbers of app.yaml, subscriber.yaml and the environment. */
+/** Returns a sentence for each unsafe number in app.yaml, subscriber.yaml and the environment. */
 export function checkSettings(settings: Settings): string[] {
   return [
     ...checkConnections(settings),
@@ -41,24 +41,22 @@ export function checkSettings(settings: Settings): string[] {
   ];
 }
 
-/** Where connections run out, requests fail, and so do migrations and whoever would mend it. */
+/** Without free connections, requests and migrations fail, and nobody can log in to fix it. */
 function checkConnections({ environment, api, subscriber }: Settings): string[] {
   const { tier, delivery, workerPoolInstances } = environment;
   const limit = CONNECTION_LIMITS[tier];
   const instances = delivery === "push" ? subscriber.maxInstances : workerPoolInstances;
-  const wanted =
-    VERSIONS_AT_ONCE * (api.maxInstances * api.poolSize + instances * subscriber.poolSize);
+  const wanted = MAX_VERSIONS * (api.maxInstances * api.poolSize + instances * subscriber.poolSize);
   if (wanted <= limit - RESERVED_CONNECTIONS) return [];
   const source = delivery === "push" ? subscriber.file : "iac/environments.ts";
   return [
-    `${api.file}, ${source}: ${VERSIONS_AT_ONCE} versions of ${api.maxInstances} instances with` +
-      ` ${api.poolSize} connections and ${instances} with ${subscriber.poolSize} make ${wanted},` +
-      ` but ${tier} takes ${limit} less ${RESERVED_CONNECTIONS} in reserve,` +
-      ` which is ${limit - RESERVED_CONNECTIONS}.`,
+    `${api.file}, ${source}: ${MAX_VERSIONS} versions of ${api.maxInstances} instances with` +
+      ` ${api.poolSize} connections and ${instances} with ${subscriber.poolSize} need ${wanted},` +
+      ` but ${tier} allows ${limit}, of which ${RESERVED_CONNECTIONS} are reserved.`,
   ];
 }
 
-/** What App Engine lets in at once must at least find a place in the queue, or it is refused. */
+/** The queue must hold all requests that App Engine sends at once, or some are refused. */
 function checkQueues({ environment, api, subscriber }: Settings): string[] {
   const queues = [
     { service: api, queue: "PUBLISH.maxQueued", places: PUBLISH.maxQueued },
@@ -75,67 +73,78 @@ function checkQueues({ environment, api, subscriber }: Settings): string[] {
     );
 }
 
-/** A process that passes its class is killed without a word, with everything it holds. */
+/** App Engine kills a process that exceeds the memory of its class, without a log line. */
 function checkMemory({ environment, api, subscriber }: Settings): string[] {
   const held =
     environment.delivery === "push"
       ? subscriber.maxConcurrentRequests * ITEM_BYTES * BASE64
       : PULL_BYTES;
   return [
-    ...getFault(api, api.maxConcurrentRequests * BODY_BYTES, "requests with the largest body"),
-    ...getFault(subscriber, held, "the largest messages at work"),
+    ...getFault(api, api.maxConcurrentRequests * BODY_BYTES, "requests of the largest size"),
+    ...getFault(subscriber, held, "messages of the largest size"),
   ];
 
-  function getFault(service: ServiceSettings, heldBytes: number, what: string): string[] {
+  function getFault(service: ServiceSettings, heldBytes: number, content: string): string[] {
     const memoryMb = MEMORY_MB[service.instanceClass];
     if (memoryMb === undefined) {
       const known = Object.keys(MEMORY_MB).join(", ");
-      return [`${service.file}: instance_class ${service.instanceClass} is none of ${known}.`];
+      return [`${service.file}: instance_class ${service.instanceClass} must be one of ${known}.`];
     }
     const neededMb = IDLE_MB + Math.ceil(heldBytes / MB);
     if (neededMb <= memoryMb) return [];
     return [
       `${service.file}: instance_class ${service.instanceClass} has ${memoryMb} MB, but the process` +
-        ` needs ${neededMb}: ${IDLE_MB} idle and ${neededMb - IDLE_MB} for ${what}.`,
+        ` needs ${neededMb}: ${IDLE_MB} idle and ${neededMb - IDLE_MB} for ${content}.`,
     ];
   }
 }
 
-/** What the files name must be what the stacks make, or the processes find nothing there. */
+/** The files must name the resources that the stacks create. */
 function checkAgreement({ environment, api, subscriber }: Settings): string[] {
   const { projectId, region } = environment;
   const connectionName = `${projectId}:${region}:${DATABASE_INSTANCE}`;
   const each = [api, subscriber].flatMap((service) => [
     {
-      ...{ file: service.file, name: "service_account", found: service.serviceAccount },
+      file: service.file,
+      name: "service_account",
+      found: service.serviceAccount,
       wanted: getServiceAccountEmail(service === api ? "api" : "subscriber", projectId),
     },
     {
-      ...{ file: service.file, name: "the socket of MYSQL_URL", wanted: connectionName },
+      file: service.file,
+      name: "the socket of MYSQL_URL",
       found: getDatabaseAddress(service).connectionName,
+      wanted: connectionName,
     },
     {
-      ...{ file: service.file, name: "the project of MYSQL_PASSWORD_SECRET", wanted: projectId },
+      file: service.file,
+      name: "the project of MYSQL_PASSWORD_SECRET",
       found: getVariable(service, "MYSQL_PASSWORD_SECRET").split("/")[1],
+      wanted: projectId,
     },
   ]);
   const shared = [
     ...(["user", "database"] as const).map((name) => ({
-      ...{ file: subscriber.file, name: `the ${name} of MYSQL_URL` },
-      ...{ found: getDatabaseAddress(subscriber)[name], wanted: getDatabaseAddress(api)[name] },
+      file: subscriber.file,
+      name: `the ${name} of MYSQL_URL`,
+      found: getDatabaseAddress(subscriber)[name],
+      wanted: getDatabaseAddress(api)[name],
     })),
     {
-      ...{ file: subscriber.file, name: "MYSQL_PASSWORD_SECRET" },
+      file: subscriber.file,
+      name: "MYSQL_PASSWORD_SECRET",
       found: getSecret(subscriber, "MYSQL_PASSWORD_SECRET"),
       wanted: getSecret(api, "MYSQL_PASSWORD_SECRET"),
     },
     {
-      ...{ file: subscriber.file, name: "PUBSUB_TOPIC" },
+      file: subscriber.file,
+      name: "PUBSUB_TOPIC",
       found: getVariable(subscriber, "PUBSUB_TOPIC"),
       wanted: getVariable(api, "PUBSUB_TOPIC"),
     },
     {
-      ...{ file: subscriber.file, name: "PUSH_SERVICE_ACCOUNT" },
+      file: subscriber.file,
+      name: "PUSH_SERVICE_ACCOUNT",
       found: getVariable(subscriber, "PUSH_SERVICE_ACCOUNT"),
       wanted: getServiceAccountEmail("push", projectId),
     },
@@ -143,6 +152,6 @@ function checkAgreement({ environment, api, subscriber }: Settings): string[] {
   return [...each, ...shared]
     .filter(({ found, wanted }) => found !== wanted)
     .map(
-      ({ file, name, found, wanted }) => `${file}: ${name} is "${found}", but "${wanted}" is made.`,
+      ({ file, name, found, wanted }) => `${file}: ${name} is "${found}", but must be "${wanted}".`,
     );
 }

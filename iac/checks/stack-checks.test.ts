@@ -5,8 +5,8 @@ import type { Properties, Stacks } from "../terraform-json.ts";
 import { type ENVIRONMENT, settingsWith } from "../testing.ts";
 import { checkStacks } from "./stack-checks.ts";
 
-describe("synth refuses in the result, whoever put it there,", () => {
-  /** What the stacks are refused for, once something in them is changed. */
+describe("synth refuses in the stacks", () => {
+  /** The faults that are found after a change. */
   function faultsAfter(
     change: (stacks: Stacks) => void,
     environment: Partial<typeof ENVIRONMENT> = {},
@@ -17,11 +17,11 @@ describe("synth refuses in the result, whoever put it there,", () => {
     change(stacks);
     return checkStacks(stacks, settings);
   }
-  const made = ({ service }: Stacks, type: string) =>
+  const getResources = ({ service }: Stacks, type: string) =>
     service.resource?.[type] as Record<string, Properties>;
   const settle = (stacks: Stacks) =>
-    made(stacks, "google_pubsub_subscription").settle as Properties;
-  const PLACE = "iac/service.ts, google_pubsub_subscription.settle";
+    getResources(stacks, "google_pubsub_subscription").settle as Properties;
+  const PLACE = "iac/service, google_pubsub_subscription.settle";
 
   it("an acknowledgement deadline shorter than the longest batches", () => {
     const after = (deadline: number | undefined, delivery: "push" | "worker-pool" = "push") =>
@@ -32,7 +32,7 @@ describe("synth refuses in the result, whoever put it there,", () => {
         " lock wait (common/limits.ts).",
     ]);
     assert.match(String(after(undefined)), /ack_deadline_seconds is 10, but/);
-    // What is pulled is not held back for the database.
+    // Pulled messages are not held while the database is unavailable.
     assert.deepEqual(after(36, "worker-pool"), []);
     assert.match(String(after(35, "worker-pool")), /is 35, but 2 of the longest batches take 36 s/);
   });
@@ -44,14 +44,14 @@ describe("synth refuses in the result, whoever put it there,", () => {
       });
     assert.deepEqual(after("43201s"), []);
     assert.deepEqual(after("43200s"), [
-      `${PLACE}: message_retention_duration is 12 h, but an outage of 12 h is to be tolerated` +
+      `${PLACE}: message_retention_duration is 12 h, but an outage of 12 h must be tolerated` +
         " (iac/environments.ts).",
     ]);
-    // Pub/Sub's own, seven days.
+    // Pub/Sub's default is seven days.
     assert.deepEqual(after(undefined), []);
   });
 
-  it("delivery attempts that end before the tolerated outage, which makes good writes dead", () => {
+  it("delivery attempts that end before the tolerated outage", () => {
     const after = (attempts: number | undefined, retry: unknown = undefined) =>
       faultsAfter((stacks) => {
         const subscription = settle(stacks);
@@ -60,7 +60,7 @@ describe("synth refuses in the result, whoever put it there,", () => {
       });
     assert.deepEqual(after(100), []);
     assert.deepEqual(after(50), [
-      `${PLACE}: 50 delivery attempts last 6.8 h, but an outage of 12 h is to be tolerated` +
+      `${PLACE}: 50 delivery attempts last 6.8 h, but an outage of 12 h must be tolerated` +
         " (iac/environments.ts).",
     ]);
     assert.match(String(after(undefined)), /: 5 delivery attempts last 0\.0 h,/);
@@ -68,10 +68,10 @@ describe("synth refuses in the result, whoever put it there,", () => {
     assert.match(String(after(100, { maximum_backoff: "60s" })), /last 1\.6 h,/);
   });
 
-  it("a subscription that expires, by its policy or for want of one", () => {
+  it("a subscription that expires, by its policy or by default", () => {
     const after = (policy: unknown) =>
       faultsAfter((stacks) => (settle(stacks).expiration_policy = policy));
-    const never = ' without traffic; it needs expiration_policy with ttl "", which is never.';
+    const never = ' without traffic; it needs expiration_policy with ttl "", which means never.';
     assert.deepEqual(after({ ttl: "2678400s" }), [`${PLACE}: expires after 2678400s${never}`]);
     assert.deepEqual(after(undefined), [`${PLACE}: expires after 31 days, the default,${never}`]);
     assert.deepEqual(after([{ ttl: "" }]), []);
@@ -81,7 +81,7 @@ describe("synth refuses in the result, whoever put it there,", () => {
     const after = (change: (push: Properties) => void) =>
       faultsAfter((stacks) => change(settle(stacks).push_config as Properties));
     const sentence = (lacking: string) =>
-      new RegExp(`^${PLACE}: pushes to https:.+/push without ${lacking}, and the subscriber`);
+      new RegExp(`^${PLACE}: pushes to https:.+/push without ${lacking}; the subscriber`);
     assert.match(
       String(after((push) => delete (push.oidc_token as Properties).audience)),
       sentence("audience"),
@@ -93,19 +93,18 @@ describe("synth refuses in the result, whoever put it there,", () => {
     assert.match(String(after((push) => delete push.oidc_token)), sentence("oidc_token"));
   });
 
-  it("a dead-letter topic without a subscription, or that is not made", () => {
+  it("a dead-letter topic that has no subscription or does not exist", () => {
     assert.deepEqual(
-      faultsAfter((stacks) => delete made(stacks, "google_pubsub_subscription").keep),
+      faultsAfter((stacks) => delete getResources(stacks, "google_pubsub_subscription").keep),
       [
-        `${PLACE}: google_pubsub_topic.dead-letters has no subscription, so dead letters are thrown` +
-          " away.",
+        `${PLACE}: google_pubsub_topic.dead-letters has no subscription, so dead letters are discarded.`,
       ],
     );
     const policy = (stacks: Stacks) => settle(stacks).dead_letter_policy as Properties;
     const named = "projects/some-project/topics/";
     assert.deepEqual(
       faultsAfter((stacks) => (policy(stacks).dead_letter_topic = `${named}elsewhere`)),
-      [`${PLACE}: its dead-letter topic ${named}elsewhere is not made.`],
+      [`${PLACE}: its dead-letter topic ${named}elsewhere does not exist.`],
     );
     assert.deepEqual(
       faultsAfter(
@@ -121,7 +120,7 @@ describe("synth refuses in the result, whoever put it there,", () => {
     ];
     const publisher = lacks("publisher", "topic.dead-letters");
     const subscriber = lacks("subscriber", "subscription.settle");
-    const grants = (stacks: Stacks) => made(stacks, "google_pubsub_topic_iam_member");
+    const grants = (stacks: Stacks) => getResources(stacks, "google_pubsub_topic_iam_member");
     const wrong = [
       { topic: "${google_pubsub_topic.writes.name}" },
       { member: "serviceAccount:constancia-api@some-project.iam.gserviceaccount.com" },
@@ -146,7 +145,7 @@ describe("synth refuses in the result, whoever put it there,", () => {
     );
   });
 
-  it("a public database address that lets networks in", () => {
+  it("a public database address with authorised networks", () => {
     const address = ({ platform }: Stacks) => {
       const database = platform.resource?.google_sql_database_instance?.database as Properties;
       return (database.settings as Properties).ip_configuration as Properties;
@@ -155,8 +154,8 @@ describe("synth refuses in the result, whoever put it there,", () => {
     assert.deepEqual(
       faultsAfter((stacks) => Object.assign(address(stacks), { authorized_networks })),
       [
-        "iac/platform.ts, google_sql_database_instance.database: has a public address and lets in 2" +
-          " authorised networks (0.0.0.0/0, 10.0.0.0/8); 0 may be let in.",
+        "iac/platform, google_sql_database_instance.database: has a public address and 2" +
+          " authorised networks (0.0.0.0/0, 10.0.0.0/8); none is allowed.",
       ],
     );
     assert.deepEqual(
@@ -167,14 +166,18 @@ describe("synth refuses in the result, whoever put it there,", () => {
     );
   });
 
-  it("the same in a subscription that somebody adds", () => {
+  it("the same in a subscription that is added later", () => {
     const topic = "${google_pubsub_topic.writes.id}";
     const push_config = { push_endpoint: "https://example.com" };
     const faults = faultsAfter((stacks) => {
-      made(stacks, "google_pubsub_subscription").added = { name: "added", topic, push_config };
+      getResources(stacks, "google_pubsub_subscription").added = {
+        name: "added",
+        topic,
+        push_config,
+      };
     });
     assert.equal(faults.length, 3);
     for (const fault of faults)
-      assert.match(fault, /^iac\/service\.ts, google_pubsub_subscription\.added: /);
+      assert.match(fault, /^iac\/service, google_pubsub_subscription\.added: /);
   });
 });

@@ -7,17 +7,18 @@ import {
 import type { Environment } from "../environments.ts";
 import type { Settings } from "../settings.ts";
 import {
+  formatPlace,
   getBlock,
   listResources,
   type Resource,
   refersTo,
   type Stacks,
 } from "../terraform-json.ts";
-import { checkWatching } from "./observability-checks.ts";
+import { checkObservability } from "./observability-checks.ts";
 
-/** A message may come just as a batch begins, and then waits for that one before its own. */
-const BATCHES_WAITED_FOR = 2;
-/** What Pub/Sub does where a subscription does not say. */
+/** A message that arrives just after a batch began waits for that batch and then for its own. */
+const MAX_BATCHES = 2;
+/** Pub/Sub's defaults for a subscription. */
 const PUBSUB_DEFAULTS = {
   ackDeadlineSeconds: 10,
   retentionSeconds: 7 * 24 * 3600,
@@ -26,8 +27,8 @@ const PUBSUB_DEFAULTS = {
 const PUBSUB_AGENT = "@gcp-sa-pubsub.iam.gserviceaccount.com";
 
 /**
- * What is unsafe in what is about to be applied. The checks look at the result and not at the code
- * that made it, so that they also find what somebody adds later, in whatever way.
+ * Returns a sentence for each unsafe setting in the stacks. The checks read Terraform's JSON and not
+ * the code that produces it, so they also apply to resources that are added later.
  */
 export function checkStacks(stacks: Stacks, { environment }: Settings): string[] {
   const subscriptions = listResources(stacks, "google_pubsub_subscription");
@@ -41,78 +42,79 @@ export function checkStacks(stacks: Stacks, { environment }: Settings): string[]
       ...checkAttempts(subscription, environment),
     ]),
     ...listResources(stacks, "google_sql_database_instance").flatMap(checkDatabaseAddress),
-    ...checkWatching(stacks),
+    ...checkObservability(stacks),
   ];
 }
 
-/** A message that is still at work at its deadline is delivered again, to the same slow database. */
+/** A message not acknowledged by its deadline is redelivered, to the same slow database. */
 function checkAckDeadline(subscription: Resource, { delivery }: Environment): string[] {
   if (subscription.properties.bigquery_config) return [];
   const held = delivery === "push" ? HOLD_MS.push : 0;
   const batchSeconds =
     (held + CONNECT_TIMEOUT_MS + STATEMENT_TIMEOUT_MS) / 1_000 + LOCK_WAIT_SECONDS;
-  const longest = BATCHES_WAITED_FOR * batchSeconds;
+  const longest = MAX_BATCHES * batchSeconds;
   const deadline = Number(
     subscription.properties.ack_deadline_seconds ?? PUBSUB_DEFAULTS.ackDeadlineSeconds,
   );
   if (deadline >= longest) return [];
   return [
-    `${getPlace(subscription)}: ack_deadline_seconds is ${deadline}, but ${BATCHES_WAITED_FOR} of` +
+    `${formatPlace(subscription)}: ack_deadline_seconds is ${deadline}, but ${MAX_BATCHES} of` +
       ` the longest batches take ${longest} s, ${LOCK_WAIT_SECONDS} s of each a lock wait` +
       ` (common/limits.ts).`,
   ];
 }
 
-/** What is not settled by the end of its retention is lost without a trace. */
+/** Pub/Sub deletes a message after its retention, settled or not. */
 function checkRetention(subscription: Resource, environment: Environment): string[] {
   const { message_retention_duration: duration } = subscription.properties;
   const seconds = getSeconds(duration) ?? PUBSUB_DEFAULTS.retentionSeconds;
   const { toleratedOutageHours } = environment;
   if (seconds > toleratedOutageHours * 3600) return [];
   return [
-    `${getPlace(subscription)}: message_retention_duration is ${seconds / 3600} h, but an outage of` +
-      ` ${toleratedOutageHours} h is to be tolerated (iac/environments.ts).`,
+    `${formatPlace(subscription)}: message_retention_duration is ${seconds / 3600} h, but an outage of` +
+      ` ${toleratedOutageHours} h must be tolerated (iac/environments.ts).`,
   ];
 }
 
-/** Pub/Sub deletes a subscription that nobody asked for so long, and its messages with it. */
+/** Pub/Sub deletes a subscription, with its messages, after this long without activity. */
 function checkExpiration(subscription: Resource): string[] {
   const policy = getBlock(subscription.properties, "expiration_policy");
   if (policy?.ttl === "") return [];
   const after = policy ? `after ${policy.ttl}` : "after 31 days, the default,";
   return [
-    `${getPlace(subscription)}: expires ${after} without traffic; it needs expiration_policy with` +
-      ` ttl "", which is never.`,
+    `${formatPlace(subscription)}: expires ${after} without traffic; it needs expiration_policy with` +
+      ` ttl "", which means never.`,
   ];
 }
 
-/** A token without an audience of its own would be as good at another receiver. */
+/** Without an audience of its own, a token for another receiver would be accepted too. */
 function checkAudience(subscription: Resource): string[] {
   const push = getBlock(subscription.properties, "push_config");
   const token = getBlock(push, "oidc_token");
   if (!push || (token?.audience && token.service_account_email)) return [];
   const lacking = token?.service_account_email ? "audience" : "oidc_token";
   return [
-    `${getPlace(subscription)}: pushes to ${push.push_endpoint} without ${lacking}, and the` +
-      ` subscriber lets in only who brings both (PUSH_AUDIENCE in subscriber.yaml).`,
+    `${formatPlace(subscription)}: pushes to ${push.push_endpoint} without ${lacking}; the` +
+      ` subscriber requires both (PUSH_AUDIENCE in subscriber.yaml).`,
   ];
 }
 
-/** Without a subscription dead letters are thrown away; without the grants they never get there. */
+/** Without a subscription, dead letters are discarded; without the grants, they are not forwarded. */
 function checkDeadLetters(subscription: Resource, stacks: Stacks): string[] {
   const policy = getBlock(subscription.properties, "dead_letter_policy");
   if (!policy) return [];
-  const place = getPlace(subscription);
+  const place = formatPlace(subscription);
   const topic = listResources(stacks, "google_pubsub_topic").find((one) =>
     refersTo(policy.dead_letter_topic, one),
   );
-  if (!topic) return [`${place}: its dead-letter topic ${policy.dead_letter_topic} is not made.`];
+  if (!topic)
+    return [`${place}: its dead-letter topic ${policy.dead_letter_topic} does not exist.`];
   const faults = [];
   const hasReader = listResources(stacks, "google_pubsub_subscription").some((one) =>
     refersTo(one.properties.topic, topic),
   );
   if (!hasReader) {
-    faults.push(`${place}: ${topic.address} has no subscription, so dead letters are thrown away.`);
+    faults.push(`${place}: ${topic.address} has no subscription, so dead letters are discarded.`);
   }
   const grants = [
     { kind: "topic", on: topic, role: "roles/pubsub.publisher" },
@@ -131,7 +133,7 @@ function checkDeadLetters(subscription: Resource, stacks: Stacks): string[] {
   return faults;
 }
 
-/** Each failed delivery is an attempt, so that an outage could turn good writes into dead ones. */
+/** Each failed delivery counts as an attempt, so an outage could turn valid writes into dead letters. */
 function checkAttempts(subscription: Resource, environment: Environment): string[] {
   const policy = getBlock(subscription.properties, "dead_letter_policy");
   if (!policy) return [];
@@ -140,31 +142,26 @@ function checkAttempts(subscription: Resource, environment: Environment): string
   const [first, most] = [getSeconds(retry?.minimum_backoff), getSeconds(retry?.maximum_backoff)];
   let seconds = 0;
   for (let pause = 1; pause < attempts; pause += 1) {
-    // Without a policy, a message is delivered again at once.
+    // Without a retry policy, a message is redelivered immediately.
     seconds += retry ? Math.min((first ?? 10) * 2 ** (pause - 1), most ?? 600) : 0;
   }
   const { toleratedOutageHours } = environment;
   if (seconds >= toleratedOutageHours * 3600) return [];
   return [
-    `${getPlace(subscription)}: ${attempts} delivery attempts last ${(seconds / 3600).toFixed(1)} h,` +
-      ` but an outage of ${toleratedOutageHours} h is to be tolerated (iac/environments.ts).`,
+    `${formatPlace(subscription)}: ${attempts} delivery attempts last ${(seconds / 3600).toFixed(1)} h,` +
+      ` but an outage of ${toleratedOutageHours} h must be tolerated (iac/environments.ts).`,
   ];
 }
 
-/** Whoever is in such a network knocks at MySQL itself, with a password as the only lock. */
+/** From an authorised network, only the password protects MySQL. */
 function checkDatabaseAddress(instance: Resource): string[] {
   const address = getBlock(getBlock(instance.properties, "settings"), "ip_configuration");
   const networks = (address?.authorized_networks ?? []) as { value?: string }[];
   if (!address?.ipv4_enabled || networks.length === 0) return [];
   return [
-    `${getPlace(instance)}: has a public address and lets in ${networks.length} authorised` +
-      ` networks (${networks.map(({ value }) => value).join(", ")}); 0 may be let in.`,
+    `${formatPlace(instance)}: has a public address and ${networks.length} authorised networks` +
+      ` (${networks.map(({ value }) => value).join(", ")}); none is allowed.`,
   ];
-}
-
-/** The file where one begins to look, and Terraform's name of the resource. */
-function getPlace({ stack, address }: Resource): string {
-  return `iac/${stack}.ts, ${address}`;
 }
 
 function getSeconds(duration: unknown): number | undefined {

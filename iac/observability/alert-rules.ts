@@ -7,9 +7,9 @@ import { BURN_RATES, type BurnRate, OBJECTIVES, THRESHOLDS } from "./objectives.
 import { burnsFast, increase, selectFrom } from "./promql.ts";
 import type { Symptom } from "./runbooks.ts";
 
-/** Any condition that holds for so long is the alert. */
+/** An alert fires when one of its conditions is true for `forSeconds`. */
 export type Condition = { name: string; query: string; forSeconds?: number };
-/** CRITICAL wakes somebody, WARNING is a ticket for the morning. */
+/** CRITICAL pages somebody; WARNING is a ticket for working hours. */
 export type AlertRule = {
   symptom: Symptom;
   severity: "CRITICAL" | "WARNING";
@@ -23,7 +23,7 @@ const BURNING = [
   ["AnswersSlow", "answers"],
 ] as const;
 
-/** What is asked of the metrics; all but ApiDown, which asks the uptime check (alerts.ts). */
+/** The alerts on metrics: all but ApiDown, which uses the uptime check (alerts.ts). */
 export function listAlertRules(settings: Settings): AlertRule[] {
   const indicators = listIndicators(selectFrom([settings.environment.projectId]), settings);
   const burning = (objective: (typeof BURNING)[number][1], rates: readonly BurnRate[]) =>
@@ -47,12 +47,12 @@ export function listAlertRules(settings: Settings): AlertRule[] {
     { symptom: "BacklogOld", severity: "CRITICAL", conditions: backlog(settings) },
     { symptom: "DatabaseDiskFull", severity: "CRITICAL", conditions: disk(settings) },
     ...tickets,
-    // What is dead is written down, and stays so until somebody has replayed it.
+    // A dead letter stays recorded until somebody replays it.
     { symptom: "DeadLetters", severity: "WARNING", conditions: dead(settings) },
   ];
 }
 
-/** Lag is measured once a write is settled, so that it tells nothing of those that never are. */
+/** Lag is measured when a write settles, so it shows nothing of writes that do not. */
 function unsettledFor({ environment }: Settings): Condition[] {
   const { own } = selectFrom([environment.projectId]);
   const { unsettledSeconds } = THRESHOLDS;
@@ -65,7 +65,7 @@ function unsettledFor({ environment }: Settings): Condition[] {
   ];
 }
 
-/** Anything but zero: some are missing, or it is not known that none is. */
+/** Writes are missing, or no audit has found out whether they are. */
 function missing(settings: Settings): Condition[] {
   const { environment } = settings;
   const { logged } = selectFrom([environment.projectId]);
@@ -90,7 +90,7 @@ function missing(settings: Settings): Condition[] {
   ];
 }
 
-/** Pub/Sub's own word, which needs no process of ours to be alive. */
+/** From Pub/Sub's metrics, which exist even if no process of ours runs. */
 function backlog(settings: Settings): Condition[] {
   const { google } = selectFrom([settings.environment.projectId]);
   const subscriptions = [
@@ -130,7 +130,7 @@ function disk({ environment }: Settings): Condition[] {
   ];
 }
 
-/** The table's count, and the log's for when no process is awake to tell it. */
+/** The count in the table, and the count in the logs in case no process runs to export the first. */
 function dead(settings: Settings): Condition[] {
   const { own, logged } = selectFrom([settings.environment.projectId]);
   const { subscriber } = resourcesOfLogs(settings);

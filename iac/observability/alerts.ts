@@ -2,30 +2,32 @@ import {
   MonitoringAlertPolicy,
   type MonitoringAlertPolicyConditions,
 } from "@cdktf/provider-google/lib/monitoring-alert-policy/index.js";
+import { MonitoringNotificationChannel } from "@cdktf/provider-google/lib/monitoring-notification-channel/index.js";
 import type { MonitoringUptimeCheckConfig } from "@cdktf/provider-google/lib/monitoring-uptime-check-config/index.js";
-import type { TerraformStack } from "cdktf";
+import { Fn, Op, TerraformCount, type TerraformStack, TerraformVariable, Token } from "cdktf";
 import type { Settings } from "../settings.ts";
 import { type Condition, listAlertRules } from "./alert-rules.ts";
 import { THRESHOLDS } from "./objectives.ts";
 import { describeRunbook } from "./runbooks.ts";
 
-/** Conditions are asked this often; a window of three days does not change faster than that. */
+/** How often conditions are evaluated. The windows of a WARNING are hours and days long. */
 const EVALUATION = { CRITICAL: "60s", WARNING: "300s" };
-/** What has been quiet for so long is closed; the shortest that Google takes is half an hour. */
+/** An incident closes after this long without a match. Google's minimum is half an hour. */
 const CLOSE_AFTER = "3600s";
-/** The regions ask once a minute each, and this is what counts as their last answer. */
+/** Each region checks once a minute; its last result counts for this long. */
 const UPTIME_WINDOW = "300s";
 
-/** An alert for each symptom, and none for a cause: the runbook leads from one to the other. */
+/** One alert for each symptom that clients notice. The runbook leads from the symptom to the cause. */
 export function createAlerts(
   stack: TerraformStack,
   settings: Settings,
-  { channels, uptime }: { channels: string[]; uptime: MonitoringUptimeCheckConfig | undefined },
+  uptime: MonitoringUptimeCheckConfig | undefined,
 ): void {
   const { projectId } = settings.environment;
+  const channels = createNotificationChannel(stack);
   const paged = new Set<string>();
   for (const { symptom, severity, conditions } of listAlertRules(settings)) {
-    // The slow burn of what also pages: Google wants no two policies of one name.
+    // The slow burn of a symptom that also pages needs a display name of its own.
     const isSecond = paged.has(symptom);
     paged.add(symptom);
     create(`${symptom}${isSecond ? "-ticket" : ""}`, {
@@ -72,13 +74,13 @@ function toCondition(
       query,
       duration: `${forSeconds}s`,
       evaluationInterval,
-      // A metric is there once something was written to it, and the alerts are there before.
+      // A metric exists once it has data, which is after its alerts are created.
       disableMetricValidation: true,
     },
   };
 }
 
-/** As Google's own console makes it: how many regions last had no good answer. */
+/** The number of regions whose last check failed, as Google's console builds the condition. */
 function toUptimeCondition(uptime: MonitoringUptimeCheckConfig): MonitoringAlertPolicyConditions {
   return {
     displayName: `${THRESHOLDS.failingRegions} regions or more get no 2xx of /health/ready`,
@@ -102,4 +104,29 @@ function toUptimeCondition(uptime: MonitoringUptimeCheckConfig): MonitoringAlert
       trigger: { count: 1 },
     },
   };
+}
+
+/**
+ * The e-mail address that alerts are sent to, passed in as TF_VAR_alert_email so that it does not
+ * stand in the repository. Without one, alerts notify nobody. Returns the names of the channels:
+ * none or one.
+ */
+function createNotificationChannel(stack: TerraformStack): string[] {
+  const email = new TerraformVariable(stack, "alert_email", {
+    type: "string",
+    default: "",
+    nullable: false,
+    description: "Where alerts are sent; without it they notify nobody.",
+  });
+  email.addValidation({
+    condition: Fn.can(Fn.regex("^([^@ ]+@[^@ ]+)?$", email.stringValue)),
+    errorMessage: "It must be an e-mail address, or empty.",
+  });
+  const channel = new MonitoringNotificationChannel(stack, "email", {
+    displayName: "constancia-alerts",
+    type: "email",
+    labels: { email_address: email.stringValue },
+    count: TerraformCount.of(Fn.conditional(Op.gte(Fn.lengthOf(email.stringValue), 1), 1, 0)),
+  });
+  return Token.asList(`\${${channel.terraformResourceType}.${channel.friendlyUniqueId}[*].name}`);
 }

@@ -1,16 +1,11 @@
-import { MonitoringDashboard } from "@cdktf/provider-google/lib/monitoring-dashboard/index.js";
-import type { TerraformStack } from "cdktf";
-import type { Settings } from "../settings.ts";
-import { listTiles } from "./dashboard.ts";
-
-/** A line of a chart: the query, and how its series are called. */
+/** One query of a chart, and the legend of its series. */
 export type Line = { query: string; legend: string };
 export type Tile = { title: string; lines: Line[]; unit?: string; threshold?: number };
 
-/** Cloud Monitoring's grid, and three charts in a row of it. */
+/** The columns of Cloud Monitoring's grid, and the size of a chart: three fit in a row. */
 const COLUMNS = 48;
 const TILE = { width: 16, height: 14 };
-/** Text, and the open incidents, above the charts. */
+/** The height of the row above the charts, with the text and the open incidents. */
 const HEAD_HEIGHT = 12;
 
 const TEXT = `**Is it accepting?** \`curl -i -X DELETE "$URL/api/data/operations-probe"\`: 202
@@ -19,23 +14,16 @@ const TEXT = `**Is it accepting?** \`curl -i -X DELETE "$URL/api/data/operations
 
 What each figure means, and what to do: docs/operations.md`;
 
-/** One page that answers the three questions of an incident, from the top down. */
-export function createDashboard(stack: TerraformStack, settings: Settings): void {
-  new MonitoringDashboard(stack, "dashboard", {
-    dashboardJson: drawDashboard(
-      `Constancia, ${settings.environment.projectId}`,
-      listTiles(settings),
-    ),
-  });
-}
-
-/** The JSON of a page with the text and the open incidents above the tiles. */
+/** The JSON of a dashboard with a text and the open incidents above the tiles. */
 export function drawDashboard(displayName: string, tiles: readonly Tile[]): string {
   const head = [
     { title: "The three questions", text: { content: TEXT, format: "MARKDOWN" } },
     { title: "Open incidents", incidentList: {} },
   ].map((widget, index) => ({
-    ...{ xPos: (index * COLUMNS) / 2, yPos: 0, width: COLUMNS / 2, height: HEAD_HEIGHT },
+    xPos: (index * COLUMNS) / 2,
+    yPos: 0,
+    width: COLUMNS / 2,
+    height: HEAD_HEIGHT,
     widget,
   }));
   const inRow = COLUMNS / TILE.width;
@@ -61,10 +49,10 @@ function drawChart({ title, lines, unit, threshold }: Tile) {
         legendTemplate: legend,
         timeSeriesQuery: {
           prometheusQuery: query,
-          ...(unit === undefined ? {} : { unitOverride: unit }),
+          ...(unit && { unitOverride: unit }),
         },
       })),
-      ...(threshold === undefined ? {} : { thresholds: [{ value: threshold }] }),
+      ...(threshold && { thresholds: [{ value: threshold }] }),
       yAxis: { scale: "LINEAR" },
     },
   };

@@ -1,12 +1,23 @@
+import { MonitoringDashboard } from "@cdktf/provider-google/lib/monitoring-dashboard/index.js";
+import type { TerraformStack } from "cdktf";
 import { DATABASE_INSTANCE } from "../names.ts";
 import { getVariable, type Settings } from "../settings.ts";
-import type { Line, Tile } from "./dashboard-layout.ts";
+import { drawDashboard, type Line, type Tile } from "./dashboard-layout.ts";
 import { resourcesOfLogs } from "./log-metrics.ts";
 import { OBJECTIVES, THRESHOLDS } from "./objectives.ts";
 import { type Selector, selectFrom } from "./promql.ts";
 
-/** The charts, three in a row: what clients see, what becomes of writes, what it rests on. */
-export function listTiles(settings: Settings): Tile[] {
+/** The dashboard of one project: requests, then writes, then what they depend on. */
+export function createDashboard(stack: TerraformStack, settings: Settings): void {
+  new MonitoringDashboard(stack, "dashboard", {
+    dashboardJson: drawDashboard(
+      `Constancia, ${settings.environment.projectId}`,
+      listTiles(settings),
+    ),
+  });
+}
+
+function listTiles(settings: Settings): Tile[] {
   const selector = selectFrom([settings.environment.projectId]);
   return [
     ...listClientTiles(selector, settings),
@@ -17,7 +28,7 @@ export function listTiles(settings: Settings): Tile[] {
 }
 
 const line = (legend: string, query: string): Line => ({ legend, query });
-/** Per second, of what a counter counts; five minutes, so that one push lost leaves no hole. */
+/** The rate of a counter per second. Over five minutes, so that one lost export leaves no gap. */
 const rate = (selected: string, ...by: string[]) =>
   `sum${by.length > 0 ? ` by (${by.join(", ")})` : ""} (rate(${selected}[5m]))`;
 const quantile = (share: number, bucket: string, ...by: string[]) =>

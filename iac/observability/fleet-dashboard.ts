@@ -1,5 +1,4 @@
 import { MonitoringDashboard } from "@cdktf/provider-google/lib/monitoring-dashboard/index.js";
-import { MonitoringMonitoredProject } from "@cdktf/provider-google/lib/monitoring-monitored-project/index.js";
 import type { TerraformStack } from "cdktf";
 import { getVariable, type Settings } from "../settings.ts";
 import { drawDashboard, type Line, type Tile } from "./dashboard-layout.ts";
@@ -9,19 +8,9 @@ import { OBJECTIVES, THRESHOLDS } from "./objectives.ts";
 import { type Selector, selectFrom } from "./promql.ts";
 
 /**
- * Lets this project see the metrics of the others: it becomes the scope of their metrics. Whoever
- * may look at this project then sees theirs, so a person applies it who may decide so in both.
+ * A dashboard with one line for each project of `fleet`, whose metrics this project shows
+ * (platform/access.ts). It is created only where `fleet` names a project.
  */
-export function watchProjects(stack: TerraformStack, { environment }: Settings): void {
-  for (const projectId of environment.fleet) {
-    new MonitoringMonitoredProject(stack, `fleet-${projectId}`, {
-      metricsScope: `locations/global/metricsScopes/${environment.projectId}`,
-      name: projectId,
-    });
-  }
-}
-
-/** One line for each system, in the order in which one asks; none where no others are watched. */
 export function createFleetDashboard(stack: TerraformStack, settings: Settings): void {
   const { projectId, fleet } = settings.environment;
   if (fleet.length === 0) return;

@@ -1,7 +1,6 @@
 /**
- * For the tests: every metric that the processes push, with its labels, and every one of Google's
- * that is asked for, as its pages name it. A query of anything else finds nothing, and says so to
- * nobody.
+ * For the tests: every metric that the processes export, and every metric of Google's that a query
+ * uses, with its labels. A query of any other metric returns nothing, without an error.
  */
 const ALWAYS = ["project_id", "job", "instance"];
 
@@ -20,7 +19,7 @@ const COUNTERS_AND_GAUGES: Record<string, string[]> = {
   process_resident_memory_bytes: [],
 };
 
-/** Histograms, with their bounds. */
+/** The histograms, with their labels and bounds. */
 export const HISTOGRAMS: Record<string, { labels: string[]; bounds?: number[] }> = {
   http_server_request_duration_seconds: {
     labels: ["http_request_method", "http_route", "http_response_status_code"],
@@ -35,7 +34,7 @@ export const HISTOGRAMS: Record<string, { labels: string[]; bounds?: number[] }>
 };
 
 const DATABASE = ["database_id"];
-const GOOGLES: Record<string, string[]> = {
+const GOOGLE_METRICS: Record<string, string[]> = {
   "pubsub_googleapis_com:subscription_num_undelivered_messages": ["subscription_id"],
   "pubsub_googleapis_com:subscription_oldest_unacked_message_age": ["subscription_id"],
   "cloudsql_googleapis_com:database_cpu_utilization": DATABASE,
@@ -46,12 +45,11 @@ const GOOGLES: Record<string, string[]> = {
   "cloudsql_googleapis_com:database_network_connections": DATABASE,
 };
 
-/** The labels of each metric, by its name in PromQL; log-based ones are the stack's own. */
+/** The labels of each metric by its name in PromQL, without the log-based metrics. */
 export const KNOWN_METRICS: Record<string, readonly string[]> = Object.fromEntries([
-  ...[...Object.entries(COUNTERS_AND_GAUGES), ...Object.entries(GOOGLES)].map(([name, labels]) => [
-    name,
-    [...labels, ...ALWAYS],
-  ]),
+  ...[...Object.entries(COUNTERS_AND_GAUGES), ...Object.entries(GOOGLE_METRICS)].map(
+    ([name, labels]) => [name, [...labels, ...ALWAYS]],
+  ),
   ...Object.entries(HISTOGRAMS).flatMap(([name, { labels }]) => [
     [`${name}_bucket`, [...labels, ...ALWAYS, "le"]],
     [`${name}_count`, [...labels, ...ALWAYS]],

@@ -1,35 +1,35 @@
 /**
- * What is promised, and where somebody is told: every number of the stack `observability`, in one
- * place. docs/operations.md argues for each, and a test holds it to these.
+ * The objectives and the thresholds of alerts: every number of the stack `observability`.
+ * docs/operations.md gives the reason of each, and a test compares it with these numbers.
  */
 
-/** Four whole weeks: every period has as many Mondays as the one before. */
+/** Four whole weeks, so that every period has the same number of each weekday. */
 export const PERIOD_DAYS = 28;
 
 export const OBJECTIVES = {
   /**
-   * Of the write requests, those not answered 5xx. Google promises 99.95 % for App Engine and for
-   * Pub/Sub each, and a write needs both: 99.9 % is the most that can be promised on top of them.
+   * The share of write requests not answered 5xx. Google's SLAs are 99.95 % for App Engine and for
+   * Pub/Sub each, and a write needs both, so 99.9 % is the most that can be promised.
    */
   availability: { goal: 0.999 },
-  /** Of the answers, those within a second: what deploy/rollout/slo.ts holds every version to. */
+  /** The share of answers within a second, as deploy/rollout/slo.ts requires of every version. */
   answers: { goal: 0.99, withinSeconds: 1 },
   /**
-   * Of the settled writes, those settled within this. A push takes well under a second, the start of
-   * an instance three; a message that must be delivered again is late, and one in a hundred may be.
+   * The share of settled writes that settled within this time. A push takes well under a second and
+   * the start of an instance three. A redelivered message is late, and one in a hundred may be.
    */
   freshness: { goal: 0.99, withinSeconds: 5 },
   /**
-   * Of the hourly audits, those that found every accepted write settled. The most that Google lets
-   * one ask for; of 672 audits it leaves 0.07, so that a single one breaks it.
+   * The share of hourly audits that found every accepted write settled. Google's maximum; of the 672
+   * audits of a period it allows 0.07, so a single failed audit misses the objective.
    */
   durability: { goal: 0.9999 },
 } as const;
 
-/** A rate is how many times faster than sustainable the budget goes; both windows must show it. */
+/** How many times faster than sustainable the error budget is spent, in both windows. */
 export type BurnRate = { rate: number; long: string; short: string };
 
-/** The pairs of Google's SRE workbook. They spend 2, 5 and 10 % of a month's budget. */
+/** The pairs of Google's SRE workbook: 2, 5 and 10 % of a month's budget are spent at that rate. */
 export const BURN_RATES = {
   page: [
     { rate: 14.4, long: "1h", short: "5m" },
@@ -38,23 +38,23 @@ export const BURN_RATES = {
   ticket: [{ rate: 1, long: "3d", short: "6h" }],
 } as const satisfies Record<string, readonly BurnRate[]>;
 
-/** Where few ask, one failure is a large share; fewer than these in the long window wake nobody. */
+/** With little traffic one failure is a large share; fewer failures in the long window do not alert. */
 export const LEAST_BAD_EVENTS = 5;
 
 export const THRESHOLDS = {
-  /** The burn rate sees only what was settled. Twelve times the objective sees what is not. */
+  /** The burn rate counts settled writes only. This counts those that do not settle. */
   unsettledSeconds: 60,
-  /** As old as the longest pause between two deliveries: older, and it is no pause. */
+  /** The longest delay between two deliveries of a message (RETRY of service/pubsub.ts). */
   backlogSeconds: 600,
-  /** Of the largest disk: it grows by itself up to there, and beyond it MySQL stops. */
+  /** The share of the largest size that the disk grows to. When it is full, MySQL stops. */
   diskShare: 0.8,
-  /** Of today's disk: Cloud SQL makes it larger well before, so that this means it does not. */
+  /** The share of the current size. Cloud SQL grows the disk before, so this means that it does not. */
   diskNowShare: 0.95,
-  /** An audit an hour, and two of GitHub's may be late or left out. */
+  /** Audits run every hour, and GitHub may delay or skip two runs. */
   auditSilence: "3h",
-  /** Regions that must fail: one alone is more often that region than the API. */
+  /** The failing regions that alert. One alone is more often a problem of that region. */
   failingRegions: 2,
 } as const;
 
-/** The logs must reach as far back as receipts do, or the audit knows nothing of the writes. */
+/** As long as receipts are kept, or the audit would miss writes. */
 export const LOG_RETENTION_DAYS = 30;

@@ -1,12 +1,12 @@
 import { type BurnRate, LEAST_BAD_EVENTS } from "./objectives.ts";
 
-/** How many were bad, and how many there were, in the window before now. */
+/** The number of bad events and of all events in the window before now, in PromQL. */
 export type Indicator = { bad(window: string): string; total(window: string): string };
 export type Selector = ReturnType<typeof selectFrom>;
 
 /**
- * Makes selectors of metrics that see these projects alone: where a project watches others too,
- * its queries would else add up all of them.
+ * Builds selectors of metrics of these projects only. Without `project_id`, a query in a project
+ * that shows other projects' metrics would add up all of them.
  */
 export function selectFrom(projectIds: readonly string[]) {
   const [only = "", ...others] = projectIds;
@@ -15,11 +15,11 @@ export function selectFrom(projectIds: readonly string[]) {
   const select = (name: string, ...matchers: string[]) =>
     `${name}{${[project, ...matchers].join(",")}}`;
   return {
-    /** One that the processes push, by its own name. */
+    /** A metric that the processes export. */
     own: select,
-    /** One of Google's, `SERVICE.googleapis.com/PATH`. */
+    /** A metric of Google's, `SERVICE.googleapis.com/PATH`. */
     google: (type: string, ...matchers: string[]) => select(toPromql(type), ...matchers),
-    /** A log-based one of log-metrics.ts; a distribution's needs `_sum` or `_count`. */
+    /** A log-based metric of log-metrics.ts; the name of a distribution needs `_sum` or `_count`. */
     logged: (name: string, resource: string, ...matchers: string[]) =>
       select(
         toPromql(`logging.googleapis.com/user/${name}`),
@@ -29,19 +29,20 @@ export function selectFrom(projectIds: readonly string[]) {
   };
 }
 
-/** Google's rule for its metrics' names: the first slash is a colon, the rest underscores. */
+/** Google's rule: the first slash becomes a colon, all other special characters underscores. */
 function toPromql(type: string): string {
   return type.replace("/", ":").replaceAll(/[^\w:]/g, "_");
 }
 
+/** The sum of increases of all series in the window. */
 export function increase(selected: string, window: string): string {
   return `sum(increase(${selected}[${window}]))`;
 }
 
-/** True where the budget burns as fast in both windows, and by more than a few events. */
+/** True if the budget is spent at the given rate in both windows, by more than a few events. */
 export function burnsFast(indicator: Indicator, goal: number, burn: BurnRate): string {
   const { bad, total } = indicator;
-  // Without the noise of 1 - 0.999.
+  // Rounded: 1 - 0.999 is not exactly 0.001 in floating point.
   const limit = Number((burn.rate * (1 - goal)).toFixed(6));
   const share = (window: string) => `(${bad(window)}) / (${total(window)}) > ${limit}`;
   return [share(burn.long), share(burn.short), `(${bad(burn.long)}) >= ${LEAST_BAD_EVENTS}`].join(

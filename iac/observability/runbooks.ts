@@ -1,4 +1,4 @@
-/** The names of the alerts: a symptom each, the same here and in the local rules. By urgency. */
+/** The alerts, most urgent first. Each is named after a symptom, as in monitoring/rules.yml. */
 export const SYMPTOMS = [
   "ApiDown",
   "WritesRefused",
@@ -12,71 +12,70 @@ export const SYMPTOMS = [
 export type Symptom = (typeof SYMPTOMS)[number];
 
 type Runbook = {
-  /** What clients notice, in one sentence. */
-  means: string;
-  /** The command to run first; PROJECT is filled in. */
+  /** What clients notice. */
+  meaning: string;
+  /** The command to run first. PROJECT stands for the project's id. */
   command: string;
-  /** What it may tell, and what to do then. */
+  /** What its output may show, and what to do then. */
   next: string;
 };
 
 const WARNINGS =
   "gcloud logging read 'resource.type=\"gae_app\" severity>=WARNING' --freshness=1h --limit=50 --project=PROJECT";
 
-/** What whoever is woken reads first; docs/operations.md has a section of each name with more. */
+/** The text of each alert's notification. docs/operations.md has a section with more. */
 export const RUNBOOKS: Record<Symptom, Runbook> = {
   ApiDown: {
-    means: "The API is not ready, or cannot be reached, from more than one part of the world.",
+    meaning: "The API is not ready or cannot be reached from more than one region.",
     command: "npm run rollout -- --status --project=PROJECT",
-    next: "If a version is new, put the last one back: `npm run rollout -- --rollback --project=PROJECT`. Else `GET /health/ready` names the tables that lack something, or says that MySQL cannot be asked.",
+    next: "If there is a new version, roll back: `npm run rollout -- --rollback --project=PROJECT`. Otherwise `GET /health/ready` names the tables that do not match, or says that MySQL cannot be reached.",
   },
   WritesRefused: {
-    means:
-      "Clients' writes are answered 5xx: nothing of theirs is lost, but it is not accepted either.",
+    meaning:
+      "Write requests are answered 5xx. These writes are not accepted, and no accepted write is lost.",
     command: WARNINGS,
-    next: "`publishing failed; the write's fate is unknown`: Pub/Sub is away, and retries are safe. Full queues: raise max_instances. No line at all: App Engine itself refuses; look at its instances.",
+    next: "`publishing failed; the write's fate is unknown`: Pub/Sub is not available; clients may retry safely. Full queues: raise max_instances. No log line: App Engine itself answers; check its instances.",
   },
   WritesMissing: {
-    means:
-      "An audit found accepted writes without a receipt, or no audit has said for hours that there are none.",
+    meaning:
+      "An audit found accepted writes without a receipt, or no audit has succeeded for hours.",
     command: "npm run ops -- audit --since 3h",
-    next: "Look at the backlog first: what waits there is not lost. With no backlog it is a lost write: keep the list, follow its request id, tell its owner. No audit: see the runs of audit.yaml, and run it by hand.",
+    next: "Check the backlog first: a write that waits there is not lost. Without a backlog the write is lost: keep the list, trace its request id, inform its owner. If there is no audit, check the runs of audit.yaml and run it by hand.",
   },
   WritesNotSettling: {
-    means: "Accepted writes are settled late, or not at all; they are safe in Pub/Sub meanwhile.",
+    meaning: "Accepted writes settle late or not at all. Pub/Sub keeps them meanwhile.",
     command: WARNINGS,
-    next: "`settling waits for MySQL`: mend MySQL, and the backlog drains by itself. No line of the subscriber: it does not run, or its pushes are refused (401, 403).",
+    next: "`settling waits for MySQL`: repair MySQL; the backlog then drains. No log line of the subscriber: it does not run, or refuses the pushes (401, 403).",
   },
   BacklogOld: {
-    means:
-      "A message has waited for so long that the subscriber does not settle at all, or not fast enough.",
+    meaning:
+      "A message has waited so long that the subscriber does not settle, or not fast enough.",
     command: "gcloud app versions list --service=subscriber --project=PROJECT",
-    next: "No version with traffic: roll out. Instances at their most: raise max_instances and MySQL's tier. There are days until the subscription's retention ends; past that, writes are lost.",
+    next: "No version with traffic: roll out. All instances in use: raise max_instances and MySQL's tier. Writes are lost only when the subscription's retention ends, after days.",
   },
   DatabaseDiskFull: {
-    means:
-      "MySQL's disk nears the most that it may grow to; once it is full, nothing settles any more.",
+    meaning: "MySQL's disk is close to its maximum size. When it is full, no write settles.",
     command: "gcloud sql instances describe latam-database --project=PROJECT",
-    next: "Raise LARGEST_DISK_GB in iac/platform/database.ts and apply the stack `platform`. A disk never shrinks, so ask what grew before: RECEIPT_RETENTION_DAYS bounds receipts, nothing bounds items.",
+    next: "Raise LARGEST_DISK_GB in iac/platform/database.ts and apply the stack `platform`. A disk never shrinks, so find out first what grew: RECEIPT_RETENTION_DAYS limits receipts, nothing limits items.",
   },
   AnswersSlow: {
-    means: "More answers than promised take longer than a second.",
+    meaning: "Too many answers take longer than a second.",
     command: "gcloud app instances list --project=PROJECT",
-    next: "Many starts: keep one instance (min_instances). On the dashboard: a pool with requests waiting is MySQL, a high event-loop delay is the processor, a long publish batch is Pub/Sub.",
+    next: "Many new instances: keep one running (min_instances). On the dashboard, requests waiting for the pool point to MySQL, a high event-loop delay to the CPU, a long publish batch to Pub/Sub.",
   },
   DeadLetters: {
-    means:
-      "An accepted write cannot be settled, and has no effect until a person mends the cause and replays it.",
+    meaning:
+      "An accepted write cannot be settled. It has no effect until somebody fixes the cause and replays it.",
     command: "npm run ops -- dead-letters list",
-    next: "`show ID` tells the reason. Mend the cause, then `replay --dry-run --all`, then without `--dry-run`.",
+    next: "`show ID` prints the reason. Fix the cause, then run `replay --dry-run --all`, then the same without `--dry-run`.",
   },
 };
 
-/** As the alert's own documentation, which stands in its e-mail. */
+/** The documentation of an alert, which its notification contains. */
 export function describeRunbook(symptom: Symptom, projectId: string) {
-  const { means, command, next } = RUNBOOKS[symptom];
+  const { meaning, command, next } = RUNBOOKS[symptom];
   const content = [
-    means,
+    meaning,
     `Run first:\n\n    ${command}`,
     next,
     `More: docs/operations.md, "${symptom}".`,

@@ -10,13 +10,12 @@ import { ANSWERS } from "./indicators.ts";
 import { resourcesOfLogs } from "./log-metrics.ts";
 import { OBJECTIVES, PERIOD_DAYS } from "./objectives.ts";
 
-/** The resource of everything that is pushed by OTLP. */
-const PUSHED = "prometheus_target";
+/** The monitored resource of metrics that are exported by OTLP. */
+const OTLP_RESOURCE = "prometheus_target";
 
 /**
- * The four objectives as Cloud Monitoring keeps books of them: what of the budget is left. The
- * alerts ask for the same by PromQL (indicators.ts), which sees a metric before it exists; Google
- * takes no SLO of a metric that nothing has been written to.
+ * The four objectives as SLOs of Cloud Monitoring, which shows how much error budget is left. The
+ * alerts use PromQL (indicators.ts) instead, because it accepts a metric that has no data yet.
  */
 export function createServiceLevels(
   stack: TerraformStack,
@@ -58,7 +57,8 @@ function listServiceLevels(settings: Settings): Record<keyof typeof OBJECTIVES, 
     distributionCut: {
       distributionFilter: getFilter(
         `prometheus.googleapis.com/${histogram}/histogram`,
-        ...[PUSHED, ...terms],
+        OTLP_RESOURCE,
+        ...terms,
       ),
       range: { max: seconds },
     },
@@ -70,9 +70,7 @@ function listServiceLevels(settings: Settings): Record<keyof typeof OBJECTIVES, 
       sli: {
         goodTotalRatio: {
           totalServiceFilter: logged("write_requests", api),
-          badServiceFilter: logged(
-            ...(["write_requests", api, 'metric.labels.status=starts_with("5")'] as const),
-          ),
+          badServiceFilter: logged("write_requests", api, 'metric.labels.status=starts_with("5")'),
         },
       },
     },

@@ -2,15 +2,15 @@ import { MonitoringUptimeCheckConfig } from "@cdktf/provider-google/lib/monitori
 import type { TerraformStack } from "cdktf";
 import type { Settings } from "../settings.ts";
 
-/** Google asks from three places at least; the callers' own comes first. */
+/** Google requires at least three; the first is nearest to the clients. */
 const REGIONS = ["SOUTH_AMERICA", "USA_VIRGINIA", "EUROPE"];
-/** An instance may have to start, and then asks for its secret and its tables. */
+/** Long enough for an instance to start, read its secret and check its tables. */
 const TIMEOUT_SECONDS = 10;
 
 /**
- * Asks the API every minute whether it is ready, from outside and through everything that clients
- * go through. The question changes nothing: it reads no item and accepts no write. It keeps one
- * instance awake, which costs more than all the rest of this stack (cost-at-rest.ts).
+ * Checks every minute from outside whether the API is ready, on the path that clients use. It reads
+ * no item and accepts no write. It keeps one instance running, which costs more than the rest of
+ * this stack (proof/scale/cost.ts).
  */
 export function createUptimeCheck(
   stack: TerraformStack,

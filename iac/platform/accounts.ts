@@ -5,28 +5,31 @@ import type { TerraformStack } from "cdktf";
 import { ACCOUNTS, getIamMember, getPubsubAgent } from "../names.ts";
 import type { Settings } from "../settings.ts";
 
-const MEANINGS = {
+const DESCRIPTIONS = {
   api: "Runs the API: publishes writes and reads the database",
   subscriber: "Runs the subscriber: settles writes in the database",
-  push: "Whom Pub/Sub's pushes come from; has no rights",
-  deployer: "Whom GitHub's workflow deploys as",
-  auditor: "Whom GitHub's hourly audit runs as: reads logs and receipts",
+  push: "Signs the tokens of Pub/Sub's pushes; has no rights",
+  deployer: "Runs the deploy workflow on GitHub",
+  auditor: "Runs the hourly audit workflow on GitHub: reads logs and receipts",
 } as const;
 export type Accounts = Record<keyof typeof ACCOUNTS, ServiceAccount>;
 
-/**
- * What a running process tells of itself: its lines on standard output, and its metrics and traces
- * by OTLP, which are charged to the project's quota.
- */
-const TELLING = {
+/** What a process needs to write its logs, and its metrics and traces over OTLP. */
+const TELEMETRY_ROLES = {
   log: "roles/logging.logWriter",
   metrics: "roles/telemetry.metricsWriter",
   traces: "roles/telemetry.tracesWriter",
   quota: "roles/serviceusage.serviceUsageConsumer",
 };
 
-/** The accounts, and who may act as one of them. What each may do stands with what it does it to. */
-export function createServiceAccounts(
+/** To read which writes were accepted, and to log the audit's result. */
+const AUDITOR_ROLES = ["roles/logging.viewer", "roles/logging.logWriter"];
+
+/**
+ * The service accounts, who may act as each, and their roles on the whole project. A role on one
+ * resource stands in the file of that resource; the deployer's roles are in deployer.ts.
+ */
+export function createAccounts(
   stack: TerraformStack,
   { environment }: Settings,
   projectNumber: string,
@@ -36,7 +39,7 @@ export function createServiceAccounts(
     new ServiceAccount(stack, name, {
       accountId: ACCOUNTS[name],
       displayName: ACCOUNTS[name],
-      description: MEANINGS[name],
+      description: DESCRIPTIONS[name],
     });
   const accounts = {
     api: create("api"),
@@ -52,7 +55,7 @@ export function createServiceAccounts(
     role: "roles/iam.serviceAccountTokenCreator",
     member: getPubsubAgent(projectNumber),
   });
-  // Who starts something that runs as an account must be allowed to act as it.
+  // Whoever starts a resource that runs as an account must be allowed to act as that account.
   for (const name of ["api", "subscriber", "push"] as const) {
     new ServiceAccountIamMember(stack, `act-as-${name}`, {
       serviceAccountId: accounts[name].name,
@@ -61,15 +64,18 @@ export function createServiceAccounts(
       dependsOn: [accounts.deployer],
     });
   }
+  const grant = (id: string, name: keyof Accounts, role: string) =>
+    new ProjectIamMember(stack, id, {
+      project: projectId,
+      role,
+      member: getIamMember(name, projectId),
+      dependsOn: [accounts[name]],
+    });
   for (const name of ["api", "subscriber"] as const) {
-    for (const [what, role] of Object.entries(TELLING)) {
-      new ProjectIamMember(stack, `${what}-${name}`, {
-        project: projectId,
-        role,
-        member: getIamMember(name, projectId),
-        dependsOn: [accounts[name]],
-      });
-    }
+    for (const [kind, role] of Object.entries(TELEMETRY_ROLES))
+      grant(`${kind}-${name}`, name, role);
   }
+  // The audit runs on a schedule without review, so its account can change nothing but the log.
+  for (const role of AUDITOR_ROLES) grant(`auditor-${role.split(".")[1]}`, "auditor", role);
   return accounts;
 }

@@ -2,7 +2,7 @@ import { ProjectService } from "@cdktf/provider-google/lib/project-service/index
 import { TerraformIterator, TerraformResource, type TerraformStack } from "cdktf";
 import type { Settings } from "../settings.ts";
 
-/** What every set-up uses: its parts, how they are built, how they log, and who deploys them. */
+/** The Google APIs that every environment needs. */
 const ALWAYS = [
   "appengine",
   "artifactregistry",
@@ -23,8 +23,8 @@ const ALWAYS = [
 ];
 
 /**
- * Switches on Google's services, before anything else of the stack is made. They stay on when the
- * stack goes, since others may use them.
+ * Enables Google's APIs; every other resource of the stack depends on it. The APIs stay enabled when
+ * the stack is destroyed, because other parts of the project may use them.
  */
 export function createApis(stack: TerraformStack, { environment }: Settings): void {
   const names = [
@@ -38,11 +38,11 @@ export function createApis(stack: TerraformStack, { environment }: Settings): vo
     service: each.value,
     disableOnDestroy: false,
   });
-  for (const made of stack.node.findAll()) {
-    if (!TerraformResource.isTerraformResource(made) || made === apis) continue;
-    made.dependsOn = [
+  for (const resource of stack.node.findAll()) {
+    if (!TerraformResource.isTerraformResource(resource) || resource === apis) continue;
+    resource.dependsOn = [
       `${apis.terraformResourceType}.${apis.friendlyUniqueId}`,
-      ...(made.dependsOn ?? []),
+      ...(resource.dependsOn ?? []),
     ];
   }
 }

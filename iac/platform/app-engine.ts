@@ -5,31 +5,31 @@ import type { TerraformStack } from "cdktf";
 import { getIamMember } from "../names.ts";
 import type { Settings } from "../settings.ts";
 
-/** The two regions that App Engine calls by older names. */
-const OLDER_NAMES: Record<string, string> = {
+/** The two regions that have another name in App Engine. */
+const APP_ENGINE_REGIONS: Record<string, string> = {
   "us-central1": "us-central",
   "europe-west1": "europe-west",
 };
 
-/** The project's one App Engine application: it can be neither moved nor deleted. */
+/** The project's App Engine application. A project has one; it cannot be moved or deleted. */
 export function createAppEngine(
   stack: TerraformStack,
   { environment }: Settings,
 ): AppEngineApplication {
   const { projectId, region } = environment;
   const application = new AppEngineApplication(stack, "application", {
-    locationId: OLDER_NAMES[region] ?? region,
+    locationId: APP_ENGINE_REGIONS[region] ?? region,
     lifecycle: { preventDestroy: true },
   });
-  // Versions are built as the application's own account. Projects made since 2024 give it no
-  // rights at all, and it gets no more than a build needs; the versions run as others.
+  // Versions are built by the application's default account, which has no roles in projects
+  // created since 2024. It needs only the builder role; the versions run as other accounts.
   new ProjectIamMember(stack, "application-build", {
     project: projectId,
     role: "roles/cloudbuild.builds.builder",
     member: `serviceAccount:${projectId}@appspot.gserviceaccount.com`,
     dependsOn: [application],
   });
-  // gcloud looks at the bucket, and puts what is to be built there.
+  // gcloud checks that the bucket exists, and uploads the source to it.
   for (const role of ["roles/storage.legacyBucketReader", "roles/storage.objectAdmin"]) {
     new StorageBucketIamMember(stack, `code-${role.split(".")[1]}`, {
       bucket: application.codeBucket,

@@ -4,12 +4,12 @@ import type { TerraformStack } from "cdktf";
 import { DATABASE_INSTANCE, getIamMember } from "../names.ts";
 import type { Settings } from "../settings.ts";
 
-/** The disk grows by itself from 10 GB; what passes this, somebody should look at. */
+/** The disk grows automatically from 10 GB up to this size. */
 export const LARGEST_DISK_GB = 320;
 const KEPT_BACKUPS = 14;
-/** The longest that Cloud SQL's Enterprise edition keeps them: any second of a week can be had. */
+/** The maximum of the Enterprise edition: point-in-time recovery covers a week. */
 const BINARY_LOG_DAYS = 7;
-/** 06:00 UTC is the depth of the night in Latin America. */
+/** 06:00 UTC is between midnight and 03:00 in most of Latin America. */
 const NIGHT_HOUR_UTC = 6;
 const SUNDAY = 7;
 
@@ -23,26 +23,26 @@ export function createDatabase(stack: TerraformStack, settings: Settings): void 
     deletionProtection: true,
     settings: {
       tier: environment.tier,
-      // Named, because the default may be Enterprise Plus, which has no small machines.
+      // Explicit: the default may be Enterprise Plus, which has no small tiers.
       edition: "ENTERPRISE",
       availabilityType: environment.availability,
       deletionProtectionEnabled: true,
       diskType: "PD_SSD",
       diskAutoresize: true,
       diskAutoresizeLimit: LARGEST_DISK_GB,
-      // Nobody connects past Google's own proxies and connectors, whatever else is allowed.
+      // Only Google's proxies and connectors may connect.
       connectorEnforcement: "REQUIRED",
       ipConfiguration: {
-        // App Engine's socket goes to the public address; no network is let in to it.
+        // App Engine's socket needs the public address; no network is authorised to use it.
         ipv4Enabled: true,
         sslMode: "ENCRYPTED_ONLY",
-        // The only one that App Engine standard can connect with.
+        // The only mode that App Engine standard supports.
         serverCaMode: "GOOGLE_MANAGED_INTERNAL_CA",
       },
       backupConfiguration: {
         enabled: true,
         startTime: `0${NIGHT_HOUR_UTC}:00`,
-        // MySQL's way to any point in time; `pointInTimeRecoveryEnabled` is for the other engines.
+        // Point-in-time recovery of MySQL; `pointInTimeRecoveryEnabled` is for PostgreSQL.
         binaryLogEnabled: true,
         transactionLogRetentionDays: BINARY_LOG_DAYS,
         backupRetentionSettings: { retainedBackups: KEPT_BACKUPS, retentionUnit: "COUNT" },
@@ -61,7 +61,7 @@ export function createDatabase(stack: TerraformStack, settings: Settings): void 
       project: environment.projectId,
       role: "roles/cloudsql.client",
       member: getIamMember(account, environment.projectId),
-      // An instance takes no grants of its own; a condition does the same.
+      // IAM has no grants on one instance; a condition on the project does the same.
       condition: {
         title: `only-${DATABASE_INSTANCE}`,
         expression:

@@ -5,7 +5,7 @@ import { DEPLOYER_ROLE } from "../names.ts";
 import type { Settings } from "../settings.ts";
 import type { Accounts } from "./accounts.ts";
 
-/** To deploy versions, move traffic and prune; to build; to judge a canary by logs and metrics. */
+/** To deploy and delete versions, move traffic, build, and read logs and metrics of a canary. */
 const ROLES = [
   "roles/appengine.deployer",
   "roles/appengine.serviceAdmin",
@@ -14,8 +14,8 @@ const ROLES = [
   "roles/monitoring.viewer",
 ];
 
-/** What the stack `observability` is made of. */
-const WATCHED = [
+/** The kinds of resources in the stack `observability`. */
+const OBSERVABILITY_RESOURCES = [
   "logging.logMetrics",
   "monitoring.alertPolicies",
   "monitoring.dashboards",
@@ -26,25 +26,43 @@ const WATCHED = [
 ];
 
 /**
- * To apply the stacks `service` and `observability`, and to migrate. The ready-made roles that can set who may publish
- * can also delete; here nothing that holds a write or an item can be deleted by a deploy, nor an
- * alert: whoever breaks in by a deploy may change one, which the next deploy puts right.
+ * To apply the stacks `service` and `observability` and to migrate. Google's predefined roles that
+ * can set IAM policies can also delete. These permissions delete nothing, so no deploy can remove a
+ * topic, a subscription, a database or an alert.
  */
 const PERMISSIONS = [
   ...permissions("cloudsql.instances", ["connect", "get"]),
   ...permissions("cloudsql.databases", ["create", "get", "list"]),
   ...permissions("cloudsql.users", ["create", "get", "list", "update"]),
   ...permissions("pubsub.topics", [
-    ...["attachSubscription", "create", "get", "getIamPolicy", "list", "setIamPolicy", "update"],
+    "attachSubscription",
+    "create",
+    "get",
+    "getIamPolicy",
+    "list",
+    "setIamPolicy",
+    "update",
   ]),
   ...permissions("pubsub.subscriptions", [
-    ...["create", "get", "getIamPolicy", "list", "setIamPolicy", "update"],
+    "create",
+    "get",
+    "getIamPolicy",
+    "list",
+    "setIamPolicy",
+    "update",
   ]),
   ...permissions("secretmanager.secrets", [
-    ...["create", "get", "getIamPolicy", "list", "setIamPolicy", "update"],
+    "create",
+    "get",
+    "getIamPolicy",
+    "list",
+    "setIamPolicy",
+    "update",
   ]),
   ...permissions("secretmanager.versions", ["access", "add", "disable", "enable", "get", "list"]),
-  ...WATCHED.flatMap((resource) => permissions(resource, ["create", "get", "list", "update"])),
+  ...OBSERVABILITY_RESOURCES.flatMap((resource) =>
+    permissions(resource, ["create", "get", "list", "update"]),
+  ),
   "resourcemanager.projects.get",
 ];
 const ANALYTICS_PERMISSIONS = [
@@ -52,7 +70,7 @@ const ANALYTICS_PERMISSIONS = [
   ...permissions("bigquery.tables", ["create", "get", "update"]),
 ];
 
-/** What the deployer may do in the project; its grants on single things stand with the things. */
+/** The deployer's roles on the project. Its grants on one resource stand with the resource. */
 export function grantDeployer(
   stack: TerraformStack,
   { environment }: Settings,

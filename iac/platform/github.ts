@@ -7,12 +7,12 @@ import type { Settings } from "../settings.ts";
 import type { Accounts } from "./accounts.ts";
 
 /**
- * Lets the branch's workflows act as the deployer or the auditor, without a key: GitHub signs who is asking, and
- * Google believes it under the condition. Everyone's tokens have the same issuer, so that without
- * the condition any repository of the world could ask. A workflow on `pull_request_target` runs at
- * the branch too, but for a stranger's change.
+ * Lets workflows of the branch act as the deployer or the auditor without a key: Google accepts
+ * GitHub's signed token under the condition. All repositories on GitHub share the issuer, so without
+ * the condition any of them could act as these accounts. A `pull_request_target` workflow also runs
+ * on the branch, but for a change from outside, so pull requests are excluded.
  */
-export function trustGithub(
+export function createIdentityProvider(
   stack: TerraformStack,
   { environment }: Settings,
   accounts: Accounts,

@@ -5,10 +5,10 @@ import { IMAGE_REPOSITORY } from "../names.ts";
 import type { Settings } from "../settings.ts";
 import type { Accounts } from "./accounts.ts";
 
-/** As many as can be rolled back to; the rest is only paid for. */
+/** Images to keep for a rollback. */
 const KEPT_IMAGES = 10;
 
-/** Where the worker pool's images lie, and that the deployer puts them there. */
+/** The repository of the worker pool's images, to which the deployer may push. */
 export function createImageRepository(
   stack: TerraformStack,
   { environment }: Settings,

@@ -1,26 +1,19 @@
 import { StorageBucket } from "@cdktf/provider-google/lib/storage-bucket/index.js";
 import { StorageBucketIamMember } from "@cdktf/provider-google/lib/storage-bucket-iam-member/index.js";
-import { GcsBackend, type TerraformStack } from "cdktf";
+import type { TerraformStack } from "cdktf";
 import { getIamMember, getStateBucketName } from "../names.ts";
 import type { Settings } from "../settings.ts";
 
-/** Older states that are kept: some weeks of several deploys a day. */
+/** Older states to keep: several weeks at a few deploys a day. */
 const KEPT_VERSIONS = 100;
 
-/** Where a stack's state lies; all stacks share the bucket, each under its own name. */
-export function keepState(stack: TerraformStack, { environment }: Settings): void {
-  new GcsBackend(stack, {
-    bucket: getStateBucketName(environment.projectId),
-    prefix: stack.node.id,
-  });
-}
-
 /**
- * The bucket of the state, which holds the state of the stack that describes it: it is made by one
- * command before the first apply, and imported here by that apply.
+ * The bucket of Terraform's state, and what the deployer may do in it. The bucket also holds the
+ * state of this stack: it is created by one command before the first apply, which imports it.
  *
- * The deployer writes the states of `service` and `observability` and only reads that of `platform`, or it could bend
- * what a person applies next. Listing cannot be bound to a name, and Terraform lists at `init`.
+ * The deployer writes the states of `service` and `observability` and only reads that of
+ * `platform`; otherwise a deploy could change what a person applies next. `terraform init` lists
+ * the bucket, and IAM cannot limit a list to a prefix.
  */
 export function createStateBucket(stack: TerraformStack, { environment }: Settings): void {
   const { projectId, region } = environment;

@@ -7,22 +7,22 @@ import type { TerraformStack } from "cdktf";
 import { ANALYTICS, getPubsubAgent } from "../names.ts";
 import type { Settings } from "../settings.ts";
 
-/** What is broken in BigQuery may stay so for a month before a write is missing there. */
+/** How long BigQuery may refuse rows before a write is missing there. */
 const RETENTION_SECONDS = 31 * 24 * 3600;
 
-/** The columns that Pub/Sub fills (its page on BigQuery subscriptions, "write metadata"). */
+/** The columns that Pub/Sub writes for a BigQuery subscription with `write_metadata`. */
 const SCHEMA = [
   { name: "subscription_name", type: "STRING" },
   { name: "message_id", type: "STRING" },
   { name: "publish_time", type: "TIMESTAMP" },
   { name: "attributes", type: "STRING" },
-  // Not JSON: a delete has no body, and such a row would be refused for ever.
+  // Not JSON: a delete has no body, and BigQuery would refuse its row.
   { name: "data", type: "STRING" },
 ];
 
 /**
- * Keeps every write as it was accepted, in BigQuery. It has no dead-letter policy: what BigQuery
- * refuses is no dead write, and must not be written down as one.
+ * Copies every accepted write to BigQuery. The subscription has no dead-letter topic: a row that
+ * BigQuery refuses is not a dead write, and must not be recorded as one.
  */
 export function createAnalytics(
   stack: TerraformStack,

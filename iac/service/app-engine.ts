@@ -3,11 +3,11 @@ import { Fn, TerraformCount, type TerraformStack, TerraformVariable } from "cdkt
 import type { Settings } from "../settings.ts";
 
 /**
- * Which traffic the App Engine services take: all, because the API is public, and because Pub/Sub's
- * pushes do not count as internal. Who may push is decided by the token. How traffic is split
- * between versions belongs to the rollout: what two programs set, each takes back.
+ * The App Engine services accept traffic from everywhere: the API is public, and Pub/Sub's pushes do
+ * not count as internal traffic. A push is authenticated by its token. The split of traffic between
+ * versions belongs to the rollout and is not set here.
  *
- * A service exists once its first version does, so the first apply of all leaves this out.
+ * App Engine creates a service with its first version, so the very first apply skips these settings.
  */
 export function createAppEngineServices(
   stack: TerraformStack,
@@ -16,7 +16,7 @@ export function createAppEngineServices(
   const areDeployed = new TerraformVariable(stack, "services_deployed", {
     type: "bool",
     default: true,
-    description: "Whether the App Engine services exist: false for the first apply of all.",
+    description: "Whether the App Engine services exist; false for the very first apply.",
   });
   const services = environment.delivery === "push" ? [api, subscriber] : [api];
   for (const { service } of services) {

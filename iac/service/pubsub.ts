@@ -1,92 +1,143 @@
 import {
   PubsubSubscription,
-  type PubsubSubscriptionPushConfig,
+  type PubsubSubscriptionConfig,
 } from "@cdktf/provider-google/lib/pubsub-subscription/index.js";
 import { PubsubSubscriptionIamMember } from "@cdktf/provider-google/lib/pubsub-subscription-iam-member/index.js";
-import type { PubsubTopic } from "@cdktf/provider-google/lib/pubsub-topic/index.js";
+import { PubsubTopic } from "@cdktf/provider-google/lib/pubsub-topic/index.js";
+import { PubsubTopicIamMember } from "@cdktf/provider-google/lib/pubsub-topic-iam-member/index.js";
 import type { TerraformStack } from "cdktf";
-import { getIamMember, getPubsubAgent, getServiceAccountEmail } from "../names.ts";
+import {
+  DEAD_LETTER_TOPIC,
+  getIamMember,
+  getPubsubAgent,
+  getServiceAccountEmail,
+} from "../names.ts";
 import { getVariable, type Settings } from "../settings.ts";
+import type { Platform } from "../stack.ts";
 
-/** More than the longest batch with the one before it; checked against the limits of both. */
-export const ACK_DEADLINE_SECONDS = 60;
-/** The topic's own default. What is not settled by then is lost, so nothing may take that long. */
-const RETENTION_SECONDS = 7 * 24 * 3600;
-/** The most that Pub/Sub allows, so that a long outage makes no dead letters of good writes. */
+const DAY_SECONDS = 24 * 3600;
+/** Longer than the longest batch and the one before it; a check compares it with common/limits.ts. */
+const ACK_DEADLINE_SECONDS = 60;
+/** Pub/Sub deletes a message after its retention, so every outage must be shorter than this. */
+const WRITES_RETENTION_SECONDS = 7 * DAY_SECONDS;
+/** Pub/Sub's maximum, which leaves the most time to read a dead letter. */
+const DEAD_LETTERS_RETENTION_SECONDS = 31 * DAY_SECONDS;
+/** Pub/Sub's maximum, so that an outage does not turn valid writes into dead letters. */
 const DELIVERY_ATTEMPTS = 100;
 /**
- * A hiccup is over in a second. Later the pauses double up to the longest that Pub/Sub allows,
- * which stretches the attempts over half a day.
+ * Short failures are retried after a second. The delay doubles up to Pub/Sub's maximum, so that
+ * all attempts together span more than half a day.
  */
 export const RETRY = { minimumBackoff: "1s", maximumBackoff: "600s" };
 
-/** Of the stack `platform`, what a push and the agent's grants need. */
-export type Platform = { hostname: string; projectNumber: string };
-
-/** The subscription that settles the writes, by push to the subscriber or pulled by it. */
-export function createSubscription(
+/**
+ * Both topics, their subscriptions and the grants on them. Returns the topic of the writes, to
+ * which only the API may publish.
+ */
+export function createPubsub(
   stack: TerraformStack,
   settings: Settings,
   platform: Platform,
-  topics: { writes: PubsubTopic; deadLetters: PubsubTopic },
-): void {
-  const subscription = new PubsubSubscription(stack, "settle", {
-    name: getVariable(settings.subscriber, "PUBSUB_SUBSCRIPTION"),
-    topic: topics.writes.id,
-    ackDeadlineSeconds: ACK_DEADLINE_SECONDS,
-    messageRetentionDuration: `${RETENTION_SECONDS}s`,
-    retryPolicy: RETRY,
-    deadLetterPolicy: {
-      deadLetterTopic: topics.deadLetters.id,
-      maxDeliveryAttempts: DELIVERY_ATTEMPTS,
-    },
-    ...shared(settings, platform, "/push"),
+): PubsubTopic {
+  const writes = new PubsubTopic(stack, "writes", {
+    name: getVariable(settings.api, "PUBSUB_TOPIC"),
+    lifecycle: { preventDestroy: true },
   });
-  // Forwarding a dead letter is publishing it there and acknowledging it here.
-  new PubsubSubscriptionIamMember(stack, "settle-forwarder", {
-    subscription: subscription.name,
-    role: "roles/pubsub.subscriber",
+  new PubsubTopicIamMember(stack, "writes-publisher", {
+    topic: writes.name,
+    role: "roles/pubsub.publisher",
+    member: getIamMember("api", settings.environment.projectId),
+  });
+  const deadLetters = createDeadLetters(stack, settings, platform);
+  createSubscription(stack, settings, platform, {
+    id: "settle",
+    name: getVariable(settings.subscriber, "PUBSUB_SUBSCRIPTION"),
+    topic: writes.id,
+    retentionSeconds: WRITES_RETENTION_SECONDS,
+    path: "/push",
+    deadLetterTopic: deadLetters.id,
+  });
+  return writes;
+}
+
+/**
+ * The topic to which Pub/Sub forwards a message after its last delivery attempt, and the
+ * subscription by which the subscriber records it. Without a subscription the topic would discard
+ * the message. The subscription has no dead-letter topic of its own.
+ */
+function createDeadLetters(
+  stack: TerraformStack,
+  settings: Settings,
+  platform: Platform,
+): PubsubTopic {
+  const topic = new PubsubTopic(stack, "dead-letters", {
+    name: DEAD_LETTER_TOPIC,
+    lifecycle: { preventDestroy: true },
+  });
+  new PubsubTopicIamMember(stack, "dead-letters-publisher", {
+    topic: topic.name,
+    role: "roles/pubsub.publisher",
     member: getPubsubAgent(platform.projectNumber),
   });
-  grantPull(stack, settings, subscription);
+  createSubscription(stack, settings, platform, {
+    id: "keep",
+    name: getVariable(settings.subscriber, "PUBSUB_DEAD_LETTER_SUBSCRIPTION"),
+    topic: topic.id,
+    retentionSeconds: DEAD_LETTERS_RETENTION_SECONDS,
+    path: "/push/dead-letters",
+  });
+  return topic;
 }
 
-/** What all subscriptions that the subscriber serves have in common. */
-export function shared(settings: Settings, platform: Platform, path: string) {
-  return {
-    // Without it, 31 quiet days delete the subscription, and every write after that is lost.
+type SubscriptionOptions = {
+  id: string;
+  name: string;
+  topic: string;
+  retentionSeconds: number;
+  /** Where the subscriber takes pushes of this subscription. */
+  path: string;
+  deadLetterTopic?: string;
+};
+
+/** A subscription that pushes to the subscriber, or that the worker pool may pull from. */
+function createSubscription(
+  stack: TerraformStack,
+  { environment, subscriber }: Settings,
+  { hostname, projectNumber }: Platform,
+  options: SubscriptionOptions,
+): void {
+  const { id, deadLetterTopic } = options;
+  const isPush = environment.delivery === "push";
+  const config: PubsubSubscriptionConfig = {
+    name: options.name,
+    topic: options.topic,
+    ackDeadlineSeconds: ACK_DEADLINE_SECONDS,
+    messageRetentionDuration: `${options.retentionSeconds}s`,
+    retryPolicy: RETRY,
+    ...(deadLetterTopic && {
+      deadLetterPolicy: { deadLetterTopic, maxDeliveryAttempts: DELIVERY_ATTEMPTS },
+    }),
+    // Never: by default Pub/Sub deletes a subscription after 31 days without activity.
     expirationPolicy: { ttl: "" },
-    ...(settings.environment.delivery === "push"
-      ? { pushConfig: pushTo(settings, platform, path) }
-      : {}),
+    ...(isPush && {
+      pushConfig: {
+        pushEndpoint: `https://${subscriber.service}-dot-${hostname}${options.path}`,
+        oidcToken: {
+          serviceAccountEmail: getServiceAccountEmail("push", environment.projectId),
+          audience: getVariable(subscriber, "PUSH_AUDIENCE"),
+        },
+      },
+    }),
     lifecycle: { preventDestroy: true },
   };
-}
-
-/** With a worker pool, the subscriber is the one who pulls; pushes need no grant. */
-export function grantPull(
-  stack: TerraformStack,
-  { environment }: Settings,
-  subscription: PubsubSubscription,
-): void {
-  if (environment.delivery === "push") return;
-  new PubsubSubscriptionIamMember(stack, `${subscription.node.id}-puller`, {
-    subscription: subscription.name,
-    role: "roles/pubsub.subscriber",
-    member: getIamMember("subscriber", environment.projectId),
-  });
-}
-
-function pushTo(
-  { environment, subscriber }: Settings,
-  { hostname }: Platform,
-  path: string,
-): PubsubSubscriptionPushConfig {
-  return {
-    pushEndpoint: `https://${subscriber.service}-dot-${hostname}${path}`,
-    oidcToken: {
-      serviceAccountEmail: getServiceAccountEmail("push", environment.projectId),
-      audience: getVariable(subscriber, "PUSH_AUDIENCE"),
-    },
-  };
+  const subscription = new PubsubSubscription(stack, id, config);
+  const grant = (grantId: string, member: string) =>
+    new PubsubSubscriptionIamMember(stack, grantId, {
+      subscription: subscription.name,
+      role: "roles/pubsub.subscriber",
+      member,
+    });
+  // To forward a dead letter, Pub/Sub publishes it there and acknowledges it here.
+  if (deadLetterTopic) grant(`${id}-forwarder`, getPubsubAgent(projectNumber));
+  if (!isPush) grant(`${id}-puller`, getIamMember("subscriber", environment.projectId));
 }

@@ -1,45 +1,41 @@
 import { SecretManagerSecret } from "@cdktf/provider-google/lib/secret-manager-secret/index.js";
 import { SecretManagerSecretIamMember } from "@cdktf/provider-google/lib/secret-manager-secret-iam-member/index.js";
 import { SecretManagerSecretVersion } from "@cdktf/provider-google/lib/secret-manager-secret-version/index.js";
-import type { TerraformStack, TerraformVariable } from "cdktf";
+import { Fn, Op, type TerraformStack, TerraformVariable } from "cdktf";
 import { type ACCOUNTS, getIamMember } from "../names.ts";
 import { getSecret, type Settings } from "../settings.ts";
-import { createSecretInput, createVersionInput } from "./inputs.ts";
 
-/** What is given from outside to be kept, and its number. */
-export type Password = { value: TerraformVariable; version: TerraformVariable };
+/** A shorter secret is a typing error or can be guessed. */
+const MIN_SECRET_LENGTH = 16;
+
+/** A secret that is passed in when the stack is applied, and the version number of its value. */
+export type SecretInput = { value: TerraformVariable; version: TerraformVariable };
 
 /**
- * The secrets that app.yaml and subscriber.yaml name, and who may read each. The API's keys are
- * one of them only once app.yaml names it.
+ * The secrets that app.yaml and subscriber.yaml name, and who may read each. The secret of the API
+ * keys is created only where app.yaml names it. Returns the input of the database password.
  */
-export function createSecrets(stack: TerraformStack, settings: Settings): Password {
-  const password = {
-    value: createSecretInput(
-      stack,
-      "mysql_password",
-      "The password of the database's user; once kept, it is in the secret.",
-    ),
-    version: createVersionInput(stack, "mysql_password"),
-  };
+export function createSecrets(stack: TerraformStack, settings: Settings): SecretInput {
+  const password = createInput(
+    stack,
+    "mysql_password",
+    "The password of the database user, kept in Secret Manager.",
+  );
   const passwordSecret = getSecret(settings.api, "MYSQL_PASSWORD_SECRET");
-  if (passwordSecret) {
-    const readers = ["api", "subscriber", "auditor"] as const;
-    keep("mysql-password", passwordSecret, password, readers);
-  }
+  if (passwordSecret)
+    createSecret("mysql-password", passwordSecret, password, ["api", "subscriber", "auditor"]);
 
   const keysSecret = getSecret(settings.api, "API_KEYS_SECRET");
   if (keysSecret) {
-    const value = createSecretInput(stack, "api_keys", "What API_KEYS is to be.");
-    const version = createVersionInput(stack, "api_keys");
-    keep("api-keys", keysSecret, { value, version }, ["api"]);
+    const keys = createInput(stack, "api_keys", "The value of API_KEYS.");
+    createSecret("api-keys", keysSecret, keys, ["api"]);
   }
   return password;
 
-  function keep(
+  function createSecret(
     id: string,
     secretId: string,
-    { value, version }: Password,
+    { value, version }: SecretInput,
     readers: readonly (keyof typeof ACCOUNTS)[],
   ): void {
     const secret = new SecretManagerSecret(stack, id, { secretId, replication: { auto: {} } });
@@ -47,7 +43,7 @@ export function createSecrets(stack: TerraformStack, settings: Settings): Passwo
       secret: secret.id,
       secretDataWo: value.stringValue,
       secretDataWoVersion: version.numberValue,
-      // What is replaced can be had back, should the new one be wrong.
+      // A disabled version can be enabled again if the new value is wrong.
       deletionPolicy: "DISABLE",
       lifecycle: { createBeforeDestroy: true },
     });
@@ -59,4 +55,28 @@ export function createSecrets(stack: TerraformStack, settings: Settings): Passwo
       });
     }
   }
+}
+
+/**
+ * The variables TF_VAR_name and TF_VAR_name_version. The value is ephemeral: neither the plan nor
+ * the state stores it. So Terraform cannot see that it changed, and a higher version tells it.
+ */
+function createInput(stack: TerraformStack, name: string, description: string): SecretInput {
+  const value = new TerraformVariable(stack, name, {
+    type: "string",
+    description,
+    sensitive: true,
+    nullable: false,
+  });
+  value.addValidation({
+    condition: Op.gte(Fn.lengthOf(value.stringValue), MIN_SECRET_LENGTH),
+    errorMessage: `It must have at least ${MIN_SECRET_LENGTH} characters.`,
+  });
+  value.addOverride("ephemeral", true);
+  const version = new TerraformVariable(stack, `${name}_version`, {
+    type: "number",
+    default: 1,
+    description: `Increase by one to write ${name} again.`,
+  });
+  return { value, version };
 }

@@ -1,39 +1,22 @@
-import { type App, DataTerraformRemoteStateGcs, TerraformStack } from "cdktf";
-import { getStateBucketName } from "../names.ts";
-import { OUTPUTS } from "../platform/platform.ts";
-import { keepState } from "../platform/state-bucket.ts";
-import { useGoogle } from "../provider.ts";
+import type { App, TerraformStack } from "cdktf";
 import type { Settings } from "../settings.ts";
+import { createStack, readPlatform } from "../stack.ts";
 import { createAnalytics } from "./analytics.ts";
 import { createAppEngineServices } from "./app-engine.ts";
-import { createDatabaseUser } from "./database.ts";
-import { createDeadLetters } from "./dead-letters.ts";
-import { createSubscription } from "./pubsub.ts";
+import { createDatabase } from "./database.ts";
+import { createPubsub } from "./pubsub.ts";
 import { createSecrets } from "./secrets.ts";
-import { createTopic } from "./topic.ts";
 import { createWorkerPool } from "./worker-pool.ts";
 
-/** What every deploy applies: what the running services need beside themselves. */
+/** The stack that every deploy applies before the rollout: what the running services need. */
 export function createService(app: App, settings: Settings): TerraformStack {
   const { environment } = settings;
-  const stack = new TerraformStack(app, "service");
-  useGoogle(stack, settings);
-  keepState(stack, settings);
-  // What only Google knows: it made the number and the address up.
-  const state = new DataTerraformRemoteStateGcs(stack, "platform", {
-    bucket: getStateBucketName(environment.projectId),
-    prefix: "platform",
-  });
-  const platform = {
-    hostname: state.getString(OUTPUTS.hostname),
-    projectNumber: state.getString(OUTPUTS.projectNumber),
-  };
+  const stack = createStack(app, "service", settings);
+  const platform = readPlatform(stack, settings);
 
-  const writes = createTopic(stack, settings);
-  const deadLetters = createDeadLetters(stack, settings, platform);
-  createSubscription(stack, settings, platform, { writes, deadLetters });
+  const writes = createPubsub(stack, settings, platform);
   const password = createSecrets(stack, settings);
-  createDatabaseUser(stack, settings, password);
+  createDatabase(stack, settings, password);
   if (environment.analytics) createAnalytics(stack, settings, platform.projectNumber, writes);
   createAppEngineServices(stack, settings);
   if (environment.delivery === "worker-pool") createWorkerPool(stack, settings);

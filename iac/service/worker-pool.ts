@@ -3,12 +3,12 @@ import { type TerraformStack, TerraformVariable } from "cdktf";
 import { getServiceAccountEmail, WORKER_POOL } from "../names.ts";
 import { MEMORY_MB, type Settings } from "../settings.ts";
 
-/** Where subscriber.yaml's MYSQL_URL looks for the database's socket. */
+/** The folder of the database's socket in subscriber.yaml's MYSQL_URL. */
 const SOCKETS = { name: "cloudsql", mountPath: "/cloudsql" };
 
 /**
- * The subscriber as a worker pool that pulls, with the memory and the variables of subscriber.yaml.
- * It is always on, needs no web address, and settles with less delay than pushes.
+ * The subscriber as a Cloud Run worker pool that pulls, with the memory and the variables of
+ * subscriber.yaml. It is always running, has no web address, and settles sooner than with pushes.
  */
 export function createWorkerPool(
   stack: TerraformStack,
@@ -24,7 +24,7 @@ export function createWorkerPool(
       Object.entries(subscriber.variables).filter(([name]) => !name.startsWith("PUSH_")),
     ),
     DELIVERY: "pull",
-    // App Engine sets it by itself, Cloud Run does not.
+    // Set by App Engine, but not by Cloud Run.
     GOOGLE_CLOUD_PROJECT: environment.projectId,
   };
   new CloudRunV2WorkerPool(stack, "worker-pool", {

@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { UsageError } from "../../iac/environments.ts";
+import { UsageError } from "../../ops/command-line.ts";
 import { costAtRest, type Line } from "./cost-at-rest.ts";
 import { FIGURES } from "./figures.ts";
 import { HOURS_A_MONTH, MILLION, PRICED_ON, PRICES } from "./prices.ts";
