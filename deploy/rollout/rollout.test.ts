@@ -338,7 +338,7 @@ describe("npm run rollout", { concurrency: 3 }, () => {
     const faults: [Parameters<AppEngine["plan"]>[0], RegExp][] = [
       [
         { faults: [{ matching: "versions list", kind: "fail" }] },
-        /^gcloud app versions list .* failed \(status 1\): ERROR: .* the plan wants it\n$/,
+        /^gcloud app versions list .* failed \(status 1\): ERROR: .* the plan says so\n$/,
       ],
       [
         { faults: [{ matching: "versions list", kind: "garbage" }] },

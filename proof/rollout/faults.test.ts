@@ -1,16 +1,14 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { promisify } from "node:util";
 import {
   type AppEngine,
   buildAppEngine,
   type Ended,
-  type Fault,
-  type Plan,
   QUICKLY,
 } from "../../test/support/stand-in-app-engine.ts";
+import type { Fault, Plan } from "../../test/support/stand-in-application.ts";
 
 const ALL_OLD = { default: { bbbbbbb: 100 }, subscriber: { bbbbbbb: 100 } };
 const ALL_NEW = { default: { ccccccc: 100 }, subscriber: { ccccccc: 100 } };
@@ -122,8 +120,7 @@ describe("npm run rollout, where something fails", { concurrency: 2 }, () => {
   });
 
   async function type(appEngine: AppEngine, command: string): Promise<void> {
-    const PATH = `${join(appEngine.folder, "bin")}:/usr/bin:/bin`;
-    const env = { PATH, STAND_IN: appEngine.folder };
+    const env = { PATH: `${appEngine.bin}:/usr/bin:/bin` };
     await promisify(execFile)("sh", ["-c", command], { env });
   }
 

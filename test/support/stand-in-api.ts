@@ -1,23 +1,23 @@
-import { appendFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { text as readText } from "node:stream/consumers";
+import type { LoggedRequest } from "./stand-in-application.ts";
 
-/** What the stand-in answers instead of what is right, by `ready`, `METHOD` or `METHOD waited`. */
+/** The statuses to answer instead of the correct ones, by `ready`, `METHOD` or `METHOD waited`. */
 export type WrongAnswers = Record<string, number | "nothing">;
 
 /**
- * Stands for one version of the API at its own address, as far as a rollout asks it, and notes
- * each request where the stand-in for gcloud finds it. What the real one answers is tested with
- * the real one (deploy/rollout/real.test.ts): given its address, this only hands on and notes.
+ * Stands in for one version of the API, as far as a rollout calls it, and adds each request to
+ * `requestLog`. With the address of a real API it only forwards and logs
+ * (test/deploy/rollout.test.ts).
  */
-export async function startStandInApi(requestLog: string, real?: string) {
+export async function startStandInApi(requestLog: LoggedRequest[], real?: string) {
   let wrong: WrongAnswers = {};
   let made = 0;
   const items = new Map<string, { id: string; version: string } | undefined>();
   const server = createServer(async (request, response) => {
-    if (real !== undefined) return void handOn(request, response, real);
+    if (real !== undefined) return void forward(request, response, real);
     const { status, body, version } = answer(request);
-    note(request, status);
+    logRequest(request, status);
     if (status === 0) return void request.socket.destroy();
     if (version) response.setHeader("ETag", `"${version}"`);
     response.statusCode = status;
@@ -30,7 +30,7 @@ export async function startStandInApi(requestLog: string, real?: string) {
     answerWrongly(answers: WrongAnswers) {
       wrong = answers;
     },
-    /** Items that were made and not deleted. */
+    /** The number of items that were created and not deleted. */
     left: () => [...items.values()].filter((item) => item !== undefined).length,
     close() {
       server.close();
@@ -38,19 +38,19 @@ export async function startStandInApi(requestLog: string, real?: string) {
     },
   };
 
-  function note({ method }: IncomingMessage, status: number): void {
+  function logRequest({ method }: IncomingMessage, status: number): void {
     const isWrite = method === "POST" || method === "DELETE";
-    appendFileSync(requestLog, `${JSON.stringify({ time: Date.now(), status, isWrite })}\n`);
+    requestLog.push({ time: Date.now(), status, isWrite });
   }
 
-  async function handOn(request: IncomingMessage, response: ServerResponse, to: string) {
+  async function forward(request: IncomingMessage, response: ServerResponse, to: string) {
     const { host: _, connection: __, ...headers } = request.headers as Record<string, string>;
     const { method = "", url } = request;
     const body = method === "GET" ? null : await readText(request);
     const real = await fetch(to + url, { method, headers, body: body || null });
-    const told = Buffer.from(await real.arrayBuffer());
-    note(request, real.status);
-    response.writeHead(real.status, { ETag: real.headers.get("etag") ?? "" }).end(told);
+    const answered = Buffer.from(await real.arrayBuffer());
+    logRequest(request, real.status);
+    response.writeHead(real.status, { ETag: real.headers.get("etag") ?? "" }).end(answered);
   }
 
   function answer({ method = "", url = "", headers }: IncomingMessage) {
@@ -60,7 +60,7 @@ export async function startStandInApi(requestLog: string, real?: string) {
     const replaced = wrong[isWaiting ? `${method} waited` : method];
     if (replaced === "nothing") return { status: 0 };
     if (replaced !== undefined && replaced !== 202)
-      return { status: replaced, body: { detail: "The stand-in was told to." } };
+      return { status: replaced, body: { detail: "The test says so." } };
     const [, , , id = "", , write] = url.split("/");
     made += 1;
     const version = `version-${made}`;
