@@ -7,15 +7,15 @@ import { build } from "esbuild";
 
 const ROOT = join(import.meta.dirname, "..");
 const PROCESSES = ["api", "subscriber"] as const;
-/** As in app.yaml and subscriber.yaml: V8 refuses what it compiled under other flags. */
+/** As in app.yaml and subscriber.yaml: V8 rejects a compile cache of other flags. */
 export const HEAP = ["--max-old-space-size=512", "--initial-old-space-size=130"];
-/** What bundled CommonJS expects to find in its scope; ESM has none of it. */
+/** The variables that bundled CommonJS expects, which ESM does not have. */
 const COMMONJS_SCOPE = [
   'import { createRequire } from "node:module";',
   "const require = createRequire(import.meta.url);",
   "const __filename = import.meta.filename, __dirname = import.meta.dirname;",
 ].join("\n");
-/** Enough to start on; nothing listens at these addresses, and nothing is sent. */
+/** Settings to start with. Nothing listens at these addresses, and nothing is sent. */
 export const NOWHERE = {
   GOOGLE_CLOUD_PROJECT: "nowhere",
   MYSQL_URL: "mysql://nobody@127.0.0.1:1/nothing",
@@ -30,8 +30,8 @@ const START_DEADLINE_MS = 60_000;
 if (import.meta.main) await bundle(join(ROOT, "dist"));
 
 /**
- * Puts into `folder` all that App Engine starts: one file for each process, with no need of
- * node_modules; what they read beside them; and the code that V8 compiled for their start.
+ * Writes to `folder` all that App Engine needs: one file for each process, which needs no
+ * node_modules, the files that they read, and V8's compile cache of their start.
  */
 export async function bundle(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
@@ -57,7 +57,7 @@ export async function bundle(folder: string): Promise<void> {
   await fillCompileCache(folder);
 }
 
-/** Starts each process once, which also tells that it does start, and keeps what V8 compiled. */
+/** Starts each process once, which also tests that it starts, and keeps V8's compile cache. */
 async function fillCompileCache(folder: string): Promise<void> {
   const temporary = await mkdtemp(join(tmpdir(), "bundle-"));
   try {
@@ -67,7 +67,7 @@ async function fillCompileCache(folder: string): Promise<void> {
       if (!entry.isFile()) continue;
       const kept = join(folder, "compile-cache", entry.name);
       await copyFile(join(entry.parentPath, entry.name), kept);
-      // Node makes them readable to their owner only, who may be another when they are read.
+      // Node makes them readable to their owner only, but another user may run the bundle.
       await chmod(kept, 0o644);
     }
   } finally {
@@ -94,8 +94,9 @@ async function startOnce(folder: string, name: string, temporary: string): Promi
 }
 
 /**
- * The Node that will run the bundle: what V8 compiled is of use to the same version only. npm puts
- * the one of node_modules first, which is pruned before the start; it knows the machine's own.
+ * The Node that will run the bundle, because a compile cache works with the same version only. npm
+ * puts the Node of node_modules first on the PATH, which is not deployed; npm_node_execpath is the
+ * machine's own.
  */
 function findNode(): string {
   const own = process.env.npm_node_execpath;

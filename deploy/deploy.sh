@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# npm run deploy -- ENVIRONMENT [rollout options]: everything that a merge to main does, in order,
-# the same from a laptop and from .github/workflows/deploy.yaml. Safe to run again after any failure.
+# npm run deploy -- ENVIRONMENT [rollout options]: deploys an environment, from a laptop or from
+# .github/workflows/deploy.yaml. Run it again after any failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -8,22 +8,23 @@ if [ "${1:-}" = --help ] || [ $# -eq 0 ]; then
   cat <<'HELP'
 npm run deploy -- ENVIRONMENT [options of npm run rollout]
 
-Synthesises the environment, applies its stack `service`, migrates the database, rolls both services
-out, canary first, and applies its stack `observability`, whose alerts go to TF_VAR_alert_email. Asks
-before Terraform changes anything, unless CI is set. Needs gcloud (logged in, also with
-application-default credentials), terraform and cloud-sql-proxy on the PATH, and the stack `platform`
-applied once (docs/deploy.md).
+Synthesises the stacks of the environment, applies the stack `service`, migrates the database, rolls
+out both services (a canary first) and applies the stack `observability`, whose alerts are sent to
+TF_VAR_alert_email. Terraform asks before it changes anything, unless CI is set.
+
+Requires gcloud (logged in, also with application-default credentials), terraform and
+cloud-sql-proxy on the PATH. The stack `platform` must have been applied once (docs/deploy.md).
 HELP
   [ $# -gt 0 ] && exit 0 || exit 2
 fi
 environment=$1
 shift
 for program in gcloud terraform cloud-sql-proxy; do
-  command -v "$program" >/dev/null || { echo "deploy: $program is not on the PATH; see docs/deploy.md." >&2; exit 1; }
+  command -v "$program" >/dev/null || { echo "deploy: $program is not on the PATH. See docs/deploy.md." >&2; exit 1; }
 done
 say() { echo "deploy: $*"; }
 
-say "describing $environment, refusing what is unsafe"
+say "synthesising the stacks of $environment"
 npm run --silent synth -- --environment "$environment"
 . deploy/environment.sh
 secret=constancia-mysql-password
@@ -42,19 +43,19 @@ apply_stack() {
   fi
 }
 
-# The password that there is; Terraform writes it only where its version was raised. Of a new
-# project it is made here, and nobody has seen it.
+# The current password, which Terraform writes only if its version was increased. For a new project
+# a random one is generated.
 TF_VAR_mysql_password=$(gcloud secrets versions access latest --secret="$secret" --project="$project" 2>/dev/null ||
   node -p 'crypto.randomBytes(24).toString("hex")')
 if [ -n "${GITHUB_ACTIONS:-}" ]; then echo "::add-mask::$TF_VAR_mysql_password"; fi
-# App Engine takes settings of a service only once it exists.
+# App Engine accepts the settings of a service only after its first version.
 services=$(gcloud app services list --project="$project" --format='value(id)' | sort | paste -sd ' ' -)
 TF_VAR_services_deployed=false
 if [ "$services" = "default subscriber" ]; then TF_VAR_services_deployed=true; fi
 export TF_VAR_mysql_password TF_VAR_services_deployed
 apply_stack service
 
-say "migrating the database, while the old code runs: migrations only add"
+say "migrating the database (the old version keeps running)"
 port=3307
 cloud-sql-proxy --port="$port" --health-check "$instance" &
 proxy=$!
@@ -66,9 +67,9 @@ MYSQL_URL="mysql://constancia@127.0.0.1:$port/constancia" \
 say "rolling out"
 npm run --silent rollout -- --project="$project" "$@"
 
-# Last, because Google takes an objective only of metrics that something was written to.
+# Last, because Google accepts an SLO only of metrics that have data.
 set -o errtrace
-trap 'echo "deploy: the new version runs, but what watches it is not all there. Where Google does not know a metric yet, it will in ten minutes: run this again." >&2' ERR
+trap 'echo "deploy: the new version runs, but the stack observability was not applied. If a metric does not exist yet, run this again in ten minutes." >&2' ERR
 apply_stack observability
 trap - ERR
-[ -n "${TF_VAR_alert_email:-}" ] || say "TF_VAR_alert_email is not set: the alerts are there, and notify nobody"
+[ -n "${TF_VAR_alert_email:-}" ] || say "TF_VAR_alert_email is not set: the alerts notify nobody"

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { text as readText } from "node:stream/consumers";
 import test, { type TestContext } from "node:test";
 import { parse } from "yaml";
 import { readConfig } from "../common/config.ts";
@@ -14,7 +15,7 @@ const PROJECT = "constancia-staging";
 const STACK = "-chdir=.local/terraform/staging/service";
 const WATCH = "-chdir=.local/terraform/staging/observability";
 
-/** In the order of need; each stands in for a program, and ends badly where FAIL names its call. */
+/** The calls of a deploy, in order. */
 const CALLS = [
   "npm run --silent synth -- --environment staging",
   "gcloud secrets versions access latest --secret=constancia-mysql-password --project=constancia-staging",
@@ -32,7 +33,8 @@ const CALLS = [
 const PROXY =
   "cloud-sql-proxy --port=3307 --health-check constancia-staging:southamerica-east1:latam-database";
 
-function deploy(
+/** Runs deploy.sh with stand-ins for its programs; the call that equals `fail` fails. */
+async function deploy(
   t: TestContext,
   { fail = "none", services = ["default", "subscriber"], args = ["staging", "--hold=1"] } = {},
 ) {
@@ -53,19 +55,26 @@ esac
     writeFileSync(join(folder, program), standIn);
     chmodSync(join(folder, program), 0o755);
   }
-  const { status, stdout, stderr } = spawnSync("bash", [SCRIPT, ...args], {
-    encoding: "utf8",
-    env: { PATH: `${folder}:${process.env.PATH}`, CI: "true", FAIL: fail },
+  const child = spawn("bash", [SCRIPT, ...args], {
+    // The script runs `node`, which must be the version of this test.
+    env: {
+      PATH: [folder, dirname(process.execPath), process.env.PATH].join(":"),
+      CI: "true",
+      FAIL: fail,
+    },
   });
+  const closed = new Promise<number | null>((resolve) => child.once("close", resolve));
+  const output = await Promise.all([readText(child.stdout), readText(child.stderr)]);
+  const status = await closed;
   const read = (file: string) => (existsSync(file) ? readFileSync(file, "utf8") : "");
   const all = read(calls).trim().split("\n");
-  return { status, output: stdout + stderr, env: read(`${calls}.env`), all };
+  return { status, output: output.join(""), env: read(`${calls}.env`), all };
 }
 
-test("a deploy describes, applies, migrates, rolls out and watches, in this order", (t) => {
-  const { status, output, env, all } = deploy(t);
+test("a deploy synthesises, applies, migrates, rolls out and applies observability, in this order", async (t) => {
+  const { status, output, env, all } = await deploy(t);
   assert.equal(status, 0, output);
-  // The proxy runs beside what follows.
+  // The proxy runs in the background.
   assert.ok(all.includes(PROXY));
   assert.deepEqual(
     all.filter((call) => call !== PROXY),
@@ -75,16 +84,18 @@ test("a deploy describes, applies, migrates, rolls out and watches, in this orde
   const [, mysqlUrl = "", secret] = /migrate: .* (mysql:\S+) (\S+)/.exec(env) ?? [];
   assertSameDatabase(new URL(mysqlUrl), secret);
   assert.ok(!output.includes(PASSWORD) && !all.join().includes(PASSWORD));
-  assert.match(output, /the alerts are there, and notify nobody/);
+  assert.match(output, /the alerts notify nobody/);
 });
 
-test("a deploy whose new version runs unwatched says so", (t) => {
-  const { status, output } = deploy(t, { fail: `terraform ${WATCH} apply -input=false plan.bin` });
+test("a deploy reports that the stack observability was not applied", async (t) => {
+  const { status, output } = await deploy(t, {
+    fail: `terraform ${WATCH} apply -input=false plan.bin`,
+  });
   assert.equal(status, 1);
-  assert.match(output, /the new version runs, but what watches it is not all there/);
+  assert.match(output, /the new version runs, but the stack observability was not applied/);
 });
 
-/** What is migrated is what app.yaml names, by the user and the secret that it names. */
+/** The migrations use the database, the user and the secret of app.yaml. */
 function assertSameDatabase(proxied: URL, secret: string | undefined): void {
   const api = parse(readFileSync(APP_YAML, "utf8")).env_variables;
   const env = { ...api, GOOGLE_CLOUD_PROJECT: PROJECT };
@@ -96,31 +107,32 @@ function assertSameDatabase(proxied: URL, secret: string | undefined): void {
   assert.equal(secret, api.MYSQL_PASSWORD_SECRET.replace(/\$\{GOOGLE_CLOUD_PROJECT\}/, PROJECT));
 }
 
-test("a deploy ends at the first step that fails, and does nothing after it", (t) => {
-  for (const [index, call] of CALLS.entries()) {
-    if (call.startsWith("gcloud secrets")) continue;
-    const { status, all } = deploy(t, { fail: call });
+test("a deploy ends at the first step that fails", async (t) => {
+  const attempts = CALLS.map(async (call, index) => {
+    if (call.startsWith("gcloud secrets")) return;
+    const { status, all } = await deploy(t, { fail: call });
     assert.notEqual(status, 0, call);
     assert.deepEqual(
       all.filter((made) => made !== PROXY),
       CALLS.slice(0, index + 1),
     );
-  }
+  });
+  await Promise.all(attempts);
 });
 
-test("a first deploy makes a password, and leaves the settings of services that are not there", (t) => {
+test("a first deploy generates a password, and skips the settings of services that do not exist", async (t) => {
   const secret = CALLS[1] as string;
-  const { status, env } = deploy(t, { fail: secret, services: ["default"] });
+  const { status, env } = await deploy(t, { fail: secret, services: ["default"] });
   assert.equal(status, 0);
   assert.match(env, /apply.*: false [0-9a-f]{48}/);
 });
 
-test("a deploy says what it needs", (t) => {
-  const help = deploy(t, { args: ["--help"] });
+test("a deploy explains its usage", async (t) => {
+  const help = await deploy(t, { args: ["--help"] });
   assert.equal(help.status, 0);
   assert.match(help.output, /npm run deploy -- ENVIRONMENT/);
-  assert.equal(deploy(t, { args: [] }).status, 2);
-  const unknown = deploy(t, {
+  assert.equal((await deploy(t, { args: [] })).status, 2);
+  const unknown = await deploy(t, {
     args: ["mars"],
     fail: "npm run --silent synth -- --environment mars",
   });

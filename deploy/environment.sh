@@ -1,8 +1,6 @@
-# Sourced at the project's root: the project and the database's instance of $environment.
-describe() {
-  node --input-type=module -e 'import { findEnvironment } from "./iac/environments.ts";
-    const { projectId, region } = findEnvironment(process.argv[1]);
-    console.log(process.argv[2] === "region" ? region : projectId);' "$environment" "$1"
-}
-project=$(describe project)
-instance="$project:$(describe region):latam-database"
+# Sets `project` and `instance` (of the database) of $environment. Source it in the repository's root.
+settings=$(node --input-type=module -e 'import { findEnvironment } from "./iac/environments.ts";
+  const { projectId, region } = findEnvironment(process.argv[1]);
+  console.log(projectId, region);' "$environment")
+project=${settings% *}
+instance="$project:${settings#* }:latam-database"

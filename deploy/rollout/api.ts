@@ -3,14 +3,14 @@ import { REQUEST_TIMEOUT_MS } from "./slo.ts";
 
 export type Answer = { status: number; headers: Headers; body: Record<string, unknown> };
 
-/** Asks the API at one address. */
+/** Sends one request to the API. */
 export type Api = (
   method: string,
   path: string,
   options?: { item?: unknown; headers?: Record<string, string> },
 ) => Promise<Answer>;
 
-/** Makes an {@link Api}; `key` is an API key, where the API wants one. */
+/** Creates an {@link Api}; `key` is an API key, if the API requires one. */
 export function createApi(options: {
   url: string;
   key: string | undefined;
@@ -33,13 +33,13 @@ export function createApi(options: {
     } catch (error) {
       stop.throwIfAborted();
       const { name, cause } = error as { name: string; cause?: { code?: string } };
-      throw new Failure(`${method} ${url}${path} got no answer (${cause?.code ?? name}).`);
+      throw new Failure(`${method} ${url}${path} got no response (${cause?.code ?? name}).`);
     }
   };
 }
 
-/** Reads the version that an answer's ETag names. */
-export function versionIn({ headers }: Answer): string {
+/** The version in the ETag of a response. */
+export function readEtag({ headers }: Answer): string {
   return (headers.get("etag") ?? "").replaceAll('"', "");
 }
 

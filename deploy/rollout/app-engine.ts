@@ -4,7 +4,7 @@ import { PROJECT_PLACEHOLDER } from "../../common/variables.ts";
 import { Failure } from "./failure.ts";
 import { DEPLOY_TIMEOUT_MS, type Gcloud, ROOT } from "./gcloud.ts";
 import { withProgress } from "./say.ts";
-import { hasAll, type Stage, type Traffic } from "./traffic.ts";
+import { hasAllTraffic, type Stage, type Traffic } from "./traffic.ts";
 import {
   hasSafeLength,
   SERVICES,
@@ -13,13 +13,13 @@ import {
   type VersionKey,
 } from "./versions.ts";
 
-/** Each service's file; `default` comes first, as an empty App Engine application wants it. */
+/** Each service's file. An empty App Engine application requires `default` first. */
 const FILES: [ServiceName, string][] = [
   ["default", "app.yaml"],
   ["subscriber", "subscriber.yaml"],
 ];
 
-/** A version in `gcloud app versions list --format=json`; only what is read here. */
+/** A version in the output of `gcloud app versions list --format=json`. */
 type Listed = {
   id?: string;
   service?: string;
@@ -31,10 +31,11 @@ type Listed = {
 export async function readTraffic(gcloud: Gcloud): Promise<Traffic> {
   const versions = await readVersions(gcloud);
   const full = versions.find(({ service, share }) => service === "default" && share === 1);
-  if (full === undefined || !hasAll(versions, full.id)) return { versions, isOnTrial: false };
+  if (full === undefined || !hasAllTraffic(versions, full.id))
+    return { versions, isUnjudged: false };
   const args = ["app", "services", "describe", "default"];
   const { split } = (await gcloud.read(args)) as { split?: { shardBy?: string } };
-  return { versions, isOnTrial: split?.shardBy === "RANDOM" };
+  return { versions, isUnjudged: split?.shardBy === "RANDOM" };
 }
 
 /** The versions of both services, and their traffic. */
@@ -44,19 +45,19 @@ export async function readVersions(gcloud: Gcloud): Promise<Version[]> {
     const own = SERVICES.find((one) => one === service);
     const createdAt = Date.parse(version?.createTime ?? "");
     if (!own) return [];
-    // A guess here could send traffic to a version that failed.
-    if (Number.isNaN(createdAt)) throw new Failure(`gcloud does not say when ${id} was made.`);
+    // With a guess, a rollback could move traffic to a version that failed.
+    if (Number.isNaN(createdAt)) throw new Failure(`gcloud prints no creation time of ${id}.`);
     const url = version?.versionUrl ?? "";
     return [{ service: own, id, share: traffic_split ?? 0, createdAt, url }];
   });
 }
 
-/** Uploads and builds a version of each service that lacks it, and gives it no traffic. */
+/** Deploys the version, without traffic, to each service that does not have it. */
 export async function deploy(gcloud: Gcloud, id: string, versions: readonly Version[]) {
   const files = FILES.filter(
     ([service]) => !versions.some((one) => one.service === service && one.id === id),
   ).map(([, file]) => file);
-  // One at a time: the flag of the account holds for all files of a command.
+  // One at a time: --service-account applies to all files of a command.
   for (const file of files) {
     const account = readAccount(file, gcloud.project);
     const args = ["app", "deploy", file, "--no-promote", `--version=${id}`];
@@ -68,39 +69,46 @@ export async function deploy(gcloud: Gcloud, id: string, versions: readonly Vers
   }
 }
 
-/** Whom a service runs as: its file says so for every project, and App Engine fills in nothing. */
+/** The service account in the file, with the project filled in, which App Engine does not do. */
 function readAccount(file: string, project: string): string {
   const text = readFileSync(join(ROOT, file), "utf8");
   const [, account] = /^service_account: (\S+)$/m.exec(text) ?? [];
-  if (!account) throw new Failure(`${file} names no service_account.`);
+  if (!account) throw new Failure(`${file} has no service_account.`);
   return account.replaceAll(PROJECT_PLACEHOLDER, project);
 }
 
-/** The address that only this version of the API answers at. */
+/** The URL of this version of the API. */
 export async function readAddress(gcloud: Gcloud, id: string): Promise<string> {
   const args = ["app", "versions", "describe", id, "--service=default"];
   const { versionUrl } = (await gcloud.read(args)) as { versionUrl?: string };
   const url = URL.parse(versionUrl ?? "");
-  if (!url) throw new Failure(`gcloud tells no address of the version ${id}.`);
+  if (!url) throw new Failure(`gcloud prints no URL of the version ${id}.`);
   if (!hasSafeLength(url.hostname))
-    throw new Failure(`${url.hostname} has no certificate: its first part is over 63 characters.`);
+    throw new Failure(
+      `${url.hostname} has no certificate: its first label is longer than 63 characters.`,
+    );
   return url.origin;
 }
 
-/** The command that gives a version so many percent of a service, and the rest to `haven`. */
-export function trafficCommand({ service, percent }: Stage, id: string, haven?: string): string[] {
-  const rest = percent < 100 && haven !== undefined ? `,${haven}=${(100 - percent) / 100}` : "";
+/** The command that gives a version the traffic of a step and the fallback the rest. */
+export function trafficCommand(
+  { service, percent }: Stage,
+  id: string,
+  fallback?: string,
+): string[] {
+  const rest =
+    percent < 100 && fallback !== undefined ? `,${fallback}=${(100 - percent) / 100}` : "";
   const own = rest === "" ? 1 : percent / 100;
   const splits = `--splits=${id}=${own}${rest}`;
   return ["app", "services", "set-traffic", service, splits, "--split-by=random"];
 }
 
-/** The command that gives a version all of a service for good: the mark of {@link Traffic}. */
-export function sealCommand(service: ServiceName, id: string): string[] {
+/** The command that gives a version all traffic and marks its rollout as finished; see {@link Traffic}. */
+export function finishCommand(service: ServiceName, id: string): string[] {
   return ["app", "services", "set-traffic", service, `--splits=${id}=1`, "--split-by=ip"];
 }
 
-/** Deletes versions, a service at a time. */
+/** Deletes versions, one service at a time. */
 export async function deleteVersions(gcloud: Gcloud, versions: readonly VersionKey[]) {
   for (const service of SERVICES) {
     const ids = versions.filter((version) => version.service === service).map(({ id }) => id);

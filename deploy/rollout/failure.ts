@@ -1,13 +1,12 @@
-/** Something that went wrong, as a sentence for the one who ran the program; never a stack. */
+import { UsageError } from "../../ops/command-line.ts";
+
+/** An expected failure. Its message is a sentence for the user, printed without a stack. */
 export class Failure extends Error {}
 
-/** The command was given wrongly. */
-export class UsageError extends Failure {}
-
-/** A version was judged and did not pass, or could not be judged. */
+/** The version failed its checks, or there was too little evidence. */
 export class Breach extends Failure {}
 
-/** A signal asked for the end. */
+/** The program received a signal. */
 export class Interrupted extends Failure {
   readonly signal: NodeJS.Signals;
   constructor(signal: NodeJS.Signals) {
@@ -16,12 +15,12 @@ export class Interrupted extends Failure {
   }
 }
 
-/** Traffic could not be put back by all the attempts there are: a person has to. */
+/** Traffic could not be moved back after all attempts; a person has to do it. */
 export class RollbackFailed extends Failure {}
 
-/** What to say of anything that was thrown. */
+/** The message for any error. */
 export function describeError(error: unknown): string {
-  if (error instanceof Failure) return error.message;
+  if (error instanceof Failure || error instanceof UsageError) return error.message;
   const { name, message } = error instanceof Error ? error : new Error(String(error));
-  return `The rollout has a fault of its own: ${name}: ${message}`;
+  return `Unexpected error in the rollout: ${name}: ${message}`;
 }

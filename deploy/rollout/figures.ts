@@ -5,10 +5,10 @@ import type { ServiceName } from "./versions.ts";
 
 const HOUR_MS = 3_600_000;
 
-/** Whose lines are read, and since when. */
+/** The version whose log lines to read, and since when. */
 type Source = { service: ServiceName; id: string; project: string; since: Date };
 
-/** A line of App Engine's request log, in Cloud Logging's JSON; only what is read here. */
+/** An entry of App Engine's request log. */
 type RequestLine = {
   protoPayload?: {
     resource?: string;
@@ -17,13 +17,13 @@ type RequestLine = {
     wasLoadingRequest?: boolean;
   };
 };
-/** Our own line `writes settled` (subscriber/settle.ts). */
+/** The log line `writes settled` of subscriber/settle.ts. */
 type SettledLine = { jsonPayload?: { metadata?: { writes?: { lagMs?: number }[] } } };
 
 /**
- * What Cloud Logging tells of a version since a moment: the requests of one service, and what the
- * subscriber of that version settled and gave up. Only the newest lines are read where there are
- * many; then the figures are a sample of the end.
+ * Reads the figures of a version from Cloud Logging: the requests of one service, and the writes
+ * that the version's subscriber settled or found dead. If there are many lines, only the newest are
+ * read.
  */
 export async function readFigures(gcloud: Gcloud, source: Source): Promise<Figures> {
   const subscriber: Source = { ...source, service: "subscriber" };
@@ -42,7 +42,7 @@ export async function readFigures(gcloud: Gcloud, source: Source): Promise<Figur
   };
 }
 
-/** The answer latency that a new version is held to: see {@link BASELINE}. */
+/** The limit of a new version's answer latency; see {@link BASELINE}. */
 export async function readAnswerLimit(
   gcloud: Gcloud,
   running: { id: string | undefined; project: string },
@@ -59,13 +59,13 @@ async function readRequests(gcloud: Gcloud, source: Source) {
   const log = `projects/${source.project}/logs/appengine.googleapis.com%2Frequest_log`;
   const lines = await readLines(gcloud, source, `logName="${log}"`, EVIDENCE.requestLines);
   const asked = (lines as RequestLine[]).flatMap(({ protoPayload }) =>
-    // The platform's own, and whoever watches: they tell nothing of what clients are answered.
+    // Requests of App Engine and health checks are not requests of clients.
     protoPayload && !/^\/(_ah|health)\//.test(protoPayload.resource ?? "") ? [protoPayload] : [],
   );
   return {
     requests: asked.length,
     errors: asked.filter(({ status = 0 }) => status >= 500).length,
-    // Whether an instance had to be started is the platform's choice, at every step a few times.
+    // App Engine starts a few instances at every step, whatever the version.
     answersMs: asked
       .filter(({ wasLoadingRequest }) => !wasLoadingRequest)
       .map(({ latency = "0s" }) => 1_000 * Number.parseFloat(latency)),

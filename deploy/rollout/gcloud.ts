@@ -5,25 +5,25 @@ import { Failure } from "./failure.ts";
 import { pause } from "./pause.ts";
 import { say } from "./say.ts";
 
-/** Where app.yaml is: gcloud uploads the folder that it is run in. */
+/** The folder of app.yaml. gcloud uploads the folder that it runs in. */
 export const ROOT = join(import.meta.dirname, "..", "..");
-/** gcloud itself retries for a minute; what is silent for longer hangs. */
+/** gcloud retries for up to a minute by itself. */
 const READ_TIMEOUT_MS = 120_000;
-/** App Engine moves traffic in seconds, at worst in a few minutes. */
+/** App Engine moves traffic within seconds, rarely within minutes. */
 const CHANGE_TIMEOUT_MS = 5 * 60_000;
-/** A build by Cloud Build, which may take ten minutes at most, and the start of a version. */
+/** A build of Cloud Build, which is limited to ten minutes, and the start of a version. */
 export const DEPLOY_TIMEOUT_MS = 15 * 60_000;
-/** A read that fails changes nothing, so it may be tried again. */
+/** Reads change nothing, so they are retried. */
 const READ_ATTEMPTS = 3;
-/** Of what gcloud complains, the end tells. */
-const COMPLAINT_LINES = 3;
+/** The reason is in the last lines of gcloud's error output. */
+const ERROR_LINES = 3;
 
 export type Gcloud = ReturnType<typeof createGcloud>;
 
 /**
- * Runs the `gcloud` of the PATH, and nothing else knows how. `stop` ends reads and deploys; a
- * change of traffic is let finish, because half-done on App Engine's side it could take effect
- * after the rollback. With `isDryRun` changes are only said.
+ * Runs `gcloud` from the PATH. `stop` ends reads and deploys. A change of traffic is always
+ * completed, because an aborted one might take effect on App Engine after the rollback. With
+ * `isDryRun`, changes are only printed.
  */
 export function createGcloud(options: {
   project: string;
@@ -35,7 +35,7 @@ export function createGcloud(options: {
   const withProject = (args: readonly string[]) => [...args, `--project=${project}`, "--quiet"];
   return { read, change, getCommand, isDryRun, project };
 
-  /** The JSON that gcloud answers. */
+  /** Runs a command that prints JSON, with retries. */
   async function read(args: readonly string[]): Promise<unknown> {
     const all = [...withProject(args), "--format=json"];
     for (let attempt = 1; ; attempt += 1) {
@@ -43,13 +43,13 @@ export function createGcloud(options: {
         return parse(all, await run(all, READ_TIMEOUT_MS, stop));
       } catch (error) {
         if (stop.aborted || attempt === READ_ATTEMPTS) throw error;
-        say(`${(error as Error).message} Asking again.`);
+        say(`${(error as Error).message} Retrying.`);
         await pause(pauseMs, stop);
       }
     }
   }
 
-  /** Changes something, in one attempt; whoever calls knows what to do about a failure. */
+  /** Runs a command that changes something, without retries. */
   async function change(args: readonly string[], { isAbortable = false } = {}): Promise<void> {
     if (isDryRun) return say(`would run: ${getCommand(args)}`);
     stop.throwIfAborted();
@@ -57,19 +57,19 @@ export function createGcloud(options: {
     else await run(withProject(args), CHANGE_TIMEOUT_MS);
   }
 
-  /** The command as one may type it. */
+  /** The command line, for a person to run. */
   function getCommand(args: readonly string[]): string {
     return describe(withProject(args));
   }
 }
 
-/** The project that gcloud is set to, if any. */
+/** The project of gcloud's configuration, if any. */
 export async function readOwnProject(stop: AbortSignal): Promise<string> {
   const out = await run(["config", "get-value", "project", "--quiet"], READ_TIMEOUT_MS, stop);
   return out.trim();
 }
 
-/** Runs gcloud in a process group of its own, so that a Ctrl-C in the terminal is ours alone. */
+/** Runs gcloud in its own process group, so that Ctrl-C in the terminal does not end it. */
 async function run(args: readonly string[], timeoutMs: number, stop?: AbortSignal) {
   stop?.throwIfAborted();
   const child = spawn("gcloud", args, {
@@ -81,7 +81,7 @@ async function run(args: readonly string[], timeoutMs: number, stop?: AbortSigna
     try {
       if (child.pid) process.kill(-child.pid, "SIGTERM");
     } catch {
-      // It has ended by itself.
+      // It has already ended.
     }
   };
   let isLate = false;
@@ -100,13 +100,13 @@ async function run(args: readonly string[], timeoutMs: number, stop?: AbortSigna
       readText(child.stderr),
     ]);
     stop?.throwIfAborted();
-    if (isLate) throw new Failure(`${describe(args)} did not end in ${timeoutMs / 1_000} s.`);
+    if (isLate) throw new Failure(`${describe(args)} timed out after ${timeoutMs / 1_000} s.`);
     if (status === 0) return out;
-    const complaint = err.trim().split("\n").slice(-COMPLAINT_LINES).join(" ").trim();
-    throw new Failure(`${describe(args)} failed (status ${status}): ${complaint || "no reason."}`);
+    const reason = err.trim().split("\n").slice(-ERROR_LINES).join(" ").trim();
+    throw new Failure(`${describe(args)} failed (status ${status}): ${reason || "no output."}`);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    throw new Failure("gcloud is not on the PATH: install the Google Cloud CLI, then log in.");
+    throw new Failure("gcloud is not on the PATH. Install the Google Cloud CLI and log in.");
   } finally {
     clearTimeout(timer);
     stop?.removeEventListener("abort", end);
@@ -117,7 +117,7 @@ function parse(args: readonly string[], out: string): unknown {
   try {
     return JSON.parse(out);
   } catch {
-    throw new Failure(`${describe(args)} answered something that is not JSON.`);
+    throw new Failure(`${describe(args)} printed no valid JSON.`);
   }
 }
 

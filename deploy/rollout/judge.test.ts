@@ -9,28 +9,32 @@ const PUSHES: Stage = { service: "subscriber", percent: 100 };
 
 const times = (count: number, value: number) => Array.from({ length: count }, () => value);
 const figures = (more: Partial<Figures> = {}): Figures => ({
-  ...{ requests: 1_000, errors: 0, answersMs: times(1_000, 50), lagsMs: times(200, 80), dead: 0 },
+  requests: 1_000,
+  errors: 0,
+  answersMs: times(1_000, 50),
+  lagsMs: times(200, 80),
+  dead: 0,
   ...more,
 });
 const getBreaches = (more: Partial<Figures>, stage = CANARY) =>
   judge(figures(more), stage).breaches.map((breach) => breach.split(" ").slice(0, 2).join(" "));
 
 describe("the judge", () => {
-  it("passes good figures, and prints each beside its SLO and what it rests on", () => {
+  it("passes good figures, and prints each beside its SLO", () => {
     assert.deepEqual(judge(figures(), CANARY), {
       breaches: [],
-      wanting: [],
+      missing: [],
       lines: [
         "ok     error ratio 0.00 % (0 of 1000 requests; SLO 1 %)",
         "ok     answer p99 50 ms (SLO 1000 ms)",
         "ok     lag p99 80 ms (SLO 10000 ms)",
         "ok     dead messages 0 (SLO 0)",
-        "rests on 1000 requests and 200 settled writes",
+        "based on 1000 requests and 200 settled writes",
       ],
     });
   });
 
-  it("takes each figure up to its limit, and one more as a breach of that alone", () => {
+  it("accepts each figure up to its limit, and reports a breach of it alone above", () => {
     assert.deepEqual(getBreaches({ errors: 10 }), []);
     assert.deepEqual(getBreaches({ errors: 11 }), ["error ratio"]);
     const answers = (slow: number) => [...times(1_000 - slow, 50), ...times(slow, 1_001)];
@@ -42,7 +46,7 @@ describe("the judge", () => {
     assert.deepEqual(getBreaches({ dead: 1 }), ["dead messages"]);
   });
 
-  it("condemns nobody for one failure of few, and for many at the first look", () => {
+  it("accepts one failure among few requests, but not several", () => {
     const few = { requests: 3, answersMs: [50, 50, 50], lagsMs: [80] };
     assert.deepEqual(getBreaches({ ...few, errors: 1 }), []);
     assert.deepEqual(getBreaches({ ...few, errors: 2 }), ["error ratio"]);
@@ -52,29 +56,29 @@ describe("the judge", () => {
     assert.deepEqual(getBreaches({ ...few, lagsMs: [90_000, 90_000] }), ["lag p99"]);
   });
 
-  it("wants enough requests and settled writes; of a part of the pushes, that part", () => {
-    const getWanting = (requests: number, settled: number, stage: Stage) =>
-      judge(figures({ requests, lagsMs: times(settled, 80) }), stage).wanting;
-    assert.deepEqual(getWanting(EVIDENCE.requests, EVIDENCE.settled, CANARY), []);
-    assert.deepEqual(getWanting(EVIDENCE.requests - 1, EVIDENCE.settled - 1, CANARY), [
+  it("requires enough requests and settled writes, in proportion to the pushes", () => {
+    const getMissing = (requests: number, settled: number, stage: Stage) =>
+      judge(figures({ requests, lagsMs: times(settled, 80) }), stage).missing;
+    assert.deepEqual(getMissing(EVIDENCE.requests, EVIDENCE.settled, CANARY), []);
+    assert.deepEqual(getMissing(EVIDENCE.requests - 1, EVIDENCE.settled - 1, CANARY), [
       "99 of 100 requests",
       "19 of 20 settled writes",
     ]);
-    assert.deepEqual(getWanting(0, EVIDENCE.settled, PUSHES), []);
-    assert.deepEqual(getWanting(0, EVIDENCE.settled - 1, PUSHES), ["19 of 20 settled writes"]);
-    assert.deepEqual(getWanting(0, 2, { ...PUSHES, percent: 10 }), []);
-    assert.deepEqual(getWanting(0, 1, { ...PUSHES, percent: 10 }), ["1 of 2 settled writes"]);
-    assert.deepEqual(getWanting(0, 0, { ...PUSHES, percent: 1 }), []);
+    assert.deepEqual(getMissing(0, EVIDENCE.settled, PUSHES), []);
+    assert.deepEqual(getMissing(0, EVIDENCE.settled - 1, PUSHES), ["19 of 20 settled writes"]);
+    assert.deepEqual(getMissing(0, 2, { ...PUSHES, percent: 10 }), []);
+    assert.deepEqual(getMissing(0, 1, { ...PUSHES, percent: 10 }), ["1 of 2 settled writes"]);
+    assert.deepEqual(getMissing(0, 0, { ...PUSHES, percent: 1 }), []);
   });
 
-  it("allows the subscriber its redeliveries, and looks at its lag instead of its answers", () => {
+  it("allows the subscriber redeliveries, and judges its lag instead of its answers", () => {
     assert.deepEqual(getBreaches({ errors: 50 }, PUSHES), []);
     assert.deepEqual(getBreaches({ errors: 51 }, PUSHES), ["error ratio"]);
     assert.deepEqual(getBreaches({ answersMs: times(1_000, 5_000) }, PUSHES), []);
     assert.deepEqual(getBreaches({ dead: 1 }, PUSHES), ["dead messages"]);
   });
 
-  it("allows the answers what the running version takes, where that is more", () => {
+  it("allows answers as slow as those of the running version", () => {
     const slow = figures({ answersMs: times(1_000, 3_000) });
     assert.equal(judge(slow, CANARY, 3_000).breaches.length, 0);
     assert.equal(judge(slow, CANARY, 2_999).breaches.length, 1);
@@ -89,7 +93,7 @@ describe("the judge", () => {
     assert.equal(percentile99(upTo(1_000)), 990);
   });
 
-  it("has limits that agree with one another", () => {
+  it("has limits that are consistent", () => {
     assert.ok(SLO.errorRatio.default * EVIDENCE.requests >= 1, "one failure may be chance");
     assert.ok(EVIDENCE.requests <= EVIDENCE.requestLines);
     assert.ok(EVIDENCE.settled <= EVIDENCE.settledLines);

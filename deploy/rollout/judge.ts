@@ -1,33 +1,33 @@
 import { EVIDENCE, SLO, SLOW_RATIO } from "./slo.ts";
 import type { Stage } from "./traffic.ts";
 
-/** What the logs tell of a version since a step began. */
+/** The figures of a version since the start of a step, from the logs. */
 export type Figures = {
-  /** Requests that it answered, those of the platform itself left out. */
+  /** Requests of clients. */
   requests: number;
-  /** Of these, answers of 5xx. */
+  /** Those answered 5xx. */
   errors: number;
-  /** How long the answers took, without the requests that had to start an instance. */
+  /** Latencies, without the requests that started an instance. */
   answersMs: readonly number[];
   /** Lags of the writes that its subscriber settled. */
   lagsMs: readonly number[];
-  /** Messages that its subscriber gave up. */
+  /** Messages that its subscriber recorded as dead. */
   dead: number;
 };
 
 export type Verdict = {
-  /** One sentence for each SLO that is broken. */
+  /** A sentence for each SLO that is not met. */
   breaches: string[];
-  /** What is still too little to pass; empty where there is enough. */
-  wanting: string[];
-  /** Each figure beside its limit, and what it all rests on. */
+  /** The evidence that is missing to pass; empty if there is enough. */
+  missing: string[];
+  /** Each figure beside its limit, and the number of requests and writes. */
   lines: string[];
 };
 
 /**
- * Judges figures against the SLOs. A ratio is taken of {@link EVIDENCE} requests where there are
- * fewer, so that a single failure among the first three condemns nobody, and an early look may
- * still stop what is plainly broken. A p99 is judged as the one in a hundred that may be slower.
+ * Compares figures with the SLOs. With fewer requests than {@link EVIDENCE}, a ratio is computed as
+ * if there were that many: one failure among the first three requests is no breach, but many are. A
+ * p99 is judged by the share of slower values, which may be 1 %.
  */
 export function judge(figures: Figures, stage: Stage, answerLimitMs = SLO.answerP99Ms): Verdict {
   const { requests, errors, answersMs, lagsMs, dead } = figures;
@@ -35,7 +35,7 @@ export function judge(figures: Figures, stage: Stage, answerLimitMs = SLO.answer
   const ratioLimit = SLO.errorRatio[service];
   const breaches: string[] = [];
   const lines: string[] = [];
-  // The subscriber's pushes last as long as its transactions: their lag tells, not their answers.
+  // A push takes as long as its transaction, so the subscriber is judged by lag instead.
   const answers = service === "default" ? answersMs : [];
   const shownRatio = requests === 0 ? "-" : `${((100 * errors) / requests).toFixed(2)} %`;
   check(
@@ -45,34 +45,34 @@ export function judge(figures: Figures, stage: Stage, answerLimitMs = SLO.answer
   if (service === "default")
     check(
       `answer p99 ${showP99(answers)} (SLO ${answerLimitMs} ms)`,
-      isTooOften(answers, answerLimitMs),
+      exceedsP99(answers, answerLimitMs),
     );
-  check(`lag p99 ${showP99(lagsMs)} (SLO ${SLO.lagP99Ms} ms)`, isTooOften(lagsMs, SLO.lagP99Ms));
+  check(`lag p99 ${showP99(lagsMs)} (SLO ${SLO.lagP99Ms} ms)`, exceedsP99(lagsMs, SLO.lagP99Ms));
   check(`dead messages ${dead} (SLO ${SLO.deadMessages})`, dead > SLO.deadMessages);
-  lines.push(`rests on ${requests} requests and ${lagsMs.length} settled writes`);
-  return { breaches, wanting: findWanting(), lines };
+  lines.push(`based on ${requests} requests and ${lagsMs.length} settled writes`);
+  return { breaches, missing: findMissing(), lines };
 
   function check(line: string, isBroken: boolean): void {
     lines.push(`${isBroken ? "BREACH " : "ok     "}${line}`);
     if (isBroken) breaches.push(line);
   }
 
-  function findWanting(): string[] {
-    // Our own requests reach the API's version by its address; pushes come as traffic is split.
+  function findMissing(): string[] {
+    // The rollout can send requests to the API's version, but pushes follow the traffic split.
     const needed =
       service === "default"
         ? { requests: EVIDENCE.requests, settled: EVIDENCE.settled }
         : { requests: 0, settled: Math.floor((EVIDENCE.settled * percent) / 100) };
-    const wanting: string[] = [];
-    if (requests < needed.requests) wanting.push(`${requests} of ${needed.requests} requests`);
+    const missing: string[] = [];
+    if (requests < needed.requests) missing.push(`${requests} of ${needed.requests} requests`);
     if (lagsMs.length < needed.settled)
-      wanting.push(`${lagsMs.length} of ${needed.settled} settled writes`);
-    return wanting;
+      missing.push(`${lagsMs.length} of ${needed.settled} settled writes`);
+    return missing;
   }
 }
 
-/** Whether more than one in a hundred is over the limit. */
-function isTooOften(values: readonly number[], limit: number): boolean {
+/** Whether more than one in a hundred exceeds the limit. */
+function exceedsP99(values: readonly number[], limit: number): boolean {
   const over = values.filter((value) => value > limit).length;
   return over > SLOW_RATIO * Math.max(values.length, EVIDENCE.requests);
 }
@@ -82,7 +82,7 @@ function showP99(values: readonly number[]): string {
   return p99 === undefined ? "-" : `${Math.round(p99)} ms`;
 }
 
-/** The value that one in a hundred may be over (nearest rank). */
+/** The 99th percentile by nearest rank. */
 export function percentile99(values: readonly number[]): number | undefined {
   const sorted = values.toSorted((one, other) => one - other);
   return sorted[Math.ceil(0.99 * sorted.length) - 1];

@@ -1,5 +1,6 @@
 import { constants } from "node:os";
-import { describeError, Interrupted, RollbackFailed, UsageError } from "./failure.ts";
+import { UsageError } from "../../ops/command-line.ts";
+import { describeError, Interrupted, RollbackFailed } from "./failure.ts";
 import { createGcloud, readOwnProject } from "./gcloud.ts";
 import { checkProject, HELP, readOptions } from "./options.ts";
 import { rollBackByHand, rollOut } from "./rollout.ts";
@@ -7,12 +8,12 @@ import { print, say } from "./say.ts";
 import { showStatus } from "./status.ts";
 
 if (import.meta.main) {
-  // Whoever reads us through a pipe may have gone, and traffic must still be put back.
+  // The reader of a pipe may have ended; the rollout must still move the traffic back.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   process.exitCode = await main(process.argv.slice(2));
 }
 
-/** Runs one command; the exit status, as the help tells it. */
+/** Runs one command and returns the exit status that the help describes. */
 async function main(args: string[]): Promise<number> {
   const stop = listenForSignals();
   try {
@@ -31,21 +32,21 @@ async function main(args: string[]): Promise<number> {
     else await rollOut(run);
     return 0;
   } catch (error) {
-    const isMisuse = error instanceof UsageError;
-    print(`${describeError(error)}\n${isMisuse ? `\n${HELP}` : ""}`, process.stderr);
-    if (isMisuse) return 2;
+    const isUsage = error instanceof UsageError;
+    print(`${describeError(error)}\n${isUsage ? `\n${HELP}` : ""}`, process.stderr);
+    if (isUsage) return 2;
     if (error instanceof RollbackFailed) return 3;
     if (error instanceof Interrupted) return 128 + constants.signals[error.signal];
     return 1;
   }
 }
 
-/** Aborts at the first signal; npm and the terminal may both send one, so more change nothing. */
+/** Aborts at the first signal. More signals are ignored, because npm and the terminal may both send one. */
 function listenForSignals(): AbortSignal {
   const controller = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
     process.on(signal, () => {
-      if (controller.signal.aborted) return say(`${signal}: ending already`);
+      if (controller.signal.aborted) return say(`${signal}: already stopping`);
       controller.abort(new Interrupted(signal));
     });
   return controller.signal;

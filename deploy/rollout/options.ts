@@ -1,30 +1,32 @@
-import { parseArgs } from "node:util";
-import { UsageError } from "./failure.ts";
+import { parseOptions, readInteger, UsageError } from "../../ops/command-line.ts";
 import { isOurs } from "./versions.ts";
 
-export const HELP = `Rolls out both App Engine services, canary first, with gcloud and nothing else.
+export const HELP = `Rolls out both App Engine services with gcloud, a canary first.
 
-  npm run rollout                    deploys this commit, tests it, moves the traffic step by step
-  npm run rollout -- --status        which versions have traffic, and whether a rollout is open
-  npm run rollout -- --rollback      puts all traffic back on the last good version
+  npm run rollout                    deploy this commit, test it, move the traffic step by step
+  npm run rollout -- --status        show the versions with traffic, and whether a rollout is open
+  npm run rollout -- --rollback      move all traffic back to the last good version
 
-  --project ID       the Google Cloud project (default: the one that gcloud is set to)
-  --version NAME     the version's name, vYYYYMMDD-HHMMSS-COMMIT (default: now, and this commit)
-  --steps 1,10,100   percent of a service's traffic at each step; --from is the same
-  --hold SECONDS     how long each step is watched (default: 300)
-  --pause SECONDS    between two looks at the logs, and before a second attempt (default: 15)
-  --keep N           versions to keep of each service, the running one counted (default: 5)
-  --dry-run          prints the commands that would change something, and runs none of them
-  --help             this text
+  --project ID       the Google Cloud project (default: the project of gcloud's configuration)
+  --version NAME     the version's name, vYYYYMMDD-HHMMSS-COMMIT (default: from the time and commit)
+  --steps 1,10,100   the percentages of a service's traffic at each step
+  --hold SECONDS     how long to watch each step (default: 300)
+  --pause SECONDS    the delay between two reads of the logs and before a retry (default: 15)
+  --keep N           versions to keep of each service, including the running one (default: 5)
+  --dry-run          print the commands that would change something, and run none of them
+  --help             show this text
 
-Needs no file of its own: what was begun, it sees in the traffic. After a crash, run it again: of
-the same commit it goes on, of another it puts the traffic back first, then begins. A breach, a
-failing command, Ctrl-C and SIGTERM put the traffic back. One rollout at a time. Where the API
-wants a key, CONSTANCIA_API_KEY holds one with scope write. See docs/rollout.md.
+If the API requires a key, set CONSTANCIA_API_KEY to one with the scope write. A rollout keeps no
+file: it reads its state from the traffic. After a crash, run it again. For the same commit it
+continues; for another commit it first moves the traffic back. If a version fails, a command fails,
+or on Ctrl-C or SIGTERM, the traffic is moved back. Run only one rollout at a time. See docs/rollout.md.
 
-Exit status: 0 done; 1 the version did not pass, or something failed: no traffic is on it; 2 wrong
-usage; 3 traffic could not be put back, and the commands to type are printed; 128 + N ended by
-signal N, with no traffic left on the version.
+Exit status:
+  0        done
+  1        the version failed or an error occurred; the version has no traffic
+  2        wrong usage
+  3        the traffic could not be moved back; the commands to run are printed
+  128 + N  ended by signal N; the version has no traffic
 `;
 
 export type Options = {
@@ -38,22 +40,36 @@ export type Options = {
   isDryRun: boolean;
 };
 
-/** A hold of a day is a mistake. */
+/** A hold longer than a day is a mistake. */
 const MAX_SECONDS = 86_400;
-/** App Engine keeps 210 versions of an application at most. */
+/** App Engine allows 210 versions of an application. */
 const MAX_KEPT = 100;
 
-/** Reads the command line; throws UsageError. */
+/** Parses the command line; throws a UsageError. */
 export function readOptions(args: string[]): Options {
-  const values = parse(args);
+  const { values } = parseOptions({
+    args,
+    options: {
+      project: { type: "string" },
+      version: { type: "string" },
+      steps: { type: "string", default: "1,10,100" },
+      hold: { type: "string", default: "300" },
+      pause: { type: "string", default: "15" },
+      keep: { type: "string", default: "5" },
+      "dry-run": { type: "boolean", default: false },
+      rollback: { type: "boolean", default: false },
+      status: { type: "boolean", default: false },
+      help: { type: "boolean", default: false, short: "h" },
+    },
+  });
+  const { project, version } = values;
   if (values.status && values.rollback)
-    throw new UsageError("--status and --rollback are two commands.");
-  if (values.steps !== undefined && values.from !== undefined)
-    throw new UsageError("--steps and --from are the same; give one of them.");
-  const project = values.project;
+    throw new UsageError("--status and --rollback cannot be combined.");
   if (project !== undefined) checkProject(project);
-  if (values.version !== undefined && !isOurs(values.version))
-    throw new UsageError("--version must be of the form vYYYYMMDD-HHMMSS-COMMIT (7 digits of it).");
+  if (version !== undefined && !isOurs(version))
+    throw new UsageError(
+      "--version must have the form vYYYYMMDD-HHMMSS-COMMIT, with 7 digits of the commit.",
+    );
   return {
     command: values.help
       ? "help"
@@ -63,43 +79,23 @@ export function readOptions(args: string[]): Options {
           ? "rollback"
           : "rollout",
     project,
-    version: values.version,
-    steps: readSteps(values.steps ?? values.from ?? "1,10,100"),
-    holdMs: 1_000 * readNumber("--hold", values.hold, 0, MAX_SECONDS),
-    pauseMs: 1_000 * readNumber("--pause", values.pause, 0, MAX_SECONDS),
-    keep: readNumber("--keep", values.keep, 2, MAX_KEPT),
+    version,
+    steps: readSteps(values.steps),
+    holdMs: 1_000 * readInteger("hold", values.hold, { min: 0, max: MAX_SECONDS }),
+    pauseMs: 1_000 * readInteger("pause", values.pause, { min: 0, max: MAX_SECONDS }),
+    keep: readInteger("keep", values.keep, { min: 2, max: MAX_KEPT }),
     isDryRun: values["dry-run"],
   };
 }
 
-/** Throws where a text cannot be a project's id. */
+/** Throws a UsageError unless the text can be a project's id. */
 export function checkProject(project: string): void {
-  if (!/^[a-z][a-z0-9-]{4,28}[a-z0-9]$/.test(project))
-    throw new UsageError(
-      project === "" || project === "(unset)"
-        ? "No project: say --project ID, or gcloud config set project ID."
-        : `${JSON.stringify(project)} is no project id: 6 to 30 small letters, digits and hyphens.`,
-    );
-}
-
-function parse(args: string[]) {
-  const text = { type: "string" } as const;
-  const yesOrNo = { type: "boolean", default: false } as const;
-  try {
-    return parseArgs({
-      args,
-      options: {
-        ...{ project: text, version: text, steps: text, from: text },
-        hold: { ...text, default: "300" },
-        pause: { ...text, default: "15" },
-        keep: { ...text, default: "5" },
-        ...{ "dry-run": yesOrNo, rollback: yesOrNo, status: yesOrNo },
-        help: { ...yesOrNo, short: "h" },
-      },
-    }).values;
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
+  if (/^[a-z][a-z0-9-]{4,28}[a-z0-9]$/.test(project)) return;
+  throw new UsageError(
+    project === "" || project === "(unset)"
+      ? "No project is set. Use --project ID or run gcloud config set project ID."
+      : `${JSON.stringify(project)} is not a project id: 6 to 30 lowercase letters, digits and hyphens.`,
+  );
 }
 
 function readSteps(text: string): number[] {
@@ -107,12 +103,6 @@ function readSteps(text: string): number[] {
   const isRising = steps.every((step, index) => step > (steps[index - 1] ?? 0));
   if (isRising && steps.at(-1) === 100) return steps;
   throw new UsageError(
-    "--steps must be rising whole percents that end with 100, such as 1,10,100.",
+    "--steps must be increasing whole percentages that end with 100, such as 1,10,100.",
   );
-}
-
-function readNumber(option: string, text: string, min: number, max: number): number {
-  const value = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= min && value <= max) return value;
-  throw new UsageError(`${option} must be a whole number from ${min} to ${max}.`);
 }

@@ -1,25 +1,24 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { readVersions, sealCommand } from "./app-engine.ts";
+import { finishCommand, readVersions } from "./app-engine.ts";
 import { describeError, RollbackFailed } from "./failure.ts";
 import type { Gcloud } from "./gcloud.ts";
 import { say, withProgress } from "./say.ts";
 import { ROLLBACK_ATTEMPTS } from "./slo.ts";
-import type { Haven } from "./traffic.ts";
+import type { Fallback } from "./traffic.ts";
 import { getTrafficShares, SERVICES, type ServiceName } from "./versions.ts";
 
-/** The API first: what its new version publishes, the new subscriber is surest to understand. */
+/** The API first, so that the new subscriber still handles what the new API has published. */
 const ORDER: readonly ServiceName[] = SERVICES.toReversed();
 
 /**
- * Takes all traffic from a version, and is done only when App Engine says that it has none. A
- * command that failed may have taken effect and one that succeeded may not, so App Engine is
- * asked before and after each attempt; where App Engine does not even answer that, the command is
- * given all the same. `gcloud` must be one that no signal stops.
+ * Moves all traffic away from a version, until App Engine shows none on it. A command that failed
+ * may have taken effect and one that succeeded may not, so the traffic is read before and after
+ * each attempt; if it cannot be read, the command is run anyway. `gcloud` must ignore signals.
  */
 export async function rollBack(
   gcloud: Gcloud,
   id: string,
-  haven: Haven,
+  fallback: Fallback,
   pauseMs: number,
 ): Promise<void> {
   say(`rolling back ${id}`);
@@ -30,43 +29,43 @@ export async function rollBack(
     if (gcloud.isDryRun) return;
     open = await findOpen();
   }
-  if (open.length === 0) return sayWhereItIs();
+  if (open.length === 0) return printTraffic();
   const commands = open.map(
-    (service) => `  ${gcloud.getCommand(sealCommand(service, haven[service] as string))}`,
+    (service) => `  ${gcloud.getCommand(finishCommand(service, fallback[service] as string))}`,
   );
   throw new RollbackFailed(
-    `Traffic may still be on ${id}, after ${ROLLBACK_ATTEMPTS} attempts. Type now:\n${commands.join("\n")}`,
+    `${id} may still have traffic after ${ROLLBACK_ATTEMPTS} attempts. Run:\n${commands.join("\n")}`,
   );
 
-  /** The services that still send traffic to it and have somewhere else to send it. */
+  /** The services where the version still has traffic and a fallback exists. */
   async function findOpen(): Promise<ServiceName[]> {
-    const possible = ORDER.filter((service) => haven[service] !== undefined);
+    const possible = ORDER.filter((service) => fallback[service] !== undefined);
     try {
       const shares = getTrafficShares(await readVersions(gcloud), id);
       return possible.filter((service) => shares[service] > 0);
     } catch (error) {
-      say(`App Engine does not say where traffic is: ${describeError(error)}`);
+      say(`The traffic cannot be read: ${describeError(error)}`);
       return possible;
     }
   }
 
   async function putBack(service: ServiceName): Promise<void> {
-    const to = haven[service] as string;
+    const to = fallback[service] as string;
     try {
-      await withProgress(`putting the traffic of ${service} back on ${to}`, () =>
-        gcloud.change(sealCommand(service, to)),
+      await withProgress(`moving the traffic of ${service} back to ${to}`, () =>
+        gcloud.change(finishCommand(service, to)),
       );
     } catch (error) {
       say(describeError(error));
     }
   }
 
-  function sayWhereItIs(): void {
+  function printTraffic(): void {
     for (const service of ORDER) {
-      const to = haven[service];
+      const to = fallback[service];
       say(
         to === undefined
-          ? `${service} has no earlier version that traffic could go to`
+          ? `${service} has no earlier version to move the traffic to`
           : `the traffic of ${service} is on ${to}, none on ${id}`,
       );
     }

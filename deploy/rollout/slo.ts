@@ -1,69 +1,69 @@
 import type { ServiceName } from "./versions.ts";
 
-/** What a version must keep to, at every step. The verdict prints each with what was found. */
+/** The objectives of a version at every step. The verdict prints each beside its figure. */
 export const SLO = {
-  /** Answers of 5xx among all. A step sees hundreds of requests: one in a hundred is the least
-   * that it can tell from chance. */
+  /** The share of answers with 5xx. A step has hundreds of requests, so a smaller share than one in
+   * a hundred could not be told from chance. */
   errorRatio: {
     default: 0.01,
-    /** Its 503 also says "deliver it again", as to a put that waits for the version it names. */
+    /** The subscriber also answers 503 to have a message redelivered. */
     subscriber: 0.05,
   } satisfies Record<ServiceName, number>,
-  /** At most one answer in a hundred may take longer. A write waits for one publish (some tens of
-   * milliseconds), a read for one statement; a second is what people still call an answer. */
+  /** One answer in a hundred may take longer. A write waits for one publish and a read for one
+   * statement, which take some tens of milliseconds each. */
   answerP99Ms: 1_000,
-  /** At most one write in a hundred may be settled later. A push takes well under a second; this
-   * lets a message be delivered again once. */
+  /** One write in a hundred may settle later. A push takes well under a second, so this allows one
+   * redelivery. */
   lagP99Ms: 10_000,
-  /** Each is an accepted write that has no effect until a person replays it: a good version makes
-   * none, because what cannot be settled is refused at the door. */
+  /** A dead message is an accepted write without effect. The API refuses what cannot settle, so a
+   * good version has none. */
   deadMessages: 0,
 };
 
-/** The p99 above allows one in a hundred. */
+/** The share of values above a p99. */
 export const SLOW_RATIO = 0.01;
 
 /**
- * Requests with `Prefer: wait` are answered late by design, and the request log does not tell
- * them apart. So the running version's own p99 of the last hour, and half of it again, is
- * allowed where that is more than the SLO.
+ * Requests with `Prefer: wait` are answered late by design, and the request log does not show which
+ * they are. So the limit is raised to one and a half times the running version's p99 of the last
+ * hour if that is more than the SLO.
  */
 export const BASELINE = { hours: 1, factor: 1.5 };
 
-/** What a verdict rests on at least. A step with less is not passed. */
+/** The evidence that a step needs to pass. */
 export const EVIDENCE = {
-  /** One failure in fewer requests is more than one in a hundred, and tells nothing. */
+  /** With fewer requests, a single failure would exceed one in a hundred. */
   requests: 100,
-  /** Settled writes; of the subscriber's steps below 100 %, that part of them. */
+  /** Settled writes. A step of the subscriber below 100 % needs that part of them. */
   settled: 20,
-  /** Newest log lines read for one verdict: seconds of traffic at worst, and a few megabytes. */
+  /** The newest log lines to read for a verdict: a few megabytes. */
   requestLines: 2_000,
   settledLines: 200,
   deadLines: 20,
-  /** Looks for lines that Cloud Logging has not shown yet, after the hold. */
+  /** Further reads after the hold, because Cloud Logging shows lines late. */
   extraLooks: 8,
 };
 
-/** The program's own requests, where clients send too few. */
+/** The requests that the rollout sends if clients send too few. */
 export const SYNTHETIC = {
-  /** A round is a POST, its receipt, a GET and a DELETE: twice the evidence needed. */
+  /** A round is a POST, its receipt, a GET and a DELETE. Twice the evidence needed. */
   rounds: 50,
-  /** Like five clients: no load test, and done in seconds. */
+  /** As five clients would, which takes seconds and is no load test. */
   concurrency: 5,
-  /** One may be lost on the way, which is not the version's fault. */
+  /** One may fail for reasons outside of the version. */
   toleratedFailures: 1,
-  /** A write is settled by then; three times the lag that one in a hundred may have. */
+  /** Three times the lag of the SLO. */
   settledWithinMs: 30_000,
-  /** Between two looks at a receipt, shorter at first. */
+  /** The delay between two reads of a receipt. */
   lookMs: { first: 50, max: 1_000 },
 };
 
-/** Putting traffic back is tried so often, with the pause between looks before each. */
+/** Attempts to move the traffic back, with `--pause` between them. */
 export const ROLLBACK_ATTEMPTS = 5;
 
-/** A new version's first instance starts, and finds its tables, within this. */
+/** How long the first instance of a version may take to become ready. */
 export const READY_WITHIN_MS = 60_000;
-/** The longest that the API itself waits for a write, in seconds (WAIT_SECONDS). */
+/** The maximum that the API waits for a write (WAIT_SECONDS). */
 export const SMOKE_WAIT_SECONDS = 30;
-/** No answer takes longer than the longest wait and a start. */
+/** Longer than the longest wait and the start of an instance. */
 export const REQUEST_TIMEOUT_MS = 60_000;

@@ -7,8 +7,8 @@ import { judge, type Verdict } from "./judge.ts";
 import { pause } from "./pause.ts";
 import { say, withProgress } from "./say.ts";
 import { EVIDENCE } from "./slo.ts";
-import { drive } from "./synthetic.ts";
-import type { Haven, Stage } from "./traffic.ts";
+import { sendRequests } from "./synthetic.ts";
+import type { Fallback, Stage } from "./traffic.ts";
 import { getTrafficShares } from "./versions.ts";
 
 export type StageOptions = {
@@ -16,49 +16,49 @@ export type StageOptions = {
   api: Api;
   project: string;
   id: string;
-  haven: Haven;
+  fallback: Fallback;
   answerLimitMs: number;
   holdMs: number;
   pauseMs: number;
   stop: AbortSignal;
 };
 
-/** What App Engine says of the traffic may come a moment after it moved. */
+/** App Engine may show a change of traffic a moment late. */
 const CONFIRM_ATTEMPTS = 3;
 
 /**
- * Gives the version its part of the traffic, holds for a while and judges, again and again, from
- * the figures since the step began: a breach is thrown at once, and so is a hold that ends with
- * too little to judge by.
+ * Gives the version the traffic of the step and judges it repeatedly during the hold, by the figures
+ * since the step began. Throws as soon as an SLO is not met, or if the evidence is too little at
+ * the end.
  */
 export async function runStage(stage: Stage, options: StageOptions): Promise<void> {
-  const { gcloud, api, project, id, haven, holdMs, pauseMs, stop } = options;
+  const { gcloud, api, project, id, fallback, holdMs, pauseMs, stop } = options;
   const { service, percent } = stage;
   await withProgress(`step: ${percent} % of ${service} to ${id}`, () =>
-    gcloud.change(trafficCommand(stage, id, haven[service])),
+    gcloud.change(trafficCommand(stage, id, fallback[service])),
   );
-  await confirmShare(stage, options);
+  await confirmTraffic(stage, options);
   const since = new Date();
   const endsAt = since.getTime() + holdMs;
-  // Clients have half of the hold to send enough; then it is helped.
+  // If clients have sent too few requests by half of the hold, the rollout sends its own.
   let verdict = await watchUntil(since.getTime() + holdMs / 2);
-  const isDriven = verdict.wanting.length > 0;
-  if (isDriven) await drive(api, stop);
-  if (isDriven || Date.now() < endsAt) verdict = await watchUntil(endsAt);
-  for (let look = 1; verdict.wanting.length > 0 && look <= EVIDENCE.extraLooks; look += 1) {
-    say(`too little to judge by yet: ${verdict.wanting.join(" and ")}`);
+  const hasSent = verdict.missing.length > 0;
+  if (hasSent) await sendRequests(api, stop);
+  if (hasSent || Date.now() < endsAt) verdict = await watchUntil(endsAt);
+  for (let look = 1; verdict.missing.length > 0 && look <= EVIDENCE.extraLooks; look += 1) {
+    say(`not enough evidence yet: ${verdict.missing.join(" and ")}`);
     await pause(pauseMs, stop);
-    verdict = await lookOnce();
+    verdict = await judgeOnce();
   }
   for (const line of verdict.lines) say(`  ${line}`);
-  if (verdict.wanting.length > 0)
-    throw new Breach(`Too little to judge by: ${verdict.wanting.join(" and ")}.`);
-  await confirmShare(stage, options);
+  if (verdict.missing.length > 0)
+    throw new Breach(`Not enough evidence: ${verdict.missing.join(" and ")}.`);
+  await confirmTraffic(stage, options);
   say(`passed: ${percent} % of ${service}`);
 
   async function watchUntil(time: number): Promise<Verdict> {
     for (;;) {
-      const verdict = await lookOnce();
+      const verdict = await judgeOnce();
       const leftMs = time - Date.now();
       if (leftMs <= 0) return verdict;
       say(
@@ -68,7 +68,7 @@ export async function runStage(stage: Stage, options: StageOptions): Promise<voi
     }
   }
 
-  async function lookOnce(): Promise<Verdict> {
+  async function judgeOnce(): Promise<Verdict> {
     const figures = await readFigures(gcloud, { service, id, project, since });
     const verdict = judge(figures, stage, options.answerLimitMs);
     if (verdict.breaches.length === 0) return verdict;
@@ -78,18 +78,18 @@ export async function runStage(stage: Stage, options: StageOptions): Promise<voi
 }
 
 /**
- * Checks that the traffic is as this step set it: the command may have done nothing, and a person
- * or another rollout may have moved traffic meanwhile, which is not ours to undo.
+ * Checks that the traffic is as this step set it. The command may have had no effect, or somebody
+ * may have moved the traffic meanwhile, which must not be undone.
  */
-async function confirmShare(stage: Stage, { gcloud, id, pauseMs, stop }: StageOptions) {
+async function confirmTraffic(stage: Stage, { gcloud, id, pauseMs, stop }: StageOptions) {
   const { service, percent } = stage;
   for (let attempt = 1; ; attempt += 1) {
     const share = getTrafficShares(await readVersions(gcloud), id)[service];
     if (Math.round(100 * share) === percent) return;
     if (attempt === CONFIRM_ATTEMPTS)
       throw new Failure(
-        `App Engine gives ${id} ${Math.round(100 * share)} % of ${service}, and not the ${percent} %` +
-          " that this step set: the command did nothing, or somebody else moves traffic.",
+        `${id} has ${Math.round(100 * share)} % of ${service} instead of ${percent} %. The command` +
+          " had no effect, or somebody else moved the traffic.",
       );
     await pause(pauseMs, stop);
   }

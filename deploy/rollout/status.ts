@@ -4,7 +4,7 @@ import { print } from "./say.ts";
 import { findUnfinished } from "./traffic.ts";
 import { SERVICES } from "./versions.ts";
 
-/** `--status`: the versions with traffic, and whether a rollout is open. */
+/** `--status`: prints the versions with traffic and whether a rollout is open. */
 export async function showStatus(gcloud: Gcloud): Promise<void> {
   const traffic = await readTraffic(gcloud);
   for (const service of SERVICES) {
@@ -21,6 +21,6 @@ export async function showStatus(gcloud: Gcloud): Promise<void> {
   print(
     open === undefined
       ? "No rollout is open.\n"
-      : `The rollout of ${open} is not finished: run it again, or npm run rollout -- --rollback.\n`,
+      : `The rollout of ${open} is not finished. Run it again, or run npm run rollout -- --rollback.\n`,
   );
 }

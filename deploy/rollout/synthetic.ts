@@ -3,25 +3,24 @@ import { Breach, Failure } from "./failure.ts";
 import { pause } from "./pause.ts";
 import { withProgress } from "./say.ts";
 import { SYNTHETIC } from "./slo.ts";
-import { firstCollection } from "./smoke.ts";
+import { getTarget } from "./smoke.ts";
 
 /**
- * Sends a bounded number of requests, for a version that clients send too few. Nothing waits with
- * `Prefer: wait`, so that the answers' latency is that of ordinary requests. What they tell is
- * read from the logs like all else; only a write that is not settled is told here.
+ * Sends a bounded number of requests to a version that gets too few from clients, without
+ * `Prefer: wait`, which would add to the latency. They are judged by the logs like all requests;
+ * here only a failed request or an unsettled write is reported.
  */
-export async function drive(api: Api, stop: AbortSignal): Promise<void> {
-  const { path, item } = firstCollection();
+export async function sendRequests(api: Api, stop: AbortSignal): Promise<void> {
+  const { path, item } = getTarget();
   const failures: string[] = [];
   let left: number = SYNTHETIC.rounds;
-  await withProgress(
-    `too little traffic: sending ${SYNTHETIC.rounds} rounds of requests of its own`,
-    () => Promise.all(Array.from({ length: SYNTHETIC.concurrency }, runRounds)),
+  await withProgress(`too little traffic: sending ${SYNTHETIC.rounds} rounds of requests`, () =>
+    Promise.all(Array.from({ length: SYNTHETIC.concurrency }, runRounds)),
   );
   if (failures.length <= SYNTHETIC.toleratedFailures) return;
   throw new Breach(
-    `${failures.length} of ${SYNTHETIC.rounds} rounds of its own requests failed, ${SYNTHETIC.toleratedFailures}` +
-      ` may; the first: ${failures[0]}`,
+    `${failures.length} of ${SYNTHETIC.rounds} rounds of requests failed, but at most` +
+      ` ${SYNTHETIC.toleratedFailures} may; the first: ${failures[0]}`,
   );
 
   async function runRounds(): Promise<void> {
@@ -39,16 +38,16 @@ export async function drive(api: Api, stop: AbortSignal): Promise<void> {
 
   async function runRound(): Promise<void> {
     const created = await api("POST", path, { item });
-    if (created.status !== 202) throw new Failure(`POST ${path} was answered ${created.status}.`);
+    if (created.status !== 202) throw new Failure(`POST ${path} returned ${created.status}.`);
     const { id, receipt } = created.body;
     const outcome = await awaitOutcome(String(receipt));
-    if (outcome !== "applied") throw new Failure(`A create had the outcome ${outcome}.`);
+    if (outcome !== "applied") throw new Failure(`A create has the outcome ${outcome}.`);
     for (const [method, wanted] of [
       ["GET", 200],
       ["DELETE", 202],
     ] as const) {
       const { status } = await api(method, `${path}/${id}`);
-      if (status !== wanted) throw new Failure(`${method} of an item was answered ${status}.`);
+      if (status !== wanted) throw new Failure(`${method} of an item returned ${status}.`);
     }
   }
 
@@ -59,7 +58,7 @@ export async function drive(api: Api, stop: AbortSignal): Promise<void> {
       const { status, body } = await api("GET", receipt);
       if (status === 200 && body.status === "settled") return body.outcome;
       if (Date.now() > deadline)
-        throw new Failure(`A write was not settled in ${SYNTHETIC.settledWithinMs / 1_000} s.`);
+        throw new Failure(`A write was not settled within ${SYNTHETIC.settledWithinMs / 1_000} s.`);
       await pause(pauseMs, stop);
     }
   }

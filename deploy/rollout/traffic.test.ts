@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { findHaven, findUnfinished, planStages, withoutTraffic } from "./traffic.ts";
+import { findFallback, findUnfinished, planStages, withoutTraffic } from "./traffic.ts";
 import {
   chooseFailed,
   chooseOld,
@@ -33,8 +33,9 @@ const both = (percents: Record<string, number>) =>
 const names = (versions: { service: string; id: string }[]) =>
   versions.map(({ service, id }) => `${service} ${id}`);
 
-describe("what the traffic tells", () => {
-  const find = (versions: Version[], isOnTrial = false) => findUnfinished({ versions, isOnTrial });
+describe("the state of the traffic", () => {
+  const find = (versions: Version[], isUnjudged = false) =>
+    findUnfinished({ versions, isUnjudged });
 
   it("of a finished rollout: nothing is open", () => {
     assert.equal(find(both({ [V1]: 0, [V2]: 100 })), undefined);
@@ -52,40 +53,40 @@ describe("what the traffic tells", () => {
 
   it("of where traffic goes back to", () => {
     const half = { subscriber: V1, default: V1 };
-    assert.deepEqual(findHaven(both({ [V1]: 90, [V2]: 10 }), V2), half);
+    assert.deepEqual(findFallback(both({ [V1]: 90, [V2]: 10 }), V2), half);
     const onlyDefault = build({
       subscriber: { [V1]: 0, [V2]: 100 },
       default: { [V1]: 50, [V2]: 50 },
     });
-    assert.deepEqual(findHaven(onlyDefault, V2), half);
+    assert.deepEqual(findFallback(onlyDefault, V2), half);
     const onlySubscriber = build({
       subscriber: { [V1]: 50, [V2]: 50 },
       default: { [V1]: 0, [V2]: 100 },
     });
-    assert.deepEqual(findHaven(onlySubscriber, V2), half);
-    assert.deepEqual(findHaven(both({ [V1]: 0, [V2]: 0, [V3]: 100 }), V3), {
+    assert.deepEqual(findFallback(onlySubscriber, V2), half);
+    assert.deepEqual(findFallback(both({ [V1]: 0, [V2]: 0, [V3]: 100 }), V3), {
       subscriber: V2,
       default: V2,
     });
     const none = { subscriber: undefined, default: undefined };
-    assert.deepEqual(findHaven(both({ [V1]: 100 }), V1), none);
-    assert.deepEqual(findHaven([], V1), none);
+    assert.deepEqual(findFallback(both({ [V1]: 100 }), V1), none);
+    assert.deepEqual(findFallback([], V1), none);
     assert.deepEqual(
-      findHaven(build({ subscriber: { [V1]: 100 }, default: { [OTHER]: 100, [V1]: 0 } }), V1),
+      findFallback(build({ subscriber: { [V1]: 100 }, default: { [OTHER]: 100, [V1]: 0 } }), V1),
       { subscriber: undefined, default: OTHER },
     );
   });
 
   it("refuses a split between versions that are not of this rollout", () => {
     assert.throws(
-      () => findHaven(both({ [OTHER]: 50, [V1]: 50 }), V2),
-      /split between 20251231t120000 and v20260101-000000-1111111, by no rollout/,
+      () => findFallback(both({ [OTHER]: 50, [V1]: 50 }), V2),
+      /split between 20251231t120000 and v20260101-000000-1111111, which no rollout did/,
     );
   });
 
   it("of the steps that are left, the present one included", () => {
     const plan = (versions: Version[]) =>
-      planStages(versions, V2, findHaven(versions, V2), [1, 10, 100]).map(
+      planStages(versions, V2, findFallback(versions, V2), [1, 10, 100]).map(
         ({ service, percent }) => `${service} ${percent}`,
       );
     const [s1, s10, s100] = ["subscriber 1", "subscriber 10", "subscriber 100"];
@@ -120,7 +121,7 @@ describe("what the traffic tells", () => {
       subscriber: { [V1]: 0, [V2]: 100 },
       default: { [V1]: 90, [V2]: 10 },
     });
-    const after = withoutTraffic(before, V2, findHaven(before, V2));
+    const after = withoutTraffic(before, V2, findFallback(before, V2));
     assert.deepEqual(
       after,
       build({ subscriber: { [V1]: 100, [V2]: 0 }, default: { [V1]: 100, [V2]: 0 } }),

@@ -2,11 +2,11 @@
 export const SERVICES = ["subscriber", "default"] as const;
 export type ServiceName = (typeof SERVICES)[number];
 
-/** A version of one service, as App Engine has it. */
+/** A version of one service on App Engine. */
 export type Version = {
   service: ServiceName;
   id: string;
-  /** Its part of the service's traffic, from 0 to 1. */
+  /** Its share of the service's traffic, from 0 to 1. */
   share: number;
   createdAt: number;
   url: string;
@@ -15,32 +15,34 @@ export type Version = {
 /** A service and a version of it. */
 export type VersionKey = Pick<Version, "service" | "id">;
 
-/** When it was made, in UTC, and of which commit: `v20261121-150400-1a2b3c4`. */
+/** The time of creation in UTC and the commit: `v20261121-150400-1a2b3c4`. */
 const NAME = /^v\d{8}-\d{6}-([0-9a-f]{7})$/;
 
-/** A label of a host name; what is longer has no certificate, and may have no address. */
+/** The maximum length of a label of a host name. A longer one has no certificate. */
 const LABEL_CHARACTERS = 63;
 
+/** The name of a new version. */
 export function nameVersion(now: Date, commit: string): string {
   const [day, time] = now.toISOString().replaceAll(/[-:]/g, "").split(/[T.]/);
   return `v${day}-${time}-${commit.slice(0, 7)}`;
 }
 
-/** Whether a rollout made this version; others are never deleted. */
+/** Whether a rollout created this version. Other versions are never deleted. */
 export function isOurs(id: string): boolean {
   return NAME.test(id);
 }
 
-/** The first seven digits of the commit that a version of ours was made of. */
+/** The first seven digits of the commit of a version that a rollout created. */
 export function getCommit(id: string): string | undefined {
   return NAME.exec(id)?.[1];
 }
 
-/** Whether a host is short enough to have a certificate of App Engine's. */
+/** Whether App Engine's certificates cover a host name. */
 export function hasSafeLength(host: string): boolean {
   return host.split(".").every((label) => label.length <= LABEL_CHARACTERS);
 }
 
+/** A version's share of the traffic of each service. */
 export function getTrafficShares(
   versions: readonly Version[],
   id: string,
@@ -51,8 +53,8 @@ export function getTrafficShares(
 }
 
 /**
- * The versions to delete once all is well: of each service, those of ours without traffic beyond
- * the newest `keep`, the running one counted.
+ * The versions to delete after a successful rollout: in each service, those of rollouts that have
+ * no traffic and are not among the newest `keep`.
  */
 export function chooseOld(versions: readonly Version[], keep: number): VersionKey[] {
   return SERVICES.flatMap((service) =>
@@ -65,9 +67,9 @@ export function chooseOld(versions: readonly Version[], keep: number): VersionKe
 }
 
 /**
- * The versions that came after the one with traffic and have none: they failed, were rolled back
- * or never finished. They go before another version is made, so that whatever is **older** than
- * a running version of ours is known to have run well before it.
+ * The versions that are newer than the one with traffic and have none: they failed, were rolled
+ * back or were not finished. They are deleted before a rollout creates another version, so every
+ * version **older** than the running one is known to have passed.
  */
 export function chooseFailed(versions: readonly Version[], except: string): VersionKey[] {
   return SERVICES.flatMap((service) => {
@@ -80,7 +82,7 @@ export function chooseFailed(versions: readonly Version[], except: string): Vers
   });
 }
 
-/** The version of ours, made before `id`, that both services have; the newest, else none. */
+/** The newest version of a rollout before `id` that both services have, if any. */
 export function findPredecessor(versions: readonly Version[], id: string): string | undefined {
   const madeAt = Math.min(
     ...versions.filter((version) => version.id === id).map(({ createdAt }) => createdAt),

@@ -21,7 +21,7 @@ const WORKERS = 4;
 
 type Call = { number: number; command: string };
 
-describe("npm run rollout, where something fails", { concurrency: 2 }, () => {
+describe("npm run rollout, with failures", { concurrency: 2 }, () => {
   const built = new Set<AppEngine>();
   after(() => {
     for (const one of built) one.close();
@@ -72,7 +72,7 @@ describe("npm run rollout, where something fails", { concurrency: 2 }, () => {
 
   const withFault = (plan: Plan, fault: Fault): Plan => ({ ...plan, faults: [fault] });
 
-  it("ends with all or no traffic on a good version, whichever one call of gcloud fails", async () => {
+  it("ends with all or no traffic on a good version, whichever call of gcloud fails", async () => {
     await getForEach(await getCalls({}), async ({ number, command }) => {
       const kind = number % 2 === 0 ? "fail" : "fail-after";
       await attempt(withFault({}, { at: number, kind }), async (appEngine, { status }) => {
@@ -84,7 +84,7 @@ describe("npm run rollout, where something fails", { concurrency: 2 }, () => {
     });
   });
 
-  it("leaves no traffic on a failed version, whichever call fails while it rolls back too", async () => {
+  it("leaves no traffic on a failed version, whichever call of the rollback fails", async () => {
     const calls = (await getCalls(BREACH)).filter(({ command }) => !/logging read/.test(command));
     for (const kind of ["fail", "fail-after", "ignore"] as const) {
       const changes = kind === "fail" ? calls : calls.filter((call) => CHANGES.test(call.command));
@@ -97,7 +97,7 @@ describe("npm run rollout, where something fails", { concurrency: 2 }, () => {
     }
   });
 
-  it("says what to type where gcloud is gone for good, and the next run mends it", async () => {
+  it("prints the commands to run if gcloud keeps failing, and the next run recovers", async () => {
     const calls = (await getCalls(BREACH)).filter(({ command }) => !/logging read/.test(command));
     // Of the reads between the changes, some: each such run waits for many processes.
     const some = calls.filter((call, index) => CHANGES.test(call.command) || index % 4 === 0);
@@ -124,7 +124,7 @@ describe("npm run rollout, where something fails", { concurrency: 2 }, () => {
     await promisify(execFile)("sh", ["-c", command], { env });
   }
 
-  it("goes on after a crash at each step, before or after the command took effect", async () => {
+  it("continues after a crash at each step, before or after the command took effect", async () => {
     const calls = (await getCalls({})).filter(({ command }) => !/versions list/.test(command));
     await getForEach(calls, async ({ number, command }) => {
       const kind = command.startsWith("app deploy")
@@ -143,7 +143,7 @@ describe("npm run rollout, where something fails", { concurrency: 2 }, () => {
     });
   });
 
-  it("after a crash, rolls back the version that turns out to be bad", async () => {
+  it("after a crash, rolls back a bad version", async () => {
     const moves = (await getCalls({})).filter(({ command }) => /set-traffic/.test(command));
     // Once the last verdict was good and marked, a rollout of this commit is a new one.
     await getForEach(moves.slice(0, -1), async ({ number }) => {
@@ -157,7 +157,7 @@ describe("npm run rollout, where something fails", { concurrency: 2 }, () => {
     });
   });
 
-  it("after a crash, puts another commit's traffic back, or judges what has all of it", async () => {
+  it("after a crash, moves another commit's traffic back, or judges the version that has all of it", async () => {
     const moves = (await getCalls({})).filter(({ command }) => /set-traffic/.test(command));
     await getForEach(moves, async ({ number }) => {
       const crash = withFault({}, { at: number, kind: "kill-after" });
@@ -173,7 +173,7 @@ describe("npm run rollout, where something fails", { concurrency: 2 }, () => {
     });
   });
 
-  it("after a crash at the last step, does not build on a version that is bad", async () => {
+  it("after a crash at the last step, does not keep a bad version", async () => {
     const moves = (await getCalls({})).filter(({ command }) => /set-traffic/.test(command));
     const at = moves.at(-2)?.number as number;
     await attempt(withFault({}, { at, kind: "kill-after" }), async (appEngine) => {
@@ -199,7 +199,7 @@ describe("npm run rollout, where something fails", { concurrency: 2 }, () => {
     });
   });
 
-  it("rolls back on SIGINT and SIGTERM during a hold, and on more of them meanwhile", async () => {
+  it("rolls back on a signal during a hold, whatever signals follow", async () => {
     for (const [signal, status] of [
       ["SIGINT", 130],
       ["SIGTERM", 143],
@@ -215,7 +215,7 @@ describe("npm run rollout, where something fails", { concurrency: 2 }, () => {
       const end = await ended;
       assert.equal(end.status, status);
       assert.equal(end.err, `Interrupted by ${signal}.\n`);
-      assert.match(end.out, /holding for \d+ s more; rests on 150 requests/);
+      assert.match(end.out, /holding for \d+ s more; based on 150 requests/);
       assert.deepEqual(appEngine.traffic(), ALL_OLD);
     }
   });
@@ -232,15 +232,15 @@ describe("npm run rollout, where something fails", { concurrency: 2 }, () => {
     });
   });
 
-  it("rolls both services back where moving one works and the other fails", async () => {
+  it("rolls both services back if moving one of them fails", async () => {
     for (const kind of ["fail", "fail-after", "ignore"] as const) {
       const fault: Fault = { matching: "set-traffic default --splits=v2026112", kind };
       const plan = withFault({}, fault);
       await attempt(plan, async (appEngine, { status, out, err }) => {
         assert.equal(status, 1);
         const [, after = ""] = out.split("step: 10 % of default");
-        assert.doesNotMatch(after, /rests on/, "nothing is judged by a step that was not taken");
-        assert.match(err, /set-traffic default .* failed|not the 10 % that this step set/);
+        assert.doesNotMatch(after, /based on/, "nothing is judged by a step that was not taken");
+        assert.match(err, /set-traffic default .* failed|instead of 10 %/);
         assert.deepEqual(appEngine.traffic(), ALL_OLD);
         await runsWell(appEngine);
       });
