@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { ALERT_CONDITIONS } from "../../proof/scale/cost-at-rest.ts";
+import { ALERT_CONDITIONS } from "../../proof/scale/cost-model.ts";
 import { synthesiseUnchecked } from "../synth.ts";
 import { listResources, type Properties, type Stacks } from "../terraform-json.ts";
 import { EVERYTHING, settingsWith } from "../testing.ts";

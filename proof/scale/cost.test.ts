@@ -1,43 +1,42 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { describe, it } from "node:test";
-import { DEFAULT_LOAD } from "./cost.ts";
-import { getCores, tierFor } from "./figures.ts";
-import { type CostOfMonth, SHAPES, type Shape } from "./shapes.ts";
+import {
+  type CostOfMonth,
+  computeCostOfMonth,
+  computeCostOfWrites,
+  type Load,
+  sum,
+} from "./cost-model.ts";
+import { chooseTier, getCores } from "./figures.ts";
 
-const [CONSTANCIA = assert.fail(), SEED = assert.fail(), , FUNCTIONS = assert.fail()] = SHAPES;
-const LOAD = DEFAULT_LOAD;
-
-function getSum({ databaseCores: _, ...dollars }: CostOfMonth): number {
-  return sum(Object.values(dollars));
-}
-
-function sum(numbers: number[]): number {
-  return numbers.reduce((total, number) => total + number);
-}
+const LOAD: Load = { writes: 1e6, itemBytes: 300, hours: 730 };
+const SHAPES = ["constancia", "seed"] as const;
+const getTotal = ({ databaseCores: _, ...dollars }: CostOfMonth) => sum(Object.values(dollars));
 
 describe("the cost of writes", () => {
-  it("is the tenfold for ten times the writes at the same rate", () => {
-    for (const { ofWrites } of SHAPES) {
-      const once = ofWrites({ ...LOAD, hours: 70 });
-      const tenfold = ofWrites({ ...LOAD, writes: 10 * LOAD.writes, hours: 700 });
+  it("is ten times as much for ten times the writes at the same rate", () => {
+    for (const shape of SHAPES) {
+      const once = computeCostOfWrites(shape, { ...LOAD, hours: 70 });
+      const tenfold = computeCostOfWrites(shape, { ...LOAD, writes: 10 * LOAD.writes, hours: 700 });
       for (const part of Object.keys(once) as (keyof typeof once)[])
         assert.ok(Math.abs(tenfold[part] - 10 * once[part]) < 1e-9, part);
     }
   });
 
-  it("counts 1,000 bytes for each push and for a publish alone, and batches where they are many", () => {
+  it("counts 1,000 bytes for a push and a single publish, and less in a batch", () => {
     const tib = 2 ** 40;
     const small = { ...LOAD, itemBytes: 1 };
-    assert.ok(Math.abs(CONSTANCIA.ofWrites(small).messages - (2e9 / tib) * 40) < 1e-9);
-    const busy = CONSTANCIA.ofWrites({ ...small, writes: 1e9 }).messages / 1_000;
+    const { messages } = computeCostOfWrites("constancia", small);
+    assert.ok(Math.abs(messages - (2e9 / tib) * 40) < 1e-9);
+    const busy = computeCostOfWrites("constancia", { ...small, writes: 1e9 }).messages / 1_000;
     assert.ok(Math.abs(busy - ((1e9 + 276e6) / tib) * 40) < 1e-9);
   });
 
-  it("is never less for larger items", () => {
-    for (const { ofWrites } of SHAPES) {
-      const large = ofWrites({ ...LOAD, itemBytes: 5_000 });
-      const small = ofWrites(LOAD);
+  it("is higher for larger items", () => {
+    for (const shape of SHAPES) {
+      const large = computeCostOfWrites(shape, { ...LOAD, itemBytes: 5_000 });
+      const small = computeCostOfWrites(shape, LOAD);
       assert.ok(large.messages > small.messages && large.disk > small.disk);
     }
   });
@@ -45,58 +44,47 @@ describe("the cost of writes", () => {
 
 describe("the cost of a month", () => {
   it("never falls while the writes or the hours rise", () => {
-    for (const { title, ofMonth } of SHAPES) {
+    for (const shape of SHAPES) {
       let before = 0;
       for (const writes of [1, 1e6, 1e9, 1e11, 1e12]) {
-        const dollars = getSum(ofMonth({ ...LOAD, writes }));
-        assert.ok(dollars >= before, title);
+        const dollars = getTotal(computeCostOfMonth(shape, { ...LOAD, writes }));
+        assert.ok(dollars >= before, shape);
         before = dollars;
       }
-      assert.ok(getSum(ofMonth({ ...LOAD, hours: 10 })) <= getSum(ofMonth(LOAD)), title);
+      const short = computeCostOfMonth(shape, { ...LOAD, hours: 10 });
+      assert.ok(getTotal(short) <= getTotal(computeCostOfMonth(shape, LOAD)), shape);
     }
   });
 
-  it("has an API awake all month where it is watched, however few the hours", () => {
-    assert.ok(CONSTANCIA.ofMonth({ ...LOAD, hours: 1 }).instances > 73);
-    assert.ok(SEED.ofMonth({ ...LOAD, hours: 1 }).instances < 1);
+  it("includes an API that runs all month if it is watched", () => {
+    const short = { ...LOAD, hours: 1 };
+    assert.ok(computeCostOfMonth("constancia", short).instances > 73);
+    assert.ok(computeCostOfMonth("seed", short).instances < 1);
   });
 
-  it("needs fewer cores of MySQL than an INSERT for each write, and functions no instance", () => {
+  it("needs fewer cores of MySQL than an INSERT for each write", () => {
     const busy = { ...LOAD, writes: 5e10 };
-    assert.ok(CONSTANCIA.ofMonth(busy).databaseCores * 4 <= SEED.ofMonth(busy).databaseCores);
-    assert.ok(FUNCTIONS.ofMonth({ ...LOAD, writes: 1 }).instances < 0.01);
+    const { databaseCores } = computeCostOfMonth("constancia", busy);
+    assert.ok(databaseCores * 4 <= computeCostOfMonth("seed", busy).databaseCores);
   });
 });
 
-describe("what docs/deploy.md says of the cost", () => {
-  const getMonth = ({ ofMonth }: Shape, writes: number) => getSum(ofMonth({ ...LOAD, writes }));
-  const getMillion = ({ ofWrites }: Shape) => sum(Object.values(ofWrites(LOAD)));
-
-  it("is so: most of a million writes is logs, half of those App Engine's, hardly any work", () => {
-    const cost = CONSTANCIA.ofWrites(LOAD);
-    assert.ok(getMillion(CONSTANCIA) < 2 && cost.logs > 0.8 * getMillion(CONSTANCIA));
-    assert.ok(Math.abs(SEED.ofWrites(LOAD).logs - cost.logs / 2) < 0.2);
-    const { gateway: _, ...parts } = cost;
-    assert.equal(Math.min(...Object.values(parts)), cost.instances);
-  });
-
-  it("is so: functions are cheaper up to about 30 million a month, then four times as much", () => {
-    assert.ok(getMonth(FUNCTIONS, 25e6) < getMonth(CONSTANCIA, 25e6));
-    assert.ok(getMonth(FUNCTIONS, 35e6) > getMonth(CONSTANCIA, 35e6));
-    assert.equal(Math.round(getMillion(FUNCTIONS) / getMillion(CONSTANCIA)), 4);
-    const { instances } = CONSTANCIA.ofMonth(LOAD);
-    assert.ok(instances > getMonth(CONSTANCIA, LOAD.writes) / 2);
-  });
+it("most of a million writes is logs, half of them App Engine's, as docs/deploy.md says", () => {
+  const cost = computeCostOfWrites("constancia", LOAD);
+  const total = sum(Object.values(cost));
+  assert.ok(total < 2 && cost.logs > 0.8 * total);
+  assert.ok(Math.abs(computeCostOfWrites("seed", LOAD).logs - cost.logs / 2) < 0.2);
+  assert.equal(Math.min(...Object.values(cost)), cost.instances);
+  const month = computeCostOfMonth("constancia", LOAD);
+  assert.ok(month.instances > getTotal(month) / 2);
 });
 
-describe("tiers", () => {
-  it("are the smallest that leave room, and none beyond the largest", () => {
-    assert.equal(tierFor(0), "db-custom-1-3840");
-    assert.equal(tierFor(0.7), "db-custom-2-7680");
-    assert.equal(tierFor(96), undefined);
-    assert.equal(getCores("db-custom-8-30720"), 8);
-    assert.throws(() => getCores("db-perf-optimized-N-8"), /db-perf-optimized-N-8/);
-  });
+it("chooses the smallest tier with room, and none beyond the largest", () => {
+  assert.equal(chooseTier(0), "db-custom-1-3840");
+  assert.equal(chooseTier(0.7), "db-custom-2-7680");
+  assert.equal(chooseTier(96), undefined);
+  assert.equal(getCores("db-custom-8-30720"), 8);
+  assert.throws(() => getCores("db-perf-optimized-N-8"), /db-perf-optimized-N-8/);
 });
 
 describe("npm run proof -- cost", () => {
@@ -105,7 +93,7 @@ describe("npm run proof -- cost", () => {
       encoding: "utf8",
     });
 
-  it("takes its load from the command line, and says what is wrong with it", () => {
+  it("reads the load from the command line, and refuses a wrong one in a sentence", () => {
     const { status, stdout } = run("--writes", "2000000", "--bytes", "500", "--hours", "100");
     assert.equal(status, 0);
     assert.match(stdout, /a million more writes of 500 bytes/);
@@ -114,9 +102,10 @@ describe("npm run proof -- cost", () => {
     assert.equal(refused.status, 2);
     assert.match(refused.stderr, /--hours must be a whole number from 1 to 730, not "731"/);
     assert.equal(run("--what").status, 2);
+    assert.match(run("--help").stdout, /--writes N/);
   });
 
-  it("is JSON for programs", () => {
+  it("prints JSON", () => {
     const { shapes, pricedOn } = JSON.parse(run("--json").stdout);
     assert.match(pricedOn, /^\d{4}-\d\d-\d\d$/);
     assert.equal(shapes.length, SHAPES.length);

@@ -1,7 +1,6 @@
 import { TARGET_UTILISATION } from "./figures.ts";
-import type { Part } from "./simulate-model.ts";
 
-/** How one service scales, as its file says. */
+/** How one service scales. */
 export type Scaling = {
   least: number;
   most: number;
@@ -9,7 +8,9 @@ export type Scaling = {
   /** Writes that one instance handles in a second. */
   perSecond: number;
 };
-/** One instance, in seconds of the simulation. */
+/** The instances of a service in one second, and the share of their capacity that is used. */
+export type Part = { serving: number; starting: number; busy: number };
+/** One instance; times are seconds of the simulation. */
 export type Instance = {
   startedAt: number;
   readyAt: number;
@@ -17,50 +18,51 @@ export type Instance = {
   handled: number;
 };
 
-/** App Engine keeps one idle instance (`max_idle_instances`) for a quarter of an hour. */
+/** App Engine keeps one idle instance (`max_idle_instances`) for 15 minutes. */
 const LAST_IDLE_SECONDS = 15 * 60;
-/** Others that are not needed go after about a minute. Assumed. */
+/** Other idle instances stop after about a minute. An assumption. */
 const IDLE_SECONDS = 60;
 
-/** The instances of one service, started by demand as App Engine does. */
+/** The instances of one service, started and stopped on demand as App Engine does. */
 export class Fleet {
   readonly instances: Instance[] = [];
   readonly #scaling: Scaling;
   #running: Instance[] = [];
-  /** When so many were last wanted, by their number. */
-  readonly #lastWanted: number[] = [];
+  /** When that many instances were last needed, by their number. */
+  readonly #lastNeeded: number[] = [];
 
   constructor(scaling: Scaling) {
     this.#scaling = scaling;
-    // What always runs has been ready since before the first second.
+    // Instances that always run are ready from the start.
     for (let count = 0; count < scaling.least; count += 1) this.#start(0, 0);
   }
 
-  /** Starts what so many writes a second need beside what runs, and stops what was idle for long. */
+  /** Starts the instances that this rate needs, and stops those that were idle for long. */
   scale(at: number, perSecond: number): void {
     const { least, most, startSeconds } = this.#scaling;
-    const wanted = Math.ceil(perSecond / this.#scaling.perSecond / TARGET_UTILISATION);
-    const count = Math.min(most, Math.max(least, wanted));
+    const needed = Math.ceil(perSecond / this.#scaling.perSecond / TARGET_UTILISATION);
+    const count = Math.min(most, Math.max(least, needed));
     while (this.#running.length < count) this.#start(at, startSeconds);
-    for (let number = 1; number <= count; number += 1) this.#lastWanted[number] = at;
+    for (let number = 1; number <= count; number += 1) this.#lastNeeded[number] = at;
     while (this.#running.length > count && this.#isIdle(at)) {
       const stopped = this.#running.pop();
       if (stopped) stopped.stoppedAt = at;
     }
   }
 
-  /** Writes that those that are ready handle in this second. */
-  capacityAt(at: number): number {
+  /** The number of writes that the ready instances can handle in this second. */
+  getCapacity(at: number): number {
     return Math.floor(this.#readyAt(at).length * this.#scaling.perSecond);
   }
 
-  /** Spreads what was handled evenly over those that are ready. */
+  /** Records that the ready instances handled so many writes. */
   use(at: number, handled: number): void {
     const ready = this.#readyAt(at);
     for (const instance of ready) instance.handled += handled / ready.length;
   }
 
-  partAt(at: number, handled: number): Part {
+  /** The state of the service in this second. */
+  getPart(at: number, handled: number): Part {
     const serving = this.#readyAt(at).length;
     const capacity = serving * this.#scaling.perSecond;
     return {
@@ -78,7 +80,7 @@ export class Fleet {
 
   #isIdle(at: number): boolean {
     const number = this.#running.length;
-    const idleSeconds = at - (this.#lastWanted[number] ?? 0);
+    const idleSeconds = at - (this.#lastNeeded[number] ?? 0);
     return idleSeconds >= (number === 1 ? LAST_IDLE_SECONDS : IDLE_SECONDS);
   }
 

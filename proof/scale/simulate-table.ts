@@ -1,35 +1,37 @@
-import { readCurve } from "./simulate-curve.ts";
-import { type Part, type Second, type Simulation, simulate } from "./simulate-model.ts";
-import { buildSetup, type Knobs } from "./simulate-setup.ts";
+import type { Part } from "./simulate-fleet.ts";
+import { type Second, type Simulation, simulate } from "./simulate-model.ts";
+import { buildSetup, type Changes, readCurve } from "./simulate-setup.ts";
 
 const LINES = 24;
-/** So many instances are drawn one by one; more are counted. */
-const DRAWN_INSTANCES = 12;
+/** More instances than this are shown as a number. */
+const MAX_DRAWN_INSTANCES = 12;
 const BARS = " ▁▂▃▄▅▆▇█";
 
-/** What became of all that was offered. */
+/** The totals of a simulation. */
 export function summarise({ seconds, instances }: Simulation) {
   const sum = (part: "offered" | "refused" | "accepted" | "settled") =>
     seconds.reduce((total, second) => total + second[part], 0);
   const last = seconds.at(-1);
   return {
-    ...{ offered: sum("offered"), refused: sum("refused"), accepted: sum("accepted") },
+    offered: sum("offered"),
+    refused: sum("refused"),
+    accepted: sum("accepted"),
     settled: sum("settled"),
     pending: last?.pending ?? 0,
     backlog: last?.backlog ?? 0,
-    mostBacklog: Math.max(0, ...chunk(seconds, 1_000).map((part) => most(part, "backlog"))),
-    mostLagSeconds: Math.max(0, ...chunk(seconds, 1_000).map((part) => most(part, "lagSeconds"))),
+    maxBacklog: Math.max(0, ...chunk(seconds, 1_000).map((part) => findMax(part, "backlog"))),
+    maxLagSeconds: Math.max(0, ...chunk(seconds, 1_000).map((part) => findMax(part, "lagSeconds"))),
     instances: instances.length,
   };
 }
 
-/** About two dozen lines, each of which stands for the seconds up to the next. */
+/** A table of about 24 lines, each for an equal number of seconds, and the totals. */
 export function describeSimulation(simulation: Simulation): string {
   const { seconds } = simulation;
   const total = summarise(simulation);
   const rows = chunk(seconds, Math.ceil(seconds.length / LINES)).map((part) => {
     const last = part.at(-1) as Second;
-    const backlog = most(part, "backlog");
+    const backlog = findMax(part, "backlog");
     return [
       toTime(last.at + 1),
       toCount(mean(part, "offered")),
@@ -38,64 +40,72 @@ export function describeSimulation(simulation: Simulation): string {
       drawInstances(last.subscriber),
       `${Math.round(100 * last.mysqlBusy)} %`,
       toCount(backlog),
-      toBar(backlog, total.mostBacklog),
-      toLag(most(part, "lagSeconds")),
+      toBar(backlog, total.maxBacklog),
+      toLag(findMax(part, "lagSeconds")),
       part.findLast(({ bottleneck }) => bottleneck)?.bottleneck ?? "",
     ];
   });
   const head = ["time", "writes/s", "refused", "API", "subscriber", "MySQL", "backlog"];
   return [
-    align([[...head, "", "lag", "held up by"], ...rows]),
+    align([[...head, "", "lag", "bottleneck"], ...rows]),
     "",
-    "● an instance that serves, ○ one that starts; backlog and lag: the most of the line's time.",
+    "● a ready instance, ○ a starting one; backlog and lag are the maximum of the line.",
     `offered ${toCount(total.offered)} = refused ${toCount(total.refused)} + pending ` +
       `${toCount(total.pending)} + backlog ${toCount(total.backlog)} + settled ` +
-      `${toCount(total.settled)}; most backlog ${toCount(total.mostBacklog)}, most lag ` +
-      `${toLag(total.mostLagSeconds)}; ${total.instances} instances in all.`,
+      `${toCount(total.settled)}; max. backlog ${toCount(total.maxBacklog)}, max. lag ` +
+      `${toLag(total.maxLagSeconds)}; ${total.instances} instances in total.`,
   ].join("\n");
 }
 
-/** The steps of docs/scale.md: first as deployed, then with what takes the bottleneck away. */
-const STEPS: { rate: number; knobs: Knobs }[] = [
-  { rate: 1, knobs: {} },
-  { rate: 1_000, knobs: {} },
-  { rate: 10_000, knobs: {} },
-  { rate: 100_000, knobs: {} },
-  { rate: 100_000, knobs: { apiInstances: 60, workers: 12, tier: "db-custom-8-30720" } },
+/** The steps of docs/scale.md: as deployed, then with changes that remove the bottleneck. */
+const STEPS: { rate: number; changes: Changes }[] = [
+  { rate: 1, changes: {} },
+  { rate: 1_000, changes: {} },
+  { rate: 10_000, changes: {} },
+  { rate: 100_000, changes: {} },
+  { rate: 100_000, changes: { apiInstances: 60, workers: 12, tier: "db-custom-8-30720" } },
   {
     rate: 1_000_000,
-    knobs: {
-      ...{ bulk: true, apiInstances: 300, workers: 120 },
-      ...{ tier: "db-custom-16-61440", databases: 4 },
+    changes: {
+      bulk: true,
+      apiInstances: 300,
+      workers: 120,
+      tier: "db-custom-16-61440",
+      databases: 4,
     },
   },
-  { rate: 10_000, knobs: { shape: "seed" } },
+  { rate: 10_000, changes: { shape: "seed" } },
 ];
 
 /** The table of docs/scale.md, in Markdown. */
 export function describeSteps(): string {
-  const rows = STEPS.map(({ rate, knobs }) => {
-    const simulation = simulate(buildSetup(knobs), readCurve(riseTo(rate)));
+  const rows = STEPS.map(({ rate, changes }) => {
+    const simulation = simulate(buildSetup(changes), readCurve(riseTo(rate)));
     const total = summarise(simulation);
     const last = simulation.seconds.at(-1) as Second;
     const share = (part: Part) => `${part.serving} at ${Math.round(100 * part.busy)} %`;
     return [
-      ...[rate.toLocaleString("en"), describeKnobs(knobs), share(last.api), share(last.subscriber)],
+      rate.toLocaleString("en"),
+      formatChanges(changes),
+      share(last.api),
+      share(last.subscriber),
       `${Math.round(100 * last.mysqlBusy)} %`,
       `${Math.round((100 * total.refused) / total.offered)} %`,
-      ...[toCount(total.backlog), toLag(total.mostLagSeconds), last.bottleneck ?? "nothing"],
+      toCount(total.backlog),
+      toLag(total.maxLagSeconds),
+      last.bottleneck ?? "none",
     ];
   });
   const head = [
-    ...[
-      "writes/s",
-      "options of `npm run proof -- simulate`",
-      "API",
-      "subscriber",
-      "MySQL",
-      "refused",
-    ],
-    ...["backlog", "most lag", "held up by"],
+    "writes/s",
+    "options of `npm run proof -- simulate`",
+    "API",
+    "subscriber",
+    "MySQL",
+    "refused",
+    "backlog",
+    "max. lag",
+    "bottleneck",
   ];
   const lines = [
     head,
@@ -105,13 +115,13 @@ export function describeSteps(): string {
   return lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }
 
-/** From nothing to the rate within five minutes, and ten minutes there. */
+/** A curve that rises to the rate within five minutes and stays there for ten. */
 function riseTo(rate: number): string {
   return `0:0,5m:${rate},15m:${rate}`;
 }
 
-function describeKnobs(knobs: Knobs): string {
-  const flags = Object.entries(knobs).map(([name, value]) => {
+function formatChanges(changes: Changes): string {
+  const flags = Object.entries(changes).map(([name, value]) => {
     const option = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
     return value === true ? option : `${option} ${value}`;
   });
@@ -119,7 +129,7 @@ function describeKnobs(knobs: Knobs): string {
 }
 
 function drawInstances({ serving, starting }: Part): string {
-  if (serving + starting <= DRAWN_INSTANCES) return "●".repeat(serving) + "○".repeat(starting);
+  if (serving + starting <= MAX_DRAWN_INSTANCES) return "●".repeat(serving) + "○".repeat(starting);
   return starting > 0 ? `${serving}● ${starting}○` : `${serving}●`;
 }
 
@@ -159,7 +169,7 @@ function mean(part: readonly Second[], name: "offered"): number {
   return part.reduce((sum, second) => sum + second[name], 0) / part.length;
 }
 
-function most(part: readonly Second[], name: "backlog" | "lagSeconds"): number {
+function findMax(part: readonly Second[], name: "backlog" | "lagSeconds"): number {
   return Math.max(...part.map((second) => second[name]));
 }
 

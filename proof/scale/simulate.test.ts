@@ -3,9 +3,8 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { readCurve } from "./simulate-curve.ts";
 import { type Setup, simulate } from "./simulate-model.ts";
-import { buildSetup } from "./simulate-setup.ts";
+import { buildSetup, readCurve } from "./simulate-setup.ts";
 import { describeSimulation, summarise } from "./simulate-table.ts";
 
 const curves = fc.array(fc.nat(5_000), { minLength: 1, maxLength: 120 });
@@ -31,7 +30,7 @@ function withSubscribers(setup: Setup, count: number): Setup {
 }
 
 describe("a simulation", () => {
-  it("neither loses nor makes a write, in any second", () => {
+  it("conserves every write in every second", () => {
     fc.assert(
       fc.property(setups, curves, (setup, curve) => {
         let [offered, refused, accepted, settled] = [0, 0, 0, 0];
@@ -47,7 +46,7 @@ describe("a simulation", () => {
     );
   });
 
-  it("never has more lag, or backlog, with more subscribers", () => {
+  it("never has more lag or backlog with more subscribers", () => {
     fc.assert(
       fc.property(setups, curves, fc.integer({ min: 1, max: 5 }), (setup, curve, count) => {
         const few = simulate(withSubscribers(setup, count), curve).seconds;
@@ -60,7 +59,7 @@ describe("a simulation", () => {
     );
   });
 
-  it("runs as many instances as allowed, and uses none beyond what it can do", () => {
+  it("stays within the limits of instances and of their capacity", () => {
     fc.assert(
       fc.property(setups, curves, (setup, curve) => {
         for (const { api, subscriber, mysqlBusy } of simulate(setup, curve).seconds) {
@@ -72,7 +71,7 @@ describe("a simulation", () => {
     );
   });
 
-  it("holds up the first writes until instances have started, and says so", () => {
+  it("delays the first writes until instances have started", () => {
     const { seconds } = simulate(buildSetup(), readCurve("0:100,30s:100"));
     assert.equal(seconds[0]?.bottleneck, "API starting");
     assert.deepEqual(
@@ -80,16 +79,16 @@ describe("a simulation", () => {
       [0, 0, 0],
     );
     assert.equal(seconds[3]?.bottleneck, "subscriber starting");
-    const { refused, mostLagSeconds, backlog } = summarise(
+    const { refused, maxLagSeconds, backlog } = summarise(
       simulate(buildSetup(), Array(30).fill(100)),
     );
     assert.deepEqual(
-      { refused, mostLagSeconds, backlog },
-      { refused: 0, mostLagSeconds: 3, backlog: 0 },
+      { refused, maxLagSeconds, backlog },
+      { refused: 0, maxLagSeconds: 3, backlog: 0 },
     );
   });
 
-  it("has no backlog and no instance at rest, a quarter of an hour after the last write", () => {
+  it("has no backlog and no instance a quarter of an hour after the last write", () => {
     const { seconds } = simulate(buildSetup(), readCurve("0:3000,1m:0,20m:0"));
     const last = seconds.at(-1) ?? assert.fail();
     assert.equal(last.backlog, 0);
@@ -98,7 +97,7 @@ describe("a simulation", () => {
     assert.equal(last.bottleneck, undefined);
   });
 
-  it("refuses what waited too long for an instance", () => {
+  it("refuses requests that wait too long for an instance", () => {
     const setup = buildSetup({ apiInstances: 1 });
     const { seconds } = simulate(setup, Array(60).fill(10 * setup.api.perSecond));
     assert.equal(seconds.at(-1)?.bottleneck, "API");
@@ -106,7 +105,7 @@ describe("a simulation", () => {
     assert.equal(seconds[9]?.refused, 0);
   });
 
-  it("names MySQL where MySQL is full", () => {
+  it("names MySQL as the bottleneck", () => {
     const setup = buildSetup({ workers: 50, tier: "db-f1-micro", apiInstances: 50 });
     assert.equal(simulate(setup, Array(120).fill(20_000)).seconds.at(-1)?.bottleneck, "MySQL");
     const sharded = buildSetup({
@@ -118,7 +117,7 @@ describe("a simulation", () => {
     assert.equal(simulate(sharded, Array(120).fill(20_000)).seconds.at(-1)?.bottleneck, undefined);
   });
 
-  it("takes its limits from the files that are deployed", () => {
+  it("uses the limits of app.yaml and subscriber.yaml", () => {
     const { api, subscriber } = buildSetup();
     for (const [file, most] of [
       ["app.yaml", api.most],
@@ -131,19 +130,19 @@ describe("a simulation", () => {
 });
 
 describe("a curve", () => {
-  it("goes from point to point in a straight line", () => {
+  it("interpolates between its points", () => {
     assert.deepEqual(readCurve("0:0,4s:8,6s:8"), [0, 2, 4, 6, 8, 8]);
     assert.equal(readCurve("0:1,2m:1,1h:1").length, 3_600);
     assert.equal(readCurve("7").length, 600);
   });
 
-  it("is refused in a sentence where it is none", () => {
+  it("is refused in a sentence if it is wrong", () => {
     for (const [curve, sentence] of [
       ["0:1,x", /"x", which is not TIME:RATE/],
       ["1:1,2:2", /must begin at 0/],
-      ["0:1,5:1,5:2", /go on in time, and 5 s follows 5 s/],
+      ["0:1,5:1,5:2", /increasing times, but 5 s follows 5 s/],
       ["0:1,99h:1", /must end within/],
-      ["0:1,9s:999999999999", /are the most/],
+      ["0:1,9s:999999999999", /but at most 100000000 are allowed/],
     ] as const)
       assert.throws(() => readCurve(curve), sentence);
   });
@@ -155,13 +154,13 @@ describe("npm run proof -- simulate", () => {
       encoding: "utf8",
     });
 
-  it("prints two dozen lines and the sum, for a curve of any length", () => {
+  it("prints 24 lines and the totals for a curve of any length", () => {
     for (const seconds of [1, 23, 25, 5_000]) {
       const lines = describeSimulation(simulate(buildSetup(), Array(seconds).fill(50))).split("\n");
       assert.ok(lines.length <= 1 + 24 + 3, `${seconds}`);
     }
     const { stdout } = run("--curve", "0:0,1m:10000,2m:0,4m:0", "--shape", "seed");
-    assert.match(stdout, /held up by\n/);
+    assert.match(stdout, /bottleneck\n/);
     assert.match(stdout, /MySQL\n/);
     assert.match(
       stdout,
@@ -185,11 +184,11 @@ describe("npm run proof -- simulate", () => {
     );
   });
 
-  it("says what is wrong with its options", () => {
+  it("refuses wrong options in a sentence", () => {
     const { status, stderr } = run("--workers", "0");
     assert.equal(status, 2);
-    assert.match(stderr, /--workers must be a number from 1 to 100000, not "0"/);
-    assert.match(run("--tier", "large").stderr, /how many cores large has/);
+    assert.match(stderr, /--workers must be a whole number from 1 to 100000, not "0"/);
+    assert.match(run("--tier", "large").stderr, /number of cores of the tier "large"/);
     assert.match(run("--help").stdout, /--curve CURVE/);
   });
 });
