@@ -12,12 +12,12 @@ const COMMANDS = [...DOCUMENT.matchAll(/```sh\n(.*?)```/gs)].flatMap(([, block =
   block.trim().split("\n"),
 );
 
-test("the deploy document has the cost as it is computed", () => {
+test("docs/deploy.md has the computed cost", () => {
   const [, table] = /<!-- cost -->\n\n(.*?)\n\n<!-- \/cost -->/s.exec(DOCUMENT) ?? [];
   assert.equal(table, describeCost());
 });
 
-test("the deploy document names the project, the region and the bucket as iac/ does", () => {
+test("docs/deploy.md names the project, the region and the bucket of iac/", () => {
   const { projectId, region } = ENVIRONMENTS.production ?? assert.fail();
   const projects = COMMANDS.join("\n").matchAll(/--project=(\S+)/g);
   for (const [, named] of projects) assert.equal(named, projectId);
@@ -26,7 +26,7 @@ test("the deploy document names the project, the region and the bucket as iac/ d
   assert.ok(bucket.includes(`--location=${region} `));
 });
 
-test("what the deploy document runs with npm is there, and the synthesis it asks for succeeds", () => {
+test("the npm scripts of docs/deploy.md exist, and its synthesis succeeds", () => {
   const scripts = [...DOCUMENT.matchAll(/npm run ([a-z:-]+)/g)].map(([, name]) => name);
   const { scripts: known } = JSON.parse(readFileSync(new URL("package.json", ROOT), "utf8"));
   for (const name of scripts) assert.ok(name && name in known, `npm run ${name}`);

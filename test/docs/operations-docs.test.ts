@@ -8,7 +8,7 @@ import { createTestEnvironment } from "../support/environment.ts";
 const DOCUMENT = readFileSync(new URL("../../docs/operations.md", import.meta.url), "utf8");
 const run = promisify(execFile);
 
-test("the commands of the first two questions answer them, as often as they are asked", async (t) => {
+test("the commands of the first two questions of docs/operations.md answer them", async (t) => {
   const environment = await createTestEnvironment();
   t.after(() => environment.close());
   const api = await environment.spawn("api");
@@ -21,7 +21,7 @@ test("the commands of the first two questions answer them, as often as they are 
     return Number(/^HTTP\/1.1 (\d+)/.exec(stdout)?.[1]);
   };
   assert.equal(await ask("Is it accepting?"), 202);
-  // Nobody settles yet; the document promises an answer within ten seconds all the same.
+  // Without a subscriber, the command still answers within ten seconds.
   assert.equal(await ask("Is it settling?"), 202);
   await environment.spawn("subscriber");
   for (let time = 0; time < 2; time += 1) assert.equal(await ask("Is it settling?"), 204);
