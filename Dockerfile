@@ -1,5 +1,5 @@
-# Both processes without App Engine: a Cloud Run worker pool runs the subscriber of it, which pulls;
-# compose.yaml runs both. The same Node builds and runs, or what V8 compiled would be of no use.
+# Both processes outside of App Engine: the subscriber in a Cloud Run worker pool, and both in
+# compose.yaml. The stages use the same Node, because V8 rejects the compile cache of another version.
 FROM node:24.21.0-trixie-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
@@ -10,8 +10,8 @@ RUN npm run gcp-build
 FROM node:24.21.0-trixie-slim
 ENV NODE_ENV=production
 WORKDIR /app
-# No node_modules and no sources: the bundle needs neither. It belongs to root, and `node` runs it.
+# The bundle needs no node_modules and no sources. It belongs to root and runs as the user `node`.
 COPY --from=build /app/dist dist
 USER node
-# As in subscriber.yaml. Cloud Run sends SIGTERM and waits ten seconds; the process needs two.
+# The flags of subscriber.yaml. Cloud Run waits ten seconds after SIGTERM; the process needs two.
 CMD ["node", "--max-old-space-size=512", "--initial-old-space-size=130", "--import=./dist/compile-cache.js", "dist/subscriber.js"]

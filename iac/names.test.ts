@@ -60,7 +60,7 @@ const LIMITS: Record<string, [argument: string, allowed: RegExp, ours: RegExp][]
   google_storage_bucket: [["name", /^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/, /^constancia-state-/]],
 };
 
-it("gives every thing a name that Google allows, and that says whose it is", () => {
+it("gives every resource a name that Google allows and that names the project", () => {
   const projectId = `p${"0".repeat(29)}`;
   const stacks = synthesiseUnchecked(settingsWith({ environment: { ...EVERYTHING, projectId } }));
   const seen = new Set<string>();

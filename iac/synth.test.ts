@@ -17,14 +17,14 @@ function getStrings(value: unknown): string[] {
 }
 
 describe("the stacks", () => {
-  it("are made, and are safe, for every environment that is declared, and every option", () => {
+  it("are safe for every environment and every option", () => {
     for (const environment of Object.values(ENVIRONMENTS)) synthesise(readSettings(environment));
     for (const delivery of ["push", "worker-pool"] as const)
       for (const analytics of [false, true])
         synthesise(settingsWith({ environment: { delivery, analytics } }));
   });
 
-  it("are the same bytes each time, in another process too", () => {
+  it("are the same bytes each time, also in another process", () => {
     const again = `
       import { synthesise } from "./iac/synth.ts";
       import { settingsWith } from "./iac/testing.ts";
@@ -37,7 +37,7 @@ describe("the stacks", () => {
     assert.deepEqual(JSON.parse(other), synthesise(settingsWith()));
   });
 
-  it("refer to nothing that is not there", () => {
+  it("refer only to resources that exist", () => {
     for (const stacks of [PUSH, ALL])
       for (const config of Object.values(stacks)) {
         const { resource = {}, variable = {}, data = {} } = config;
@@ -62,7 +62,7 @@ describe("the stacks", () => {
       }
   });
 
-  it("read from one another only what is there", () => {
+  it("read only existing outputs of one another", () => {
     const outputs = Object.keys(PUSH.platform.output ?? {});
     const read = getStrings([PUSH, ALL].flatMap((stacks) => [stacks.service, stacks.observability]))
       .map((text) => /terraform_remote_state\.platform\.outputs\.(\w+)/.exec(text)?.[1])
@@ -74,14 +74,14 @@ describe("the stacks", () => {
     );
   });
 
-  it("keep their state in one bucket, each apart", () => {
+  it("keep their states in one bucket under different prefixes", () => {
     const bucket = "constancia-state-some-project";
     for (const stack of STACKS)
       assert.deepEqual(PUSH[stack].terraform?.backend, { gcs: { bucket, prefix: stack } });
     assert.deepEqual(PUSH.platform.import, [{ id: bucket, to: "google_storage_bucket.state" }]);
   });
 
-  it("hold no secret: it is given when they are applied, and is kept by no plan and no state", () => {
+  it("contain no secret: it is passed when they are applied, and kept in no plan and no state", () => {
     const settings = settingsWith({
       environment: EVERYTHING,
       variables: {
@@ -115,7 +115,7 @@ describe("the stacks", () => {
     assert.doesNotMatch(text, /"(password|secret_data|root_password|private_key)"/);
   });
 
-  it("make the secret of the API's keys once app.yaml names it", () => {
+  it("create the secret of the API keys only if app.yaml names it", () => {
     const getSecrets = (stacks: Stacks) =>
       listResources(stacks, "google_secret_manager_secret").map((one) => one.properties.secret_id);
     const API_KEYS_SECRET = "projects/some-project/secrets/constancia-api-keys/versions/latest";

@@ -24,7 +24,7 @@ describe("Terraform", { skip }, () => {
   after(() => rmSync(folder, { recursive: true, force: true }));
 
   for (const [name, environment] of Object.entries({ push: {}, everything: EVERYTHING }))
-    it(`takes the stacks, with ${name}`, () => {
+    it(`accepts the stacks, with ${name}`, () => {
       const stacks = synthesiseUnchecked(settingsWith({ environment }));
       for (const [stack, config] of Object.entries(stacks)) {
         // The state is on Google Cloud, where tests do not go.

@@ -23,8 +23,11 @@ const AGE = [OTHER, V1, V2, V3, V4];
 function build(services: Record<ServiceName, Record<string, number>>): Version[] {
   return Object.entries(services).flatMap(([service, percents]) =>
     Object.entries(percents).map(([id, percent]) => ({
-      ...{ service: service as ServiceName, id, share: percent / 100 },
-      ...{ createdAt: AGE.indexOf(id), url: "" },
+      service: service as ServiceName,
+      id,
+      share: percent / 100,
+      createdAt: AGE.indexOf(id),
+      url: "",
     })),
   );
 }

@@ -11,7 +11,7 @@ const getFaults = (changes: Parameters<typeof settingsWith>[0]) =>
   checkSettings(settingsWith(changes));
 
 describe("synth refuses", () => {
-  it("more connections than the database takes, of both services and two versions", () => {
+  it("more connections than the database allows, for both services and two versions", () => {
     // The smallest, which leaves 210 of its 250.
     const tier = "db-f1-micro";
     const room = CONNECTION_LIMITS[tier] - RESERVED_CONNECTIONS;
@@ -29,7 +29,7 @@ describe("synth refuses", () => {
     ]);
   });
 
-  it("more connections than the database takes, with a worker pool", () => {
+  it("more connections than the database allows, with a worker pool", () => {
     const environment = { tier: "db-f1-micro", delivery: "worker-pool" } as const;
     const api = { maxInstances: 1, poolSize: 5 };
     const subscriber = { maxInstances: 1_000, poolSize: 5 };
@@ -64,7 +64,7 @@ describe("synth refuses", () => {
     assert.deepEqual(subscriber("worker-pool"), []);
   });
 
-  it("a memory class below what the process needs, or that nobody knows", () => {
+  it("an instance class that is unknown or has too little memory", () => {
     const api = (instanceClass: string) =>
       getFaults({ api: { instanceClass, maxConcurrentRequests: 80 } });
     assert.deepEqual(api("F2"), []);

@@ -9,7 +9,7 @@ import { settingsWith } from "../testing.ts";
 import { listAlertRules } from "./alert-rules.ts";
 import { SYMPTOMS } from "./runbooks.ts";
 
-/** Prometheus' own program evaluates the very queries, over series that are made up. */
+/** Prometheus' program evaluates the queries of the alerts over test series. */
 const PROMTOOL = process.env.PROMTOOL ?? "promtool";
 const skip = spawnSync(PROMTOOL, ["--version"]).error && "there is no promtool";
 
@@ -42,7 +42,7 @@ const age = (name: string) =>
 const disk = (name: string) =>
   `cloudsql_googleapis_com:database_disk_${name}{${PROJECT},database_id="some-project:latam-database"}`;
 const STILL = "0x10000";
-/** Seldom, because three days pass; still oftener than the longest condition must hold. */
+/** Seldom, because three days are simulated, but within the longest `for` of a condition. */
 const EVALUATED_EVERY = "15m";
 
 type Case = {
@@ -53,7 +53,7 @@ type Case = {
 };
 const CASES: Case[] = [
   {
-    says: "nothing where all is well",
+    says: "nothing if all is well",
     series: {
       [requests(202)]: "0+60x10000",
       ...lag("0+60x10000", "0+60x10000"),
@@ -71,27 +71,27 @@ const CASES: Case[] = [
     fires: [],
   },
   {
-    says: "that every write is refused, when no good answer is left to divide by",
+    says: "refused writes, even without any accepted one",
     series: { [requests(503)]: "0+60x10000" },
     fires: ["WritesRefused", "WritesRefused-ticket"],
   },
   {
-    says: "nothing of three requests, two of which failed",
+    says: "nothing with three requests, two of which failed",
     series: { [requests(503)]: "0 0 1 2x10000", [requests(202)]: "0 1x10000" },
     fires: [],
   },
   {
-    says: "nothing, but for a ticket, of what ended half an hour ago",
+    says: "only a ticket for an incident that ended half an hour ago",
     series: { [requests(503)]: "0+60x150 9000x10000", [requests(202)]: "0x150 0+60x10000" },
     fires: ["WritesRefused-ticket"],
   },
   {
-    says: "nothing of what clients do wrong",
+    says: "nothing that clients do wrong",
     series: { [requests(422)]: "0+60x10000", [requests(429)]: "0+60x10000" },
     fires: [],
   },
   {
-    says: "a slow burn as a ticket alone",
+    says: "a slow burn, only as a ticket",
     series: { [requests(503)]: "0+0.12x10000", [requests(202)]: "0+59.88x10000" },
     afterHours: 75,
     fires: ["WritesRefused-ticket"],
@@ -119,7 +119,7 @@ const CASES: Case[] = [
     fires: ["WritesMissing"],
   },
   {
-    says: "that nobody knows whether any is missing",
+    says: "audits that stopped while writes are accepted",
     series: {
       [logged("writes_accepted_sum")]: "0+1x10000",
       [logged("audits_clean", "global")]: "0+0.0166x60 1x10000",
@@ -128,23 +128,23 @@ const CASES: Case[] = [
     fires: ["WritesMissing"],
   },
   {
-    says: "nothing where no audit runs and no write comes",
+    says: "nothing without audits and writes",
     series: { [logged("writes_accepted_sum")]: "7x10000" },
     afterHours: 8,
     fires: [],
   },
   {
-    says: "an old backlog, also of the dead letters",
+    says: "an old backlog, also of dead letters",
     series: { [age("constancia-dead-letters-keep")]: "601x10000" },
     fires: ["BacklogOld"],
   },
   {
-    says: "nothing of a subscription that is not ours",
+    says: "nothing of another subscription",
     series: { [age("somebody-elses")]: "90000x10000" },
     fires: [],
   },
   {
-    says: "a disk near its largest",
+    says: "a disk near its maximum size",
     series: { [disk("bytes_used")]: `${0.81 * LARGEST_DISK_GB * 2 ** 30}x10000` },
     fires: ["DatabaseDiskFull"],
   },
@@ -154,17 +154,17 @@ const CASES: Case[] = [
     fires: ["DatabaseDiskFull"],
   },
   {
-    says: "a dead letter, for as long as it is not replayed",
+    says: "a dead letter until it is replayed",
     series: { [own("constancia_open_dead_letters")]: "1x10000" },
     fires: ["DeadLetters"],
   },
   {
-    says: "a message that died, while no process is awake",
+    says: "a dead message while no process runs",
     series: { [logged("dead_messages")]: "0x150 1x10000" },
     fires: ["DeadLetters"],
   },
   {
-    says: "nothing of another project, whatever happens there",
+    says: "nothing of another project",
     series: Object.fromEntries(
       Object.entries({
         [requests(503)]: "0+60x10000",
@@ -177,7 +177,7 @@ const CASES: Case[] = [
   },
 ];
 
-describe("the alerts tell", { skip }, () => {
+describe("the alerts fire for", { skip }, () => {
   const folder = mkdtempSync(join(tmpdir(), "constancia-alerts-"));
   after(() => rmSync(folder, { recursive: true, force: true }));
   const seen = new Set<string>();
@@ -203,7 +203,7 @@ describe("the alerts tell", { skip }, () => {
     return { status, output: stdout + stderr };
   }
 
-  it("in PromQL that Prometheus takes", () => {
+  it("PromQL that Prometheus accepts", () => {
     const { status, output } = promtool("check", "rules", file);
     assert.equal(status, 0, output);
   });
@@ -234,7 +234,7 @@ describe("the alerts tell", { skip }, () => {
       assert.equal(status, 0, output);
     });
 
-  it("each of them in some case", () => {
+  it("each alert in some case", () => {
     const fired = new Set(CASES.flatMap(({ fires }) => fires));
     for (const symptom of SYMPTOMS)
       if (symptom !== "ApiDown") assert.ok(fired.has(symptom), symptom);

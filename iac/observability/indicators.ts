@@ -4,17 +4,17 @@ import { OBJECTIVES } from "./objectives.ts";
 import { type Indicator, increase, type Selector } from "./promql.ts";
 
 /**
- * The answers that are measured: to a write (202, 207), and to a read or a write that waited with
- * success (200). A 304 is a read too. Receipts are asked with `Prefer: wait`, and are late by design.
+ * The requests that count for the objective `answers`: writes (202, 207), and reads and writes that
+ * waited (200, 304). Receipts do not count, because clients wait for them with `Prefer: wait`.
  */
 export const ANSWERS = { routes: "/api/:collection(/:id)?", statuses: "200|202|207|304" };
-/** The same in PromQL, as both kinds of processes push them. */
+/** The same in PromQL. */
 const ANSWERS_MATCHED = [
   `http_route=~"${ANSWERS.routes}"`,
   `http_response_status_code=~"${ANSWERS.statuses}"`,
 ];
 
-/** What the objectives are judged by, as alerts and the fleet ask it; service-levels.ts has the same for SLOs. */
+/** The indicators of the objectives in PromQL; service-levels.ts has the same for SLOs. */
 export function listIndicators(
   { own, logged }: Selector,
   settings: Settings,
@@ -38,7 +38,7 @@ export function listIndicators(
     const { withinSeconds } = OBJECTIVES[objective];
     const total = (window: string) => increase(own(`${histogram}_count`, ...matchers), window);
     const inTime = (window: string) =>
-      // Prometheus 3 writes whole bounds as "5.0", older ones and Google as "5".
+      // A whole bound is "5.0" in Prometheus 3, and "5" in older versions and on Google Cloud.
       increase(own(`${histogram}_bucket`, ...matchers, `le=~"${withinSeconds}([.]0)?"`), window);
     return { total, bad: (window) => `${total(window)} - ${inTime(window)}` };
   }

@@ -46,7 +46,7 @@ const ENTRIES: [entry: object, counts: Record<string, number | undefined>][] = [
 ];
 
 describe("the log-based metrics", () => {
-  it("count what the lines say, and no other line", () => {
+  it("count exactly the matching lines", () => {
     for (const [entry, counts] of ENTRIES) {
       const found = METRICS.filter(({ filter }) => filter.every((term) => holds(term, entry))).map(
         ({ name, value }) => [

@@ -23,7 +23,7 @@ const HOURS: Record<string, number> = { m: 1 / 60, h: 1, d: 24 };
 const getHours = (window: string) => Number(window.slice(0, -1)) * (HOURS[window.slice(-1)] ?? 0);
 
 describe("the objectives", () => {
-  it("are goals that can be missed, and that burn rates fit into", () => {
+  it("can be missed, and allow the burn rates", () => {
     for (const [name, { goal }] of Object.entries(OBJECTIVES)) {
       assert.ok(goal > 0.5 && goal <= 0.9999, name);
       const fastest = BURN_RATES.page[0].rate;
@@ -32,7 +32,7 @@ describe("the objectives", () => {
     const spent = [...BURN_RATES.page, ...BURN_RATES.ticket].map(({ rate, long, short }) => {
       assert.ok(
         Math.abs(getHours(long) / getHours(short) - 12) < 1e-9,
-        "a twelfth, as the book has it",
+        "a twelfth, as in the SRE workbook",
       );
       return (rate * getHours(long)) / (PERIOD_DAYS * 24);
     });
@@ -42,7 +42,7 @@ describe("the objectives", () => {
     );
   });
 
-  it("are measured at a bound of the histogram, and are no stricter than a rollout's", () => {
+  it("are measured at a bound of the histogram, and are no stricter than those of a rollout", () => {
     const bounds = (name: string) => HISTOGRAMS[name]?.bounds ?? assert.fail(name);
     const { answers, freshness } = OBJECTIVES;
     assert.ok(bounds("http_server_request_duration_seconds").includes(answers.withinSeconds));
@@ -52,7 +52,7 @@ describe("the objectives", () => {
     assert.deepEqual([answers.goal, freshness.goal], [0.99, 0.99]);
   });
 
-  it("are what Cloud Monitoring keeps books of", () => {
+  it("are the SLOs of Cloud Monitoring", () => {
     const stacks = synthesiseUnchecked(settingsWith());
     const slos = listResources(stacks, "google_monitoring_slo").map(({ properties }) => properties);
     assert.deepEqual(
@@ -66,14 +66,14 @@ describe("the objectives", () => {
     assert.deepEqual(cuts, [OBJECTIVES.answers.withinSeconds, OBJECTIVES.freshness.withinSeconds]);
   });
 
-  it("of durability leaves no audit to fail", () => {
+  it("of durability allow no failed audit", () => {
     const audits = PERIOD_DAYS * 24;
     assert.ok(audits * (1 - OBJECTIVES.durability.goal) < 1);
   });
 });
 
 describe("the thresholds", () => {
-  it("fit what they are about", () => {
+  it("are consistent with each other", () => {
     assert.equal(`${THRESHOLDS.backlogSeconds}s`, RETRY.maximumBackoff);
     assert.ok(THRESHOLDS.unsettledSeconds > OBJECTIVES.freshness.withinSeconds);
     assert.ok(THRESHOLDS.unsettledSeconds < THRESHOLDS.backlogSeconds);
@@ -106,7 +106,7 @@ describe("docs/operations.md", () => {
       assert.ok(DOCUMENT.includes(text), text);
   });
 
-  it("has an entry for each alert, by urgency, with the command that the alert names", () => {
+  it("has a section for each alert, most urgent first, with the alert's command", () => {
     const titles = [...DOCUMENT.matchAll(/^### (\w+)$/gm)].map(([, title = ""]) => title);
     assert.deepEqual(
       titles.filter((title) => (SYMPTOMS as readonly string[]).includes(title)),
@@ -120,7 +120,7 @@ describe("docs/operations.md", () => {
     }
   });
 
-  it("and the alerts name npm scripts that there are", () => {
+  it("and the alerts name existing npm scripts", () => {
     const { scripts } = JSON.parse(readFileSync(new URL("package.json", ROOT), "utf8"));
     const texts = [DOCUMENT, ...Object.values(RUNBOOKS).flatMap(Object.values)];
     for (const text of texts)

@@ -55,7 +55,7 @@ describe("every query", () => {
   const queries = [PUSH, ALL].flatMap(listQueries);
   const SELECTOR = /([a-zA-Z_:][\w:]*)\{([^}]*)\}/g;
 
-  it("names metrics that there are, and labels that they have", () => {
+  it("uses existing metrics and labels", () => {
     const logged = ["project_id", "monitored_resource", "status"];
     assert.ok(queries.length > 80);
     for (const query of queries)
@@ -68,7 +68,7 @@ describe("every query", () => {
       }
   });
 
-  it("groups by labels that the metric has, and is PromQL in its brackets and words", () => {
+  it("groups by existing labels, and is well-formed PromQL", () => {
     const words = new Set(
       "sum max count by rate increase histogram_quantile and unless le".split(" "),
     );
@@ -92,7 +92,7 @@ describe("every query", () => {
     }
   });
 
-  it("asks for this project alone, but for the fleet's, which ask for each", () => {
+  it("queries only this project, except on the dashboard of the fleet", () => {
     const [own, fleet] = getDashboards(ALL);
     assert.match(JSON.stringify(fleet), /project_id=~\\"some-project\|another-project\\"/);
     assert.doesNotMatch(JSON.stringify([own, getPolicies(ALL)]), /another-project/);
@@ -100,7 +100,7 @@ describe("every query", () => {
 });
 
 describe("the alerts", () => {
-  it("are one for each symptom, and a second for its slow burn", () => {
+  it("are one for each symptom, and a second one for a slow burn", () => {
     const names = getPolicies(PUSH).map(({ display_name }) => display_name);
     assert.deepEqual(names.filter((name) => !name.includes(" ")).sort(), SYMPTOMS.toSorted());
     assert.deepEqual(
@@ -120,7 +120,7 @@ describe("the alerts", () => {
     }
   });
 
-  it("tell whoever is given when they are applied, and nobody where nobody is", () => {
+  it("notify the given address, or nobody", () => {
     const channel = listResources(PUSH, "google_monitoring_notification_channel")[0]?.properties;
     assert.match(String(channel?.count), /^\$\{\(?length\(var\.alert_email\) >= 1\)? \? 1 : 0\}$/);
     assert.deepEqual(channel?.labels, { email_address: "${var.alert_email}" });
@@ -132,7 +132,7 @@ describe("the alerts", () => {
       );
   });
 
-  it("do not wait for a metric to exist, nor wake anybody where nothing is watched", () => {
+  it("do not require a metric to exist, and depend on isWatched", () => {
     for (const { conditions } of getPolicies(PUSH))
       for (const { condition_prometheus_query_language: condition } of conditions)
         if (condition) assert.equal((condition as Properties).disable_metric_validation, true);
@@ -142,7 +142,7 @@ describe("the alerts", () => {
     assert.doesNotMatch(JSON.stringify(getPolicies(QUIET)), /audits_clean/);
   });
 
-  it("are as many as the costs count", () => {
+  it("are as many as the cost counts", () => {
     const { everyMinute, everyMinuteIfWatched, everyFiveMinutes } = ALERT_CONDITIONS;
     const quiet = { CRITICAL: everyMinute, WARNING: everyFiveMinutes };
     const watched = { ...quiet, CRITICAL: everyMinute + everyMinuteIfWatched };
@@ -157,7 +157,7 @@ describe("the alerts", () => {
     }
   });
 
-  it("ask the API every minute, from three places, for nothing that leaves a trace", () => {
+  it("check the API every minute from three regions, without side effects", () => {
     const [found] = listResources(PUSH, "google_monitoring_uptime_check_config");
     const check = found?.properties ?? assert.fail();
     const { path, request_method, validate_ssl } = check.http_check as Properties;
@@ -172,7 +172,7 @@ describe("the alerts", () => {
 });
 
 describe("the dashboards", () => {
-  it("show all that an incident asks for", () => {
+  it("show everything that an incident needs", () => {
     const [page] = getDashboards(PUSH);
     const titles = page?.mosaicLayout.tiles.map(({ widget }) => widget.title).join("\n") ?? "";
     const parts =
@@ -181,7 +181,7 @@ describe("the dashboards", () => {
     for (const part of parts.split("|")) assert.ok(titles.includes(part), part);
   });
 
-  it("lie within the grid, and no tile on another", () => {
+  it("have tiles within the grid that do not overlap", () => {
     for (const { mosaicLayout } of getDashboards(ALL)) {
       const taken = new Set<string>();
       for (const { xPos, yPos, width, height } of mosaicLayout.tiles) {
@@ -195,7 +195,7 @@ describe("the dashboards", () => {
     }
   });
 
-  it("show the fleet only where others are watched, which a person decides", () => {
+  it("show the fleet only if the environment has one", () => {
     assert.equal(getDashboards(PUSH).length, 1);
     assert.deepEqual(
       getDashboards(ALL).map(({ displayName }) => displayName),

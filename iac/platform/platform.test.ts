@@ -8,7 +8,7 @@ const PUSH = synthesiseUnchecked(settingsWith());
 const ALL = synthesiseUnchecked(settingsWith({ environment: EVERYTHING }));
 
 describe("the platform", () => {
-  it("has a database that only Google's proxies reach, by TLS, and that can be had back", () => {
+  it("has a database that only Google's proxies reach, over TLS, with backups", () => {
     const { settings, ...database } = findResource(PUSH, "google_sql_database_instance.database");
     const { ip_configuration, backup_configuration, ...rest } = settings as Properties;
     assert.deepEqual(
@@ -28,7 +28,7 @@ describe("the platform", () => {
     assert.deepEqual([backup.enabled, backup.binary_log_enabled], [true, true]);
   });
 
-  it("lets GitHub in from one branch of one repository, and never for a pull request", () => {
+  it("trusts GitHub for one branch of one repository, and never for a pull request", () => {
     const provider = findResource(
       PUSH,
       "google_iam_workload_identity_pool_provider.github-provider",
@@ -42,14 +42,14 @@ describe("the platform", () => {
     assert.deepEqual(provider.oidc, { issuer_uri: "https://token.actions.githubusercontent.com" });
   });
 
-  it("keeps the older states, and nobody can make them public", () => {
+  it("keeps older states, and prevents public access", () => {
     const bucket = findResource(PUSH, "google_storage_bucket.state");
     assert.deepEqual(bucket.versioning, { enabled: true });
     assert.equal(bucket.public_access_prevention, "enforced");
     assert.equal(bucket.uniform_bucket_level_access, true);
   });
 
-  it("switches on Google's services before anything else", () => {
+  it("enables Google's APIs before anything else", () => {
     const apis = "google_project_service.apis";
     for (const { address, properties } of listResources(PUSH).filter(
       (one) => one.stack === "platform",
@@ -71,7 +71,7 @@ describe("the platform", () => {
       [],
     );
     assert.equal(new Set(permissions).size, permissions.length);
-    // What the last stack is made of, it may make.
+    // It may create the resources of the stack observability.
     for (const name of ["alertPolicies", "dashboards", "slos", "uptimeCheckConfigs"])
       assert.ok(permissions.includes(`monitoring.${name}.create`), name);
   });

