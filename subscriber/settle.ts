@@ -9,32 +9,23 @@ import {
 import type { Outcome } from "../common/receipts.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
 import { getTraceId, type Tracing } from "../common/telemetry/tracing.ts";
+import { type Decision, isDead } from "./decide.ts";
+import { type Entry, type Message, readMessage } from "./message.ts";
 import { beginBatch, beginMessages, endMessages, type SpanNames } from "./spans.ts";
-import {
-  type Entry,
-  type FinalDecision,
-  type Message,
-  readMessage,
-  settleInTransaction,
-} from "./transaction.ts";
+import { settleInTransaction } from "./transaction.ts";
 
-export type { Message } from "./transaction.ts";
-
-/** What became of a message; `settled` for one that had its outcome before. All but `notYet` ack. */
-export type Settlement = { outcome: Outcome | "settled" } | "notYet";
-
-/** One row that exists where there was none a moment ago is a race; several in a row are not. */
+/** Another subscriber may win the race for a row a few times, but not every time. */
 const MAX_RACES = 10;
 const BACKOFF_MS = { first: 50, max: 5_000 };
 
 /**
- * Makes `settle(messages)`: one transaction for the whole batch, an answer for each message.
+ * Makes `settle(messages)`: one transaction for the whole batch, and a decision for each message.
  *
  * While MySQL is away, locked or read-only, the batch is held and tried again, with jitter, for
  * `holdMs`: a message that is only waiting must not use up Pub/Sub's delivery attempts. After
- * that, or when `stop` aborts, its messages are answered with the error, to be nacked. A write
- * whose item MySQL refuses is dead with its reason, in the transaction of its batch; what is refused
- * otherwise, or as a whole, is halved until the offender stands alone.
+ * that, or when `stop` aborts, its messages get the error, and are nacked. A write whose item MySQL
+ * refuses is dead with its reason, in the transaction of its batch. A batch that is refused in
+ * another way is halved until the offender is alone.
  */
 export function createSettle(options: {
   pool: Pool;
@@ -44,19 +35,19 @@ export function createSettle(options: {
   stop: AbortSignal;
   trace?: { tracing: Tracing; names: SpanNames } | undefined;
   onSettled?: (writes: SettledWrite[]) => void;
-}): (messages: Message[]) => Promise<(Settlement | Error)[]> {
+}): (messages: Message[]) => Promise<(Decision | Error)[]> {
   const { pool, collections, logger, holdMs, stop, trace, onSettled } = options;
 
   return async (messages) => {
     const entries = messages.map((message) => readMessage(message, collections));
     if (!trace) return settleEntries(entries);
     beginMessages(trace.tracing, messages);
-    const settlements = await settleEntries(entries);
-    endMessages(trace.tracing, messages, settlements, trace.names);
-    return settlements;
+    const decisions = await settleEntries(entries);
+    endMessages(trace.tracing, messages, decisions, trace.names);
+    return decisions;
   };
 
-  async function settleEntries(entries: Entry[]): Promise<(Settlement | Error)[]> {
+  async function settleEntries(entries: Entry[]): Promise<(Decision | Error)[]> {
     try {
       return await settleOnce(entries);
     } catch (error) {
@@ -64,8 +55,8 @@ export function createSettle(options: {
       if (fault === "transient" || fault === "race") return entries.map(() => error as Error);
       if (entries.length > 1) {
         const half = Math.ceil(entries.length / 2);
-        const settled = await settleEntries(entries.slice(0, half));
-        return [...settled, ...(await settleEntries(entries.slice(half)))];
+        const decisions = await settleEntries(entries.slice(0, half));
+        return [...decisions, ...(await settleEntries(entries.slice(half)))];
       }
       const entry = entries[0] as Entry;
       if ((fault === "data" || fault === "oversize") && !entry.fault)
@@ -81,8 +72,8 @@ export function createSettle(options: {
     }
   }
 
-  /** Tries the transaction until it commits, or fails for a reason that time does not mend. */
-  async function settleOnce(entries: Entry[]): Promise<Settlement[]> {
+  /** Tries the transaction until it commits, or fails for a reason that a retry does not mend. */
+  async function settleOnce(entries: Entry[]): Promise<Decision[]> {
     const startedAt = Date.now();
     for (let attempt = 0, races = 0; ; attempt += 1) {
       const span = trace && beginBatch(trace.tracing, entries, attempt + races);
@@ -94,7 +85,7 @@ export function createSettle(options: {
         );
         span?.end();
         report(entries, decisions, startedAt);
-        return decisions.map(toSettlement);
+        return decisions;
       } catch (error) {
         span?.end(error);
         const fault = classifyDatabaseError(error);
@@ -116,11 +107,11 @@ export function createSettle(options: {
   }
 
   /** Stamps the lag after the commit, and tells the log and the metrics. */
-  function report(entries: readonly Entry[], decisions: readonly FinalDecision[], since: number) {
+  function report(entries: readonly Entry[], decisions: readonly Decision[], since: number) {
     const nowMs = Date.now();
     const writes = entries.flatMap(({ write }, index): SettledWrite[] => {
-      const decision = decisions[index] as FinalDecision;
-      if (!write || decision === "settled" || "notYet" in decision) return [];
+      const decision = decisions[index] as Decision;
+      if (!write || decision.kind !== "settled") return [];
       return [
         {
           id: write.id,
@@ -139,8 +130,7 @@ export function createSettle(options: {
       onSettled?.(writes);
     }
     entries.forEach(({ message, write }, index) => {
-      const decision = decisions[index] as FinalDecision;
-      if (decision !== "settled" && "outcome" in decision && decision.outcome === "dead")
+      if (isDead(decisions[index]))
         logger.warn("message is dead", {
           messageId: message.messageId,
           write: write?.id,
@@ -161,14 +151,9 @@ export type SettledWrite = {
   trace: string | undefined;
 };
 
-/** So that Cloud Logging can count writes, which it cannot in a list. */
+/** Log-based metrics cannot count the elements of a list, so the counts are logged too. */
 function countOutcomes(writes: readonly SettledWrite[]): Partial<Record<Outcome, number>> {
   const counts: Partial<Record<Outcome, number>> = {};
   for (const { outcome } of writes) counts[outcome] = (counts[outcome] ?? 0) + 1;
   return counts;
-}
-
-function toSettlement(decision: FinalDecision): Settlement {
-  if (decision === "settled") return { outcome: "settled" };
-  return "notYet" in decision ? "notYet" : { outcome: decision.outcome };
 }

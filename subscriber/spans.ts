@@ -1,8 +1,8 @@
 import type { Config } from "../common/config.ts";
 import type { OnStatement } from "../common/database.ts";
 import { isSampled, type Tracing } from "../common/telemetry/tracing.ts";
-import type { Settlement } from "./settle.ts";
-import type { Entry, Message } from "./transaction.ts";
+import { type Decision, isDead } from "./decide.ts";
+import type { Entry, Message } from "./message.ts";
 
 /** Of a statement; with a batch in it, the rest says nothing new. */
 const QUERY_TEXT_CHARACTERS = 500;
@@ -23,12 +23,12 @@ export function beginMessages(tracing: Tracing, messages: readonly Message[]): v
 export function endMessages(
   tracing: Tracing,
   messages: readonly Message[],
-  settlements: readonly (Settlement | Error)[],
+  decisions: readonly (Decision | Error)[],
   { PUBSUB_SUBSCRIPTION, DELIVERY }: SpanNames,
 ): void {
   messages.forEach((message, index) => {
-    const settlement = settlements[index] as Settlement | Error;
-    const error = getError(settlement);
+    const decision = decisions[index] as Decision | Error;
+    const error = getError(decision);
     if (!message.span && error === undefined) return;
     const { traceparent, "ce-id": write } = message.attributes;
     tracing.end(message.span ?? tracing.below(traceparent, message.receivedMs), {
@@ -42,7 +42,7 @@ export function endMessages(
         "messaging.message.id": message.messageId,
         "constancia.delivery": DELIVERY,
         "constancia.write": write,
-        "constancia.outcome": getOutcome(settlement),
+        "constancia.outcome": getOutcome(decision),
       },
       links: message.batchSpan ? [message.batchSpan] : [],
       ...(error === undefined ? {} : { error }),
@@ -53,14 +53,14 @@ export function endMessages(
 /** What the process span says of where it is. */
 export type SpanNames = Pick<Config, "PUBSUB_SUBSCRIPTION" | "DELIVERY">;
 
-function getError(settlement: Settlement | Error): string | undefined {
-  if (settlement instanceof Error) return getName(settlement);
-  return getOutcome(settlement) === "dead" ? "dead" : undefined;
+function getError(decision: Decision | Error): string | undefined {
+  if (decision instanceof Error) return getName(decision);
+  return isDead(decision) ? "dead" : undefined;
 }
 
-function getOutcome(settlement: Settlement | Error): string {
-  if (settlement instanceof Error) return "unsettled";
-  return settlement === "notYet" ? settlement : settlement.outcome;
+function getOutcome(decision: Decision | Error): string {
+  if (decision instanceof Error) return "unsettled";
+  return decision.kind === "settled" ? decision.outcome : decision.kind;
 }
 
 /**

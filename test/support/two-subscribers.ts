@@ -5,7 +5,9 @@ import { selectDead, selectSettled } from "../../common/receipts.ts";
 import { selectRows } from "../../common/tables.ts";
 import { createLogger } from "../../common/telemetry/logger.ts";
 import { encodeWrite, type Write } from "../../common/write.ts";
-import { createSettle, type Message, type Settlement } from "../../subscriber/settle.ts";
+import type { Decision } from "../../subscriber/decide.ts";
+import type { Message } from "../../subscriber/message.ts";
+import { createSettle } from "../../subscriber/settle.ts";
 import { courses } from "../collections/courses.ts";
 import { type Cut, CutPool } from "./cut-pool.ts";
 import { createTestEnvironment, type TestEnvironment } from "./environment.ts";
@@ -143,18 +145,19 @@ async function startSubscriber(environment: TestEnvironment): Promise<Subscriber
 class Answers {
   readonly #told = new Map<string, string[]>();
 
-  add(messages: readonly Message[], answers: readonly (Settlement | Error)[]): void {
+  add(messages: readonly Message[], answers: readonly (Decision | Error)[]): void {
     assert.equal(answers.length, messages.length);
     messages.forEach(({ attributes }, index) => {
-      const answer = answers[index] as Settlement | Error;
-      if (answer === "notYet") return;
+      const answer = answers[index] as Decision | Error;
       if (answer instanceof Error) {
         // Only for a lost connection, or a deadlock: a race is run again, a bad value is dead.
         assert.equal(classifyDatabaseError(answer), "transient", answer.message);
         return;
       }
+      if (answer.kind === "not-yet") return;
       const id = attributes["ce-id"] as string;
-      this.#told.set(id, [...(this.#told.get(id) ?? []), answer.outcome]);
+      const told = answer.kind === "settled" ? answer.outcome : answer.kind;
+      this.#told.set(id, [...(this.#told.get(id) ?? []), told]);
     });
   }
 
@@ -165,7 +168,7 @@ class Answers {
   /** Any outcome that was told stands, and one subscriber only has settled the write. */
   check(outcomes: ReadonlyMap<string, string>): void {
     for (const [id, told] of this.#told) {
-      const first = told.filter((outcome) => outcome !== "settled");
+      const first = told.filter((outcome) => outcome !== "settled-before");
       for (const outcome of first) assert.equal(outcome, outcomes.get(id), `${id}: ${told}`);
       // Two may call the same write dead at once; it has one dead letter all the same.
       const once = first.filter((outcome) => outcome !== "dead");
