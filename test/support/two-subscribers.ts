@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
 import { classifyDatabaseError } from "../../common/database.ts";
 import { CONDITION_WAIT_MS } from "../../common/limits.ts";
-import { selectDead, selectSettled } from "../../common/receipts.ts";
-import { selectRows } from "../../common/tables.ts";
 import { createLogger } from "../../common/telemetry/logger.ts";
 import { encodeWrite, type Write } from "../../common/write.ts";
 import type { Decision } from "../../subscriber/decide.ts";
@@ -13,6 +11,7 @@ import { type Cut, CutPool } from "./cut-pool.ts";
 import { createTestEnvironment, type TestEnvironment } from "./environment.ts";
 import { type Batch, makeWrites, type Schedule } from "./schedules.ts";
 import { checkSettled, type Stored } from "./settled-invariants.ts";
+import { selectStored } from "./snapshot.ts";
 
 /** Both subscribers receive a batch at once, the second when the first has sent some statements. */
 export type Round = {
@@ -111,15 +110,8 @@ export class TwoSubscribers {
     return { ...encodeWrite(write), messageId: `m-${this.#messages}` };
   }
 
-  async #read(writes: readonly Write[]): Promise<Stored> {
-    const { pool } = this.#environment;
-    const ids = writes.map(({ id }) => id);
-    const itemIds = [...new Set(writes.map(({ itemId }) => itemId))];
-    return {
-      rows: await selectRows(pool, courses, itemIds),
-      receipts: await selectSettled(pool, ids),
-      dead: await selectDead(pool, ids),
-    };
+  #read(writes: readonly Write[]): Promise<Stored> {
+    return selectStored(this.#environment.pool, courses, writes);
   }
 }
 
