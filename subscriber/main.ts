@@ -74,7 +74,7 @@ export async function start(
     },
   };
 
-  // Either is loaded only where it is asked for: gRPC, by which is pulled, is much of the code.
+  // Only the delivery that is configured is loaded: pulling needs gRPC, which is a large module.
   async function pull() {
     const { startPull } = await import("./pull.ts");
     const { stop } = await startPull({

@@ -27,7 +27,21 @@ const BACKOFF_MS = { first: 50, max: 5_000 };
  * refuses is dead with its reason, in the transaction of its batch. A batch that is refused in
  * another way is halved until the offender is alone.
  */
-export function createSettle(options: {
+export function createSettle(
+  options: SettleOptions,
+): (messages: Message[]) => Promise<(Decision | Error)[]> {
+  const { collections, trace } = options;
+  return async (messages) => {
+    const entries = messages.map((message) => readMessage(message, collections));
+    if (!trace) return settleEntries(entries, options);
+    beginMessages(trace.tracing, messages);
+    const decisions = await settleEntries(entries, options);
+    endMessages(trace.tracing, messages, decisions, trace.names);
+    return decisions;
+  };
+}
+
+export type SettleOptions = {
   pool: Pool;
   collections: readonly Collection[];
   logger: Logger;
@@ -35,112 +49,9 @@ export function createSettle(options: {
   stop: AbortSignal;
   trace?: { tracing: Tracing; names: SpanNames } | undefined;
   onSettled?: (writes: SettledWrite[]) => void;
-}): (messages: Message[]) => Promise<(Decision | Error)[]> {
-  const { pool, collections, logger, holdMs, stop, trace, onSettled } = options;
+};
 
-  return async (messages) => {
-    const entries = messages.map((message) => readMessage(message, collections));
-    if (!trace) return settleEntries(entries);
-    beginMessages(trace.tracing, messages);
-    const decisions = await settleEntries(entries);
-    endMessages(trace.tracing, messages, decisions, trace.names);
-    return decisions;
-  };
-
-  async function settleEntries(entries: Entry[]): Promise<(Decision | Error)[]> {
-    try {
-      return await settleOnce(entries);
-    } catch (error) {
-      const fault = classifyDatabaseError(error);
-      if (fault === "transient" || fault === "race") return entries.map(() => error as Error);
-      if (entries.length > 1) {
-        const half = Math.ceil(entries.length / 2);
-        const decisions = await settleEntries(entries.slice(0, half));
-        return [...decisions, ...(await settleEntries(entries.slice(half)))];
-      }
-      const entry = entries[0] as Entry;
-      if ((fault === "data" || fault === "oversize") && !entry.fault)
-        return settleEntries([{ ...entry, fault: describeDataError(error) }]);
-      logger.error("a message could not be settled", {
-        messageId: entry.message.messageId,
-        write: entry.write?.id,
-        trace: getTraceId(entry.message.attributes.traceparent),
-        error: error instanceof Error ? error.name : typeof error,
-        code: (error as { code?: string }).code,
-      });
-      return [error as Error];
-    }
-  }
-
-  /** Tries the transaction until it commits, or fails for a reason that a retry does not mend. */
-  async function settleOnce(entries: Entry[]): Promise<Decision[]> {
-    const startedAt = Date.now();
-    for (let attempt = 0, races = 0; ; attempt += 1) {
-      const span = trace && beginBatch(trace.tracing, entries, attempt + races);
-      try {
-        const decisions = await inTransaction(
-          pool,
-          (connection) => settleInTransaction(connection, entries, Date.now()),
-          span?.onStatement,
-        );
-        span?.end();
-        report(entries, decisions, startedAt);
-        return decisions;
-      } catch (error) {
-        span?.end(error);
-        const fault = classifyDatabaseError(error);
-        if (fault === "race" && races < MAX_RACES) {
-          races += 1;
-          continue;
-        }
-        if (fault !== "transient") throw error;
-        logger.warn("settling waits for MySQL", {
-          code: (error as { code?: string }).code,
-          batch: entries.length,
-          attempt,
-        });
-        const pauseMs = Math.min(BACKOFF_MS.max, BACKOFF_MS.first * 2 ** attempt);
-        if (stop.aborted || Date.now() + pauseMs - startedAt > holdMs) throw error;
-        await sleep(pauseMs * (0.5 + Math.random()), undefined, { signal: stop }).catch(() => {});
-      }
-    }
-  }
-
-  /** Stamps the lag after the commit, and tells the log and the metrics. */
-  function report(entries: readonly Entry[], decisions: readonly Decision[], since: number) {
-    const nowMs = Date.now();
-    const writes = entries.flatMap(({ write }, index): SettledWrite[] => {
-      const decision = decisions[index] as Decision;
-      if (!write || decision.kind !== "settled") return [];
-      return [
-        {
-          id: write.id,
-          collection: write.collection.name,
-          item: write.itemId,
-          outcome: decision.outcome,
-          lagMs: nowMs - write.acceptedAt,
-          trace: getTraceId(write.traceparent),
-        },
-      ];
-    });
-    if (writes.length > 0) {
-      const trace = writes.length === 1 ? writes[0]?.trace : undefined;
-      const outcomes = countOutcomes(writes);
-      logger.info("writes settled", { outcomes, writes, durationMs: nowMs - since, trace });
-      onSettled?.(writes);
-    }
-    entries.forEach(({ message, write }, index) => {
-      if (isDead(decisions[index]))
-        logger.warn("message is dead", {
-          messageId: message.messageId,
-          write: write?.id,
-          trace: getTraceId(message.attributes.traceparent),
-        });
-    });
-  }
-}
-
-/** What the log and the metrics are told of a settled write. */
+/** What the log and the metrics say of a settled write. */
 export type SettledWrite = {
   id: string;
   collection: string;
@@ -150,6 +61,107 @@ export type SettledWrite = {
   lagMs: number;
   trace: string | undefined;
 };
+
+async function settleEntries(
+  entries: Entry[],
+  options: SettleOptions,
+): Promise<(Decision | Error)[]> {
+  try {
+    return await settleOnce(entries, options);
+  } catch (error) {
+    const fault = classifyDatabaseError(error);
+    if (fault === "transient" || fault === "race") return entries.map(() => error as Error);
+    if (entries.length > 1) {
+      const half = Math.ceil(entries.length / 2);
+      const decisions = await settleEntries(entries.slice(0, half), options);
+      return [...decisions, ...(await settleEntries(entries.slice(half), options))];
+    }
+    const entry = entries[0] as Entry;
+    if ((fault === "data" || fault === "oversize") && !entry.fault)
+      return settleEntries([{ ...entry, fault: describeDataError(error) }], options);
+    options.logger.error("a message could not be settled", {
+      messageId: entry.message.messageId,
+      write: entry.write?.id,
+      trace: getTraceId(entry.message.attributes.traceparent),
+      error: error instanceof Error ? error.name : typeof error,
+      code: (error as { code?: string }).code,
+    });
+    return [error as Error];
+  }
+}
+
+/** Runs the transaction until it commits, or fails for a reason that a retry does not remove. */
+async function settleOnce(entries: Entry[], options: SettleOptions): Promise<Decision[]> {
+  const { pool, logger, holdMs, stop, trace } = options;
+  const startedAt = Date.now();
+  for (let attempt = 0, races = 0; ; attempt += 1) {
+    const span = trace && beginBatch(trace.tracing, entries, attempt);
+    try {
+      const decisions = await inTransaction(
+        pool,
+        (connection) => settleInTransaction(connection, entries, Date.now()),
+        span?.onStatement,
+      );
+      span?.end();
+      report(entries, decisions, startedAt, options);
+      return decisions;
+    } catch (error) {
+      span?.end(error);
+      const fault = classifyDatabaseError(error);
+      if (fault === "race" && races < MAX_RACES) {
+        races += 1;
+        continue;
+      }
+      if (fault !== "transient") throw error;
+      logger.warn("settling waits for MySQL", {
+        code: (error as { code?: string }).code,
+        batch: entries.length,
+        attempt,
+      });
+      const pauseMs = Math.min(BACKOFF_MS.max, BACKOFF_MS.first * 2 ** attempt);
+      if (stop.aborted || Date.now() + pauseMs - startedAt > holdMs) throw error;
+      await sleep(pauseMs * (0.5 + Math.random()), undefined, { signal: stop }).catch(() => {});
+    }
+  }
+}
+
+/** Measures the lag after the commit, then logs and counts what was settled. */
+function report(
+  entries: readonly Entry[],
+  decisions: readonly Decision[],
+  startedAt: number,
+  { logger, onSettled }: SettleOptions,
+): void {
+  const nowMs = Date.now();
+  const writes = entries.flatMap(({ write }, index): SettledWrite[] => {
+    const decision = decisions[index] as Decision;
+    if (!write || decision.kind !== "settled") return [];
+    return [
+      {
+        id: write.id,
+        collection: write.collection.name,
+        item: write.itemId,
+        outcome: decision.outcome,
+        lagMs: nowMs - write.acceptedAt,
+        trace: getTraceId(write.traceparent),
+      },
+    ];
+  });
+  if (writes.length > 0) {
+    const trace = writes.length === 1 ? writes[0]?.trace : undefined;
+    const outcomes = countOutcomes(writes);
+    logger.info("writes settled", { outcomes, writes, durationMs: nowMs - startedAt, trace });
+    onSettled?.(writes);
+  }
+  entries.forEach(({ message, write }, index) => {
+    if (isDead(decisions[index]))
+      logger.warn("message is dead", {
+        messageId: message.messageId,
+        write: write?.id,
+        trace: getTraceId(message.attributes.traceparent),
+      });
+  });
+}
 
 /** Log-based metrics cannot count the elements of a list, so the counts are logged too. */
 function countOutcomes(writes: readonly SettledWrite[]): Partial<Record<Outcome, number>> {
