@@ -8,6 +8,7 @@ import {
   until,
 } from "../support/environment.ts";
 import { assertNothingLost, Load } from "../support/load.ts";
+import { readSnapshot } from "../support/snapshot.ts";
 
 const KILLS = 10;
 /** Between two kills more than one batch holds, so that each kill leaves writes unsettled. */
@@ -23,6 +24,18 @@ before(async () => {
   environment = await createTestEnvironment();
 });
 after(() => environment.close());
+
+test("reads of one snapshot do not see what is settled between them", async () => {
+  const count = "SELECT COUNT(*) AS count FROM writes";
+  const receipt = [["w", "data", "x", "conflict", null, "2026-01-01", null]];
+  const [before, after] = await readSnapshot(environment.pool, async (connection) => {
+    const before = await query(connection, count);
+    await query(environment.pool, "INSERT INTO writes VALUES ?", [receipt]);
+    return [before, await query(connection, count)];
+  });
+  await query(environment.pool, "DELETE FROM writes WHERE id = 'w'");
+  assert.deepEqual(after, before);
+});
 
 test("ten kills of the subscriber in 8,000 writes lose, double and overwrite nothing", async () => {
   const api = await environment.spawn("api");
