@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { AUDIT_LOG } from "../iac/names.ts";
 
@@ -31,7 +31,8 @@ function audit(
   }
   const run = spawnSync("bash", [SCRIPT, ...args], {
     encoding: "utf8",
-    env: { PATH: `${folder}:${process.env.PATH}`, REPORT: report },
+    // The script imports TypeScript, so its node is the one that runs this test.
+    env: { PATH: `${folder}:${dirname(process.execPath)}:${process.env.PATH}`, REPORT: report },
   });
   const read = (file: string) =>
     existsSync(join(folder, file)) ? readFileSync(join(folder, file), "utf8") : "";
@@ -50,8 +51,12 @@ test("an audit asks for the last three hours, and writes down that none is missi
       " projects/constancia-staging/secrets/constancia-mysql-password/versions/latest\n",
   );
   assert.deepEqual(written.toSpliced(3, 1), [
-    ...["logging", "write", AUDIT_LOG],
-    ...["--payload-type=json", "--severity=INFO", "--project=constancia-staging"],
+    "logging",
+    "write",
+    AUDIT_LOG,
+    "--payload-type=json",
+    "--severity=INFO",
+    "--project=constancia-staging",
   ]);
   assert.deepEqual(line, {
     message: "audit finished",

@@ -1,4 +1,4 @@
-/** Text from outside, fit for a terminal: what would steer it is shown as its code instead. */
+/** Escapes control characters in text from outside, so that it cannot control the terminal. */
 export function escapeControls(text: string): string {
   return text.replace(
     /[[\p{Cc}\p{Bidi_Control}]--[\n]]/gv,

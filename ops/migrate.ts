@@ -4,14 +4,22 @@ import { type Migration, Migrator } from "kysely/migration";
 import { createPool } from "mysql2";
 import { loadVariables } from "../common/config.ts";
 import { parseMysqlUrl } from "../common/database.ts";
+import { parseOptions } from "./command-line.ts";
+import { explainDatabaseError } from "./database-error.ts";
+import { print, runMain } from "./terminal.ts";
 
 const FOLDER = new URL("../migrations/", import.meta.url);
 
-if (import.meta.main)
-  await main().catch((error: Error) => {
-    process.stderr.write(`${error.message}\n`);
-    process.exit(1);
-  });
+const HELP = `Runs the migrations in migrations/ that have not run yet, in order.
+
+Usage: npm run migrate
+
+Several at once are safe: one migrates, the others wait. MYSQL_URL names the database.
+
+Exit status: 0 done, 1 a migration failed, 2 wrong usage.
+`;
+
+if (import.meta.main) await runMain(main, { help: HELP });
 
 /**
  * Runs the numbered `.sql` files that have not run yet, in order, under a lock that the server
@@ -38,8 +46,8 @@ export async function migrate(
     const { error, results } = await migrator.migrateToLatest();
     if (error) {
       const failed = results?.find(({ status }) => status === "Error")?.migrationName;
-      const { message } = error as Error;
-      throw new Error(failed ? `The migration ${failed} failed: ${message}` : message);
+      if (failed === undefined) throw error;
+      throw new Error(`The migration ${failed} failed: ${(error as Error).message}`);
     }
     return (results ?? []).map(({ migrationName }) => migrationName);
   } finally {
@@ -59,10 +67,12 @@ async function readMigrations(folders: readonly URL[]): Promise<Record<string, M
   return migrations;
 }
 
-async function main(): Promise<void> {
+async function main(args: string[]): Promise<number> {
+  parseOptions({ args });
   const { MYSQL_URL } = await loadVariables(["MYSQL_URL", "MYSQL_PASSWORD"]);
-  const names = await migrate(MYSQL_URL);
-  process.stdout.write(
-    names.length > 0 ? `migrated: ${names.join(", ")}\n` : "nothing to migrate\n",
-  );
+  const names = await migrate(MYSQL_URL).catch((error) => {
+    throw explainDatabaseError(error, MYSQL_URL);
+  });
+  print(names.length > 0 ? `migrated: ${names.join(", ")}\n` : "nothing to migrate\n");
+  return 0;
 }

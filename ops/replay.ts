@@ -4,7 +4,7 @@ import { fromDateTime, selectRows } from "../common/tables.ts";
 import { InvalidWriteError, parseWrite, type Write } from "../common/write.ts";
 import { getWriteTime, mintWriteId } from "../common/write-id.ts";
 
-/** A dead letter as the table has it; times in RFC 3339. */
+/** A row of `dead_letters`; times in RFC 3339. */
 export type Letter = {
   messageId: string;
   writeId: string | null;
@@ -50,16 +50,16 @@ export async function planReplay(
   return { write };
 }
 
-/** The dead letters that `rest`, the end of the statement, asks for. */
+/** The dead letters that `condition`, the end of the statement, selects. */
 export async function selectLetters(
   pool: Pool,
-  rest: string,
+  condition: string,
   values: readonly unknown[],
 ): Promise<Letter[]> {
   const rows = await query(
     pool,
     "SELECT message_id, write_id, attributes, data, reason, first_seen, last_seen, replayed_at," +
-      ` replayed_as FROM dead_letters ${rest}`,
+      ` replayed_as FROM dead_letters ${condition}`,
     values,
   );
   return rows.map((columns: Columns) => ({
@@ -68,13 +68,13 @@ export async function selectLetters(
     attributes: JSON.parse(columns.attributes as string),
     data: columns.data as Buffer,
     reason: columns.reason as string,
-    firstSeen: showTime(columns.first_seen as string),
-    lastSeen: showTime(columns.last_seen as string),
-    replayedAt: columns.replayed_at === null ? null : showTime(columns.replayed_at as string),
+    firstSeen: formatTime(columns.first_seen as string),
+    lastSeen: formatTime(columns.last_seen as string),
+    replayedAt: columns.replayed_at === null ? null : formatTime(columns.replayed_at as string),
     replayedAs: columns.replayed_as as string | null,
   }));
 }
 
-function showTime(text: string): string {
+function formatTime(text: string): string {
   return new Date(fromDateTime(text)).toISOString();
 }

@@ -6,9 +6,9 @@ import { constants } from "node:os";
 export type Command = { program: string; does: string };
 
 /**
- * `npm run ROOM -- NAME [options]`: runs the named command as a process of its own, with what is
- * left of the command line, and ends as it ends. `--help` lists the commands; a wrong name is
- * answered with the list and the exit status 2.
+ * `npm run ROOM -- COMMAND [options]`: runs the command's program with the other arguments and ends
+ * as it ends. Without a command, or with `--help`, lists the commands; an unknown command is
+ * answered with that list and the exit status 2.
  */
 export async function runCommand(
   room: string,
@@ -26,9 +26,10 @@ export async function runCommand(
     return 2;
   }
   const { program } = command;
-  const [file, ...first] = program.endsWith(".sh") ? [program] : [process.execPath, program];
-  const child = spawn(file as string, [...first, ...args], { stdio: "inherit" });
-  // The terminal's Ctrl-C reaches the command too; a signal to this process alone is passed on.
+  const child = program.endsWith(".sh")
+    ? spawn(program, args, { stdio: "inherit" })
+    : spawn(process.execPath, [program, ...args], { stdio: "inherit" });
+  // Ctrl-C in a terminal reaches the child by itself; a signal to this process alone does not.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
     process.on(signal, () => void child.kill(signal));
   const [code, signal] = (await once(child, "close")) as [number | null, NodeJS.Signals | null];
@@ -38,7 +39,13 @@ export async function runCommand(
 function describeCommands(room: string, commands: Readonly<Record<string, Command>>): string {
   const width = Math.max(...Object.keys(commands).map((name) => name.length)) + 2;
   const lines = Object.entries(commands).map(
-    ([name, { does }]) => `  ${name.padEnd(width)}${does}\n`,
+    ([name, { does }]) => `  ${name.padEnd(width)}${does}`,
   );
-  return `npm run ${room} -- NAME [options]\n\n${lines.join("")}\nnpm run ${room} -- NAME --help tells a command's options.\n`;
+  return `Usage: npm run ${room} -- COMMAND [options]
+
+Commands:
+${lines.join("\n")}
+
+Run "npm run ${room} -- COMMAND --help" for the options of a command.
+`;
 }

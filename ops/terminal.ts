@@ -1,30 +1,36 @@
-import { classifyDatabaseError, parseMysqlUrl } from "../common/database.ts";
+import { UsageError } from "./command-line.ts";
 import { escapeControls } from "./escape-controls.ts";
 
-/** Whoever reads us through a pipe may have read enough; that is no fault of ours. */
-export function allowEarlyReaders(): void {
+/**
+ * Runs a command with the arguments of this process, and sets the exit status that `main` returns.
+ * `--help` prints the help. A usage error prints its message and the help, and ends with 2; any
+ * other error prints its message, and ends with `failureStatus`.
+ */
+export async function runMain(
+  main: (args: string[]) => Promise<number>,
+  { help, failureStatus = 1 }: { help: string; failureStatus?: number },
+): Promise<void> {
+  // A reader that closes its pipe early, such as head, is not an error.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+  const args = process.argv.slice(2);
+  if (args.includes("--help") || args.includes("-h")) return print(help);
+  try {
+    // Not process.exit, which would cut what is still being written to a pipe.
+    process.exitCode = await main(args);
+  } catch (error) {
+    const isUsageError = error instanceof UsageError;
+    printError(`${(error as Error).message}\n`);
+    if (isUsageError) printError(`\n${help}`);
+    process.exitCode = isUsageError ? 2 : failureStatus;
+  }
 }
 
-/** Writes to standard output; what came from outside must not steer the terminal. */
-export function print(text: string): number {
+/** Writes to standard output, with control characters escaped. */
+export function print(text: string): void {
   process.stdout.write(escapeControls(text));
-  return 0;
 }
 
-/** Writes to standard error; returns the exit status for it. */
-export function printError(text: string): number {
+/** Writes to standard error, with control characters escaped. */
+export function printError(text: string): void {
   process.stderr.write(escapeControls(text));
-  return 1;
-}
-
-/** What went wrong with MySQL, as a sentence for the one who ran the command. */
-export function explainDatabaseError(error: unknown, mysqlUrl: URL): unknown {
-  const { code, sqlMessage } = error as { code?: string; sqlMessage?: string };
-  const isMissing = code === "ER_NO_SUCH_TABLE" || code === "ER_BAD_FIELD_ERROR";
-  if (sqlMessage)
-    return new Error(`MySQL: ${sqlMessage}.${isMissing ? " Run npm run migrate first." : ""}`);
-  if (classifyDatabaseError(error) !== "transient") return error;
-  const { socketPath, host, port } = parseMysqlUrl(mysqlUrl) as Record<string, unknown>;
-  return new Error(`MySQL cannot be reached at ${socketPath ?? `${host}:${port}`} (${code}).`);
 }

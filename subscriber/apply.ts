@@ -3,56 +3,56 @@ import { type Connection, classifyDatabaseError, describeDataError } from "../co
 import { insertReceipts, type Receipt } from "../common/receipts.ts";
 import { insertRows, type Row, updateRows } from "../common/tables.ts";
 import type { Write } from "../common/write.ts";
-import { type Decision, foldWrites } from "./decide.ts";
+import { type Decision, dead } from "./decide.ts";
+import { type Batch, foldWrites } from "./fold-writes.ts";
 
-/** What came of the writes of one collection, once the transaction commits. */
+/** What the writes of one collection became, once the transaction commits. */
 export type Applied = {
-  /** Of each write but the refused ones. */
+  /** Of every write. One whose item MySQL refuses is dead, and has changed nothing. */
   decisions: Map<Write, Decision>;
-  /** Writes whose item MySQL refuses, and its reason. They have changed nothing. */
-  refused: Map<Write, string>;
-  /** Items that had no row before. */
-  made: Set<string>;
-  /** Writes whose receipt stands in `writes` now. */
+  /** Ids of items that had no row before. */
+  inserted: Set<string>;
+  /** Ids of writes whose receipt is in `writes` now. */
   recorded: Set<string>;
 };
 
 /**
- * Folds writes over the rows that they meet ({@link foldWrites}), and writes what came of them:
- * rows and receipts. A statement of MySQL's takes effect as a whole or not at all, so the rows that
- * it refuses are found within the transaction, and cost the others neither their commit nor
- * another one. What else was to become of a refused row's item is folded again without the write
- * that made it so.
+ * Folds a batch ({@link foldWrites}) and writes its rows and receipts.
+ *
+ * A statement takes effect as a whole or not at all, so the rows that MySQL refuses are found
+ * within this transaction, and the other writes commit with it. The other writes of a refused row's
+ * item are folded again without the write that was refused.
  */
 export async function applyWrites(
   connection: Connection,
   collection: Collection,
-  batch: Parameters<typeof foldWrites>[0],
+  batch: Batch,
 ): Promise<Applied> {
-  const { rows, settled, nowMs } = batch;
   const decisions = new Map<Write, Decision>();
-  const refused = new Map<Write, string>();
-  const made = new Set<string>();
+  const inserted = new Set<string>();
   const receipts: Receipt[] = [];
   for (let left = batch.writes; left.length > 0; ) {
-    const fold = foldWrites({ writes: left, rows, settled, nowMs });
-    const faults = [
-      ...(await writeRows(fold.inserts, (some) => insertRows(connection, collection, some))),
-      ...(await writeRows(fold.updates, (some) => updateRows(connection, collection, some))),
-    ];
+    const fold = foldWrites({ ...batch, writes: left });
+    const insertFaults = await writeRows(fold.inserts, (rows) =>
+      insertRows(connection, collection, rows),
+    );
+    const updateFaults = await writeRows(fold.updates, (rows) =>
+      updateRows(connection, collection, rows),
+    );
+    const faults = [...insertFaults, ...updateFaults];
     for (const { row, error } of faults)
-      for (const write of getOffenders(row, error, left))
-        refused.set(write, describeDataError(error));
-    const spoilt = new Set(faults.map(({ row }) => row.id));
+      for (const write of findOffenders(row, error, left))
+        decisions.set(write, dead(describeDataError(error)));
+    const refusedIds = new Set(faults.map(({ row }) => row.id));
     left.forEach((write, index) => {
-      if (!spoilt.has(write.itemId)) decisions.set(write, fold.decisions[index] as Decision);
+      if (!refusedIds.has(write.itemId)) decisions.set(write, fold.decisions[index] as Decision);
     });
-    for (const { id } of fold.inserts) if (!spoilt.has(id)) made.add(id);
-    receipts.push(...fold.receipts.filter(({ itemId }) => !spoilt.has(itemId)));
-    left = left.filter((write) => spoilt.has(write.itemId) && !refused.has(write));
+    for (const { id } of fold.inserts) if (!refusedIds.has(id)) inserted.add(id);
+    receipts.push(...fold.receipts.filter(({ itemId }) => !refusedIds.has(itemId)));
+    left = left.filter((write) => !decisions.has(write));
   }
   await insertReceipts(connection, receipts);
-  return { decisions, refused, made, recorded: new Set(receipts.map(({ write }) => write)) };
+  return { decisions, inserted, recorded: new Set(receipts.map(({ write }) => write)) };
 }
 
 type Fault = { row: Row; error: unknown };
@@ -74,10 +74,10 @@ async function writeRows(
   }
 }
 
-/** The write that made the row what it is, each time that it was delivered. */
-function getOffenders(row: Row, error: unknown, writes: readonly Write[]): Write[] {
+/** The write whose version the refused row is, once per delivery in the batch. */
+function findOffenders(row: Row, error: unknown, writes: readonly Write[]): Write[] {
   const offenders = writes.filter(({ id }) => id === row.version);
-  // Refused for what it was before: none of these is at fault.
+  // The version was there before this batch, which only marked its row: no write is at fault.
   if (offenders.length === 0) throw error;
   return offenders;
 }

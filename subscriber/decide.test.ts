@@ -26,7 +26,7 @@ const states = {
 } satisfies Record<string, Row | undefined>;
 
 type State = keyof typeof states;
-type Expected = "applied" | "superseded" | "conflict" | "duplicate" | "settled" | "notYet";
+type Expected = "applied" | "superseded" | "conflict" | "duplicate" | "settled-before" | "not-yet";
 
 /** Section 7 of the design, cell by cell. `fingerprint` is the row's, where it has one. */
 const table: {
@@ -42,8 +42,8 @@ const table: {
       "no row": "applied",
       "an older tombstone": "conflict",
       "a newer tombstone": "superseded",
-      "a row of its own version": "settled",
-      "a tombstone of its own version": "settled",
+      "a row of its own version": "settled-before",
+      "a tombstone of its own version": "settled-before",
       "a row of an older version": "conflict",
       // Its own put or delete overtook it: nobody else knew the item's id.
       "a row of a newer version": "superseded",
@@ -57,7 +57,7 @@ const table: {
       "no row": "applied",
       "an older tombstone": "duplicate",
       "a newer tombstone": "duplicate",
-      "a row of its own version": "settled",
+      "a row of its own version": "settled-before",
       "a row of an older version": "duplicate",
       "a row of a newer version": "duplicate",
     },
@@ -69,7 +69,7 @@ const table: {
     cells: {
       "an older tombstone": "conflict",
       "a newer tombstone": "conflict",
-      "a row of its own version": "settled",
+      "a row of its own version": "settled-before",
       "a row of an older version": "conflict",
       "a row of a newer version": "conflict",
     },
@@ -92,8 +92,8 @@ const table: {
         "no row": "applied",
         "an older tombstone": "applied",
         "a newer tombstone": "superseded",
-        "a row of its own version": "settled",
-        "a tombstone of its own version": "settled",
+        "a row of its own version": "settled-before",
+        "a tombstone of its own version": "settled-before",
         "a row of an older version": "applied",
         "a row of a newer version": "superseded",
       } as const,
@@ -105,8 +105,8 @@ const table: {
         "no row": "applied",
         "an older tombstone": "applied",
         "a newer tombstone": "superseded",
-        "a row of its own version": "settled",
-        "a tombstone of its own version": "settled",
+        "a row of its own version": "settled-before",
+        "a tombstone of its own version": "settled-before",
         "a row of an older version": "conflict",
         "a row of a newer version": "conflict",
       } as const,
@@ -118,8 +118,8 @@ const table: {
         "no row": "conflict",
         "an older tombstone": "conflict",
         "a newer tombstone": "conflict",
-        "a row of its own version": "settled",
-        "a tombstone of its own version": "settled",
+        "a row of its own version": "settled-before",
+        "a tombstone of its own version": "settled-before",
         "a row of an older version": "applied",
         "a row of a newer version": "superseded",
       } as const,
@@ -128,11 +128,11 @@ const table: {
       name: `a ${kind} with the row's version in If-Match`,
       write: write(kind, { ifMatch: at(OLDER) }),
       cells: {
-        "no row": "notYet",
+        "no row": "not-yet",
         "an older tombstone": "conflict",
         "a newer tombstone": "conflict",
-        "a row of its own version": "settled",
-        "a tombstone of its own version": "settled",
+        "a row of its own version": "settled-before",
+        "a tombstone of its own version": "settled-before",
         "a row of an older version": "applied",
         "a row of a newer version": "conflict",
       } as const,
@@ -143,7 +143,7 @@ const table: {
       cells: {
         "an older tombstone": "conflict",
         "a newer tombstone": "conflict",
-        "a row of its own version": "settled",
+        "a row of its own version": "settled-before",
         "a row of an older version": "conflict",
         "a row of a newer version": "conflict",
       } as const,
@@ -152,12 +152,12 @@ const table: {
       name: `a ${kind} with a version after an older row's in If-Match`,
       write: write(kind, { ifMatch: at(OLDER + 1) }),
       cells: {
-        "no row": "notYet",
+        "no row": "not-yet",
         // A put that makes the item again may be on its way.
-        "an older tombstone": "notYet",
+        "an older tombstone": "not-yet",
         "a newer tombstone": "conflict",
-        "a row of its own version": "settled",
-        "a row of an older version": "notYet",
+        "a row of its own version": "settled-before",
+        "a row of an older version": "not-yet",
         "a row of a newer version": "conflict",
       } as const,
     },
@@ -184,14 +184,14 @@ for (const { name, write, fingerprint, cells } of table)
 
 test("a decision waits for the version that the write names", () => {
   const waiting = decide(write("put", { ifMatch: at(OLDER) }), undefined);
-  assert.deepEqual(waiting, { notYet: at(OLDER) });
+  assert.deepEqual(waiting, { kind: "not-yet", version: at(OLDER) });
 });
 
 test("an applied write needs no reason, and every other outcome gives one in a sentence", () => {
   for (const { write, fingerprint } of table)
     for (const state of Object.values(states)) {
       const decision = decide(write, state && { ...state, fingerprint: fingerprint ?? null });
-      if (decision === "settled" || "notYet" in decision) continue;
+      if (decision.kind !== "settled") continue;
       if (decision.outcome === "applied") assert.equal(decision.reason, null);
       else assert.match(decision.reason ?? "", /^[A-Z].*\.$/);
     }
@@ -199,6 +199,7 @@ test("an applied write needs no reason, and every other outcome gives one in a s
 
 test("a superseded write is told which version was applied first", () => {
   assert.deepEqual(decide(write("put"), states["a row of a newer version"]), {
+    kind: "settled",
     outcome: "superseded",
     reason: `A newer write was applied first: ${at(NEWER)}.`,
   });
@@ -235,6 +236,5 @@ function row({ second, isDeleted = false }: { second: number; isDeleted?: boolea
 }
 
 function getWord(decision: Decision): string {
-  if (decision === "settled") return "settled";
-  return "notYet" in decision ? "notYet" : decision.outcome;
+  return decision.kind === "settled" ? decision.outcome : decision.kind;
 }

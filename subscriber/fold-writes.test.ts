@@ -5,7 +5,7 @@ import type { Row } from "../common/tables.ts";
 import type { Write } from "../common/write.ts";
 import { teachers } from "../test/collections/teachers.ts";
 import { versionAt } from "../test/support/schedules.ts";
-import { AHEAD_LIMIT_MS, foldWrites } from "./decide.ts";
+import { AHEAD_LIMIT_MS, foldWrites } from "./fold-writes.ts";
 
 const NOW_MS = 100_000;
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
@@ -13,7 +13,10 @@ const TRACE = "0af7651916cd43dd8448eb211c80319c";
 test("a write that stands twice in a batch is applied once", () => {
   const create = write("create", 1);
   const { decisions, inserts, updates, receipts } = fold([create, { ...create }]);
-  assert.deepEqual(decisions, [{ outcome: "applied", reason: null }, "settled"]);
+  assert.deepEqual(decisions, [
+    { kind: "settled", outcome: "applied", reason: null },
+    { kind: "settled-before" },
+  ]);
   assert.deepEqual(inserts.map(getVersion), [at(1)]);
   assert.deepEqual([updates, receipts], [[], []]);
 });
@@ -21,7 +24,7 @@ test("a write that stands twice in a batch is applied once", () => {
 test("a write that is refused twice in a batch has one receipt", () => {
   const late = write("put", 1);
   const { decisions, receipts } = fold([late, { ...late }], [row(2)]);
-  assert.deepEqual(words(decisions), ["superseded", "settled"]);
+  assert.deepEqual(words(decisions), ["superseded", "settled-before"]);
   assert.deepEqual(
     receipts.map(({ write }) => write),
     [at(1)],
@@ -90,7 +93,7 @@ test("a refused write's receipt tells when it was accepted and settled, its reas
 test("a write whose receipt is known is settled and changes nothing", () => {
   const batch = { writes: [write("put", 3)], rows: new Map([["g", row(2)]]), nowMs: NOW_MS };
   assert.deepEqual(foldWrites({ ...batch, settled: new Set([at(3)]) }), {
-    decisions: ["settled"],
+    decisions: [{ kind: "settled-before" }],
     inserts: [],
     updates: [],
     receipts: [],
@@ -115,7 +118,7 @@ test("a write waits for a version that may still come, without a trace in the ta
   const waiting = write("put", 3, { ifMatch: at(2) });
   for (const rows of [[], [row(1)]])
     assert.deepEqual(fold([waiting], rows, { nowMs }), {
-      decisions: [{ notYet: at(2) }],
+      decisions: [{ kind: "not-yet", version: at(2) }],
       inserts: [],
       updates: [],
       receipts: [],
@@ -131,7 +134,7 @@ test("a write waits no longer once it is a minute old", () => {
 test("a write of a time that is still far off waits for nothing", () => {
   const decide = (nowMs: number) =>
     words(fold([write("put", 1_000, { ifMatch: at(2) })], [row(1)], { nowMs }).decisions);
-  assert.deepEqual(decide(1_000_000 - AHEAD_LIMIT_MS), ["notYet"]);
+  assert.deepEqual(decide(1_000_000 - AHEAD_LIMIT_MS), ["not-yet"]);
   assert.deepEqual(decide(1_000_000 - AHEAD_LIMIT_MS - 1), ["conflict"]);
 });
 
@@ -227,8 +230,7 @@ function getVersion({ version }: Row): string {
 }
 
 function words(decisions: ReturnType<typeof foldWrites>["decisions"]): string[] {
-  return decisions.map((decision) => {
-    if (decision === "settled") return decision;
-    return "notYet" in decision ? "notYet" : decision.outcome;
-  });
+  return decisions.map((decision) =>
+    decision.kind === "settled" ? decision.outcome : decision.kind,
+  );
 }

@@ -8,9 +8,11 @@ import { createStopHandler, prepareProcess, type Running } from "../common/proce
 import { watchReadiness } from "../common/readiness.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
 import { createMetrics, serveMetrics, startTracing } from "../common/telemetry/metrics.ts";
+import type { Decision } from "./decide.ts";
+import type { Message } from "./message.ts";
 import { createSubscriberMetrics } from "./metrics.ts";
 import { startRetention } from "./retention.ts";
-import { createSettle, type Message, type Settlement } from "./settle.ts";
+import { createSettle } from "./settle.ts";
 
 if (import.meta.main) {
   const { config, logger } = await prepareProcess("subscriber");
@@ -40,15 +42,18 @@ export async function start(
     trace: tracing && { tracing, names: config },
     onSettled: createSubscriberMetrics(metrics, pool),
   });
-  const batcher = metrics.createBatcher<Message, Settlement>("settle", {
+  const batcher = metrics.createBatcher<Message, Decision>("settle", {
     ...SETTLE,
-    // Its item's id: two transactions that change one row run one after the other anyway.
+    // Writes of one item are never in two batches at once: the transactions would wait for each other.
     getKey: ({ attributes }) => attributes["ce-subject"],
     dispatch: settle,
     getSize: ({ data }) => data.length,
   });
   startRetention({
-    ...{ pool, collections, logger, stop },
+    pool,
+    collections,
+    logger,
+    stop,
     retentionDays: config.RECEIPT_RETENTION_DAYS,
   });
   const delivery = await (config.DELIVERY === "pull" ? pull() : push());
@@ -69,7 +74,7 @@ export async function start(
     },
   };
 
-  // Either is loaded only where it is asked for: gRPC, by which is pulled, is much of the code.
+  // Only the delivery that is configured is loaded: pulling needs gRPC, which is a large module.
   async function pull() {
     const { startPull } = await import("./pull.ts");
     const { stop } = await startPull({

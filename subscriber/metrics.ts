@@ -3,12 +3,12 @@ import { type Pool, query } from "../common/database.ts";
 import type { Metrics } from "../common/telemetry/metrics.ts";
 import type { SettledWrite } from "./settle.ts";
 
-/** Seconds from acceptance to settlement that tell one pace from another. */
+/** From a healthy lag of some milliseconds to an hour of backlog. */
 const LAG_BUCKETS_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600];
-/** Dead letters are counted this often at most: they change slowly, and a count reads them all. */
+/** Counting dead letters reads all of them, so they are counted at most this often. */
 const COUNT_DEAD_LETTERS_MS = 15_000;
 
-/** Adds the subscriber's metrics to its process's; returns what tells them of settled writes. */
+/** Registers the subscriber's metrics; returns the function that records settled writes. */
 export function createSubscriberMetrics(
   { registry }: Metrics,
   pool: Pool,
@@ -34,7 +34,7 @@ export function createSubscriberMetrics(
     async collect() {
       if (Date.now() - countedAt < COUNT_DEAD_LETTERS_MS) return;
       countedAt = Date.now();
-      // While MySQL is away, the last count stands.
+      // If MySQL does not answer, the gauge keeps the last count.
       const rows = await query(
         pool,
         "SELECT COUNT(*) AS open FROM dead_letters WHERE replayed_at IS NULL",

@@ -3,10 +3,11 @@ import { PULL_BYTES, PULL_MESSAGES, STOP_DEADLINE_MS } from "../common/limits.ts
 import { connectPubsub } from "../common/pubsub-connection.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
 import { nowMs } from "../common/telemetry/tracing.ts";
+import type { Decision } from "./decide.ts";
 import { Leases } from "./leases.ts";
+import type { Message } from "./message.ts";
 import type { Received } from "./pull-protocol.ts";
 import { PullStream } from "./pull-stream.ts";
-import type { Message, Settlement } from "./settle.ts";
 
 /** Why a message that comes by the dead-letter topic is dead. */
 export const DELIVERY_EXHAUSTED =
@@ -40,7 +41,7 @@ export async function startPull(options: {
   subscription: string;
   deadLetterSubscription: string;
   streams: number;
-  batcher: Pick<Batcher<Message, Settlement>, "add">;
+  batcher: Pick<Batcher<Message, Decision>, "add">;
   logger: Logger;
 }): Promise<{ stop(): Promise<void> }> {
   const { batcher, logger, streams } = options;
@@ -113,8 +114,8 @@ export async function startPull(options: {
     const message: Message = { messageId, attributes, data, receivedMs };
     if (deliveryExhausted !== undefined) message.deliveryExhausted = deliveryExhausted;
     try {
-      const settlement = await batcher.add(message);
-      if (settlement === "notYet") leases.nack(lease);
+      const decision = await batcher.add(message);
+      if (decision.kind === "not-yet") leases.nack(lease);
       else leases.ack(lease);
     } catch {
       leases.nack(lease);

@@ -4,8 +4,9 @@ import { z } from "zod";
 import type { Batcher } from "../common/batcher.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
 import { nowMs } from "../common/telemetry/tracing.ts";
+import type { Decision } from "./decide.ts";
+import type { Message } from "./message.ts";
 import { DELIVERY_EXHAUSTED } from "./pull.ts";
-import type { Message, Settlement } from "./settle.ts";
 
 /** Pub/Sub's 10 MB a message, in base64, with its envelope. */
 const ENVELOPE_LIMIT = "14mb";
@@ -31,7 +32,7 @@ export type VerifyPush = (authorization: string | undefined) => Promise<boolean>
  * again; 401 without a valid token.
  */
 export function createPush(options: {
-  batcher: Batcher<Message, Settlement>;
+  batcher: Batcher<Message, Decision>;
   verify: VerifyPush;
   isReady: () => boolean;
   logger: Logger;
@@ -60,8 +61,11 @@ export function createPush(options: {
         ...{ messageId, attributes, data: Buffer.from(data, "base64"), receivedMs: nowMs() },
       };
       if (request.path.endsWith("/dead-letters")) message.deliveryExhausted = DELIVERY_EXHAUSTED;
-      const settlement = await batcher.add(message).catch(() => "notYet" as const);
-      response.sendStatus(settlement === "notYet" ? 503 : 204);
+      const isSettled = await batcher.add(message).then(
+        ({ kind }) => kind !== "not-yet",
+        () => false,
+      );
+      response.sendStatus(isSettled ? 204 : 503);
     },
   );
   app.use(

@@ -4,12 +4,11 @@ import { toDateTime } from "../common/tables.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-/** How often a subscriber looks for what is too old. */
 const SWEEP_INTERVAL_MS = 60 * 60 * 1000;
-/** Rows in one delete: short enough to hold up no settling. */
+/** Rows in one DELETE: few, so that settling hardly waits for their locks. */
 const SWEEP_ROWS = 1_000;
 
-/** Sweeps now and every hour, until `stop` aborts; one subscriber at a time. */
+/** Sweeps now and every hour until `stop` aborts. */
 export function startRetention(options: {
   pool: Pool;
   collections: readonly Collection[];
@@ -20,8 +19,9 @@ export function startRetention(options: {
   const { logger, stop } = options;
   const run = () =>
     sweep(options).then(
-      (rows) => rows > 0 && logger.info("swept what is past its retention", { rows }),
-      (error) => logger.warn("the sweep failed; the next one goes on", { code: error.code }),
+      (rows) => rows > 0 && logger.info("deleted rows past their retention", { rows }),
+      (error) =>
+        logger.warn("the retention sweep failed; it runs again in an hour", { code: error.code }),
     );
   const timer = setInterval(run, SWEEP_INTERVAL_MS);
   timer.unref();
@@ -31,7 +31,7 @@ export function startRetention(options: {
 
 /**
  * Deletes receipts in `writes`, and tombstones, older than `retentionDays`, in small steps along
- * an index. Returns how many rows; 0 where another subscriber is at it.
+ * an index. Returns the number of rows; 0 if another subscriber is sweeping.
  */
 export async function sweep(options: {
   pool: Pool;
@@ -51,7 +51,7 @@ export async function sweep(options: {
         swept = (result as { affectedRows: number }).affectedRows;
       }
     };
-    await sweepAll("DELETE FROM writes WHERE id < ? ORDER BY id", firstIdAt(cutoffMs));
+    await sweepAll("DELETE FROM writes WHERE id < ? ORDER BY id", lowestIdAt(cutoffMs));
     for (const { name } of collections)
       await sweepAll(
         `DELETE FROM \`${name}\` WHERE deleted_at < ? ORDER BY deleted_at`,
@@ -63,7 +63,7 @@ export async function sweep(options: {
 }
 
 /** The lowest UUIDv7 of a millisecond. */
-function firstIdAt(ms: number): string {
+function lowestIdAt(ms: number): string {
   const hex = Math.max(0, ms).toString(16).padStart(12, "0");
   return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
 }

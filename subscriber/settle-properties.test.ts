@@ -17,7 +17,7 @@ import {
   type Schedule,
   unconditionalWrites,
 } from "../test/support/schedules.ts";
-import { foldWrites } from "./decide.ts";
+import { foldWrites } from "./fold-writes.ts";
 
 const START_MS = Date.parse("2026-03-01T09:30:00Z");
 
@@ -144,13 +144,13 @@ class Store {
       const decision = fold.decisions[index];
       assert.ok(decision);
       const isKnown = before.has(id) || told.has(id);
-      if (decision === "settled") assert.ok(isKnown, `${id} is not settled`);
-      else if ("notYet" in decision) assert.ok(!after.has(id), `${id} is settled`);
+      if (decision.kind === "settled-before") assert.ok(isKnown, `${id} is not settled`);
+      else if (decision.kind === "not-yet") assert.ok(!after.has(id), `${id} is settled`);
       else {
         assert.ok(!isKnown, `${id} is settled twice`);
         assert.equal(decision.outcome, after.get(id));
+        told.add(id);
       }
-      if (decision !== "settled" && "outcome" in decision) told.add(id);
     });
   }
 

@@ -1,16 +1,16 @@
 import type { Config } from "../common/config.ts";
 import type { OnStatement } from "../common/database.ts";
 import { isSampled, type Tracing } from "../common/telemetry/tracing.ts";
-import type { Settlement } from "./settle.ts";
-import type { Entry, Message } from "./transaction.ts";
+import { type Decision, isDead } from "./decide.ts";
+import type { Entry, Message } from "./message.ts";
 
-/** Of a statement; with a batch in it, the rest says nothing new. */
+/** A statement is cut to this: the rest of a batch repeats its beginning. */
 const QUERY_TEXT_CHARACTERS = 500;
 
 /**
- * Begins the process span of each message that is sampled: below the publish span that the message
- * names, so that a write is one trace however it was delivered and how often (OpenTelemetry's
- * semantic conventions for messaging). The others have none unless something goes wrong.
+ * Begins the process span of each message that is sampled, as a child of the publish span that the
+ * message names (OpenTelemetry's semantic conventions for messaging). So a write is one trace, however
+ * often and by whichever way it is delivered. Other messages get a span only if something fails.
  */
 export function beginMessages(tracing: Tracing, messages: readonly Message[]): void {
   for (const message of messages) {
@@ -19,16 +19,16 @@ export function beginMessages(tracing: Tracing, messages: readonly Message[]): v
   }
 }
 
-/** Ends the process spans of a batch; those of dead and unsettled messages whether sampled or not. */
+/** Ends the process spans of a batch. Dead and unsettled messages have one even if not sampled. */
 export function endMessages(
   tracing: Tracing,
   messages: readonly Message[],
-  settlements: readonly (Settlement | Error)[],
+  decisions: readonly (Decision | Error)[],
   { PUBSUB_SUBSCRIPTION, DELIVERY }: SpanNames,
 ): void {
   messages.forEach((message, index) => {
-    const settlement = settlements[index] as Settlement | Error;
-    const error = getError(settlement);
+    const decision = decisions[index] as Decision | Error;
+    const error = getError(decision);
     if (!message.span && error === undefined) return;
     const { traceparent, "ce-id": write } = message.attributes;
     tracing.end(message.span ?? tracing.below(traceparent, message.receivedMs), {
@@ -42,7 +42,7 @@ export function endMessages(
         "messaging.message.id": message.messageId,
         "constancia.delivery": DELIVERY,
         "constancia.write": write,
-        "constancia.outcome": getOutcome(settlement),
+        "constancia.outcome": getOutcome(decision),
       },
       links: message.batchSpan ? [message.batchSpan] : [],
       ...(error === undefined ? {} : { error }),
@@ -50,30 +50,30 @@ export function endMessages(
   });
 }
 
-/** What the process span says of where it is. */
+/** What names the process spans. */
 export type SpanNames = Pick<Config, "PUBSUB_SUBSCRIPTION" | "DELIVERY">;
 
-function getError(settlement: Settlement | Error): string | undefined {
-  if (settlement instanceof Error) return getName(settlement);
-  return getOutcome(settlement) === "dead" ? "dead" : undefined;
+function getError(decision: Decision | Error): string | undefined {
+  if (decision instanceof Error) return getName(decision);
+  return isDead(decision) ? "dead" : undefined;
 }
 
-function getOutcome(settlement: Settlement | Error): string {
-  if (settlement instanceof Error) return "unsettled";
-  return settlement === "notYet" ? settlement : settlement.outcome;
+function getOutcome(decision: Decision | Error): string {
+  if (decision instanceof Error) return "unsettled";
+  return decision.kind === "settled" ? decision.outcome : decision.kind;
 }
 
 /**
- * Begins the settle span of a batch: below the process span of its first write that is sampled,
- * with links to all of those, because a span has one parent only. The statements of its
- * transaction, which are below it, are told to `onStatement`.
+ * Begins the settle span of a batch, as a child of the process span of its first sampled write and
+ * with links to all of them, because a span has one parent only. `onStatement` begins the spans of
+ * the transaction's statements.
  */
 export function beginBatch(tracing: Tracing, entries: readonly Entry[], attempt: number) {
   const spans = entries.flatMap(({ message }) => message.span ?? []);
   const span = tracing.below(spans[0]?.traceparent ?? entries[0]?.message.attributes.traceparent);
   return {
     onStatement: span.isSampled ? traceStatements(tracing, span.traceparent) : undefined,
-    /** Ends it: committed, or rolled back for an error. */
+    /** Ends it, with the error for which the transaction was rolled back. */
     end(error?: unknown): void {
       if (span.isSampled) for (const { message } of entries) message.batchSpan = span;
       else if (error === undefined) return;
@@ -115,7 +115,7 @@ function traceStatements(tracing: Tracing, traceparent: string): OnStatement {
   };
 }
 
-/** An error by its code or kind: its message may quote a client's data. */
+/** The code or the name of an error; its message may quote a client's data. */
 function getName(error: unknown): string {
   const { code, name } = error as { code?: string; name?: string };
   return code ?? name ?? typeof error;

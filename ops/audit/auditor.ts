@@ -2,110 +2,120 @@ import type { Collection } from "../../common/collection.ts";
 import type { Pool } from "../../common/database.ts";
 import type { Outcome } from "../../common/receipts.ts";
 import { getWriteTime } from "../../common/write-id.ts";
-import type { Told } from "./input.ts";
+import type { AcceptedWrite } from "./accepted-writes.ts";
 import { addMoved, scanVersions, selectOutcomes } from "./receipts.ts";
-import type { MissingWrites } from "./report.ts";
-import { WriteIdSet } from "./write-id-set.ts";
 
-/** What became of the distinct writes. */
-export type Tally = {
+/** What became of the distinct writes, so far. */
+export type Findings = {
   writes: number;
-  toldAgain: number;
+  /** Ids that were read before. */
+  repeated: number;
   settled: Record<Outcome, number>;
   inFlight: number;
   beyondRetention: number;
+  missing: number;
+  /** The first {@link MAX_NAMED} missing writes, in the order in which they were found. */
+  named: AcceptedWrite[];
 };
 
-/** Keys in one statement: beyond it nothing is gained, and below it round trips cost. */
-const ASK_WRITES = 1_000;
-/** Bare ids that wait for one reading of the tables; about 100 MB of them. */
-const SCAN_IDS = 1_000_000;
-/** Distinct writes in one audit: 800 MB of ids while their set grows. */
-const MOST_WRITES = 20_000_000;
+/** Keys in one statement: more gains nothing, and fewer cost round trips. */
+const BATCH_WRITES = 1_000;
+/** Distinct writes in one audit: their ids take about 100 bytes each. */
+const MAX_WRITES = 5_000_000;
+/** Missing writes that are named; more of them are only counted. */
+const MAX_NAMED = 100_000;
 
-export function newTally(): Tally {
+export function createFindings(): Findings {
   return {
-    ...{ writes: 0, toldAgain: 0, inFlight: 0, beyondRetention: 0 },
+    writes: 0,
+    repeated: 0,
     settled: { applied: 0, superseded: 0, conflict: 0, duplicate: 0, dead: 0 },
+    inFlight: 0,
+    beyondRetention: 0,
+    missing: 0,
+    named: [],
   };
 }
 
 /**
- * Asks MySQL for the receipt of every write that `source` tells of, each once. A write without one
- * is missing, unless it is younger than `graceMs`, and so in flight, or older than `retentionMs`.
- * Holds 16 bytes a write and no more than a batch of anything else, save for bare ids.
+ * Asks MySQL for the receipt of every write of `source`, each once, and adds up `findings`. A write
+ * without one is missing, unless it is younger than `graceMs`, and so in flight, or older than
+ * `retentionMs`.
  */
 export async function auditWrites(options: {
   pool: Pool;
   collections: readonly Collection[];
-  source: AsyncIterable<Told[]>;
+  source: AsyncIterable<AcceptedWrite[]>;
   graceMs: number;
   retentionMs: number;
-  tally: Tally;
-  missing: MissingWrites;
-  /** Called before the tables are read whole for so many bare ids. */
+  findings: Findings;
+  /** Called before every row is read to find so many bare ids. */
   onScan: (ids: number) => void;
 }): Promise<void> {
-  const { pool, collections, tally, missing } = options;
-  const known = new WriteIdSet();
-  const bare = new Set<string>();
-  let batch: Told[] = [];
-  // MySQL is asked before a long reading of logs may be in vain.
+  const { pool, collections, findings } = options;
+  const ids = new Set<string>();
+  const bareIds = new Set<string>();
+  let batch: AcceptedWrite[] = [];
+  // If MySQL does not answer, that is known before the logs are read, which may take long.
   await selectOutcomes(pool, collections, [{ id: "" }]);
   for await (const page of options.source)
-    for (const told of page) {
-      if (!known.add(told.id)) {
-        tally.toldAgain += 1;
+    for (const write of page) {
+      if (ids.has(write.id)) {
+        findings.repeated += 1;
         continue;
       }
-      if (known.size > MOST_WRITES)
-        throw new Error(`One audit takes ${MOST_WRITES} writes: give it a shorter time.`);
-      tally.writes += 1;
-      if (batch.push(told) === ASK_WRITES) {
-        await ask(batch);
-        batch = [];
-      }
+      if (ids.size === MAX_WRITES)
+        throw new Error(`One audit takes ${MAX_WRITES} writes at most: choose a shorter time.`);
+      ids.add(write.id);
+      findings.writes += 1;
+      if (batch.push(write) < BATCH_WRITES) continue;
+      await auditBatch(batch);
+      batch = [];
     }
-  await ask(batch);
-  await scan();
+  await auditBatch(batch);
+  if (bareIds.size > 0) await auditBareIds();
 
-  async function ask(batch: readonly Told[]): Promise<void> {
-    // What is accepted so late may be settled behind our question.
+  async function auditBatch(batch: readonly AcceptedWrite[]): Promise<void> {
+    // Taken before MySQL is asked: a write that is accepted later may be settled after its answer.
     const askedMs = Date.now();
     const outcomes = await selectOutcomes(pool, collections, batch);
-    for (const outcome of outcomes.values()) tally.settled[outcome] += 1;
-    for (const told of batch) {
-      if (outcomes.has(told.id)) continue;
-      if (told.collection === undefined) bare.add(told.id);
-      else await judge(told, askedMs);
+    countSettled(outcomes);
+    for (const write of batch) {
+      if (outcomes.has(write.id)) continue;
+      if (write.collection === undefined) bareIds.add(write.id);
+      else countUnsettled(write, askedMs);
     }
-    if (bare.size >= SCAN_IDS) await scan();
   }
 
-  async function scan(): Promise<void> {
-    if (bare.size === 0) return;
-    options.onScan(bare.size);
+  /** Bare ids without a receipt outside the rows: every row is read to find them. */
+  async function auditBareIds(): Promise<void> {
+    options.onScan(bareIds.size);
     const askedMs = Date.now();
-    await scanVersions(pool, collections, bare, () => {
-      tally.settled.applied += 1;
+    await scanVersions(pool, collections, bareIds, () => {
+      findings.settled.applied += 1;
     });
-    const left = [...bare].map((id) => ({ id }));
-    bare.clear();
-    for (let at = 0; at < left.length; at += ASK_WRITES) {
-      const batch = left.slice(at, at + ASK_WRITES);
-      // A version that was replaced before its row was read has moved meanwhile.
+    const left = [...bareIds].map((id) => ({ id }));
+    for (let first = 0; first < left.length; first += BATCH_WRITES) {
+      const batch = left.slice(first, first + BATCH_WRITES);
+      // The receipt of a version that was replaced before its row was read has moved meanwhile.
       const outcomes = new Map<string, Outcome>();
       await addMoved(pool, batch, outcomes);
-      for (const outcome of outcomes.values()) tally.settled[outcome] += 1;
-      for (const told of batch) if (!outcomes.has(told.id)) await judge(told, askedMs);
+      countSettled(outcomes);
+      for (const write of batch) if (!outcomes.has(write.id)) countUnsettled(write, askedMs);
     }
   }
 
-  /** A write without a receipt. */
-  async function judge(told: Told, askedMs: number): Promise<void> {
-    const ageMs = askedMs - getWriteTime(told.id);
-    if (ageMs < options.graceMs) tally.inFlight += 1;
-    else if (ageMs > options.retentionMs) tally.beyondRetention += 1;
-    else await missing.add(told);
+  function countSettled(outcomes: ReadonlyMap<string, Outcome>): void {
+    for (const outcome of outcomes.values()) findings.settled[outcome] += 1;
+  }
+
+  function countUnsettled(write: AcceptedWrite, askedMs: number): void {
+    const ageMs = askedMs - getWriteTime(write.id);
+    if (ageMs < options.graceMs) findings.inFlight += 1;
+    else if (ageMs > options.retentionMs) findings.beyondRetention += 1;
+    else {
+      findings.missing += 1;
+      if (findings.missing <= MAX_NAMED) findings.named.push(write);
+    }
   }
 }

@@ -1,26 +1,29 @@
-import { spawn } from "node:child_process";
-import { ACCEPTED, type Seen, Splitter, type Told, tellEntry } from "./input.ts";
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { ACCEPTED, type AcceptedWrite, parseEntry, type ReadCounts } from "./accepted-writes.ts";
 
-/**
- * Entries in one call: gcloud takes two seconds for each call, and Cloud Logging's API gives 1,000
- * entries a request and 60 requests a minute. An hour of 1,000,000 writes is 2,000 full entries.
- */
-const PAGE_ENTRIES = 5_000;
-/** gcloud itself retries for a minute; what is silent for longer hangs. */
-const SILENCE_MS = 120_000;
-/** Of what gcloud complains, the end tells. */
-const COMPLAINT_CHARACTERS = 500;
-/** Only what is read: the rest of an entry weighs more than one write. */
+/** Entries in one call of gcloud: as many as Cloud Logging's API gives in one response. */
+const PAGE_ENTRIES = 1_000;
+/** An entry is at most 256 KB, and gcloud's indentation adds to it. */
+const MAX_PAGE_BYTES = 512 * 1024 * 1024;
+/** gcloud retries by itself for a minute. */
+const GCLOUD_TIMEOUT_MS = 120_000;
+/** The end of gcloud's standard error says what went wrong. */
+const REASON_CHARACTERS = 500;
+/** The fields that are read: the rest of an entry is larger than a write in it. */
 const FORMAT = "json(insertId,timestamp,jsonPayload.message,jsonPayload.metadata.writes)";
 
+type Entry = { timestamp: string; insertId: string };
+
 /**
- * The accepted writes in Cloud Logging between two times, oldest first, through the `gcloud` of the
- * PATH. Paged by time: each page begins at the last page's last timestamp, less what was read.
+ * The accepted writes in Cloud Logging between two times, oldest first, read with the `gcloud` on
+ * the PATH. Each page begins at the last timestamp of the page before, and leaves out what that
+ * page had of this instant.
  */
 export async function* readCloudLogs(
   { project, sinceMs, untilMs }: { project: string; sinceMs: number; untilMs: number },
-  seen: Seen,
-): AsyncGenerator<Told[]> {
+  counts: ReadCounts,
+): AsyncGenerator<AcceptedWrite[]> {
   let from = new Date(sinceMs).toISOString();
   let readAtFrom = new Set<string>();
   for (let limit = PAGE_ENTRIES; ; ) {
@@ -29,81 +32,59 @@ export async function* readCloudLogs(
       `timestamp>="${from}"`,
       `timestamp<"${new Date(untilMs).toISOString()}"`,
     ].join(" AND ");
-    let entries = 0;
-    let last = from;
-    let readAtLast = readAtFrom;
-    for await (const page of runGcloud(filter, limit, project)) {
-      entries += page.length;
-      const fresh = page.filter(({ timestamp, insertId }) => {
-        if (timestamp !== last) [last, readAtLast] = [timestamp, new Set()];
-        const isFresh = !readAtLast.has(insertId);
-        readAtLast.add(insertId);
-        return isFresh;
-      });
-      yield fresh.flatMap((entry) => tellEntry(entry, seen));
-    }
-    if (entries < limit) return;
-    // More entries in one instant than a page holds: a larger one gets past it.
+    const page = await readPage({ filter, limit, project });
+    const isNew = ({ timestamp, insertId }: Entry) =>
+      timestamp !== from || !readAtFrom.has(insertId);
+    yield page.filter(isNew).flatMap((entry) => parseEntry(entry, counts));
+    if (page.length < limit) return;
+    const last = (page.at(-1) as Entry).timestamp;
+    // All entries of the page are of one instant: a larger page gets past it.
     if (last === from) limit *= 2;
-    [from, readAtFrom] = [last, readAtLast];
+    from = last;
+    readAtFrom = new Set(
+      page.filter(({ timestamp }) => timestamp === last).map(({ insertId }) => insertId),
+    );
   }
 }
 
-type Entry = { timestamp: string; insertId: string };
-
-/** Streams what gcloud prints, however much. */
-async function* runGcloud(filter: string, limit: number, project: string) {
-  const args = ["logging", "read", filter, `--project=${project}`, `--limit=${limit}`];
-  const child = spawn("gcloud", [...args, "--order=asc", `--format=${FORMAT}`, "--quiet"], {
-    stdio: ["ignore", "pipe", "pipe"],
+async function readPage(options: {
+  filter: string;
+  limit: number;
+  project: string;
+}): Promise<Entry[]> {
+  const { filter, limit, project } = options;
+  const args = [
+    "logging",
+    "read",
+    filter,
+    `--project=${project}`,
+    `--limit=${limit}`,
+    "--order=asc",
+    `--format=${FORMAT}`,
+    "--quiet",
+  ];
+  const { stdout } = await promisify(execFile)("gcloud", args, {
+    maxBuffer: MAX_PAGE_BYTES,
+    timeout: GCLOUD_TIMEOUT_MS,
+  }).catch((error) => {
+    throw explainGcloudError(error);
   });
-  const ended = new Promise<number | null>((resolve, reject) => {
-    child.once("error", reject).once("close", resolve);
-  });
-  // Looked at below; until then it is no unhandled one.
-  ended.catch(() => {});
-  let complaint = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    complaint = (complaint + text).slice(-COMPLAINT_CHARACTERS);
-  });
-  let isSilent = false;
-  const silence = setTimeout(() => {
-    isSilent = true;
-    child.kill();
-  }, SILENCE_MS);
-  const splitter = new Splitter();
   try {
-    for await (const chunk of child.stdout.setEncoding("utf8")) {
-      silence.refresh();
-      yield splitter.push(chunk).map(parseEntry);
-    }
-    const status = await ended;
-    if (isSilent) throw new Error(`gcloud was silent for ${SILENCE_MS / 1_000} s.`);
-    if (status !== 0) {
-      const reason = complaint.trim().replaceAll("\n", " ") || "no reason.";
-      throw new Error(`gcloud logging read failed (status ${status}): ${reason}`);
-    }
-    if (!splitter.isWholeArray) throw notJson();
-  } catch (error) {
-    await ended.catch((cause: NodeJS.ErrnoException) => {
-      if (cause.code !== "ENOENT") throw cause;
-      throw new Error("gcloud is not on the PATH: install the Google Cloud CLI, then log in.");
-    });
-    throw error;
-  } finally {
-    clearTimeout(silence);
-    child.kill();
-  }
-}
-
-function parseEntry(text: string): Entry {
-  try {
-    return JSON.parse(text);
+    return JSON.parse(stdout);
   } catch {
-    throw notJson();
+    throw new Error("gcloud logging read printed something that is not JSON.");
   }
 }
 
-function notJson(): Error {
-  return new Error("gcloud logging read answered something that is not JSON.");
+type GcloudError = Error & { code?: string | number; killed?: boolean; stderr?: string };
+
+function explainGcloudError({ code, killed, stderr = "", message }: GcloudError): Error {
+  if (code === "ENOENT")
+    return new Error("gcloud is not on the PATH: install the Google Cloud CLI, then log in.");
+  if (code === "ERR_CHILD_PROCESS_STDIO_MAXBUFFER")
+    return new Error(`gcloud logging read printed more than ${MAX_PAGE_BYTES} bytes.`);
+  if (killed)
+    return new Error(`gcloud logging read took longer than ${GCLOUD_TIMEOUT_MS / 1_000} s.`);
+  const reason = stderr.slice(-REASON_CHARACTERS).trim().replaceAll("\n", " ") || message;
+  return new Error(`gcloud logging read failed (status ${code}): ${reason}`);
 }

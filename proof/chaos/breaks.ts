@@ -11,7 +11,7 @@ export const BREAKS: Record<string, Break> = {
     means: "acknowledges a message before its transaction has committed",
     file: "subscriber/pull.ts",
     replace: [
-      ["      const settlement = await batcher.add", "      leases.ack(lease);\n$&"],
+      ["      const decision = await batcher.add", "      leases.ack(lease);\n$&"],
       ["      else leases.ack(lease);", ""],
     ],
   },
@@ -20,8 +20,8 @@ export const BREAKS: Record<string, Break> = {
     file: "subscriber/decide.ts",
     replace: [
       [
-        "return row && row.version > write.id ? superseded(row) : APPLIED;\n}\n\n/** A",
-        "return APPLIED;\n}\n\n/** A",
+        "write.ifMatch);\n  return row && row.version > write.id ? superseded(row) : APPLIED;",
+        "write.ifMatch);\n  return APPLIED;",
       ],
     ],
   },

@@ -1,9 +1,8 @@
 import { data } from "../../collections/data.ts";
 import { type Pool, query } from "../../common/database.ts";
-import { selectDead, selectSettled } from "../../common/receipts.ts";
-import { selectRows } from "../../common/tables.ts";
 import type { Write } from "../../common/write.ts";
 import { checkSettled, type Stored } from "../../test/support/settled-invariants.ts";
+import { selectStored } from "../../test/support/snapshot.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Stage } from "./stage.ts";
 
@@ -66,20 +65,16 @@ export function judgeSettled(
 
 async function checkOutcomes(all: Write[], pool: Pool, violations: string[]) {
   const writes = all.sort((one, other) => (one.id < other.id ? -1 : 1));
-  const ids = writes.map(({ id }) => id);
-  const items = [...new Set(writes.map(({ itemId }) => itemId))];
-  const [rows, receipts, dead] = [
-    await selectRows(pool, data, items),
-    await selectSettled(pool, ids),
-    await selectDead(pool, ids),
-  ];
+  const stored = await selectStored(pool, data, writes);
   const [counts] = await query(
     pool,
     "SELECT (SELECT COUNT(*) FROM data) AS items, (SELECT COUNT(*) FROM writes) AS receipts",
   );
-  if (Number(counts?.items) !== rows.length || Number(counts?.receipts) !== receipts.length)
-    violations.push("there are rows or receipts of writes that nobody published");
-  const judged = judgeSettled(writes, { rows, receipts, dead });
+  const isAll =
+    Number(counts?.items) === stored.rows.length &&
+    Number(counts?.receipts) === stored.receipts.length;
+  if (!isAll) violations.push("there are rows or receipts of writes that nobody published");
+  const judged = judgeSettled(writes, stored);
   if (judged instanceof Map) return judged;
   violations.push(judged.violation);
   return undefined;

@@ -1,6 +1,7 @@
 import { query } from "../../common/database.ts";
 import { fromDateTime } from "../../common/tables.ts";
 import { getWriteTime } from "../../common/write-id.ts";
+import { readSnapshot } from "../../test/support/snapshot.ts";
 import type { Stage } from "./stage.ts";
 
 /** A write that a client was told of, and what it wrote. */
@@ -12,10 +13,11 @@ export type Accepted = { id: string; write: string; nombre: string };
  * is applied, or not what its version wrote.
  */
 export async function countWrites({ database, witness }: Stage, accepted: readonly Accepted[]) {
-  const { pool } = database;
-  const rows = await query(pool, "SELECT id, version, nombre, applied_at FROM data");
-  const others = await query(pool, "SELECT id, outcome, settled_at FROM writes");
-  const dead = await query(pool, "SELECT write_id, first_seen FROM dead_letters");
+  const { rows, others, dead } = await readSnapshot(database.pool, async (connection) => ({
+    rows: await query(connection, "SELECT id, version, nombre, applied_at FROM data"),
+    others: await query(connection, "SELECT id, outcome, settled_at FROM writes"),
+    dead: await query(connection, "SELECT write_id, first_seen FROM dead_letters"),
+  }));
   const receipts = new Map<string, string[]>();
   const lags: number[] = [];
   const add = (write: unknown, outcome: unknown, at: unknown) => {

@@ -7,6 +7,7 @@ import {
   type TestEnvironment,
   until,
 } from "../../test/support/environment.ts";
+import { readSnapshot } from "../../test/support/snapshot.ts";
 import { type Document, type Json, readDocument } from "./document.ts";
 import type { Told } from "./told.ts";
 
@@ -136,11 +137,20 @@ async function findTraces(
   return faults;
 }
 
-async function readReceipts(pool: TestEnvironment["pool"]): Promise<string[]> {
-  const sources = ["version AS id FROM data", "version AS id FROM teachers"];
-  sources.push("version AS id FROM courses", "id FROM writes", "write_id AS id FROM dead_letters");
-  const rows = await Promise.all(sources.map((source) => query(pool, `SELECT ${source}`)));
-  return rows.flat().map(({ id }) => String(id));
+function readReceipts(pool: TestEnvironment["pool"]): Promise<string[]> {
+  const sources = [
+    "version AS id FROM data",
+    "version AS id FROM teachers",
+    "version AS id FROM courses",
+    "id FROM writes",
+    "write_id AS id FROM dead_letters",
+  ];
+  return readSnapshot(pool, async (connection) => {
+    const ids: string[] = [];
+    for (const source of sources)
+      for (const { id } of await query(connection, `SELECT ${source}`)) ids.push(String(id));
+    return ids;
+  });
 }
 
 function getWrite(receipt: string): string {

@@ -2,11 +2,11 @@ import { createHistogram } from "node:perf_hooks";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { data } from "../../collections/data.ts";
 import { query } from "../../common/database.ts";
-import { selectDead, selectSettled } from "../../common/receipts.ts";
-import { fromDateTime, selectRows } from "../../common/tables.ts";
+import { fromDateTime } from "../../common/tables.ts";
 import type { Write } from "../../common/write.ts";
 import { getWriteTime } from "../../common/write-id.ts";
 import type { Stored } from "../../test/support/settled-invariants.ts";
+import { selectStored } from "../../test/support/snapshot.ts";
 import { checkTold, judgeSettled } from "../chaos/check.ts";
 import type { Clients } from "../chaos/clients.ts";
 import type { Ledger } from "../chaos/ledger.ts";
@@ -138,19 +138,8 @@ export class Fold {
   }
 
   /** The receipts and rows; undefined while MySQL is away. */
-  async #select(writes: readonly Write[]): Promise<Stored | undefined> {
-    const { pool } = this.#stage.database;
-    const ids = writes.map(({ id }) => id);
-    const items = [...new Set(writes.map(({ itemId }) => itemId))];
-    try {
-      return {
-        rows: await selectRows(pool, data, items),
-        receipts: await selectSettled(pool, ids),
-        dead: await selectDead(pool, ids),
-      };
-    } catch {
-      return undefined;
-    }
+  #select(writes: readonly Write[]): Promise<Stored | undefined> {
+    return selectStored(this.#stage.database.pool, data, writes).catch(() => undefined);
   }
 
   /** What comes once more of a stretch that is folded has its receipt already. */

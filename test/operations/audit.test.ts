@@ -9,8 +9,7 @@ import { v7 } from "uuid";
 import { collections } from "../../collections/collections.ts";
 import { type Pool, query } from "../../common/database.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
-import { auditWrites, newTally } from "../../ops/audit/auditor.ts";
-import { MissingWrites } from "../../ops/audit/report.ts";
+import { auditWrites, createFindings } from "../../ops/audit/auditor.ts";
 import {
   createTestEnvironment,
   type Spawned,
@@ -19,7 +18,7 @@ import {
 } from "../support/environment.ts";
 import { type Client, createClient } from "../support/http.ts";
 
-const COMMAND = new URL("../../ops/audit/command.ts", import.meta.url).pathname;
+const COMMAND = new URL("../../ops/audit/main.ts", import.meta.url).pathname;
 const GCLOUD = new URL("../support/stand-in-logs.ts", import.meta.url).pathname;
 const WAIT = { prefer: "wait=20" };
 /** Of a command that ought to look at what is in flight as well. */
@@ -35,7 +34,7 @@ type Report = {
     others: number;
     unreadable: number;
     writes: number;
-    toldAgain: number;
+    repeated: number;
     settled: Record<string, number>;
     inFlight: number;
     beyondRetention: number;
@@ -43,6 +42,9 @@ type Report = {
   };
   missing: { write: string; collection?: string; item?: string; request?: string }[];
 };
+
+/** On a busy machine every audit takes so long that it prints its progress. */
+const removeProgress = (err: string) => err.replace(/^read .* missing so far\n/gm, "");
 
 describe("npm run ops -- audit", () => {
   let environment: TestEnvironment;
@@ -81,7 +83,7 @@ describe("npm run ops -- audit", () => {
     child.stdin.end(input);
     const [out, err] = await Promise.all([readText(child.stdout), readText(child.stderr)]);
     assert.doesNotMatch(out + err, /\n +at |node_modules/, "a stack");
-    return { status: await status, out, err };
+    return { status: await status, out, err: removeProgress(err) };
   }
 
   /** Audits a text, and reads the document that it prints. */
@@ -105,7 +107,8 @@ describe("npm run ops -- audit", () => {
   const getLine = (...writes: Write[]) =>
     `${JSON.stringify({ severity: "INFO", message: "writes accepted", metadata: { writes } })}\n`;
   const getEntry = (insertId: number, timestamp: string, ...writes: Write[]) => ({
-    ...{ insertId: String(insertId), timestamp },
+    insertId: String(insertId),
+    timestamp,
     jsonPayload: { message: "writes accepted", metadata: { writes } },
   });
   const lost = (more: Partial<Write> = {}): Write => {
@@ -147,7 +150,7 @@ describe("npm run ops -- audit", () => {
     assert.equal(status, 0);
     assert.match(out, /^distinct writes +606$/m);
     assert.match(out, /^settled +606 {2}applied 604, duplicate 1, dead 1$/m);
-    for (const none of ["in flight", "beyond retention", "missing", "ids told again"])
+    for (const none of ["in flight", "beyond retention", "missing", "repeated ids"])
       assert.match(out, new RegExp(`^${none} +0$`, "m"));
     assert.match(out, /^other lines +[3-9]\d*$/m);
     assert.doesNotMatch(out, /^missing [0-9a-f]/m);
@@ -163,7 +166,7 @@ describe("npm run ops -- audit", () => {
     assert.equal(first.nombre, "x");
     await query(environment.pool, "DELETE FROM data WHERE id = ?", [row.item]);
     await query(environment.pool, "DELETE FROM writes WHERE id = ?", [replaced.write]);
-    const moved = { ...lost({ id: replaced.write, item: "moved", request: "r-2" }) };
+    const moved = lost({ id: replaced.write, item: "moved", request: "r-2" });
     const input = getLine(row, kept) + getLine(moved);
     const { status, counts, missing, err } = await audit(input);
     assert.equal(err, "");
@@ -174,7 +177,10 @@ describe("npm run ops -- audit", () => {
     assert.deepEqual(missing, [
       { write: row.id, collection: "data", item: row.item, accepted: accepted(row.id) },
       {
-        ...{ write: moved.id, collection: "data", item: "moved", request: "r-2" },
+        write: moved.id,
+        collection: "data",
+        item: "moved",
+        request: "r-2",
         accepted: accepted(moved.id),
       },
     ]);
@@ -228,13 +234,13 @@ describe("npm run ops -- audit", () => {
     assert.deepEqual([longer.counts.beyondRetention, longer.counts.missing], [0, 1]);
   });
 
-  it("counts a write that is told again once", async () => {
+  it("counts a write that is read again once", async () => {
     const [one, two] = (await create(2)) as [Write, Write];
     const gone = lost();
     const input = `${getLine(one, two, gone)}${getLine(two)}${getLine(gone)}${one.id}\n`;
     const { status, counts, missing } = await audit(input);
     assert.equal(status, 1);
-    assert.deepEqual([counts.writes, counts.toldAgain, missing.length], [3, 3, 1]);
+    assert.deepEqual([counts.writes, counts.repeated, missing.length], [3, 3, 1]);
     assert.deepEqual([counts.acceptedLines, counts.bareIds], [3, 1]);
   });
 
@@ -302,17 +308,21 @@ describe("npm run ops -- audit", () => {
         if (isRead && !isBare) await replace();
         return answer;
       };
-      const [tally, missing] = [newTally(), new MissingWrites()];
-      const told = isBare ? { id: write.id } : write;
+      const findings = createFindings();
+      const accepted = isBare ? { id: write.id } : write;
       await auditWrites({
-        ...{ pool: { query: slowQuery } as unknown as Pool, collections, tally, missing },
-        ...{ graceMs: 0, retentionMs: DAY_MS, onScan: () => {} },
+        pool: { query: slowQuery } as unknown as Pool,
+        collections,
         source: (async function* () {
-          yield [told];
+          yield [accepted];
         })(),
+        graceMs: 0,
+        retentionMs: DAY_MS,
+        findings,
+        onScan: () => {},
       });
       assert.equal(replacements, 1);
-      assert.deepEqual([tally.settled.applied, missing.count], [1, 0]);
+      assert.deepEqual([findings.settled.applied, findings.missing], [1, 0]);
     }
   });
 
@@ -327,8 +337,6 @@ describe("npm run ops -- audit", () => {
       whole + getLine({ ...one, item: "ñ" }),
       whole + getLine(),
       whole + getLine(one).replace('"metadata"', '"elsewhere"'),
-      // Whole, but so long that nothing of ours printed it.
-      whole + getLine(one).replace(/\}\n$/, `,"x":"${"x".repeat(3_000_000)}"}\n`),
       array.slice(0, -3),
       array.slice(0, -1),
     ];
@@ -337,7 +345,7 @@ describe("npm run ops -- audit", () => {
       assert.equal(counts.settled.applied, 1);
       assert.equal(counts.unreadable, 1, input.slice(-200));
       assert.equal(status, 3);
-      assert.match(err, /^Some of what was read is broken, .*\n$/);
+      assert.match(err, /^Some of the input is broken, .*\n$/);
     }
     assert.equal((await audit(getLine(lost()) + whole.slice(0, -20))).status, 1);
     const long = `${"x".repeat(3_000_000)}\n${whole}`;
@@ -346,26 +354,26 @@ describe("npm run ops -- audit", () => {
   });
 
   it("reads Google Cloud's logs page by page, by time, each entry once", async () => {
-    const writes = await create(5_300);
+    const writes = await create(1_300);
     const startMs = Date.now() - 60_000;
     // The first page ends among entries of one instant.
     const entries = writes.map((write, index) => {
-      const tick = index > 4_900 && index < 5_100 ? 4_900 : index;
+      const tick = index > 900 && index < 1_100 ? 900 : index;
       return getEntry(index, new Date(startMs + tick).toISOString(), write);
     });
     const { status, out, err, calls } = await auditLogs([...entries].reverse());
-    assert.equal(err.replace(/^read .* missing so far\n/gm, ""), "");
+    assert.equal(err, "");
     assert.equal(status, 0);
     const { counts } = JSON.parse(out) as Report;
-    assert.deepEqual([counts.acceptedLines, counts.toldAgain], [5_300, 0]);
-    assert.equal(counts.settled.applied, 5_300);
+    assert.deepEqual([counts.acceptedLines, counts.repeated], [1_300, 0]);
+    assert.equal(counts.settled.applied, 1_300);
     assert.equal(calls.length, 2);
-    assert.ok(calls[1]?.includes(`timestamp>="${entries[4_901]?.timestamp}"`), calls[1]);
+    assert.ok(calls[1]?.includes(`timestamp>="${entries[901]?.timestamp}"`), calls[1]);
 
     const instant = new Date(startMs).toISOString();
     const atOnce = entries.map((entry) => ({ ...entry, timestamp: instant }));
     const dense = JSON.parse((await auditLogs(atOnce)).out) as Report;
-    assert.deepEqual([dense.counts.acceptedLines, dense.counts.toldAgain], [5_300, 0]);
+    assert.deepEqual([dense.counts.acceptedLines, dense.counts.repeated], [1_300, 0]);
   });
 
   it("reads between --since and --until only, as times or as times ago", async () => {
@@ -395,8 +403,8 @@ describe("npm run ops -- audit", () => {
     const entries = [getEntry(1, new Date().toISOString(), lost())];
     const faults: [Record<string, string>, RegExp][] = [
       [{ FAULT: "fail" }, /^gcloud logging read failed \(status 1\): .*PERMISSION_DENIED.*\n$/],
-      [{ FAULT: "garbage" }, /^gcloud logging read answered something that is not JSON\.\n$/],
-      [{ FAULT: "cut" }, /^gcloud logging read answered something that is not JSON\.\n$/],
+      [{ FAULT: "garbage" }, /^gcloud logging read printed something that is not JSON\.\n$/],
+      [{ FAULT: "cut" }, /^gcloud logging read printed something that is not JSON\.\n$/],
       [{ PATH: "/nowhere" }, /^gcloud is not on the PATH: install the Google Cloud CLI/],
       [{ GOOGLE_CLOUD_PROJECT: "" }, /^The configuration is invalid:\n.*GOOGLE_CLOUD_PROJECT/],
       [{ MYSQL_URL: "" }, /^The configuration is invalid:\n.*MYSQL_URL is missing/],
@@ -418,7 +426,7 @@ describe("npm run ops -- audit", () => {
     assert.match(tableless.err, /^MySQL: Table .* Run npm run migrate first\.\n$/);
   });
 
-  it("tells how far it is while it reads for long", async () => {
+  it("prints its progress while it reads for long", async () => {
     const { child, status } = start(["--file=-", "--json", ...NO_GRACE]);
     let err = "";
     child.stderr.on("data", (chunk) => {
@@ -426,7 +434,7 @@ describe("npm run ops -- audit", () => {
     });
     const out = readText(child.stdout);
     child.stdin.write(getLine(lost()));
-    await until("it has told", () => err.includes("\n"));
+    await until("it has printed progress", () => err.includes("\n"));
     assert.match(err, /^read 1 accepted lines, 1 writes; 0 missing so far\n/);
     child.stdin.end();
     assert.equal(await status, 1);
@@ -445,7 +453,7 @@ describe("npm run ops -- audit", () => {
     const { child, status } = start(["--file=-", ...NO_GRACE]);
     child.stdout.destroy();
     child.stdin.end(writes.map((write) => getLine(write)).join(""));
-    assert.equal(await readText(child.stderr), "");
+    assert.equal(removeProgress(await readText(child.stderr)), "");
     assert.equal(await status, 1);
   });
 
@@ -457,9 +465,9 @@ describe("npm run ops -- audit", () => {
         assert.ok(out.includes(part), part);
     }
     const wrong: [string[], RegExp][] = [
-      [[], /^Say what to read: --since or --file/],
-      [["--since=1h", "--file=-"], /^Say what to read: --since or --file/],
-      [["--file=-", "--until=1h"], /^--until belongs to --since\./],
+      [[], /^Give either --since or --file\./],
+      [["--since=1h", "--file=-"], /^Give either --since or --file\./],
+      [["--file=-", "--until=1h"], /^--until is only for --since\./],
       [["--since=1h", "--until=2h"], /^--since must be before --until/],
       [["--since=2099-01-01T00:00:00Z"], /^--since must be before/],
       [["--file=/no/such/file"], /^The file \/no\/such\/file cannot be read \(ENOENT\)\./],

@@ -158,7 +158,7 @@ for (const delivery of ["pull", "push"] as const)
       ]);
       const [, again] = named(await collect(trace, 2), "process");
       assert.equal(again?.parentSpanId, process?.parentSpanId);
-      assert.equal(again?.attributes["constancia.outcome"], "settled");
+      assert.equal(again?.attributes["constancia.outcome"], "settled-before");
     });
 
     it("stands on a dead letter, whose process span tells that it is dead", async () => {

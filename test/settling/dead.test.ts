@@ -38,8 +38,8 @@ describe("a message that can never be settled as a write", () => {
   after(() => environment.close());
 
   /**
-   * Publishes a bad message between good ones, and waits until all are done with: the good ones
-   * applied, the bad one dead. Returns its dead letter.
+   * Publishes a bad message between good ones, and waits until the good ones are applied and the bad
+   * one is dead. Returns its dead letter.
    */
   async function publishBetween(bad: MessageContent) {
     const getName = () => `neighbour-${mintWriteId()}`;
@@ -58,7 +58,7 @@ describe("a message that can never be settled as a write", () => {
     return { reason: String(letter.reason), writeId: letter.write_id };
   }
 
-  /** A message that a write's message became by these changes. */
+  /** The message of a write, with these attributes or data changed. */
   function spoil(attributes: Record<string, string | undefined>, bytes?: string | Buffer) {
     const sound = getMessage(data, "spoilt", { nombre: "x" });
     const entries = Object.entries({ ...sound.attributes, ...attributes });
@@ -145,7 +145,7 @@ describe("a message that can never be settled as a write", () => {
     assertProblem(await api.get("/api/courses/free-algebra"), 404, "not-found");
   });
 
-  it("does not take the writes of its own collection with it, wherever it stands", async () => {
+  it("leaves the other writes of its collection alone, wherever it is in the batch", async () => {
     const titles = ["Logic", "Algebra", "Sets", "Algebra", "Graphs", "Algebra", "Groups"];
     const messages = titles.map((title, index) =>
       getMessage(courses, `batch-${index}`, { ...courses.example, title, price: 0 }),
@@ -160,7 +160,7 @@ describe("a message that can never be settled as a write", () => {
     }
   });
 
-  it("costs the batch that it is in no second transaction, whatever stands around it", async () => {
+  it("is settled in one transaction with its batch, whatever the other writes are", async () => {
     const titles = Array.from({ length: 40 }, (_, place) =>
       place % 13 === 5 ? "Algebra" : "Sets",
     );
@@ -168,7 +168,7 @@ describe("a message that can never be settled as a write", () => {
       const item = `among-${place % 30}`;
       return getMessage(courses, item, { ...courses.example, title, price: 0 });
     });
-    const told: unknown[] = [];
+    const logged: unknown[] = [];
     const logger = await createLogger({
       service: "s",
       projectId: "p",
@@ -176,29 +176,33 @@ describe("a message that can never be settled as a write", () => {
       level: "info",
     });
     logger.info = (_: unknown, fields?: { outcomes: object }) => {
-      told.push(fields?.outcomes);
+      logged.push(fields?.outcomes);
       return logger;
     };
     const settle = createSettle({
-      ...{ pool: environment.pool, collections, logger },
-      ...{ holdMs: 0, stop: new AbortController().signal },
+      pool: environment.pool,
+      collections,
+      logger,
+      holdMs: 0,
+      stop: new AbortController().signal,
     });
-    const settlements = await settle(
+    const decisions = await settle(
       messages.map((message, place) => ({ ...message, messageId: `among-${place}` })),
     );
-    // The sixth is replaced before MySQL sees it; what the second made of its item stays.
+    // Place 5 is replaced by 35 before MySQL sees it. 18 and 31 are refused; the item of 31 stays as
+    // place 1 made it.
     assert.deepEqual(
-      settlements,
-      titles.map((_, place) => ({ outcome: place === 18 || place === 31 ? "dead" : "applied" })),
+      decisions.map((decision) => ("outcome" in decision ? decision.outcome : decision)),
+      titles.map((_, place) => (place === 18 || place === 31 ? "dead" : "applied")),
     );
-    assert.deepEqual(told, [{ applied: 38, dead: 2 }]);
+    assert.deepEqual(logged, [{ applied: 38, dead: 2 }]);
     for (const item of ["among-1", "among-5", "among-18"]) {
       const { status } = await api.get(`/api/courses/${item}`);
       assert.equal(status, item === "among-18" ? 404 : 200, item);
     }
   });
 
-  it("is told to the client that waits for it, and to the one that asks later", async () => {
+  it("is reported to the client that waits for it, and to the one that asks later", async () => {
     const refused = { ...courses.example, title: "Algebra", price: 0 };
     const answer = await api.post("/api/courses", refused, { prefer: "wait=20" });
     assertProblem(answer, 422, "dead-write");
@@ -217,7 +221,7 @@ describe("a message that can never be settled as a write", () => {
     );
   });
 
-  it("leaves an item as it was where a put to it is refused, and the next put goes through", async () => {
+  it("leaves an item as it was when a put to it is refused, and the next put is applied", async () => {
     const put = (title: string) =>
       api.put("/api/courses/stays", { ...courses.example, title, price: 0 }, { prefer: "wait=20" });
     assert.equal((await put("Logic")).status, 201);

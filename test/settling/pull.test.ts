@@ -12,13 +12,14 @@ import {
 import { PULL_BYTES, PULL_MESSAGES } from "../../common/limits.ts";
 import { createLogger } from "../../common/telemetry/logger.ts";
 import { type Pubsub, startPubsub } from "../../local/pubsub/server.ts";
+import type { Decision } from "../../subscriber/decide.ts";
+import type { Message } from "../../subscriber/message.ts";
 import { LEASE_SECONDS, startPull } from "../../subscriber/pull.ts";
 import { type Received, STREAMING_PULL_PATH } from "../../subscriber/pull-protocol.ts";
 import { PullStream } from "../../subscriber/pull-stream.ts";
-import type { Message, Settlement } from "../../subscriber/settle.ts";
 import { Bench, getText, until } from "../support/pubsub/bench.ts";
 
-const APPLIED: Settlement = { outcome: "applied" };
+const APPLIED: Decision = { kind: "settled", outcome: "applied", reason: null };
 const logger = await createLogger({
   ...{ service: "test", projectId: "conformance" },
   ...{ format: "json", level: "emerg" },
@@ -48,7 +49,7 @@ describe("pulling", () => {
     await pubsub.stop();
   });
 
-  const start = async (add: (message: Message) => Promise<Settlement>, streams = 5) => {
+  const start = async (add: (message: Message) => Promise<Decision>, streams = 5) => {
     const getId = (name: string) => name.slice(name.lastIndexOf("/") + 1);
     pull = await startPull({
       projectId: bench.project,
@@ -65,7 +66,7 @@ describe("pulling", () => {
   };
 
   it("brings a message as it was published, and acknowledges it once it is settled", async () => {
-    const settled = Promise.withResolvers<Settlement>();
+    const settled = Promise.withResolvers<Decision>();
     const seen: Message[] = [];
     await start((message) => {
       seen.push(message);
@@ -87,7 +88,7 @@ describe("pulling", () => {
   it("gives back what has no outcome, to have it again", async () => {
     const answers = [
       Promise.reject(new Error("MySQL is away.")),
-      Promise.resolve("notYet" as const),
+      Promise.resolve<Decision>({ kind: "not-yet", version: "v" }),
     ];
     answers[0]?.catch(() => {});
     let times = 0;
@@ -104,7 +105,7 @@ describe("pulling", () => {
     const seen: Message[] = [];
     await start(async (message) => {
       seen.push(message);
-      return { outcome: "dead" };
+      return { kind: "settled", outcome: "dead", reason: "x" } satisfies Decision;
     });
     await bench.publish(topic, "x");
     await until("it has come", () => seen.length === 1);
@@ -113,7 +114,7 @@ describe("pulling", () => {
 
   it("keeps what it holds for longer than a lease, and nobody else is given it", async () => {
     let times = 0;
-    const settled = Promise.withResolvers<Settlement>();
+    const settled = Promise.withResolvers<Decision>();
     await start(() => {
       times += 1;
       return settled.promise;
@@ -129,7 +130,7 @@ describe("pulling", () => {
 
   it("holds no more than it may, whatever waits", async () => {
     let held = 0;
-    const settled = Promise.withResolvers<Settlement>();
+    const settled = Promise.withResolvers<Decision>();
     await start(() => {
       held += 1;
       return settled.promise;
@@ -146,7 +147,7 @@ describe("pulling", () => {
 
   it("gives back at the stop what is not settled by then, at once", async () => {
     let times = 0;
-    const settled = Promise.withResolvers<Settlement>();
+    const settled = Promise.withResolvers<Decision>();
     await start(() => {
       times += 1;
       return settled.promise;
@@ -316,7 +317,7 @@ describe("pulling from a server that keeps to nothing", () => {
         });
       let held = 0;
       let seen = 0;
-      const waiting: ((settlement: Settlement) => void)[] = [];
+      const waiting: ((settlement: Decision) => void)[] = [];
       const pull = await startPull({
         ...{ projectId: "p", subscription: "s", deadLetterSubscription: "dead", streams, logger },
         batcher: {

@@ -6,8 +6,8 @@ export type Cut = { beforeStatement: number } | "afterCommit";
 type Statement = { sql: string; values?: unknown[] };
 
 /**
- * A pool whose next transaction the server can be made to lose: the connection is killed from
- * another one, so MySQL itself rolls back, or has committed while nobody was told.
+ * A pool whose next transaction can be made to lose its connection: another connection kills it, so
+ * that MySQL rolls back, or has committed and its answer is lost.
  */
 export class CutPool {
   readonly pool: Pool;

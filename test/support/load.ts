@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { Agent, request } from "node:http";
 import { type Pool, query } from "../../common/database.ts";
 import { until } from "./environment.ts";
+import { readSnapshot } from "./snapshot.ts";
 
 /** A write that the API answered 202 for, and what it wrote. */
 export type Accepted = { id: string; write: string; nombre: string };
@@ -108,17 +109,20 @@ export function send(
   });
 }
 
-/** Where each settled write has its receipt: a row's version, `writes`, or a dead letter. */
-async function readReceipts(pool: Pool): Promise<Map<string, string[]>> {
+/** All rows by item id, and the outcomes of each write: of a row's version, `writes`, dead letters. */
+async function readTables(pool: Pool) {
+  const { rows, writes, dead } = await readSnapshot(pool, async (connection) => ({
+    rows: await query(connection, "SELECT id, version, nombre FROM data"),
+    writes: await query(connection, "SELECT id, outcome FROM writes"),
+    dead: await query(connection, "SELECT write_id FROM dead_letters"),
+  }));
   const receipts = new Map<string, string[]>();
   const add = (id: unknown, outcome: unknown) =>
     receipts.set(String(id), [...(receipts.get(String(id)) ?? []), String(outcome)]);
-  for (const { version } of await query(pool, "SELECT version FROM data")) add(version, "applied");
-  for (const { id, outcome } of await query(pool, "SELECT id, outcome FROM writes"))
-    add(id, outcome);
-  for (const { write_id } of await query(pool, "SELECT write_id FROM dead_letters"))
-    add(write_id, "dead");
-  return receipts;
+  for (const { version } of rows) add(version, "applied");
+  for (const { id, outcome } of writes) add(id, outcome);
+  for (const { write_id } of dead) add(write_id, "dead");
+  return { receipts, rows: new Map(rows.map((row) => [String(row.id), row] as const)) };
 }
 
 /**
@@ -132,12 +136,12 @@ export async function assertNothingLost(
   seconds = 120,
 ): Promise<void> {
   assert.equal(new Set(accepted.map(({ write }) => write)).size, accepted.length);
-  let receipts = new Map<string, string[]>();
+  let { receipts, rows } = await readTables(pool);
   const missing = () => accepted.filter(({ write }) => !receipts.has(write));
   await until(
     "every accepted write is settled",
     async () => {
-      receipts = await readReceipts(pool);
+      ({ receipts, rows } = await readTables(pool));
       return missing().length === 0;
     },
     seconds,
@@ -149,14 +153,12 @@ export async function assertNothingLost(
   const dead = accepted.filter(({ write }) => receipts.get(write)?.[0] === "dead");
   assert.deepEqual(dead, [], "a good write is dead");
 
-  const rows = await query(pool, "SELECT id, version, nombre FROM data");
-  const byId = new Map(rows.map((row) => [row.id, row] as const));
-  const getNombre = new Map(accepted.map(({ write, nombre }) => [write, nombre] as const));
+  const nombres = new Map(accepted.map(({ write, nombre }) => [write, nombre] as const));
   for (const { id, write } of accepted) {
-    const row = byId.get(id);
+    const row = rows.get(id);
     assert.ok(row, `the item ${id} has no row`);
     assert.ok(String(row.version) >= write, `the item ${id} is older than the write ${write}`);
-    const nombre = getNombre.get(String(row.version));
+    const nombre = nombres.get(String(row.version));
     if (nombre !== undefined) assert.equal(row.nombre, nombre, `the item ${id} is not its version`);
   }
 }

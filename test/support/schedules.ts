@@ -3,12 +3,12 @@ import type { Collection, Item } from "../../common/collection.ts";
 import type { Write, WriteKind } from "../../common/write.ts";
 
 /**
- * Random histories of few items: which writes were accepted, and how they are delivered. Plain
- * data, so that fast-check prints it whole; `makeWrites` turns it into writes.
+ * A random history of few items: which writes were accepted, and how they are delivered. Plain data,
+ * so that fast-check can print it; {@link makeWrites} makes the writes.
  */
 export type Schedule<Delivery> = { writes: PlannedWrite[]; deliveries: Delivery[] };
 
-/** The n-th write of a schedule is named by its place; places are in the order of the ids. */
+/** A write of a schedule. Writes are named by their place, and places are in the order of the ids. */
 export type PlannedWrite = {
   kind: WriteKind;
   item: number;
@@ -19,20 +19,20 @@ export type PlannedWrite = {
    * version that the write in that place makes; `never` names a version that no write makes.
    */
   condition?: "exists" | "absent" | "never" | number;
-  /** Of a keyed create: which body it came with. */
+  /** Of a keyed create: which of two bodies it has. */
   key?: "a" | "b";
   /** The database refuses its values, though the schema allows them. */
   poison?: true;
 };
 
-/** A batch that one subscriber receives: places of writes, perhaps several times each. */
+/** A batch that one subscriber receives: places of writes, each once or more often. */
 export type Batch = number[];
 
-/** The most writes of a schedule; `makeWrites` has as much room between two runs' ids. */
+/** Writes of a schedule at most; {@link makeWrites} numbers each run's ids with room for them. */
 const MAX_WRITES = 12;
 const ITEMS = 3;
 
-/** Writes of every kind and condition. Conditional ones name versions minted before their own. */
+/** Writes of every kind and condition. A condition names a version that is older than its write. */
 export function anyWrites({ poison = false } = {}): fc.Arbitrary<PlannedWrite[]> {
   const write = fc.record({
     kind: fc.constantFrom<WriteKind>("create", "put", "put", "put", "delete"),
@@ -59,18 +59,19 @@ export function anyWrites({ poison = false } = {}): fc.Arbitrary<PlannedWrite[]>
   );
 }
 
-/** Puts and deletes without a condition; an item may begin with a create, keyed or not. */
+/** Puts and deletes without a condition; an item's first write may be a create, keyed or not. */
 export function unconditionalWrites(options?: { poison: boolean }): fc.Arbitrary<PlannedWrite[]> {
   return anyWrites(options).map((all) =>
     all.map(({ condition: _, key, ...planned }, place) => {
       const isFirst = all.findIndex(({ item }) => item === planned.item) === place;
       if (planned.kind !== "create") return planned;
-      return isFirst ? { ...planned, ...(key && { key }) } : { ...planned, kind: "put" };
+      if (!isFirst) return { ...planned, kind: "put" };
+      return key ? { ...planned, key } : planned;
     }),
   );
 }
 
-/** A batch of a schedule; places beyond its writes are counted again from its first one. */
+/** A batch of a schedule's writes. */
 export function anyBatch(writes: readonly PlannedWrite[]): fc.Arbitrary<Batch> {
   return fc.array(fc.nat(writes.length - 1), { maxLength: MAX_WRITES, size: "max" });
 }
@@ -82,8 +83,8 @@ export function anyOrder(writes: readonly PlannedWrite[]): fc.Arbitrary<number[]
 }
 
 /**
- * The planned writes as writes. Items and ids are the run's own, so that many runs share a table;
- * `startMs` is the time at which the first one is accepted.
+ * Makes the planned writes. Items and ids belong to one run, so that many runs share a table;
+ * `startMs` is the time at which the first write is accepted.
  */
 export function makeWrites(
   planned: readonly PlannedWrite[],
@@ -119,7 +120,7 @@ export function versionAt(ms: number, serial = 0): string {
   return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-${serial.toString(16).padStart(12, "0")}`;
 }
 
-/** What the database refuses in `test/migrations`: a course named Algebra for nothing. */
+/** With `poison`, an item that a constraint in `test/migrations` refuses: a free course in algebra. */
 function makeItem(collection: Collection, place: number, poison?: true): Item {
   if (collection.name === "teachers") return { name: `from write ${place}` };
   const { example } = collection;

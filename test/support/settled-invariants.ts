@@ -4,11 +4,11 @@ import type { Row } from "../../common/tables.ts";
 import type { Write } from "../../common/write.ts";
 import { NaiveModel } from "./naive-model.ts";
 
-/** What the tables hold of a schedule's items and writes. */
+/** The rows, receipts and dead letters of some items and their writes. */
 export type Stored = { rows: Row[]; receipts: Receipt[]; dead: Receipt[] };
 
 export type CheckOptions = {
-  /** No write has a condition: the rows are those of the model, too. */
+  /** No write has a condition, so that the rows must be those of the naive model too. */
   isUnconditional: boolean;
   /** Whether MySQL refuses the write's item. */
   mayDie?: (write: Write) => boolean;
@@ -17,8 +17,8 @@ export type CheckOptions = {
 const hasNoPrice = ({ item }: Write) => item?.price === 0;
 
 /**
- * What must hold once every write is settled, in whichever order transactions committed.
- * Returns the outcome of each write.
+ * Asserts what must hold once every write is settled, in whichever order the transactions
+ * committed. Returns the outcome of each write.
  */
 export function checkSettled(
   writes: readonly Write[],
@@ -37,15 +37,15 @@ export function checkSettled(
     for (const write of own) {
       const outcome = outcomes.get(write.id) as string;
       checkRefused(write, applied, row, outcome);
-      // Pub/Sub gives up no message here, so only what MySQL refuses may die.
-      if (outcome === "dead") assert.ok(mayDie(write), `${write.id} is dead by another's fault`);
+      // No delivery is exhausted here, so that only what MySQL refuses may be dead.
+      if (outcome === "dead") assert.ok(mayDie(write), `${write.id} is dead without a fault`);
     }
   }
   if (isUnconditional) {
     const model = new NaiveModel();
     for (const write of writes)
       if (outcomes.get(write.id) !== "dead") model.settle(write, write.acceptedAt);
-    assert.deepEqual(new Map(stored.rows.map((row) => [row.id, asKnown(row)])), model.rows());
+    assert.deepEqual(new Map(stored.rows.map((row) => [row.id, toModelRow(row)])), model.rows());
   }
   return outcomes;
 }
@@ -54,17 +54,16 @@ export function checkSettled(
 function getOutcomes(writes: readonly Write[], { rows, receipts, dead }: Stored) {
   const outcomes = new Map<string, string>();
   for (const { id } of writes) {
-    const all = [
-      ...rows.filter(({ version }) => version === id).map(() => "applied"),
-      ...[...receipts, ...dead].filter(({ write }) => write === id).map(({ outcome }) => outcome),
-    ];
+    const current = rows.filter(({ version }) => version === id).map(() => "applied");
+    const others = [...receipts, ...dead].filter(({ write }) => write === id);
+    const all = [...current, ...others.map(({ outcome }) => outcome)];
     assert.equal(all.length, 1, `${id} has ${all.length} receipts: ${all.join(", ")}`);
     outcomes.set(id, all[0] as string);
   }
   return outcomes;
 }
 
-/** The row is what the newest applied write made it; nothing that came later is forgotten. */
+/** The row is what its newest applied write and the fingerprint and time of all others make it. */
 function checkRow(
   row: Row | undefined,
   own: readonly Write[],
@@ -80,7 +79,7 @@ function checkRow(
   const fingerprints = counted.flatMap(({ fingerprint }) => fingerprint ?? []);
   assert.ok(new Set(fingerprints).size <= 1, `${newest.itemId} was created from two bodies`);
   assert.ok(row, `${newest.itemId} has no row`);
-  assert.deepEqual(asKnown(row), {
+  assert.deepEqual(toModelRow(row), {
     id: newest.itemId,
     version: newest.id,
     item: newest.item ?? null,
@@ -90,7 +89,7 @@ function checkRow(
   });
 }
 
-/** `before` is the version that the write found: applied versions of an item only rise. */
+/** `before` is the version that the write replaced: each applied version is newer than the last. */
 function checkApplied(write: Write, before: Write | undefined): void {
   const exists = before !== undefined && before.kind !== "delete";
   if (write.kind === "create") assert.equal(before, undefined, `${write.id} created twice`);
@@ -114,10 +113,10 @@ function checkRefused(
   if (outcome === "conflict")
     assert.ok(
       write.kind === "create" || write.ifMatch || write.ifNoneMatch,
-      `${write.id} asked nothing`,
+      `${write.id} has no condition`,
     );
 }
 
-function asKnown({ id, version, item, createdAt, deletedAt, fingerprint }: Row) {
+function toModelRow({ id, version, item, createdAt, deletedAt, fingerprint }: Row) {
   return { id, version, item, createdAt, deletedAt, fingerprint };
 }

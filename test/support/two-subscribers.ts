@@ -1,18 +1,19 @@
 import assert from "node:assert/strict";
 import { classifyDatabaseError } from "../../common/database.ts";
 import { CONDITION_WAIT_MS } from "../../common/limits.ts";
-import { selectDead, selectSettled } from "../../common/receipts.ts";
-import { selectRows } from "../../common/tables.ts";
 import { createLogger } from "../../common/telemetry/logger.ts";
 import { encodeWrite, type Write } from "../../common/write.ts";
-import { createSettle, type Message, type Settlement } from "../../subscriber/settle.ts";
+import type { Decision } from "../../subscriber/decide.ts";
+import type { Message } from "../../subscriber/message.ts";
+import { createSettle } from "../../subscriber/settle.ts";
 import { courses } from "../collections/courses.ts";
 import { type Cut, CutPool } from "./cut-pool.ts";
 import { createTestEnvironment, type TestEnvironment } from "./environment.ts";
 import { type Batch, makeWrites, type Schedule } from "./schedules.ts";
 import { checkSettled, type Stored } from "./settled-invariants.ts";
+import { selectStored } from "./snapshot.ts";
 
-/** Both subscribers receive a batch at once, the second when the first has sent some statements. */
+/** Both subscribers get a batch at once, the second when the first has sent `leadStatements`. */
 export type Round = {
   batches: [Batch, Batch];
   leadStatements: number;
@@ -22,10 +23,10 @@ export type Round = {
 
 type Subscriber = { cutPool: CutPool; settle: ReturnType<typeof createSettle> };
 
-/** More rounds than it takes to settle anything once nothing has to wait and nothing is cut. */
+/** More rounds than any write needs once no connection is cut. */
 const MAX_ROUNDS = 6;
 
-/** Two subscribers on one MySQL, without Pub/Sub: a test delivers to them what it likes. */
+/** Two subscribers on one MySQL, without Pub/Sub: the test delivers the messages. */
 export class TwoSubscribers {
   readonly #environment: TestEnvironment;
   readonly #first: Subscriber;
@@ -55,8 +56,8 @@ export class TwoSubscribers {
   }
 
   /**
-   * Delivers a schedule, then each write until it is settled, then all of them once more; checks
-   * what the tables hold and what was answered. `setClock` sets the time that settling sees.
+   * Delivers a schedule, then each write until it is settled, then all of them once more; checks the
+   * tables and the decisions. `setClock` sets the time that settling reads.
    */
   async run(
     { writes: planned, deliveries }: Schedule<Round>,
@@ -66,38 +67,40 @@ export class TwoSubscribers {
     this.#runs += 1;
     const startMs = Date.now();
     const writes = makeWrites(planned, { collection: courses, run: this.#runs, startMs });
-    const answers = new Answers();
+    const decisions = new Decisions();
     setClock(Math.max(...writes.map(({ acceptedAt }) => acceptedAt)));
     for (const { afterMs, ...round } of deliveries) {
       setClock(Date.now() + afterMs);
-      await this.#deliver(writes, round, answers);
+      await this.#deliver(writes, round, decisions);
     }
     for (let round = 0; ; round += 1) {
-      const left = [...writes.keys()].filter((place) => !answers.isSettled(writes[place] as Write));
+      const left = [...writes.keys()].filter(
+        (place) => !decisions.isSettled(writes[place] as Write),
+      );
       if (left.length === 0) break;
-      assert.ok(round < MAX_ROUNDS, `never settled: ${left.map((place) => writes[place]?.id)}`);
+      assert.ok(round < MAX_ROUNDS, `not settled: ${left.map((place) => writes[place]?.id)}`);
       const batches: [Batch, Batch] = [left, left.toReversed()];
-      await this.#deliver(writes, { batches, leadStatements: round }, answers);
+      await this.#deliver(writes, { batches, leadStatements: round }, decisions);
       setClock(Date.now() + CONDITION_WAIT_MS);
     }
     const stored = await this.#read(writes);
     const outcomes = checkSettled(writes, stored, { isUnconditional });
-    answers.check(outcomes);
+    decisions.check(outcomes);
     const all = [...writes.keys()];
-    await this.#deliver(writes, { batches: [all, all], leadStatements: 0 }, answers);
-    answers.check(outcomes);
+    await this.#deliver(writes, { batches: [all, all], leadStatements: 0 }, decisions);
+    decisions.check(outcomes);
     assert.deepEqual(await this.#read(writes), stored);
   }
 
   async #deliver(
     writes: readonly Write[],
     { batches, leadStatements, cuts }: Omit<Round, "afterMs" | "cuts"> & Partial<Round>,
-    answers: Answers,
+    decisions: Decisions,
   ): Promise<void> {
     const settle = async (subscriber: Subscriber, index: 0 | 1) => {
       subscriber.cutPool.arm(cuts?.[index]);
       const messages = batches[index].map((place) => this.#toMessage(writes[place] as Write));
-      answers.add(messages, await subscriber.settle(messages));
+      decisions.add(messages, await subscriber.settle(messages));
     };
     const first = settle(this.#first, 0);
     await Promise.race([first, this.#first.cutPool.sent(leadStatements)]);
@@ -109,19 +112,12 @@ export class TwoSubscribers {
     return { ...encodeWrite(write), messageId: `m-${this.#messages}` };
   }
 
-  async #read(writes: readonly Write[]): Promise<Stored> {
-    const { pool } = this.#environment;
-    const ids = writes.map(({ id }) => id);
-    const itemIds = [...new Set(writes.map(({ itemId }) => itemId))];
-    return {
-      rows: await selectRows(pool, courses, itemIds),
-      receipts: await selectSettled(pool, ids),
-      dead: await selectDead(pool, ids),
-    };
+  #read(writes: readonly Write[]): Promise<Stored> {
+    return selectStored(this.#environment.pool, courses, writes);
   }
 }
 
-/** A lost transaction is not tried again by itself: its messages are answered with the error. */
+/** With `holdMs` 0, a lost transaction is not retried: its messages get the error. */
 async function startSubscriber(environment: TestEnvironment): Promise<Subscriber> {
   const cutPool = new CutPool(new URL(environment.env.MYSQL_URL as string));
   const settle = createSettle({
@@ -139,37 +135,38 @@ async function startSubscriber(environment: TestEnvironment): Promise<Subscriber
   return { cutPool, settle };
 }
 
-/** What the subscribers answered for each write. */
-class Answers {
-  readonly #told = new Map<string, string[]>();
+/** What the subscribers decided for each write. */
+class Decisions {
+  readonly #outcomes = new Map<string, string[]>();
 
-  add(messages: readonly Message[], answers: readonly (Settlement | Error)[]): void {
-    assert.equal(answers.length, messages.length);
+  add(messages: readonly Message[], decisions: readonly (Decision | Error)[]): void {
+    assert.equal(decisions.length, messages.length);
     messages.forEach(({ attributes }, index) => {
-      const answer = answers[index] as Settlement | Error;
-      if (answer === "notYet") return;
-      if (answer instanceof Error) {
+      const decision = decisions[index] as Decision | Error;
+      if (decision instanceof Error) {
         // Only for a lost connection, or a deadlock: a race is run again, a bad value is dead.
-        assert.equal(classifyDatabaseError(answer), "transient", answer.message);
+        assert.equal(classifyDatabaseError(decision), "transient", decision.message);
         return;
       }
+      if (decision.kind === "not-yet") return;
       const id = attributes["ce-id"] as string;
-      this.#told.set(id, [...(this.#told.get(id) ?? []), answer.outcome]);
+      const outcome = decision.kind === "settled" ? decision.outcome : decision.kind;
+      this.#outcomes.set(id, [...(this.#outcomes.get(id) ?? []), outcome]);
     });
   }
 
   isSettled({ id }: Write): boolean {
-    return this.#told.has(id);
+    return this.#outcomes.has(id);
   }
 
-  /** Any outcome that was told stands, and one subscriber only has settled the write. */
+  /** Every outcome stands, and only one subscriber settled the write. */
   check(outcomes: ReadonlyMap<string, string>): void {
-    for (const [id, told] of this.#told) {
-      const first = told.filter((outcome) => outcome !== "settled");
-      for (const outcome of first) assert.equal(outcome, outcomes.get(id), `${id}: ${told}`);
-      // Two may call the same write dead at once; it has one dead letter all the same.
+    for (const [id, all] of this.#outcomes) {
+      const first = all.filter((outcome) => outcome !== "settled-before");
+      for (const outcome of first) assert.equal(outcome, outcomes.get(id), `${id}: ${all}`);
+      // Both may find the same write dead at once; it still has one dead letter.
       const once = first.filter((outcome) => outcome !== "dead");
-      assert.ok(once.length <= 1, `${id} was settled ${once.length} times: ${told}`);
+      assert.ok(once.length <= 1, `${id} was settled ${once.length} times: ${all}`);
     }
   }
 }

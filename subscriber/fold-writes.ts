@@ -1,0 +1,133 @@
+import { CLOCK_SKEW_MS, CONDITION_WAIT_MS } from "../common/limits.ts";
+import { type Outcome, type Receipt, toReceipt } from "../common/receipts.ts";
+import type { Row } from "../common/tables.ts";
+import { getTraceId } from "../common/telemetry/tracing.ts";
+import type { Write } from "../common/write.ts";
+import { conflict, type Decision, decide, describeStale, SETTLED_BEFORE } from "./decide.ts";
+
+/**
+ * A write whose id is further ahead of this clock does not wait at all: it would wait until its own
+ * time has come. Three clocks may differ: that of the version it names, that of its own, and ours.
+ */
+export const AHEAD_LIMIT_MS = 3 * CLOCK_SKEW_MS;
+
+/** Writes of one collection, and what the tables hold of them. */
+export type Batch = {
+  writes: readonly Write[];
+  /** The rows of the writes' items, by item id. */
+  rows: ReadonlyMap<string, Row>;
+  /** Ids known to have a receipt outside the rows. */
+  settled: ReadonlySet<string>;
+  nowMs: number;
+};
+
+/** What a batch changes in its collection. */
+export type Fold = {
+  /** One per write, in the order given. */
+  decisions: Decision[];
+  inserts: Row[];
+  updates: Row[];
+  receipts: Receipt[];
+};
+
+/**
+ * Folds writes, in the order of their ids, through {@link decide} over the rows of their items.
+ * A write that is settled already changes nothing, and a settled version is not in flight. Pure.
+ */
+export function foldWrites(batch: Batch): Fold {
+  const { writes, nowMs } = batch;
+  const rows = new Map(batch.rows);
+  const settled = new Set(batch.settled);
+  const decisions = new Map<Write, Decision>();
+  const receipts: Receipt[] = [];
+  const changedIds = new Set<string>();
+  for (const write of [...writes].sort(compareIds)) {
+    const row = rows.get(write.itemId);
+    const decision = settled.has(write.id)
+      ? SETTLED_BEFORE
+      : resolveNotYet(decide(write, row), { write, settled, nowMs });
+    decisions.set(write, decision);
+    if (decision.kind !== "settled") continue;
+    if (decision.outcome === "applied") {
+      if (row) {
+        receipts.push(toReceipt(write.collection, row));
+        settled.add(row.version);
+      }
+      rows.set(write.itemId, applyWrite(write, row, nowMs));
+      changedIds.add(write.itemId);
+      continue;
+    }
+    receipts.push(toRefusedReceipt(write, decision, nowMs));
+    settled.add(write.id);
+    const marked = row && decision.outcome === "superseded" ? markOlder(write, row) : row;
+    if (!marked || marked === row) continue;
+    rows.set(write.itemId, marked);
+    changedIds.add(write.itemId);
+  }
+  const changed = [...changedIds].sort().map((id) => rows.get(id) as Row);
+  return {
+    decisions: writes.map((write) => decisions.get(write) as Decision),
+    inserts: changed.filter(({ id }) => !batch.rows.has(id)),
+    updates: changed.filter(({ id }) => batch.rows.has(id)),
+    receipts,
+  };
+}
+
+/** Turns `not-yet` into a conflict where the version named is settled, or its time is over. */
+function resolveNotYet(
+  decision: Decision,
+  { write, settled, nowMs }: { write: Write; settled: ReadonlySet<string>; nowMs: number },
+): Decision {
+  if (decision.kind !== "not-yet") return decision;
+  const ageMs = nowMs - write.acceptedAt;
+  const isOver = ageMs >= CONDITION_WAIT_MS || ageMs < -AHEAD_LIMIT_MS;
+  const { version } = decision;
+  return settled.has(version) || isOver ? conflict(describeStale(version)) : decision;
+}
+
+/** The row after an applied write. A tombstone keeps no content. */
+function applyWrite(write: Write, row: Row | undefined, nowMs: number): Row {
+  return {
+    id: write.itemId,
+    version: write.id,
+    item: write.item ?? null,
+    createdAt: Math.min(row?.createdAt ?? write.acceptedAt, write.acceptedAt),
+    updatedAt: write.acceptedAt,
+    appliedAt: nowMs,
+    deletedAt: write.kind === "delete" ? write.acceptedAt : null,
+    fingerprint: row?.fingerprint ?? write.fingerprint ?? null,
+    trace: getTraceId(write.traceparent) ?? null,
+  };
+}
+
+/**
+ * A superseded write still changes two things of its item's row: the time of creation, and the
+ * fingerprint of a create. So the rows are the same in whichever order unconditional writes arrive.
+ */
+function markOlder(write: Write, row: Row): Row {
+  const createdAt = Math.min(row.createdAt, write.acceptedAt);
+  const fingerprint = row.fingerprint ?? write.fingerprint ?? null;
+  if (createdAt === row.createdAt && fingerprint === row.fingerprint) return row;
+  return { ...row, createdAt, fingerprint };
+}
+
+function toRefusedReceipt(
+  write: Write,
+  { outcome, reason }: { outcome: Outcome; reason: string | null },
+  nowMs: number,
+): Receipt {
+  return {
+    write: write.id,
+    collection: write.collection.name,
+    itemId: write.itemId,
+    outcome,
+    reason,
+    acceptedAt: write.acceptedAt,
+    settledAt: nowMs,
+    trace: getTraceId(write.traceparent) ?? null,
+  };
+}
+
+function compareIds(a: Write, b: Write): number {
+  return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
+}

@@ -1,0 +1,33 @@
+import type { Collection } from "../common/collection.ts";
+import type { Span, SpanPlace } from "../common/telemetry/tracing.ts";
+import { InvalidWriteError, type MessageContent, parseWrite, type Write } from "../common/write.ts";
+
+/** A message to settle. */
+export type Message = MessageContent & {
+  messageId: string;
+  /** Why it is dead unless it is settled: set where it comes from the dead-letter topic. */
+  deliveryExhausted?: string;
+  /** When it was received, as `nowMs` tells it. */
+  receivedMs?: number;
+  /** Its own span, and that of the batch that settled it. */
+  span?: Span;
+  batchSpan?: SpanPlace;
+};
+
+/** A message in a batch, parsed. One without a write has a fault. */
+export type Entry = {
+  message: Message;
+  write: Write | undefined;
+  /** Why it is dead unless it is settled already. */
+  fault: string | undefined;
+};
+
+/** Parses the write in a message. What is not a write of a known collection becomes a fault. */
+export function readMessage(message: Message, collections: readonly Collection[]): Entry {
+  try {
+    return { message, write: parseWrite(message, collections), fault: message.deliveryExhausted };
+  } catch (error) {
+    if (!(error instanceof InvalidWriteError)) throw error;
+    return { message, write: undefined, fault: error.message };
+  }
+}
