@@ -3,7 +3,7 @@ import type { Metrics } from "../common/telemetry/metrics.ts";
 import type { Write } from "../common/write.ts";
 import { createFreshness } from "./freshness.ts";
 import type { Reader } from "./reader.ts";
-import type { OnAnswered } from "./request-context.ts";
+import type { OnAnswered } from "./request/context.ts";
 
 /** The API's own metrics, beside those of every process. */
 export type ApiMetrics = {
@@ -11,8 +11,6 @@ export type ApiMetrics = {
   countAccepted(writes: readonly Write[]): void;
   /** Counts each request once it is answered, or given up by its client. */
   countAnswered: OnAnswered;
-  /** Counts what was no request, and was refused with this status. */
-  countRefused(status: number): void;
 };
 
 /** As OpenTelemetry's semantic conventions advise for `http.server.request.duration`. */
@@ -50,8 +48,6 @@ export function createApiMetrics({ registry }: Metrics, reader: Reader): ApiMetr
       freshness.accepted(writes);
     },
     countAnswered,
-    countRefused: (status) =>
-      countAnswered({ method: "_OTHER", route: "unmatched", status, seconds: 0 }),
   };
 }
 

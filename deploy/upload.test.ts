@@ -17,6 +17,7 @@ const STRAYS = [
   ...[".local/run.env", "dist/api.js", "node_modules/x/index.js", "iac/platform.ts"],
   ...[
     "api/deeper/secret.ts",
+    "api/routes/notes.txt",
     "api/console/notes.txt",
     "build/lint.ts",
     "deploy/rollout/main.ts",

@@ -59,6 +59,7 @@ function judgeProblem(document: Document, answer: Answer, sent: Sent): string[] 
   const type = getMediaType(answer);
   const isHealth = sent.target.startsWith("/health/");
   if (isHealth && status === 503) return [];
+  if (isEarly(answer)) return [];
   if (type !== "application/problem+json") return [`${status} is ${type || "of no media type"}`];
   if (sent.method === "HEAD") return [];
   const body = parse(text);
@@ -84,13 +85,17 @@ function judgeContent({ status, headers, text }: Answer, { method }: Sent): stri
   return faults;
 }
 
-function judgeHeaders({ status, headers }: Answer): string[] {
-  // What is refused before there is a request has none of the house's headers.
-  const isEarly = headers.connection === "close" && [400, 408, 431].includes(status);
-  if (isEarly) return [];
+function judgeHeaders(answer: Answer): string[] {
+  if (isEarly(answer)) return [];
   return ["x-request-id", "x-content-type-options", "content-security-policy"]
-    .filter((name) => headers[name] === undefined)
-    .map((name) => `${status} without ${name}`);
+    .filter((name) => answer.headers[name] === undefined)
+    .map((name) => `${answer.status} without ${name}`);
+}
+
+/** Refused by the server, before the application saw a request: a bare status. */
+function isEarly({ status, headers, text }: Answer): boolean {
+  if (text !== "") return false;
+  return status === 417 || (headers.connection === "close" && [400, 408, 431].includes(status));
 }
 
 function isOptions({ status, headers }: Answer, { method }: Sent): boolean {

@@ -1,12 +1,12 @@
 import type { Request } from "express";
-import { CLOCK_SKEW_MS, WAIT_SECONDS } from "../common/limits.ts";
-import { getWriteTime, isWriteId } from "../common/write-id.ts";
-import { Problem } from "./problem.ts";
+import { CLOCK_SKEW_MS, WAIT_SECONDS } from "../../common/limits.ts";
+import { getWriteTime, isWriteId } from "../../common/write-id.ts";
+import { malformed, Problem } from "../answer/problem.ts";
 
-/** The preferences of a request that are understood (RFC 7240). */
+/** The supported preferences of a request (RFC 7240). */
 export type Prefer = { waitMs: number; isMinimal: boolean; applied: string[] };
 
-/** `Prefer`, read strictly for what is known and leniently for the rest, as RFC 7240 wants. */
+/** Reads `Prefer`: strict for the preferences that it knows, and ignoring others (RFC 7240). */
 export function readPrefer(request: Request): Prefer {
   const prefer: Prefer = { waitMs: 0, isMinimal: false, applied: [] };
   const header = request.get("prefer");
@@ -32,66 +32,60 @@ export function readPrefer(request: Request): Prefer {
 export type Condition = { ifMatch?: string; ifNoneMatch?: true };
 
 /**
- * `If-Match` with one strong entity tag or `*`, or `If-None-Match: *`. A tag that was never ours,
- * or lies in the future, can match nothing and is answered 412 at once.
+ * Reads `If-Match` with one strong entity tag or `*`, or `If-None-Match: *`. A tag that is not a
+ * write id, or lies in the future, can match nothing: 412 at once.
  */
 export function readCondition(request: Request): Condition {
   const ifMatch = request.get("if-match")?.trim();
   const ifNoneMatch = request.get("if-none-match")?.trim();
   if (ifMatch !== undefined && ifNoneMatch !== undefined)
-    throw malformed("If-Match and If-None-Match cannot stand together.");
+    throw malformed("If-Match and If-None-Match cannot be combined.");
   if (ifNoneMatch !== undefined) {
-    if (ifNoneMatch !== "*") throw malformed("If-None-Match must be * on a write.");
+    if (ifNoneMatch !== "*") throw malformed("On a write, If-None-Match must be *.");
     return { ifNoneMatch: true };
   }
   if (ifMatch === undefined) return {};
   if (ifMatch === "*") return { ifMatch };
   const [, weak, version = ""] = /^(W\/)?"([\x21\x23-\x7e]*)"$/.exec(ifMatch) ?? [];
-  if (!version) throw malformed('If-Match must be one entity tag, such as "…", or *.');
-  const isOurs = !weak && isWriteId(version);
-  if (!isOurs || getWriteTime(version) > Date.now() + CLOCK_SKEW_MS)
-    throw new Problem("failed-precondition", "The entity tag in If-Match is of no known version.");
+  if (!version) throw malformed("If-Match must be * or one entity tag in double quotes.");
+  if (weak || !isPossibleWrite(version))
+    throw new Problem(
+      "failed-precondition",
+      "The entity tag in If-Match is not a version of this item.",
+    );
   return { ifMatch: version };
 }
 
-/** A write that takes no condition says so, rather than to ignore what the client relies on. */
+/** Throws 400 for a condition where none is supported: a client that sends one relies on it. */
 export function refuseCondition(request: Request, what: string): void {
   for (const name of ["If-Match", "If-None-Match"])
-    if (request.get(name) !== undefined) throw malformed(`${name} does not apply to ${what}.`);
+    if (request.get(name) !== undefined) throw malformed(`${name} is not supported on ${what}.`);
 }
 
-/** `Idempotency-Key`: 1 to 255 visible ASCII characters, or none. */
+/** Reads `Idempotency-Key`: 1 to 255 visible ASCII characters, or none. */
 export function readIdempotencyKey(request: Request): string | undefined {
   const key = request.get("idempotency-key");
   if (key === undefined || /^[\x21-\x7e]{1,255}$/.test(key)) return key;
   throw malformed("Idempotency-Key must have 1 to 255 visible ASCII characters.");
 }
 
-/** Whether `If-None-Match` of a GET names this version (weak comparison, RFC 9110, 13.1.2). */
+/**
+ * Whether `If-None-Match` of a GET names this version (weak comparison, RFC 9110, 13.1.2). Express
+ * would ignore it beside `Cache-Control: no-cache`, which fetch() adds to it.
+ */
 export function isNotModified(request: Request, version: string): boolean {
   const header = request.get("if-none-match");
   if (header === undefined) return false;
   const tags = header.split(",").map((tag) => tag.trim().replace(/^W\//, ""));
-  return tags.includes("*") || tags.includes(entityTag(version));
+  return tags.includes("*") || tags.includes(formatEntityTag(version));
 }
 
 /** A version as a strong entity tag. */
-export function entityTag(version: string): string {
+export function formatEntityTag(version: string): string {
   return `"${version}"`;
 }
 
-/** Refuses query parameters that are not named. */
-export function refuseUnknownParameters(request: Request, known: readonly string[] = []): void {
-  // Express would parse the address again and again.
-  if (!request.originalUrl.includes("?")) return;
-  const unknown = Object.keys(request.query).find((name) => !known.includes(name));
-  if (unknown !== undefined)
-    throw malformed(
-      `The parameter ${JSON.stringify(unknown.slice(0, 50))} is not known here; ` +
-        (known.length > 0 ? `known are ${known.join(", ")}.` : "there are none."),
-    );
-}
-
-export function malformed(detail: string): Problem {
-  return new Problem("malformed-request", detail);
+/** Whether a string can be the id of a write: of its form, and not from the future. */
+export function isPossibleWrite(id: string): boolean {
+  return isWriteId(id) && getWriteTime(id) <= Date.now() + CLOCK_SKEW_MS;
 }

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { WAIT_SECONDS } from "../common/limits.ts";
-import { ITEM_ID } from "../common/write.ts";
-import { PROBLEMS, type ProblemName } from "./problem.ts";
+import { WAIT_SECONDS } from "../../common/limits.ts";
+import { ITEM_ID } from "../../common/write.ts";
+import { PROBLEMS, type ProblemName } from "../answer/problem.ts";
 
 /** A piece of the OpenAPI document. */
 export type Json = Record<string, unknown>;
@@ -110,12 +110,16 @@ export function problems(...names: ProblemName[]): Json {
 }
 
 /**
- * What any operation may answer: refusals before anybody looks at what is asked for, and, to a GET
- * with `If-None-Match: *`, that there is something (RFC 9110, 13.1.2).
+ * Adds what any operation may answer: 400 for a malformed request, 408 and 431 by Node itself, and
+ * 304 to a GET with `If-None-Match: *` (RFC 9110, 13.1.2).
  */
 export function withCommonResponses(paths: Record<string, Json>): Json {
-  const refusals = problems("malformed-request", "request-timeout", "headers-too-large");
-  const unchanged = { 304: { description: "If-None-Match is `*`, and there is an answer." } };
+  const refusals = {
+    ...problems("malformed-request"),
+    408: { description: "The request did not arrive in time." },
+    431: { description: "The headers are too large." },
+  };
+  const unchanged = { 304: { description: "`If-None-Match` is `*`, and the resource exists." } };
   for (const item of Object.values(paths))
     for (const [method, operation] of Object.entries(item) as [string, { responses?: Json }][])
       if (operation.responses)

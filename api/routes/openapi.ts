@@ -1,5 +1,6 @@
-import type { Collection } from "../common/collection.ts";
-import { BULK_RECORDS } from "../common/limits.ts";
+import type { RequestHandler } from "express";
+import type { Collection } from "../../common/collection.ts";
+import { BULK_RECORDS } from "../../common/limits.ts";
 import {
   EXAMPLE_ITEM,
   HEADER,
@@ -23,6 +24,12 @@ import {
   WRITE_SCHEMA,
   withCommonResponses,
 } from "./openapi-parts.ts";
+
+/** GET of the OpenAPI document, which is written once. */
+export function answerDescription(collections: readonly Collection[]): RequestHandler {
+  const description = JSON.stringify(describeApi(collections));
+  return (_request, response) => void response.type("application/json").send(description);
+}
 
 /** The OpenAPI 3.1 document, made from the same zod schemas that check the requests. */
 export function describeApi(collections: readonly Collection[]): Json {
