@@ -69,7 +69,7 @@ export async function listen(
     response.on("close", () => pending.delete(response));
     if (isHttp1(request)) return listener(request, response);
     refused.add(request.socket);
-    response.writeHead(400, { Connection: "close" }).end();
+    response.writeHead(400, { Connection: "close", "Content-Length": 0 }).end();
   });
   server.on("checkContinue", (request, response) => {
     // Node would write 100 into the answer before it. It is optional, so it is left out there.

@@ -1,10 +1,10 @@
 import type { Request, Response } from "express";
+import type { Collection } from "../../common/collection.ts";
 import type { Receipt } from "../../common/receipts.ts";
 import type { Row } from "../../common/tables.ts";
 import type { Write } from "../../common/write.ts";
-import { formatEntityTag, type Prefer } from "../request/headers.ts";
+import { formatEntityTag, type Prefer } from "../request/parameters.ts";
 import { Problem, type ProblemName } from "./problem.ts";
-import { getItemPath, getReceiptPath } from "./receipt.ts";
 
 type Settled = { receipt: Receipt; row: Row | undefined };
 
@@ -109,6 +109,16 @@ function judgeSettled(
   if (problem) throw new Problem(problem, reason ?? outcome, { members: { receipt } });
   if (!row?.item) throw new Problem("deleted", "The item was deleted.");
   return { status: 200, item: { id: row.id, ...row.item }, version: row.version };
+}
+
+/** The path of an item, below the base URL that the collections are mounted at. */
+export function getItemPath({ baseUrl }: Request, collection: Collection, itemId: string): string {
+  return `${baseUrl}/${collection.name}/${itemId}`;
+}
+
+/** The path of the receipt of a write. */
+export function getReceiptPath(itemPath: string, write: string): string {
+  return `${itemPath}/writes/${write}`;
 }
 
 /** Sets the headers of an accepted write; returns the path of its receipt. */

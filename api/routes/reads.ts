@@ -4,11 +4,14 @@ import type { Row } from "../../common/tables.ts";
 import { malformed, Problem } from "../answer/problem.ts";
 import { awaitReceipt, type Reader } from "../reader.ts";
 import { readCursor, writeCursor } from "../request/cursor.ts";
-import { formatEntityTag, isNotModified, isPossibleWrite, readPrefer } from "../request/headers.ts";
 import {
   findCollection,
+  formatEntityTag,
+  isNotModified,
+  isPossibleWrite,
   readItemId,
   readParameter,
+  readPrefer,
   refuseUnknownParameters,
 } from "../request/parameters.ts";
 

@@ -1,10 +1,16 @@
 import type { RequestHandler } from "express";
+import type { Receipt } from "../../common/receipts.ts";
 import { getWriteTime } from "../../common/write-id.ts";
 import { Problem } from "../answer/problem.ts";
-import { getItemPath, getReceiptPath, showInFlight, showReceipt } from "../answer/receipt.ts";
+import { getItemPath, getReceiptPath } from "../answer/writes.ts";
 import { awaitReceipt } from "../reader.ts";
-import { isPossibleWrite, readPrefer } from "../request/headers.ts";
-import { findCollection, readItemId, refuseUnknownParameters } from "../request/parameters.ts";
+import {
+  findCollection,
+  isPossibleWrite,
+  readItemId,
+  readPrefer,
+  refuseUnknownParameters,
+} from "../request/parameters.ts";
 import type { ReadsOptions } from "./reads.ts";
 
 const IN_FLIGHT_RETRY_SECONDS = 1;
@@ -32,5 +38,33 @@ export function createGetReceipt(
     const receipt = getReceiptPath(getItemPath(request, collection, itemId), write);
     response.set("Retry-After", String(IN_FLIGHT_RETRY_SECONDS));
     response.json({ ...showInFlight(write), receipt });
+  };
+}
+
+/** A settled write's receipt as the client sees it. Times in RFC 3339, `lagMs` in milliseconds. */
+function showReceipt(receipt: Receipt): Record<string, unknown> {
+  return {
+    status: "settled",
+    outcome: receipt.outcome,
+    version: receipt.outcome === "applied" ? receipt.write : null,
+    reason: receipt.reason,
+    acceptedAt: new Date(receipt.acceptedAt).toISOString(),
+    settledAt: new Date(receipt.settledAt).toISOString(),
+    lagMs: Math.max(0, receipt.settledAt - receipt.acceptedAt),
+    trace: receipt.trace,
+  };
+}
+
+/** The receipt of a write that is still in flight. */
+function showInFlight(write: string): Record<string, unknown> {
+  return {
+    status: "accepted",
+    outcome: null,
+    version: null,
+    reason: null,
+    acceptedAt: new Date(getWriteTime(write)).toISOString(),
+    settledAt: null,
+    lagMs: null,
+    trace: null,
   };
 }

@@ -19,13 +19,15 @@ import { type Body, type BodyRecord, parseBody } from "../request/body.ts";
 import { checkCondition, checkReusedKey } from "../request/conditions.ts";
 import {
   type Condition,
+  findCollection,
   type Prefer,
   readCondition,
   readIdempotencyKey,
+  readItemId,
   readPrefer,
   refuseCondition,
-} from "../request/headers.ts";
-import { findCollection, readItemId, refuseUnknownParameters } from "../request/parameters.ts";
+  refuseUnknownParameters,
+} from "../request/parameters.ts";
 
 /** What the routes of writes need. `stop` ends their waiting when the process ends. */
 export type WritesOptions = {

@@ -14,7 +14,7 @@ export function judge(document: Document, sent: Sent, answer: Answer): string[] 
   const faults = [...judgeContent(answer, sent), ...judgeHeaders(answer)];
   const operation = findOperation(document, sent.method, sent.target);
   const path = sent.target.split("?", 1)[0] as string;
-  if (UNDESCRIBED.has(path.replace(/\/$/, ""))) return faults;
+  if (UNDESCRIBED.has(path.replace(/\/$/, "")) || isEarly(answer)) return faults;
   if (answer.status >= 400) faults.push(...judgeProblem(document, answer, sent));
   if (operation) faults.push(...judgeOperation(operation, answer, sent));
   else if (!REFUSALS.has(answer.status) && !isOptions(answer, sent))
@@ -27,7 +27,8 @@ export function judgeBytes(document: Document, answer: Answer): string[] {
   const anything = { method: "?", target: "?", headers: [], body: undefined };
   const faults = [...judgeContent(answer, anything), ...judgeHeaders(answer)];
   if (answer.status >= 500) faults.push(`${answer.status} for bytes`);
-  if (answer.status >= 400) faults.push(...judgeProblem(document, answer, anything));
+  if (answer.status >= 400 && !isEarly(answer))
+    faults.push(...judgeProblem(document, answer, anything));
   return faults;
 }
 
@@ -59,7 +60,6 @@ function judgeProblem(document: Document, answer: Answer, sent: Sent): string[] 
   const type = getMediaType(answer);
   const isHealth = sent.target.startsWith("/health/");
   if (isHealth && status === 503) return [];
-  if (isEarly(answer)) return [];
   if (type !== "application/problem+json") return [`${status} is ${type || "of no media type"}`];
   if (sent.method === "HEAD") return [];
   const body = parse(text);

@@ -176,7 +176,7 @@ describe("the console page, in a browser", { skip }, () => {
     await page.locator("main").getByText("A receipt stands below its item").waitFor();
     await page.getByLabel("Its address, or").fill("looked-up not-an-id");
     await page.getByRole("button", { name: "Look up" }).click();
-    await page.locator("#lookup-note").getByText("There was never such a write.").waitFor();
+    await page.locator("#lookup-note").getByText("The write does not exist.").waitFor();
     await page.locator("[data-id=looked-up]").getByRole("button", { name: "Receipt" }).click();
     await result.getByText(String(receipt.trace)).waitFor();
     assertClean([404]);
@@ -277,7 +277,7 @@ describe("the console page, in a browser", { skip }, () => {
     assertClean();
     await page.getByLabel("Key", { exact: true }).fill("wrong");
     await page.keyboard.press("Enter");
-    await page.locator("#key-note").getByText("The API key is not known.").waitFor();
+    await page.locator("#key-note").getByText("The API key is not valid.").waitFor();
     await page.getByLabel("Key", { exact: true }).fill("open-sesame");
     await page.keyboard.press("Enter");
     await page.locator("#rows > li").first().waitFor();
@@ -302,7 +302,7 @@ describe("the console page, in a browser", { skip }, () => {
     await page.locator("#rows > li").first().waitFor();
     await page.locator("#key").fill("wrong");
     await page.keyboard.press("Enter");
-    await page.locator("#key-note").getByText("The API key is not known.").waitFor();
+    await page.locator("#key-note").getByText("The API key is not valid.").waitFor();
     await store("readable-later", "Still for everybody");
     await page.getByRole("button", { name: "Refresh" }).click();
     await page.locator("#rows > li").getByText("Still for everybody").waitFor();
