@@ -14,7 +14,7 @@ import type { Row } from "../../common/tables.ts";
 import { createLogger } from "../../common/telemetry/logger.ts";
 import { createMetrics } from "../../common/telemetry/metrics.ts";
 import { mintWriteId } from "../../common/write-id.ts";
-import { assertProblem, type Client, createClient } from "../support/http.ts";
+import { assertProblem, type Client, createClient, sendRaw } from "../support/http.ts";
 
 const CACHED = "private, max-age=60";
 const ITEM = { nombre: "x" };
@@ -178,6 +178,14 @@ describe("the Express application that a user extends", () => {
     assert.match(item.headers.get("etag") ?? "", /^"[0-9a-f-]{36}"$/);
     assert.match((await client.get("/api/data")).headers.get("etag") ?? "", /^"/);
     assert.match((await client.post("/api/data", ITEM)).text, /^\{\n {2}"id"/);
+  });
+
+  it("answers an item to If-Modified-Since, since versions may share a second", async (context) => {
+    const client = await serve(context, createApi().api);
+    const date = new Date(Date.now() + 60_000).toUTCString();
+    const headers = `Host: x\r\nConnection: close\r\nIf-Modified-Since: ${date}\r\n\r\n`;
+    const { status } = await sendRaw(client.url, [`GET /api/data/a HTTP/1.1\r\n${headers}`]);
+    assert.equal(status, 200);
   });
 
   it("is mounted under a prefix, which its links and its metrics have too", async (context) => {
