@@ -15,7 +15,7 @@ export type ApiMetrics = {
 
 /** As OpenTelemetry's semantic conventions advise for `http.server.request.duration`. */
 const REQUEST_BUCKETS_SECONDS = [
-  ...[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10],
+  0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10,
 ];
 
 /** Adds the API's metrics to its process's. */

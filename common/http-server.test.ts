@@ -9,7 +9,7 @@ import { HTTP_LIMITS, listen } from "./http-server.ts";
 /** What is not over by then never ends. */
 const DEADLINE_MS = 10_000;
 
-it("a server that stops waits for answers, not for those who ask for nothing", async () => {
+it("a server that stops waits for answers, but not for idle connections", async () => {
   const asked = Promise.withResolvers<void>();
   const answer = Promise.withResolvers<void>();
   const server = await listen(
@@ -69,7 +69,7 @@ describe("a server that refuses", { timeout: DEADLINE_MS }, () => {
     }
   });
 
-  it("is heard by a client that reads the refusal only when it has said all", async () => {
+  it("is heard by a client that reads only after it has sent everything", async () => {
     const server = await listen(echo, { port: 0, host: "127.0.0.1" });
     const socket = connect(server.port, "127.0.0.1").pause();
     // Each part is a fault of its own to Node; closing at the second would throw away the answer.
@@ -87,7 +87,7 @@ describe("a server that refuses", { timeout: DEADLINE_MS }, () => {
     assert.deepEqual((await talk([`${chunked}2\r\nok\r\nnonsense\r\n`])).statuses, ["400"]);
   });
 
-  it("says 100 to who expects it, but not into another answer", async () => {
+  it("answers 100 to Expect, but never inside another answer", async () => {
     const expecting = POST.replace("Host", "Expect: 100-continue\r\nHost");
     const last = expecting.replace("Host", "Connection: close\r\nHost");
     assert.deepEqual((await talk([last])).statuses, ["100", "200"]);
@@ -96,7 +96,7 @@ describe("a server that refuses", { timeout: DEADLINE_MS }, () => {
     assert.equal(said.match(/\r\n\r\nPOST ok/g)?.length, 2, said);
   });
 
-  it("wants one host of HTTP/1.1, and never two", async () => {
+  it("requires one host of HTTP/1.1, and never two", async () => {
     const of = async (line: string, ...hosts: string[]) =>
       (await talk([`${[line, ...hosts, "Connection: close"].join("\r\n")}\r\n\r\n`])).statuses;
     assert.deepEqual(await of("GET / HTTP/1.1"), ["400"]);
@@ -108,7 +108,7 @@ describe("a server that refuses", { timeout: DEADLINE_MS }, () => {
     assert.deepEqual((await talk([post])).statuses, ["400"], "and does not read on");
   });
 
-  it("gives up those who are slow with their head, or with their body", async () => {
+  it("answers 408 to a slow head or a slow body", async () => {
     const quick = { headersMs: 50, requestMs: 100, checkMs: 20 };
     for (const start of ["", "GET / HTTP/1.1\r\nHo", POST.slice(0, -1)]) {
       const { said, statuses } = await talk([start], quick);
@@ -116,7 +116,7 @@ describe("a server that refuses", { timeout: DEADLINE_MS }, () => {
     }
   });
 
-  it("listens to nobody for long whom it has refused, however much comes", async () => {
+  it("closes a refused connection soon, however much arrives on it", async () => {
     const limits = { ...HTTP_LIMITS, lingerMs: 50 };
     const server = await listen(echo, { port: 0, host: "127.0.0.1", limits });
     const socket = connect({ port: server.port, host: "127.0.0.1", allowHalfOpen: true });
@@ -127,7 +127,7 @@ describe("a server that refuses", { timeout: DEADLINE_MS }, () => {
     await server.close();
   });
 
-  it("has no more connections than it may, and takes others once one is gone", async () => {
+  it("accepts no more connections than its limit, and others once one is closed", async () => {
     const limits = { ...HTTP_LIMITS, connections: 2 };
     const server = await listen(echo, { port: 0, host: "127.0.0.1", limits });
     const open = () => connect(server.port, "127.0.0.1").on("error", () => {});
