@@ -379,7 +379,7 @@ describe("the console page, in a browser", { skip }, () => {
     await page.getByRole("button", { name: "Stop sending it" }).click();
     await page
       .locator("main")
-      .getByText("Write sends it again, stored once all the same.")
+      .getByText("Write retries it, and it is stored only once.")
       .waitFor();
     assert.equal(await page.getByLabel("New tema").inputValue(), "Not now");
     assert.equal(await page.getByLabel("New tema").isEditable(), true);
