@@ -377,10 +377,7 @@ describe("the console page, in a browser", { skip }, () => {
     await send(page, "Not now");
     await page.locator("#write-note").getByText("The queue is full.").waitFor();
     await page.getByRole("button", { name: "Stop sending it" }).click();
-    await page
-      .locator("main")
-      .getByText("Write retries it, and it is stored only once.")
-      .waitFor();
+    await page.locator("main").getByText("Write retries it, and it is stored only once.").waitFor();
     assert.equal(await page.getByLabel("New tema").inputValue(), "Not now");
     assert.equal(await page.getByLabel("New tema").isEditable(), true);
     assertClean([503]);

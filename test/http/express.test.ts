@@ -18,7 +18,12 @@ import { assertProblem, type Client, createClient, sendRaw } from "../support/ht
 
 const CACHED = "private, max-age=60";
 const ITEM = { nombre: "x" };
-const logger = createLogger({ service: "api", projectId: "p", format: "pretty", level: "error" });
+const logger = await createLogger({
+  service: "api",
+  projectId: "p",
+  format: "pretty",
+  level: "error",
+});
 
 /** The API on a store with one item, `a`; what is written is accepted, and goes nowhere. */
 function createApi(): { api: Express; readMetrics(): Promise<string> } {
