@@ -1,25 +1,20 @@
-import type { RequestListener } from "node:http";
-import cors from "cors";
-import express, { type RequestHandler } from "express";
+import express, { type Express, type RequestHandler } from "express";
 import type { Collection } from "../common/collection.ts";
 import type { Config } from "../common/config.ts";
 import type { Readiness } from "../common/readiness.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
 import type { Metrics } from "../common/telemetry/metrics.ts";
 import type { Tracing } from "../common/telemetry/tracing.ts";
-import { completeHeads } from "./answer.ts";
-import { limitRate, requireKey } from "./auth.ts";
-import { dispatch, type Routes } from "./dispatch.ts";
-import { createNewest, showConsole } from "./home.ts";
 import type { ApiMetrics } from "./metrics.ts";
-import { describeApi } from "./openapi.ts";
-import { Problem } from "./problem.ts";
-import { answerNotFound, answerProblems, refuseMethods } from "./problem-handler.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Reader } from "./reader.ts";
-import { createReads } from "./reads.ts";
-import { addContext } from "./request-context.ts";
-import { createWrites } from "./writes.ts";
+import { allowOrigins, limitRate, requireKey } from "./request/access.ts";
+import { addContext } from "./request/context.ts";
+import { createCollections } from "./routes/collections.ts";
+import { answerLive, answerMetrics, answerReady } from "./routes/health.ts";
+import { answerConsole, answerNewest } from "./routes/home.ts";
+import { answerDescription } from "./routes/openapi.ts";
+import { addRoute } from "./routes/route.ts";
 
 /** What the API is made of; `main.ts` and the tests put it together. */
 export type AppOptions = {
@@ -33,75 +28,52 @@ export type AppOptions = {
   /** Undefined where nothing is traced. */
   tracing: Tracing | undefined;
   logger: Logger;
-  /** Aborts when the process ends: whoever waits is answered with what is known. */
+  /** Aborts when the process ends: a request that waits is answered with what is known. */
   stop: AbortSignal;
 };
 
-/** How long a browser may remember what CORS allows. */
-const CORS_MAX_AGE_SECONDS = 600;
+/** Answers are data: never rendered, sniffed, framed or served from a cache unasked. */
+const DEFAULT_HEADERS = {
+  "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+  "X-Content-Type-Options": "nosniff",
+  "Referrer-Policy": "no-referrer",
+  "Cache-Control": "no-cache",
+};
 
-/** The whole HTTP face of Constancia, listening nowhere yet. */
-export function createApp(options: AppOptions): RequestListener {
-  const { config, readiness, metrics, logger } = options;
+/** Files of the console page; beside this file in the source, and beside the bundle. */
+const CONSOLE = new URL("console/", import.meta.url);
+
+/**
+ * The API as an ordinary Express application: its middleware and its routes, in the order in which
+ * they run. It passes on what it does not answer, so that your own routes, middleware and error
+ * handlers can be added to it, or it can be mounted in an application of yours. Either ends with
+ * `app.use(answerUnhandled, answerProblems(logger))`, as in main.ts.
+ */
+export function createApp(options: AppOptions): Express {
+  const { config, collections, readiness, metrics, counts, tracing } = options;
   const app = express();
-  app.disable("x-powered-by").disable("etag").set("query parser", "simple");
-  app.enable("case sensitive routing");
-  completeHeads(app);
-  const context = (route?: string) =>
-    addContext(options.tracing, options.counts.countAnswered, route);
+  app.disable("x-powered-by").disable("etag").enable("case sensitive routing");
+
+  app.use(addContext(tracing, counts.countAnswered), setDefaultHeaders);
+  const origins = allowOrigins(config);
   const guards = [...requireKey(config), ...limitRate(config)];
-  const apiGuards = [...allowOrigins(config), ...guards];
-  app.use(context());
-  if (apiGuards.length > 0) app.use("/api", apiGuards);
-  app.get("/health/live", (_request, response) => void response.json({ live: true }));
-  app.get(["/health/ready", "/_ah/warmup"], (_request, response) => {
-    const { isReady, faults } = readiness;
-    response.status(isReady ? 200 : 503).json({ ready: isReady, faults });
+  app.use("/api", createCollections(options, [...origins, ...guards]));
+  addRoute(app, "/", {
+    get: [answerConsole(config, CONSOLE), ...guards, answerNewest(options)],
   });
-  const showMetrics: RequestHandler = async (_request, response) => {
-    response.type(metrics.registry.contentType).send(await metrics.registry.metrics());
-  };
+  addRoute(app, "/openapi.json", { get: [...origins, answerDescription(collections)] });
+  addRoute(app, "/health/live", { get: [answerLive] });
+  addRoute(app, "/health/ready", { get: [answerReady(readiness)] });
+  addRoute(app, "/_ah/warmup", { get: [answerReady(readiness)] });
   if (config.METRICS === "on")
-    app.get("/metrics", [...requireKey({ ...config, API_KEYS_FOR: "everything" }), showMetrics]);
-  const description = JSON.stringify(describeApi(options.collections));
-  const showDescription: RequestHandler = (_request, response) => {
-    response.type("application/json").send(description);
-  };
-  app.get("/openapi.json", [...allowOrigins(config), showDescription]);
-  app.get("/", [showConsole(config), ...guards, createNewest(options)]);
-  app.use(refuseMethods({ hasMetrics: config.METRICS === "on" }));
-  const answerProblem = answerProblems(logger);
-  app.use(answerNotFound, answerProblem);
-  const fit: RequestHandler = (_request, _response, next) => {
-    if (readiness.isReady || !readiness.faults.some(isSchemaFault)) return next();
-    throw new Problem("unavailable", "The tables do not fit yet; see /health/ready.");
-  };
-  const routes: Routes = new Map();
-  const retentionDays = config.RECEIPT_RETENTION_DAYS;
-  for (const [name, ...handlers] of [
-    ...createWrites(options),
-    ...createReads({ ...options, retentionDays }),
-  ])
-    routes.set(name, [context(name.split(" ")[1]), ...apiGuards, fit, ...handlers]);
-  return dispatch(app, routes, answerProblem);
+    addRoute(app, "/metrics", {
+      get: [...requireKey({ ...config, API_KEYS_FOR: "everything" }), answerMetrics(metrics)],
+    });
+  return app;
 }
 
-/** A table that misses a column can settle nothing; a database that is away comes back. */
-function isSchemaFault(fault: string): boolean {
-  return fault.startsWith("The ") && !fault.startsWith("The tables have not");
-}
-
-/** No cross-origin access unless the configuration names origins. */
-function allowOrigins({ CORS_ORIGINS }: Config): RequestHandler[] {
-  if (CORS_ORIGINS.length === 0) return [];
-  const handler = cors({
-    origin: CORS_ORIGINS.includes("*") ? "*" : CORS_ORIGINS,
-    methods: ["GET", "POST", "PUT", "DELETE"],
-    exposedHeaders: [
-      ...["ETag", "Link", "Location", "Preference-Applied", "RateLimit", "RateLimit-Policy"],
-      ...["Retry-After", "X-Request-Id"],
-    ],
-    maxAge: CORS_MAX_AGE_SECONDS,
-  });
-  return [handler];
-}
+/** A handler may override any of them. */
+const setDefaultHeaders: RequestHandler = (_request, response, next) => {
+  response.set(DEFAULT_HEADERS).set("X-Request-Id", response.locals.requestId);
+  next();
+};

@@ -7,11 +7,12 @@ import { createStopHandler, prepareProcess, type Running } from "../common/proce
 import { watchReadiness } from "../common/readiness.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
 import { createMetrics, serveMetrics, startTracing } from "../common/telemetry/metrics.ts";
+import { answerProblems } from "./answer/errors.ts";
 import { createApp } from "./app.ts";
 import { createApiMetrics } from "./metrics.ts";
-import { createHttpProblem } from "./problem-handler.ts";
 import { createPublisher } from "./publisher.ts";
 import { createReader } from "./reader.ts";
+import { answerUnhandled } from "./routes/route.ts";
 
 if (import.meta.main) {
   const { config, logger } = await prepareProcess("api");
@@ -42,15 +43,21 @@ export async function start(
     tracing,
     onAccepted: counts.countAccepted,
   });
-  const shared = { config, collections, publisher, reader, readiness, metrics, logger, stop };
-  const server = await listen(createApp({ ...shared, counts, tracing }), {
-    port: config.PORT,
-    refuse(code) {
-      const problem = createHttpProblem(code);
-      counts.countRefused(problem.status);
-      return problem;
-    },
+  const app = createApp({
+    config,
+    collections,
+    publisher,
+    reader,
+    readiness,
+    metrics,
+    counts,
+    tracing,
+    logger,
+    stop,
   });
+  // Your own routes and middleware stand here, before the two that answer everything else.
+  app.use(answerUnhandled, answerProblems(logger));
+  const server = await listen(app, { port: config.PORT });
   const metricsServer = await serveMetrics(metrics, config);
   publisher.warmUp();
   logger.info("api started", { port: server.port, metricsPort: metricsServer?.port });

@@ -6,8 +6,9 @@ import type { Reader } from "./reader.ts";
 
 test("two that ask for the metrics at a time are told the same number of requests", async () => {
   const metrics = createMetrics();
-  const { countRefused } = createApiMetrics(metrics, {} as Reader);
-  for (let count = 0; count < 3; count += 1) countRefused(400);
+  const { countAnswered } = createApiMetrics(metrics, {} as Reader);
+  const answered = { method: "GET", route: "/", status: 400, seconds: 0 };
+  for (let count = 0; count < 3; count += 1) countAnswered(answered);
   const ask = () => metrics.registry.getSingleMetricAsString("all_requests");
   for (const text of await Promise.all([ask(), ask()])) assert.match(text, /status="400"\} 3$/m);
 });

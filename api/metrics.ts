@@ -3,7 +3,7 @@ import type { Metrics } from "../common/telemetry/metrics.ts";
 import type { Write } from "../common/write.ts";
 import { createFreshness } from "./freshness.ts";
 import type { Reader } from "./reader.ts";
-import type { OnAnswered } from "./request-context.ts";
+import type { OnAnswered } from "./request/context.ts";
 
 /** The API's own metrics, beside those of every process. */
 export type ApiMetrics = {
@@ -11,13 +11,11 @@ export type ApiMetrics = {
   countAccepted(writes: readonly Write[]): void;
   /** Counts each request once it is answered, or given up by its client. */
   countAnswered: OnAnswered;
-  /** Counts what was no request, and was refused with this status. */
-  countRefused(status: number): void;
 };
 
 /** As OpenTelemetry's semantic conventions advise for `http.server.request.duration`. */
 const REQUEST_BUCKETS_SECONDS = [
-  ...[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10],
+  0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10,
 ];
 
 /** Adds the API's metrics to its process's. */
@@ -50,8 +48,6 @@ export function createApiMetrics({ registry }: Metrics, reader: Reader): ApiMetr
       freshness.accepted(writes);
     },
     countAnswered,
-    countRefused: (status) =>
-      countAnswered({ method: "_OTHER", route: "unmatched", status, seconds: 0 }),
   };
 }
 

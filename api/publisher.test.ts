@@ -6,7 +6,7 @@ import { createLogger } from "../common/telemetry/logger.ts";
 import { createMetrics } from "../common/telemetry/metrics.ts";
 import type { Write } from "../common/write.ts";
 import { getWriteTime, mintWriteId } from "../common/write-id.ts";
-import { Problem } from "./problem.ts";
+import { Problem } from "./answer/problem.ts";
 import { PUBLISH_PATH } from "./publish-request.ts";
 import { createPublisher } from "./publisher.ts";
 

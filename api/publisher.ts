@@ -13,7 +13,7 @@ import {
   type Tracing,
 } from "../common/telemetry/tracing.ts";
 import { encodeWrite, type MessageContent, type Write } from "../common/write.ts";
-import { Problem } from "./problem.ts";
+import { Problem } from "./answer/problem.ts";
 import { decodeMessageIds, encodePublishRequest, PUBLISH_PATH } from "./publish-request.ts";
 
 /** Puts writes on the topic. */

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { QueueFullError } from "../common/batcher.ts";
 import type { Collection } from "../common/collection.ts";
 import { classifyDatabaseError, type Pool, withConnection } from "../common/database.ts";
@@ -5,9 +6,9 @@ import { READ } from "../common/limits.ts";
 import { type Receipt, selectReceipts } from "../common/receipts.ts";
 import { type Row, selectPage, selectRows } from "../common/tables.ts";
 import type { Metrics } from "../common/telemetry/metrics.ts";
-import { Problem } from "./problem.ts";
+import { Problem } from "./answer/problem.ts";
 
-/** Reads rows and receipts. Rejects with a 503 Problem while MySQL does not answer. */
+/** Reads rows and receipts. Rejects with a 503 Problem while MySQL does not respond. */
 export type Reader = {
   row(collection: Collection, id: string): Promise<Row | undefined>;
   /** The receipt, where the write is settled, and the item's row as it is then. */
@@ -18,6 +19,9 @@ export type Reader = {
   ): Promise<{ receipt: Receipt | undefined; row: Row | undefined }>;
   page(collection: Collection, page: Parameters<typeof selectPage>[2]): Promise<Row[]>;
 };
+
+/** Pauses between looks for a receipt: short at first, because most writes settle at once. */
+const LOOK_MS = { first: 5, max: 100 };
 
 type RowKey = { collection: Collection; itemId: string };
 type ReceiptKey = RowKey & { write: string };
@@ -66,6 +70,36 @@ export function createReader({ pool, metrics }: { pool: Pool; metrics: Metrics }
   };
 }
 
+/**
+ * Waits until a write is settled, for `waitMs` at most and not past `stop`. The reader batches the
+ * looks, so that many waiting requests cost one statement. Undefined where it is not settled.
+ */
+export async function awaitReceipt(
+  reader: Reader,
+  key: ReceiptKey,
+  waitMs: number,
+  stop: AbortSignal,
+): Promise<{ receipt: Receipt; row: Row | undefined } | undefined> {
+  const deadline = Date.now() + waitMs;
+  for (let pauseMs = LOOK_MS.first; ; pauseMs = Math.min(2 * pauseMs, LOOK_MS.max)) {
+    const { receipt, row } = await look();
+    if (receipt) return { receipt, row };
+    const leftMs = deadline - Date.now();
+    if (leftMs <= 0 || stop.aborted) return undefined;
+    await sleep(Math.min(pauseMs, leftMs), undefined, { signal: stop }).catch(() => {});
+  }
+
+  /** While MySQL is away nothing settles either, so the wait goes on. */
+  async function look(): Promise<Partial<Awaited<ReturnType<Reader["receipt"]>>>> {
+    try {
+      return await reader.receipt(key.collection, key.itemId, key.write);
+    } catch (error) {
+      if (error instanceof Problem && error.status === 503) return {};
+      throw error;
+    }
+  }
+}
+
 /** Answers keys of mixed collections with one statement for each collection among them. */
 async function perCollection<Key extends RowKey, Result>(
   keys: readonly Key[],
@@ -86,8 +120,8 @@ async function perCollection<Key extends RowKey, Result>(
 
 function refuse(error: unknown): never {
   if (error instanceof QueueFullError)
-    throw new Problem("unavailable", "Too many reads are waiting.");
+    throw new Problem("unavailable", "Too many reads are waiting. Retry later.");
   if (classifyDatabaseError(error) === "transient")
-    throw new Problem("unavailable", "The database does not answer.");
+    throw new Problem("unavailable", "The database does not respond. Retry later.");
   throw error;
 }

@@ -4,14 +4,20 @@ import type { Pool } from "./database.ts";
 import { findSchemaFaults } from "./schema-check.ts";
 import type { Logger } from "./telemetry/logger.ts";
 
-/** Whether the tables fit the collections; asked again until they do. */
-export type Readiness = { readonly isReady: boolean; readonly faults: readonly string[] };
+/** Whether the tables match the collections; checked again until they do. */
+export type Readiness = {
+  readonly isReady: boolean;
+  /** Why it is not ready: `schema` where the tables were checked and do not match. */
+  readonly cause: "unchecked" | "no-database" | "schema" | undefined;
+  /** A sentence for each fault. */
+  readonly faults: readonly string[];
+};
 
 const RETRY_MS = 1_000;
 
 /**
- * Checks the tables at start and every second until they fit. `faults` says what is missing, or
- * that MySQL cannot be asked. Once ready, a process stays ready: writes need no database.
+ * Checks the tables at start and every second until they match. Once ready, a process stays ready:
+ * writes need no database.
  */
 export function watchReadiness(options: {
   pool: Pool;
@@ -20,19 +26,28 @@ export function watchReadiness(options: {
   stop: AbortSignal;
 }): Readiness {
   const { pool, collections, logger, stop } = options;
-  const readiness = { isReady: false, faults: ["The tables have not been checked yet."] };
+  const readiness: { -readonly [Key in keyof Readiness]: Readiness[Key] } = {
+    isReady: false,
+    cause: "unchecked",
+    faults: ["The tables have not been checked yet."],
+  };
   void check();
   return readiness;
 
   async function check(): Promise<void> {
-    for (let told = ""; !readiness.isReady && !stop.aborted; ) {
-      readiness.faults = await findSchemaFaults(pool, collections).catch((error) => [
-        `MySQL cannot be asked (${error.code ?? error.name}).`,
-      ]);
-      readiness.isReady = readiness.faults.length === 0;
+    for (let logged = ""; !readiness.isReady && !stop.aborted; ) {
+      try {
+        readiness.faults = await findSchemaFaults(pool, collections);
+        readiness.isReady = readiness.faults.length === 0;
+        readiness.cause = readiness.isReady ? undefined : "schema";
+      } catch (error) {
+        const { code, name } = error as NodeJS.ErrnoException;
+        readiness.faults = [`MySQL does not respond (${code ?? name}).`];
+        readiness.cause = "no-database";
+      }
       const faults = readiness.faults.join(" ");
-      if (faults !== told) logger.warn("not ready", { faults: readiness.faults });
-      told = faults;
+      if (faults !== logged) logger.warn("not ready", { faults: readiness.faults });
+      logged = faults;
       if (!readiness.isReady)
         await sleep(RETRY_MS, undefined, { signal: stop, ref: false }).catch(() => {});
     }

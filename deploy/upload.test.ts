@@ -24,6 +24,7 @@ const STRAYS = [
   "node_modules/x/index.js",
   "iac/platform.ts",
   "api/deeper/secret.ts",
+  "api/routes/notes.txt",
   "api/console/notes.txt",
   "build/lint.ts",
   "deploy/rollout/main.ts",

@@ -35,8 +35,7 @@ export function restartCharts() {
 async function takeSample() {
   // A slow answer is waited for: two at once would make a rate of the moment between them.
   if (document.hidden || isAway() || isSampling) return;
-  if (Date.now() - lastTouch > IDLE_MS)
-    return note("Paused: nobody has touched this page for ten minutes.");
+  if (Date.now() - lastTouch > IDLE_MS) return note("Paused after ten minutes without input.");
   const isOn = document.documentElement.dataset.metrics === "on";
   const isLocked = lacksKey("writes");
   looks += 1;

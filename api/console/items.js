@@ -51,7 +51,7 @@ function mintKey() {
 /** Newest first: the first page, or with a cursor the next. A row that is being edited stays. */
 export function loadItems(cursor = undefined) {
   return act(at("items"), at("items-note"), async () => {
-    if (lacksKey("reads")) return tell(at("items-note"), ["An API key is needed to read."]);
+    if (lacksKey("reads")) return tell(at("items-note"), ["Reading requires an API key."]);
     const query = new URLSearchParams({
       order: "desc",
       limit: String(PAGE_ITEMS),
@@ -73,7 +73,7 @@ export function loadItems(cursor = undefined) {
     if (!cursor) for (const row of open) at("rows").prepend(row);
     next = body.next;
     at("older").hidden = next === null;
-    if (!at("rows").firstChild) tell(at("items-note"), ["There is none yet: write the first one."]);
+    if (!at("rows").firstChild) tell(at("items-note"), ["No temas yet. Write the first one."]);
   });
 }
 
@@ -149,7 +149,7 @@ function itemRow(item) {
       const stored = await load();
       if (stored.current.nombre !== nombre) return showConflict(stored, nombre, getVersion(etag));
       const why =
-        "Stored is just what you wrote: your first try arrived, or somebody wrote the same.";
+        "The stored item equals yours: an earlier request arrived, or someone else wrote the same.";
       show(stored.current, [why]).focus();
     }
   }
@@ -192,11 +192,11 @@ function itemRow(item) {
       mine === null
         ? side("You wanted", "To delete it", `as it was at ${mineFrom}`)
         : side("Yours", mine, `made from ${mineFrom}`);
-    const keep = button("Keep what is stored", () => show(item).focus());
+    const keep = button("Keep the stored item", () => show(item).focus());
     const force =
       mine === null
-        ? button("Delete it all the same", () => run(() => drop(stored.etag)), "bad")
-        : button("Put yours over it", () => run(() => put(item, stored.etag, mine)));
+        ? button("Delete anyway", () => run(() => drop(stored.etag)), "bad")
+        : button("Overwrite with yours", () => run(() => put(item, stored.etag, mine)));
     const again = button("Edit yours", () => openEditor(stored, mine));
     const buttons = make(
       "div",
@@ -206,13 +206,8 @@ function itemRow(item) {
       ...(mine === null ? [] : [again]),
     );
     row.replaceChildren(note, make("div", { className: "versions" }, theirs, yours), buttons);
-    const why =
-      "Somebody else changed this item after you opened it, so nothing of yours was stored.";
-    tell(
-      note,
-      [why, "Your If-Match named a version that is not the current one any more."],
-      "warn",
-    );
+    const why = "Someone else changed this item after you opened it. Your change was not stored.";
+    tell(note, [why, "The version in If-Match is no longer the current one."], "warn");
     keep.focus();
   }
 
@@ -232,7 +227,7 @@ function itemRow(item) {
     fillShown();
     row.querySelector(".text").classList.add("gone");
     if (typed === undefined || typed === item.nombre) return;
-    note.append(make("p", { textContent: `You had written: ${typed}` }));
+    note.append(make("p", { textContent: `Your text: ${typed}` }));
     note.append(
       button("Write it as a new tema", () => {
         at("nombre").value = typed;

@@ -19,7 +19,7 @@ export function lookUp(text) {
     at("lookup-result").replaceChildren();
     at("receipt").value = text.trim();
     const path = findPath(text.trim());
-    if (lacksKey("reads")) throw new Refusal(401, ["An API key is needed to read."]);
+    if (lacksKey("reads")) throw new Refusal(401, ["Reading requires an API key."]);
     const { body } = await ask(path, { headers: { Prefer: "wait=2" } });
     at("lookup-result").replaceChildren(receiptList(path, body));
     at("lookup-title").focus();
@@ -36,9 +36,7 @@ function findPath(text) {
   }
   const own = writes.find((each) => each.write === text);
   if (own) return own.receipt;
-  throw new Refusal(422, [
-    "A receipt stands below its item: give its address, or the item's id, a space and the write's id.",
-  ]);
+  throw new Refusal(422, ["Enter the path of a receipt, or an item id, a space and a write id."]);
 }
 
 function receiptList(path, receipt) {

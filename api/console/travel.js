@@ -29,7 +29,7 @@ export const getPath = (id) => `${ITEMS}/${encodeURIComponent(id)}`;
 export async function submit(kind, nombre, path, request, note = null) {
   if (lacksKey("writes")) {
     at("key").focus();
-    throw new Refusal(401, ["An API key is needed to write."]);
+    throw new Refusal(401, ["Writing requires an API key."]);
   }
   const write = {
     kind,
@@ -67,8 +67,7 @@ async function sendUntilAnswered(send, note) {
       return await send();
     } catch (refusal) {
       if (isStopped || !refusal.isUnsure) throw refusal;
-      const plan =
-        "It is sent again by itself, with the same Idempotency-Key, so it is stored once.";
+      const plan = "Retrying with the same Idempotency-Key, so it is stored only once.";
       tell(note, [refusal.sentences[0], plan], "warn");
       const deliveryExhausted = button("Stop sending it", () => {
         isStopped = true;
@@ -80,7 +79,7 @@ async function sendUntilAnswered(send, note) {
         sleep(Math.max(pauseMs, refusal.retryAfterMs)).then(untilBack),
       ]);
       if (!isStopped) continue;
-      const doubt = "It may have been accepted. Write sends it again, stored once all the same.";
+      const doubt = "It may have been accepted. Write retries it, and it is stored only once.";
       throw new Refusal(refusal.status, ["Stopped.", doubt]);
     }
   }

@@ -1,4 +1,4 @@
-import { writeCursor } from "../../api/cursor.ts";
+import { writeCursor } from "../../api/request/cursor.ts";
 import { query } from "../../common/database.ts";
 import { drain } from "./drain.ts";
 import { fillOurs } from "./get.ts";

@@ -14,7 +14,7 @@ export function judge(document: Document, sent: Sent, answer: Answer): string[] 
   const faults = [...judgeContent(answer, sent), ...judgeHeaders(answer)];
   const operation = findOperation(document, sent.method, sent.target);
   const path = sent.target.split("?", 1)[0] as string;
-  if (UNDESCRIBED.has(path.replace(/\/$/, ""))) return faults;
+  if (UNDESCRIBED.has(path.replace(/\/$/, "")) || isEarly(answer)) return faults;
   if (answer.status >= 400) faults.push(...judgeProblem(document, answer, sent));
   if (operation) faults.push(...judgeOperation(operation, answer, sent));
   else if (!REFUSALS.has(answer.status) && !isOptions(answer, sent))
@@ -27,7 +27,8 @@ export function judgeBytes(document: Document, answer: Answer): string[] {
   const anything = { method: "?", target: "?", headers: [], body: undefined };
   const faults = [...judgeContent(answer, anything), ...judgeHeaders(answer)];
   if (answer.status >= 500) faults.push(`${answer.status} for bytes`);
-  if (answer.status >= 400) faults.push(...judgeProblem(document, answer, anything));
+  if (answer.status >= 400 && !isEarly(answer))
+    faults.push(...judgeProblem(document, answer, anything));
   return faults;
 }
 
@@ -84,13 +85,17 @@ function judgeContent({ status, headers, text }: Answer, { method }: Sent): stri
   return faults;
 }
 
-function judgeHeaders({ status, headers }: Answer): string[] {
-  // What is refused before there is a request has none of the house's headers.
-  const isEarly = headers.connection === "close" && [400, 408, 431].includes(status);
-  if (isEarly) return [];
+function judgeHeaders(answer: Answer): string[] {
+  if (isEarly(answer)) return [];
   return ["x-request-id", "x-content-type-options", "content-security-policy"]
-    .filter((name) => headers[name] === undefined)
-    .map((name) => `${status} without ${name}`);
+    .filter((name) => answer.headers[name] === undefined)
+    .map((name) => `${answer.status} without ${name}`);
+}
+
+/** Refused by the server, before the application saw a request: a bare status. */
+function isEarly({ status, headers, text }: Answer): boolean {
+  if (text !== "") return false;
+  return status === 417 || (headers.connection === "close" && [400, 408, 431].includes(status));
 }
 
 function isOptions({ status, headers }: Answer, { method }: Sent): boolean {

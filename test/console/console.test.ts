@@ -111,13 +111,13 @@ describe("the console page, in a browser", { skip }, () => {
     await row.getByLabel("Nombre").fill("Mine");
     await store("raced", "Theirs");
     await row.getByRole("button", { name: "Save" }).click();
-    await row.getByText("Somebody else changed this item after you opened it").waitFor();
+    await row.getByText("Someone else changed this item after you opened it").waitFor();
     const sides = row.locator(".versions > div");
     assert.match((await sides.nth(0).textContent()) ?? "", /^Stored nowTheirsversion /);
     assert.match((await sides.nth(1).textContent()) ?? "", /^YoursMinemade from /);
     assert.equal((await api.get("/api/data/raced")).body.nombre, "Theirs");
     assert.deepEqual(await findBarriers(page), []);
-    await row.getByRole("button", { name: "Put yours over it" }).click();
+    await row.getByRole("button", { name: "Overwrite with yours" }).click();
     await row.getByText("Applied after").waitFor();
     assert.equal((await api.get("/api/data/raced")).body.nombre, "Mine");
     assertClean([412]);
@@ -131,7 +131,7 @@ describe("the console page, in a browser", { skip }, () => {
     await row.getByLabel("Nombre").fill("Typed with care");
     await api.delete("/api/data/vanished", { prefer: "wait=20" });
     await row.getByRole("button", { name: "Save" }).click();
-    await row.getByText("You had written: Typed with care").waitFor();
+    await row.getByText("Your text: Typed with care").waitFor();
     await row.getByRole("button", { name: "Write it as a new tema" }).click();
     assert.equal(await page.getByLabel("New tema").inputValue(), "Typed with care");
     assertClean([410, 412]);
@@ -144,10 +144,10 @@ describe("the console page, in a browser", { skip }, () => {
     await row.getByRole("button", { name: "Delete Once" }).click();
     await store("deleted", "Twice");
     await row.getByRole("button", { name: "Delete it" }).click();
-    await row.getByText("Somebody else changed this item").waitFor();
+    await row.getByText("Someone else changed this item").waitFor();
     assert.match((await row.textContent()) ?? "", /Stored nowTwice/);
     assert.equal((await api.get("/api/data/deleted")).status, 200);
-    await row.getByRole("button", { name: "Delete it all the same" }).click();
+    await row.getByRole("button", { name: "Delete anyway" }).click();
     await row.waitFor({ state: "detached" });
     assert.equal((await api.get("/api/data/deleted")).status, 410);
     await travelled(page);
@@ -161,7 +161,7 @@ describe("the console page, in a browser", { skip }, () => {
     const { page, assertClean } = await browser.visit(api.url);
     const result = page.locator("#lookup-result");
     for (const asked of [`${api.url}${body.receipt}`, `looked-up ${body.write}`]) {
-      await page.getByLabel("Its address, or").fill(asked);
+      await page.getByLabel("Path of the receipt, or").fill(asked);
       await page.getByRole("button", { name: "Look up" }).click();
       await result.getByText(String(receipt.trace)).waitFor();
       const text = (await result.textContent()) ?? "";
@@ -169,14 +169,14 @@ describe("the console page, in a browser", { skip }, () => {
         text,
         new RegExp(`Outcomeapplied.*Lag${receipt.lagMs?.toLocaleString("en")} ms`),
       );
-      await page.getByLabel("Its address, or").fill("");
+      await page.getByLabel("Path of the receipt, or").fill("");
     }
-    await page.getByLabel("Its address, or").fill("no-such-thing");
+    await page.getByLabel("Path of the receipt, or").fill("no-such-thing");
     await page.getByRole("button", { name: "Look up" }).click();
-    await page.locator("main").getByText("A receipt stands below its item").waitFor();
-    await page.getByLabel("Its address, or").fill("looked-up not-an-id");
+    await page.locator("main").getByText("Enter the path of a receipt").waitFor();
+    await page.getByLabel("Path of the receipt, or").fill("looked-up not-an-id");
     await page.getByRole("button", { name: "Look up" }).click();
-    await page.locator("#lookup-note").getByText("There was never such a write.").waitFor();
+    await page.locator("#lookup-note").getByText("The write does not exist.").waitFor();
     await page.locator("[data-id=looked-up]").getByRole("button", { name: "Receipt" }).click();
     await result.getByText(String(receipt.trace)).waitFor();
     assertClean([404]);
@@ -267,9 +267,9 @@ describe("the console page, in a browser", { skip }, () => {
     const env = { API_KEYS: `page:write:${sha256}`, API_KEYS_FOR: "everything", METRICS: "on" };
     const { url } = await environment.startApi({ env });
     const { page, requests, assertClean } = await browser.visit(url);
-    await page.locator("main").getByText("An API key is needed to read.").waitFor();
+    await page.locator("main").getByText("Reading requires an API key.").waitFor();
     await send(page, "Locked");
-    await page.locator("main").getByText("An API key is needed to write.").waitFor();
+    await page.locator("main").getByText("Writing requires an API key.").waitFor();
     assert.equal(
       await page.getByLabel("Key", { exact: true }).evaluate("document.activeElement.id"),
       "key",
@@ -277,7 +277,7 @@ describe("the console page, in a browser", { skip }, () => {
     assertClean();
     await page.getByLabel("Key", { exact: true }).fill("wrong");
     await page.keyboard.press("Enter");
-    await page.locator("#key-note").getByText("The API key is not known.").waitFor();
+    await page.locator("#key-note").getByText("The API key is not valid.").waitFor();
     await page.getByLabel("Key", { exact: true }).fill("open-sesame");
     await page.keyboard.press("Enter");
     await page.locator("#rows > li").first().waitFor();
@@ -289,8 +289,8 @@ describe("the console page, in a browser", { skip }, () => {
     assert.equal(await page.evaluate(kept), '[{},{},""]');
     assert.ok(requests().every((each) => !each.includes("sesame")));
     assert.deepEqual(await findBarriers(page), []);
-    await page.getByRole("button", { name: "Forget it" }).click();
-    await page.locator("main").getByText("An API key is needed to read.").waitFor();
+    await page.getByRole("button", { name: "Forget key" }).click();
+    await page.locator("main").getByText("Reading requires an API key.").waitFor();
     assertClean([401]);
   });
 
@@ -302,7 +302,7 @@ describe("the console page, in a browser", { skip }, () => {
     await page.locator("#rows > li").first().waitFor();
     await page.locator("#key").fill("wrong");
     await page.keyboard.press("Enter");
-    await page.locator("#key-note").getByText("The API key is not known.").waitFor();
+    await page.locator("#key-note").getByText("The API key is not valid.").waitFor();
     await store("readable-later", "Still for everybody");
     await page.getByRole("button", { name: "Refresh" }).click();
     await page.locator("#rows > li").getByText("Still for everybody").waitFor();
@@ -334,10 +334,7 @@ describe("the console page, in a browser", { skip }, () => {
     await first.end("SIGKILL");
     await send(page, "Sent while away");
     await page.locator("#banner.bad").getByText("The API cannot be reached since").waitFor();
-    await page
-      .locator("main")
-      .getByText("It is sent again by itself, with the same Idempotency-Key")
-      .waitFor();
+    await page.locator("main").getByText("Retrying with the same Idempotency-Key").waitFor();
     assert.deepEqual(await findBarriers(page), []);
     await environment.spawn("api", { PORT: String(first.port) });
     await page.locator("#banner.good").getByText("The API is back").waitFor();
@@ -380,10 +377,7 @@ describe("the console page, in a browser", { skip }, () => {
     await send(page, "Not now");
     await page.locator("#write-note").getByText("The queue is full.").waitFor();
     await page.getByRole("button", { name: "Stop sending it" }).click();
-    await page
-      .locator("main")
-      .getByText("Write sends it again, stored once all the same.")
-      .waitFor();
+    await page.locator("main").getByText("Write retries it, and it is stored only once.").waitFor();
     assert.equal(await page.getByLabel("New tema").inputValue(), "Not now");
     assert.equal(await page.getByLabel("New tema").isEditable(), true);
     assertClean([503]);

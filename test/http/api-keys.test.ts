@@ -89,12 +89,16 @@ describe("API keys and the rate limit", () => {
   it("that are not known are refused, also where none is needed", async () => {
     const api = await start({ API_KEYS });
     const shown = [
-      ...["Bearer x", "Bearer ", "Bearer", "x", `Basic ${WRITER}`, WRITER, `Bearer ${WRITER}x`],
-      ...[
-        `Bearer ${WRITER} ${WRITER}`,
-        `Bearer ${sha256(WRITER)}`,
-        `Bearer ${WRITER.toUpperCase()}`,
-      ],
+      "Bearer x",
+      "Bearer ",
+      "Bearer",
+      "x",
+      `Basic ${WRITER}`,
+      WRITER,
+      `Bearer ${WRITER}x`,
+      `Bearer ${WRITER} ${WRITER}`,
+      `Bearer ${sha256(WRITER)}`,
+      `Bearer ${WRITER.toUpperCase()}`,
     ];
     for (const authorization of shown) {
       assertUnauthorized(await api.post("/api/data", ITEM, { authorization }));
@@ -109,8 +113,15 @@ describe("API keys and the rate limit", () => {
     syncBuiltinESMExports();
     try {
       const shown = [
-        ...[WRITER, READER, OTHER, "x", WRITER.slice(0, -1), `${WRITER}x`, `x${WRITER.slice(1)}`],
-        ...[sha256(WRITER), "y".repeat(8_000)],
+        WRITER,
+        READER,
+        OTHER,
+        "x",
+        WRITER.slice(0, -1),
+        `${WRITER}x`,
+        `x${WRITER.slice(1)}`,
+        sha256(WRITER),
+        "y".repeat(8_000),
       ];
       for (const key of shown) {
         compare.mock.resetCalls();
@@ -172,14 +183,34 @@ describe("API keys and the rate limit", () => {
 
   it("limit an address, whatever it writes into any header that a proxy would", async () => {
     const names = [
-      ...["x-forwarded-for", "forwarded", "x-real-ip", "x-client-ip", "x-cluster-client-ip"],
-      ...["x-appengine-user-ip", "x-appengine-remote-addr", "x-appengine-country", "via"],
-      ...["true-client-ip", "cf-connecting-ip", "fastly-client-ip", "x-originating-ip"],
-      ...["x-original-forwarded-for", "x-remote-ip", "x-remote-addr", "x-envoy-external-address"],
-      ...["x-azure-clientip", "client-ip", "authorization", "x-api-key", "cookie", "user-agent"],
+      "x-forwarded-for",
+      "forwarded",
+      "x-real-ip",
+      "x-client-ip",
+      "x-cluster-client-ip",
+      "x-appengine-user-ip",
+      "x-appengine-remote-addr",
+      "x-appengine-country",
+      "via",
+      "true-client-ip",
+      "cf-connecting-ip",
+      "fastly-client-ip",
+      "x-originating-ip",
+      "x-original-forwarded-for",
+      "x-remote-ip",
+      "x-remote-addr",
+      "x-envoy-external-address",
+      "x-azure-clientip",
+      "client-ip",
+      "authorization",
+      "x-api-key",
+      "cookie",
+      "user-agent",
     ];
     const value = fc.oneof(
-      ...[fc.ipV4(), fc.ipV6(), fc.ipV4().map((address) => `for=${address};proto=https`)],
+      fc.ipV4(),
+      fc.ipV6(),
+      fc.ipV4().map((address) => `for=${address};proto=https`),
       fc.array(fc.ipV4(), { minLength: 2, maxLength: 4 }).map((all) => all.join(", ")),
       fc.constantFrom("127.0.0.1", "::1", "::ffff:127.0.0.1", "unknown", "localhost", "-", "0"),
     );

@@ -6,6 +6,7 @@ import { gzipSync } from "node:zlib";
 import { BODY_BYTES } from "../../common/limits.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import {
+  type Answer,
   assertNoTrace,
   assertProblem,
   type Client,
@@ -14,6 +15,13 @@ import {
 } from "../support/http.ts";
 
 const ITEM = '{"nombre":"x"}';
+
+/** Refused by the server itself, before the application has seen a whole request. */
+function assertBare({ status, headers, text }: Answer): void {
+  assert.equal(status, 400);
+  assert.equal(headers.get("connection"), "close");
+  assert.equal(text, "");
+}
 
 describe("a bad request around a good body", () => {
   let environment: TestEnvironment;
@@ -34,18 +42,16 @@ describe("a bad request around a good body", () => {
 
   it("whose Content-Length is too small is cut there, and refused", () =>
     leavesNoTrace(async () => {
-      const { status, headers, body } = await sendRaw(api.url, [head("Content-Length: 5"), ITEM]);
+      const { status, body } = await sendRaw(api.url, [head("Content-Length: 5"), ITEM]);
       assert.equal(status, 400);
-      assert.match(headers.get("content-type") ?? "", /^application\/problem\+json\b/);
-      // Whichever is seen first: that the body is no JSON, or that more comes than was said.
-      assert.match(body.type, /^urn:problem-type:constancia:malformed-(body|request)$/);
+      // Whichever is seen first: that the body is no JSON, or that more follows, as a bare status.
+      assert.ok(!body || body.type === "urn:problem-type:constancia:malformed-body");
     }));
 
   it("whose Content-Length is too large is refused when the client ends", () =>
     leavesNoTrace(async () => {
       const bytes = [head("Content-Length: 5000"), ITEM];
-      const answer = await sendRaw(api.url, bytes, { halfClose: true });
-      assertProblem(answer, 400, "malformed-request");
+      assertBare(await sendRaw(api.url, bytes, { halfClose: true }));
     }));
 
   it("whose Content-Length is over the limit is refused before its body is sent", () =>
@@ -74,7 +80,7 @@ describe("a bad request around a good body", () => {
     leavesNoTrace(async () => {
       const lengths = head("Content-Length: 14", "Transfer-Encoding: chunked") + ITEM;
       for (const bytes of ["nonsense\r\n\r\n", lengths, head("Content-Length: x"), head("a b: c")])
-        assertProblem(await sendRaw(api.url, [bytes]), 400, "malformed-request");
+        assertBare(await sendRaw(api.url, [bytes]));
       const { status } = await sendRaw(api.url, [head(`X-Long: ${"x".repeat(100_000)}`)]);
       assert.equal(status, 431);
     }));
@@ -86,11 +92,11 @@ describe("a bad request around a good body", () => {
         "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\nnonsense\r\n",
         "Transfer-Encoding: chunked\r\n\r\n0\r\nnonsense\r\n\r\n",
       ])
-        assertProblem(await sendRaw(api.url, [start + rest]), 400, "malformed-request");
+        assertBare(await sendRaw(api.url, [start + rest]));
       const cut = await sendRaw(api.url, [`${start}Content-Length: 5\r\n\r\nok`], {
         halfClose: true,
       });
-      assertProblem(cut, 400, "malformed-request");
+      assertBare(cut);
     }));
 
   it("with a wrong id in its address is refused", () =>

@@ -115,11 +115,33 @@ describe("a collection that is read page by page", () => {
 
   it("refuses unknown parameters, and values that are none", async () => {
     const wrong = [
-      ...["x=1", "nombre=x", "limit=10&x=1", "after=x", "Limit=1", "limit%20=1", "__proto__=1"],
-      ...["limit=0", "limit=-1", "limit=1001", "limit=1.5", "limit=x", "limit=", "limit=1e2"],
-      ...["limit=%201", "limit=01", "limit=١", "limit=0x10", "limit=99999999999999999999"],
-      ...["order=", "order=ASC", "order=up", "order=asc%20"],
-      ...["limit=1&limit=2", "order=asc&order=asc", "cursor=x&cursor=y", "limit[]=1"],
+      "x=1",
+      "nombre=x",
+      "limit=10&x=1",
+      "after=x",
+      "Limit=1",
+      "limit%20=1",
+      "__proto__=1",
+      "limit=0",
+      "limit=-1",
+      "limit=1001",
+      "limit=1.5",
+      "limit=x",
+      "limit=",
+      "limit=1e2",
+      "limit=%201",
+      "limit=01",
+      "limit=١",
+      "limit=0x10",
+      "limit=99999999999999999999",
+      "order=",
+      "order=ASC",
+      "order=up",
+      "order=asc%20",
+      "limit=1&limit=2",
+      "order=asc&order=asc",
+      "cursor=x&cursor=y",
+      "limit[]=1",
     ];
     for (const search of wrong)
       assertProblem(await api.get(`/api/data?${search}`), 400, "malformed-request");
@@ -137,9 +159,21 @@ describe("a collection that is read page by page", () => {
     const given = await next("/api/data?limit=10");
     const forge = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
     const forged = [
-      ...["", "x", "%00", "AAAA", "null", given.slice(0, -9), `${"A".repeat(5_000)}`],
-      ...[forge(null), forge([]), forge([1e99, "id", "x"]), forge([1, "no/id", "x"]), forge({})],
-      ...[forge([-1, "id", "x"]), forge([253_402_300_800_000, "id", "x"]), forge([1, "id", "x"])],
+      "",
+      "x",
+      "%00",
+      "AAAA",
+      "null",
+      given.slice(0, -9),
+      `${"A".repeat(5_000)}`,
+      forge(null),
+      forge([]),
+      forge([1e99, "id", "x"]),
+      forge([1, "no/id", "x"]),
+      forge({}),
+      forge([-1, "id", "x"]),
+      forge([253_402_300_800_000, "id", "x"]),
+      forge([1, "id", "x"]),
     ];
     for (const cursor of forged)
       assertProblem(await api.get(`/api/data?cursor=${cursor}`), 400, "malformed-request");

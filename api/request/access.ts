@@ -1,29 +1,52 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import type { Request, RequestHandler } from "express";
+import cors from "cors";
+import type { Request, RequestHandler, Response } from "express";
 import { ipKeyGenerator, rateLimit } from "express-rate-limit";
-import type { ApiKey, Config } from "../common/config.ts";
-import { Problem } from "./problem.ts";
-import { getContext } from "./request-context.ts";
+import type { ApiKey, Config } from "../../common/config.ts";
+import { Problem } from "../answer/problem.ts";
 
 const READ_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
 const RATE_WINDOW_MS = 60_000;
+/** How long a browser may cache what CORS allows. */
+const CORS_MAX_AGE_SECONDS = 600;
+
+/** Allows cross-origin requests from the configured origins; from none by default. */
+export function allowOrigins({ CORS_ORIGINS }: Config): RequestHandler[] {
+  if (CORS_ORIGINS.length === 0) return [];
+  const handler = cors({
+    origin: CORS_ORIGINS.includes("*") ? "*" : CORS_ORIGINS,
+    methods: ["GET", "POST", "PUT", "DELETE"],
+    exposedHeaders: [
+      "ETag",
+      "Link",
+      "Location",
+      "Preference-Applied",
+      "RateLimit",
+      "RateLimit-Policy",
+      "Retry-After",
+      "X-Request-Id",
+    ],
+    maxAge: CORS_MAX_AGE_SECONDS,
+  });
+  return [handler];
+}
 
 /**
- * Demands an API key where the configuration wants one. A key that is shown must be a known one,
- * also where none is needed. 401 without, 403 where its scope does not reach.
+ * Requires an API key where the configuration says so: 401 without, 403 where its scope does not
+ * permit the method. A key that is sent must be valid, also where none is required.
  */
 export function requireKey({ API_KEYS, API_KEYS_FOR }: Config): RequestHandler[] {
   if (API_KEYS.length === 0) return [];
-  const handler: RequestHandler = (request, _response, next) => {
+  const handler: RequestHandler = (request, response, next) => {
     const isRead = READ_METHODS.has(request.method);
     const shown = request.get("authorization");
     const key = shown === undefined ? undefined : findKey(API_KEYS, shown);
-    if (shown !== undefined && !key) throw missingKey("The API key is not known.");
+    if (shown !== undefined && !key) throw missingKey("The API key is not valid.");
     if (!key && (!isRead || API_KEYS_FOR === "everything"))
-      throw missingKey("An API key is needed: Authorization: Bearer <key>.");
+      throw missingKey("This request needs an API key: Authorization: Bearer <key>.");
     if (key?.scope === "read" && !isRead)
-      throw new Problem("wrong-scope", "The API key is for reading only.");
-    getContext(request).key = key;
+      throw new Problem("wrong-scope", "The API key permits reading only.");
+    if (key) response.locals.key = key;
     next();
   };
   return [handler];
@@ -37,13 +60,13 @@ export function limitRate({ RATE_LIMIT_PER_MINUTE, CLIENT_ADDRESS }: Config): Re
     limit: RATE_LIMIT_PER_MINUTE,
     standardHeaders: "draft-8",
     legacyHeaders: false,
-    keyGenerator: (request) => getClient(request, CLIENT_ADDRESS),
-    // The library's checks are for its own reading of addresses, which is not used.
+    keyGenerator: (request, response) => getClient(request, response, CLIENT_ADDRESS),
+    // The library validates its own way to find addresses, which is not used here.
     validate: false,
     handler() {
       throw new Problem(
         "too-many-requests",
-        `More than ${RATE_LIMIT_PER_MINUTE} requests came within a minute.`,
+        `The limit is ${RATE_LIMIT_PER_MINUTE} requests a minute.`,
       );
     },
   });
@@ -54,15 +77,15 @@ export function limitRate({ RATE_LIMIT_PER_MINUTE, CLIENT_ADDRESS }: Config): Re
  * Whose requests are counted together. On App Engine the platform sets `X-Appengine-User-IP`
  * itself and strips a client's; `X-Forwarded-For`, which anyone can forge, is never read.
  */
-function getClient(request: Request, source: Config["CLIENT_ADDRESS"]): string {
-  const { key } = getContext(request);
+function getClient(request: Request, response: Response, source: Config["CLIENT_ADDRESS"]): string {
+  const { key } = response.locals;
   if (key) return `key ${key.name}`;
   const attested = source === "appengine" ? request.get("x-appengine-user-ip") : undefined;
   // An IPv6 client owns a whole prefix, so its addresses count as one.
   return `address ${ipKeyGenerator(attested ?? request.socket.remoteAddress ?? "")}`;
 }
 
-/** Compares with every key in constant time, so that timing tells nothing of any of them. */
+/** Compares with every key in constant time, so that timing reveals nothing about any of them. */
 function findKey(keys: readonly ApiKey[], authorization: string): ApiKey | undefined {
   const secret = /^Bearer +(\S+)$/i.exec(authorization)?.[1] ?? "";
   const sha256 = createHash("sha256").update(secret).digest();

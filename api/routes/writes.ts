@@ -1,29 +1,33 @@
 import type { Request, RequestHandler, Response } from "express";
-import { type Collection, checkItem, type Item } from "../common/collection.ts";
-import type { Logger } from "../common/telemetry/logger.ts";
-import { computeFingerprint, ITEM_ID, type Write, type WriteKind } from "../common/write.ts";
-import { deriveItemId, getWriteTime, mintWriteId } from "../common/write-id.ts";
-import { type Body, type BodyRecord, parseBody, readBody, skipBody } from "./body.ts";
-import { bulkAnswer, type RecordResult } from "./bulk.ts";
-import { findCollection, readItemId } from "./collections.ts";
+import { type Collection, checkItem, type Item } from "../../common/collection.ts";
+import type { Logger } from "../../common/telemetry/logger.ts";
+import { computeFingerprint, ITEM_ID, type Write, type WriteKind } from "../../common/write.ts";
+import { deriveItemId, getWriteTime, mintWriteId } from "../../common/write-id.ts";
+import { internalProblem } from "../answer/errors.ts";
+import { malformed, Problem } from "../answer/problem.ts";
+import {
+  answerAccepted,
+  answerBulk,
+  answerSettled,
+  type RecordResult,
+  toAcceptedResult,
+  toSettledResult,
+} from "../answer/writes.ts";
+import type { Publisher } from "../publisher.ts";
+import { awaitReceipt, type Reader } from "../reader.ts";
+import { type Body, type BodyRecord, parseBody } from "../request/body.ts";
+import { checkCondition, checkReusedKey } from "../request/conditions.ts";
 import {
   type Condition,
+  findCollection,
   type Prefer,
   readCondition,
   readIdempotencyKey,
+  readItemId,
   readPrefer,
   refuseCondition,
   refuseUnknownParameters,
-} from "./headers.ts";
-import { checkCondition, checkReusedKey } from "./preconditions.ts";
-import { Problem } from "./problem.ts";
-import { internalProblem } from "./problem-handler.ts";
-import type { Publisher } from "./publisher.ts";
-import type { Reader } from "./reader.ts";
-import { awaitReceipt } from "./receipts.ts";
-import { getContext } from "./request-context.ts";
-import { COLLECTION, ITEM } from "./routes.ts";
-import { acceptedResult, answerAccepted, answerSettled, settledResult } from "./write-answers.ts";
+} from "../request/parameters.ts";
 
 /** What the routes of writes need. `stop` ends their waiting when the process ends. */
 export type WritesOptions = {
@@ -34,8 +38,8 @@ export type WritesOptions = {
   stop: AbortSignal;
 };
 
-/** POST, PUT and DELETE. */
-export function createWrites(options: WritesOptions): [string, ...RequestHandler[]][] {
+/** The handlers of POST, PUT and DELETE. */
+export function createWrites(options: WritesOptions) {
   const { collections, publisher, reader, logger, stop } = options;
   const create: RequestHandler = (request, response) => {
     refuseCondition(request, "POST");
@@ -46,12 +50,7 @@ export function createWrites(options: WritesOptions): [string, ...RequestHandler
     submit(request, response, "put", readItemId(request));
   const deleteItem: RequestHandler = (request, response) =>
     submit(request, response, "delete", readItemId(request));
-  return [
-    [`POST ${COLLECTION}`, readBody, create],
-    [`PUT ${COLLECTION}`, readBody, put],
-    [`PUT ${ITEM}`, readBody, putItem],
-    [`DELETE ${ITEM}`, skipBody, deleteItem],
-  ];
+  return { create, put, putItem, deleteItem };
 
   async function submit(
     request: Request,
@@ -65,7 +64,7 @@ export function createWrites(options: WritesOptions): [string, ...RequestHandler
     const condition = kind === "create" ? {} : readCondition(request);
     const key = kind === "create" ? readIdempotencyKey(request) : undefined;
     const body: Body = kind === "delete" ? { single: undefined } : parseBody(request);
-    const common = { request, kind, collection, condition, key, pathId };
+    const common = { response, kind, collection, condition, key, pathId };
     if ("single" in body) {
       const write = await accept({ ...common, value: body.single });
       const waited = prefer.waitMs > 0 ? await waitFor(write, prefer) : undefined;
@@ -73,10 +72,9 @@ export function createWrites(options: WritesOptions): [string, ...RequestHandler
       else answerAccepted(response, write, prefer);
       return;
     }
-    if (pathId !== undefined)
-      throw new Problem("malformed-request", "Many records go to the collection's own address.");
-    refuseCondition(request, "many records at once");
-    bulkAnswer(response, await submitRecords(common, body.records, prefer), prefer);
+    if (pathId !== undefined) throw malformed("Send many records to the path of the collection.");
+    refuseCondition(request, "a request with many records");
+    answerBulk(response, await submitRecords(common, body.records, prefer), prefer);
   }
 
   function submitRecords(
@@ -84,23 +82,25 @@ export function createWrites(options: WritesOptions): [string, ...RequestHandler
     records: readonly BodyRecord[],
     prefer: Prefer,
   ): Promise<RecordResult[]> {
+    const { response } = common;
     const submitRecord = async (record: BodyRecord, place: number): Promise<RecordResult> => {
       try {
         if ("problem" in record) throw record.problem;
         const write = await accept({ ...common, value: record.value, place });
         const waited = prefer.waitMs > 0 ? await waitFor(write, prefer) : undefined;
-        return waited ? settledResult(write, waited) : acceptedResult(write);
+        return waited
+          ? toSettledResult(response.req, write, waited)
+          : toAcceptedResult(response.req, write);
       } catch (error) {
-        // Other records may be accepted already, so not even a fault of ours fails them all.
-        const problem =
-          error instanceof Problem ? error : internalProblem(logger, error, common.request);
+        // Other records may be accepted already, so an unexpected error fails only its own.
+        const problem = error instanceof Problem ? error : internalProblem(logger, error, response);
         return problem.toJSON() as RecordResult;
       }
     };
     return Promise.all(records.map(submitRecord));
   }
 
-  /** A record becomes a write that Pub/Sub holds, or a Problem. */
+  /** Makes a write of a record, and resolves once Pub/Sub holds it. Rejects with a Problem. */
   async function accept(draft: Draft): Promise<Write> {
     const write = draftWrite(draft);
     if (write.ifMatch || write.ifNoneMatch) {
@@ -111,7 +111,7 @@ export function createWrites(options: WritesOptions): [string, ...RequestHandler
       }
     }
     if (write.fingerprint) await checkReusedKey(reader, write);
-    await publisher.publish(write, getContext(draft.request).requestId);
+    await publisher.publish(write, draft.response.locals.requestId);
     return write;
   }
 
@@ -122,23 +122,23 @@ export function createWrites(options: WritesOptions): [string, ...RequestHandler
 }
 
 type Draft = {
-  request: Request;
+  response: Response;
   kind: WriteKind;
   collection: Collection;
   value: unknown;
   condition: Condition;
   key: string | undefined;
   pathId: string | undefined;
-  /** Of the record in a bulk body. */
+  /** The record's place in a bulk request. */
   place?: number;
 };
 
 function draftWrite(draft: Draft): Write {
-  const { request, kind, collection, condition, key } = draft;
-  const { traceparent, key: apiKey } = getContext(request);
+  const { kind, collection, condition, key } = draft;
+  const { traceparent, key: apiKey } = draft.response.locals;
   const { itemId, value } =
     kind === "put" ? takeItemId(draft) : { itemId: draft.pathId, value: draft.value };
-  const item = kind === "delete" ? undefined : validItem(collection, value);
+  const item = kind === "delete" ? undefined : validateItem(collection, value);
   const id = mintWriteId();
   const derived =
     key && deriveItemId([collection.name, apiKey?.name ?? "", key, draft.place ?? -1]);
@@ -155,7 +155,7 @@ function draftWrite(draft: Draft): Write {
   };
 }
 
-/** A put's item id, from the path or from the body's `id`; both only where they agree. */
+/** A put's item id, from the path or from the body's `id`; where both are given, they must agree. */
 function takeItemId({ value, pathId }: Draft): { itemId: string; value: unknown } {
   if (typeof value !== "object" || value === null || Array.isArray(value))
     return { itemId: pathId ?? "", value };
@@ -168,11 +168,11 @@ function takeItemId({ value, pathId }: Draft): { itemId: string; value: unknown 
   if (id === undefined) throw fault("is required.");
   if (typeof id !== "string" || !ITEM_ID.test(id))
     throw fault("must have 1 to 64 of the characters A-Z a-z 0-9 . _ ~ -");
-  if (pathId !== undefined && pathId !== id) throw fault("is not the one in the address.");
+  if (pathId !== undefined && pathId !== id) throw fault("must be the one in the path.");
   return { itemId: id, value: fields };
 }
 
-function validItem(collection: Collection, value: unknown): Item {
+function validateItem(collection: Collection, value: unknown): Item {
   const checked = checkItem(collection, value);
   if (checked.ok) return checked.item;
   const first = checked.errors[0];
@@ -181,7 +181,7 @@ function validItem(collection: Collection, value: unknown): Item {
     "invalid-item",
     count === 1
       ? `The item is not valid: ${first?.pointer || "the body"}: ${first?.detail}`
-      : `The item is not valid in ${count} places.`,
+      : `The item is not valid: ${count} fields have errors.`,
     { errors: checked.errors },
   );
 }

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { WAIT_SECONDS } from "../common/limits.ts";
-import { ITEM_ID } from "../common/write.ts";
-import { PROBLEMS, type ProblemName } from "./problem.ts";
+import { WAIT_SECONDS } from "../../common/limits.ts";
+import { ITEM_ID } from "../../common/write.ts";
+import { PROBLEMS, type ProblemName } from "../answer/problem.ts";
 
 /** A piece of the OpenAPI document. */
 export type Json = Record<string, unknown>;
@@ -9,12 +9,12 @@ export type Json = Record<string, unknown>;
 const EXAMPLE_WRITE = "01968b3e-7c00-7000-8000-0123456789ab";
 export const EXAMPLE_ITEM = "01968b3e-7bff-7000-8000-ba9876543210";
 
-/** What every collection's answers are made of. */
+/** The schemas that all collections share. */
 export function sharedSchemas(): Json {
   const accepted = {
     id: ID_SCHEMA,
     write: WRITE_SCHEMA,
-    receipt: { type: "string", description: "Where the receipt is." },
+    receipt: { type: "string", description: "The path of the receipt." },
   };
   const nullable = (schema: Json) => ({ ...schema, type: [schema.type, "null"] });
   const time = { type: "string", format: "date-time" };
@@ -34,7 +34,8 @@ export function sharedSchemas(): Json {
             type: "object",
             required: ["status"],
             properties: { status: { type: "integer" }, ...accepted },
-            description: "One result per record, in order; a refused one is a problem.",
+            description:
+              "One result for each record, in order. The result of a refused record is a problem.",
           },
         },
       },
@@ -110,12 +111,16 @@ export function problems(...names: ProblemName[]): Json {
 }
 
 /**
- * What any operation may answer: refusals before anybody looks at what is asked for, and, to a GET
- * with `If-None-Match: *`, that there is something (RFC 9110, 13.1.2).
+ * Adds what any operation may answer: 400 for a malformed request, 408 and 431 by Node itself, and
+ * 304 to a GET with `If-None-Match: *` (RFC 9110, 13.1.2).
  */
 export function withCommonResponses(paths: Record<string, Json>): Json {
-  const refusals = problems("malformed-request", "request-timeout", "headers-too-large");
-  const unchanged = { 304: { description: "If-None-Match is `*`, and there is an answer." } };
+  const refusals = {
+    ...problems("malformed-request"),
+    408: { description: "The request did not arrive in time." },
+    431: { description: "The headers are too large." },
+  };
+  const unchanged = { 304: { description: "`If-None-Match` is `*`, and the resource exists." } };
   for (const item of Object.values(paths))
     for (const [method, operation] of Object.entries(item) as [string, { responses?: Json }][])
       if (operation.responses)
@@ -171,16 +176,21 @@ export const PARAMETERS = {
     description: `\`wait=N\`, N up to ${WAIT_SECONDS} seconds; \`return=minimal\` (RFC 7240).`,
     example: "wait=5",
   },
-  requestId: parameter("header", "X-Request-Id", { type: "string" }, "Stands in the logs."),
+  requestId: parameter(
+    "header",
+    "X-Request-Id",
+    { type: "string" },
+    "Identifies the request in logs and in the response.",
+  ),
   traceparent: parameter("header", "traceparent", { type: "string" }, "W3C Trace Context."),
   idempotencyKey: {
     ...parameter("header", "Idempotency-Key", { type: "string", minLength: 1, maxLength: 255 }),
-    description: "A retry with the same key and body has no second effect.",
+    description: "A retry with the same key and body has no further effect.",
     example: "7f9c3b1e",
   },
   ifMatch: {
     ...parameter("header", "If-Match", { type: "string" }),
-    description: "The version that the item must have, as its ETag shows it, or `*`.",
+    description: "The ETag that the item must have, or `*` for any.",
     example: `"${EXAMPLE_WRITE}"`,
   },
   ifNoneMatch: {

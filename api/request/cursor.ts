@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
-import type { Field } from "../common/collection.ts";
-import type { Place } from "../common/tables.ts";
-import { ITEM_ID } from "../common/write.ts";
-import { malformed } from "./headers.ts";
+import type { Field } from "../../common/collection.ts";
+import type { Place } from "../../common/tables.ts";
+import { ITEM_ID } from "../../common/write.ts";
+import { malformed } from "../answer/problem.ts";
 
-/** The list that a cursor belongs to: it goes on in the same one only. */
+/** The list that a cursor belongs to; it is valid for that list only. */
 export type List = {
   collection: string;
   newestFirst: boolean;
@@ -14,12 +14,12 @@ export type List = {
 /** The end of the year 9999, the last that MySQL's DATETIME holds. */
 const LAST_MS = 253_402_300_799_999;
 
-/** A place in a list as an opaque word. */
+/** Writes a place in a list as an opaque string. */
 export function writeCursor({ createdAt, id }: Place, list: List): string {
   return Buffer.from(JSON.stringify([createdAt, id, digest(list)])).toString("base64url");
 }
 
-/** The place that a cursor names. Throws 400 where it is none, or of another list. */
+/** The place that a cursor names. Throws 400 where it is invalid, or of another list. */
 export function readCursor(cursor: string, list: List): Place {
   const [createdAt, id, listDigest] = parse(cursor);
   const isPlace =
@@ -28,9 +28,11 @@ export function readCursor(cursor: string, list: List): Place {
     (createdAt as number) <= LAST_MS &&
     typeof id === "string" &&
     ITEM_ID.test(id);
-  if (!isPlace) throw malformed("The cursor is not one that this API gave.");
+  if (!isPlace) throw malformed("The cursor is not valid.");
   if (listDigest !== digest(list))
-    throw malformed("The cursor is of another list: collection, order and filters must stay.");
+    throw malformed(
+      "The cursor belongs to another list: collection, order and filters must not change.",
+    );
   return { createdAt: createdAt as number, id };
 }
 

@@ -1,5 +1,6 @@
-import type { Collection } from "../common/collection.ts";
-import { BULK_RECORDS } from "../common/limits.ts";
+import type { RequestHandler } from "express";
+import type { Collection } from "../../common/collection.ts";
+import { BULK_RECORDS } from "../../common/limits.ts";
 import {
   EXAMPLE_ITEM,
   HEADER,
@@ -23,6 +24,12 @@ import {
   WRITE_SCHEMA,
   withCommonResponses,
 } from "./openapi-parts.ts";
+
+/** GET of the OpenAPI document, which is written once. */
+export function answerDescription(collections: readonly Collection[]): RequestHandler {
+  const description = JSON.stringify(describeApi(collections));
+  return (_request, response) => void response.type("application/json").send(description);
+}
 
 /** The OpenAPI 3.1 document, made from the same zod schemas that check the requests. */
 export function describeApi(collections: readonly Collection[]): Json {
@@ -69,10 +76,14 @@ function getPaths(collection: Collection): Json {
   return {
     [path]: {
       get: {
-        ...operation(collection, "list", "One page of the items, in order of creation."),
+        ...operation(
+          collection,
+          "list",
+          "Lists the items in order of creation, one page at a time.",
+        ),
         parameters: [
           parameter("query", "limit", { type: "integer", minimum: 1, maximum: 1000, default: 50 }),
-          parameter("query", "cursor", { type: "string" }, "The `next` of the page before."),
+          parameter("query", "cursor", { type: "string" }, "The `next` of the previous page."),
           parameter("query", "order", { enum: ["asc", "desc"], default: "asc" }),
           ...collection.filters.map((field) =>
             parameter("query", field.name, toJsonSchema(field.schema)),
@@ -84,20 +95,20 @@ function getPaths(collection: Collection): Json {
             required: ["data", "next"],
             properties: {
               data: { type: "array", items: ref(`${name}-item`) },
-              next: { type: ["string", "null"], description: "Cursor of the next page." },
+              next: { type: ["string", "null"], description: "The cursor of the next page." },
             },
           }),
           ...problems("malformed-request", "missing-key", "too-many-requests", "unavailable"),
         },
       },
       post: {
-        ...operation(collection, "create", "Creates one item, or many."),
+        ...operation(collection, "create", "Creates one item or many."),
         parameters: [IDEMPOTENCY_KEY, PREFER, REQUEST_ID, TRACEPARENT],
         requestBody: requestBody(ref(name), example),
         responses: writeResponses(collection, true),
       },
       put: {
-        ...operation(collection, "put", "Replaces or creates items, each named by its `id`."),
+        ...operation(collection, "put", "Creates or replaces items, each identified by its `id`."),
         parameters: [IF_MATCH, IF_NONE_MATCH, PREFER, REQUEST_ID, TRACEPARENT],
         requestBody: requestBody(ref(`${name}-item`), { id: EXAMPLE_ITEM, ...example }),
         responses: writeResponses(collection, true),
@@ -106,9 +117,9 @@ function getPaths(collection: Collection): Json {
     [`${path}/{id}`]: {
       parameters: [ITEM],
       get: {
-        ...operation(collection, "get", "The item."),
+        ...operation(collection, "get", "Retrieves an item."),
         parameters: [
-          parameter("query", "after", WRITE_SCHEMA, "Answer only once this write is settled."),
+          parameter("query", "after", WRITE_SCHEMA, "Responds only after this write is settled."),
           PREFER,
           parameter("header", "If-None-Match", { type: "string" }),
         ],
@@ -117,13 +128,13 @@ function getPaths(collection: Collection): Json {
             ...jsonResponse("The item.", ref(`${name}-item`)),
             headers: { ETag: HEADER, "Last-Modified": HEADER },
           },
-          304: { description: "The item is at the version named." },
+          304: { description: "The item is still at the version in `If-None-Match`." },
           ...problems("malformed-request", "missing-key", "not-found", "deleted"),
           ...problems("too-many-requests", "unavailable"),
         },
       },
       put: {
-        ...operation(collection, "replace", "Replaces or creates the item."),
+        ...operation(collection, "replace", "Creates or replaces an item."),
         parameters: [IF_MATCH, IF_NONE_MATCH, PREFER, REQUEST_ID, TRACEPARENT],
         requestBody: {
           required: true,
@@ -134,7 +145,7 @@ function getPaths(collection: Collection): Json {
         responses: writeResponses(collection, false),
       },
       delete: {
-        ...operation(collection, "delete", "Deletes the item; an older put cannot bring it back."),
+        ...operation(collection, "delete", "Deletes an item. An older write cannot restore it."),
         parameters: [IF_MATCH, PREFER, REQUEST_ID, TRACEPARENT],
         responses: writeResponses(collection, false),
       },
@@ -142,7 +153,7 @@ function getPaths(collection: Collection): Json {
     [`${path}/{id}/writes/{write}`]: {
       parameters: [ITEM, { ...parameter("path", "write", WRITE_SCHEMA), required: true }],
       get: {
-        ...operation(collection, "receipt", "What became of a write."),
+        ...operation(collection, "receipt", "Retrieves the receipt of a write."),
         parameters: [PREFER],
         responses: {
           200: jsonResponse("The receipt.", ref("receipt")),
@@ -159,7 +170,7 @@ function operation({ name }: Collection, verb: string, summary: string): Json {
   return { operationId, summary, tags: [name] };
 }
 
-/** One record, many in an array, or many in lines: each with its example. */
+/** One record, an array of records, or a record on each line, with examples. */
 function requestBody(schema: Json, example: Json): Json {
   const many = { type: "array", minItems: 1, maxItems: BULK_RECORDS, items: schema };
   const line = JSON.stringify(example);
@@ -171,7 +182,7 @@ function requestBody(schema: Json, example: Json): Json {
         examples: { one: { value: example }, many: { value: [example, example] } },
       },
       "application/x-ndjson": {
-        schema: { type: "string", description: "One JSON object a line." },
+        schema: { type: "string", description: "One JSON object on each line." },
         examples: { lines: { value: `${line}\n${line}\n` } },
       },
     },
@@ -184,16 +195,23 @@ function writeResponses({ name }: Collection, isBulk: boolean): Json {
   const headers = { Link: HEADER, "Preference-Applied": HEADER };
   const withHeaders = (response: Json) => ({ ...response, headers });
   return {
-    200: withHeaders(jsonResponse("Settled; waited for.", isBulk ? { anyOf: [item, bulk] } : item)),
-    201: withHeaders(jsonResponse("Settled, and new; waited for.", item)),
+    200: withHeaders(
+      jsonResponse(
+        "The write is settled (with `Prefer: wait`).",
+        isBulk ? { anyOf: [item, bulk] } : item,
+      ),
+    ),
+    201: withHeaders(
+      jsonResponse("The write is settled and created the item (with `Prefer: wait`).", item),
+    ),
     202: withHeaders(
       jsonResponse(
-        "Pub/Sub holds it.",
+        "The write is accepted: Pub/Sub holds it.",
         isBulk ? { anyOf: [ref("accepted"), bulk] } : ref("accepted"),
       ),
     ),
-    204: { description: "Settled, with nothing to show; waited for." },
-    ...(isBulk ? { 207: jsonResponse("Some accepted, some refused.", bulk) } : {}),
+    204: { description: "The write is settled, without content to return (with `Prefer: wait`)." },
+    ...(isBulk ? { 207: jsonResponse("Some records were accepted, and some refused.", bulk) } : {}),
     ...problems("malformed-body", "missing-key", "wrong-scope", "not-found", "conflict", "deleted"),
     ...problems("failed-precondition", "too-large", "wrong-media-type", "invalid-item"),
     ...problems("too-many-requests", "unavailable"),
@@ -214,24 +232,26 @@ function homePaths(): Json {
     "/": {
       get: {
         operationId: "home",
-        summary: "The newest items for programs; the console page for browsers.",
+        summary: "Retrieves the newest items; for browsers, the console page.",
         tags: [],
         responses: {
           200: {
-            description: "The newest items: id and first field of each.",
+            description: "The newest items: the id and the first field of each.",
             content: { "application/json": { schema: newest }, "text/html": {} },
           },
           ...problems("missing-key", "too-many-requests", "unavailable"),
         },
       },
     },
-    "/openapi.json": get("openapi", "This document.", { 200: jsonResponse("It.", any) }),
-    "/health/live": get("live", "Whether the process runs.", {
-      200: jsonResponse("It does.", any),
+    "/openapi.json": get("openapi", "Retrieves this document.", {
+      200: jsonResponse("The OpenAPI document.", any),
     }),
-    "/health/ready": get("ready", "Whether the tables fit the collections.", {
-      200: jsonResponse("They do.", any),
-      503: jsonResponse("What is missing.", any),
+    "/health/live": get("live", "Reports whether the process runs.", {
+      200: jsonResponse("The process runs.", any),
+    }),
+    "/health/ready": get("ready", "Reports whether the tables match the collections.", {
+      200: jsonResponse("The tables match.", any),
+      503: jsonResponse("The tables do not match, or MySQL does not respond.", any),
     }),
   };
 }

@@ -1,21 +1,21 @@
-import { CONDITION_WAIT_MS } from "../common/limits.ts";
-import type { Row } from "../common/tables.ts";
-import type { Write } from "../common/write.ts";
-import { getWriteTime } from "../common/write-id.ts";
-import { Problem } from "./problem.ts";
-import type { Reader } from "./reader.ts";
+import { CONDITION_WAIT_MS } from "../../common/limits.ts";
+import type { Row } from "../../common/tables.ts";
+import type { Write } from "../../common/write.ts";
+import { getWriteTime } from "../../common/write-id.ts";
+import { Problem } from "../answer/problem.ts";
+import type { Reader } from "../reader.ts";
 
 /**
- * Answers 412 at once where the row shows already that a write's condition cannot hold. Where it
- * may yet hold, or MySQL does not answer, the verdict is left to settlement. Returns whether the
- * version in If-Match is the row's.
+ * Throws 412 where the row already shows that a write's condition cannot hold. Where it may still
+ * hold, or MySQL does not respond, settlement decides. Returns whether the version in If-Match is
+ * the row's.
  */
 export async function checkCondition(reader: Reader, write: Write): Promise<boolean> {
   const row = await rowIfReadable(reader, write);
   if (row === "unknown") return false;
   const isThere = row !== undefined && row.deletedAt === null;
   if (write.ifNoneMatch) {
-    if (isThere) throw new Problem("failed-precondition", "The item exists.");
+    if (isThere) throw new Problem("failed-precondition", "The item already exists.");
     return false;
   }
   const version = write.ifMatch as string;
@@ -26,11 +26,11 @@ export async function checkCondition(reader: Reader, write: Write): Promise<bool
   throw new Problem("failed-precondition", "The item is not at the version in If-Match.");
 }
 
-/** Answers 422 where the row shows already that the idempotency key had another body. */
+/** Throws 422 where the row already shows that the idempotency key was used with another body. */
 export async function checkReusedKey(reader: Reader, write: Write): Promise<void> {
   const row = await rowIfReadable(reader, write);
   if (row === "unknown" || !row?.fingerprint || row.fingerprint === write.fingerprint) return;
-  throw new Problem("reused-key", "The Idempotency-Key was used before, with another body.");
+  throw new Problem("reused-key", "The Idempotency-Key was already used with another body.");
 }
 
 async function rowIfReadable(reader: Reader, write: Write): Promise<Row | undefined | "unknown"> {

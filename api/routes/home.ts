@@ -1,33 +1,35 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Request, RequestHandler, Response } from "express";
-import type { Collection } from "../common/collection.ts";
-import type { Config } from "../common/config.ts";
-import { malformed } from "./headers.ts";
-import type { Reader } from "./reader.ts";
+import type { Collection } from "../../common/collection.ts";
+import type { Config } from "../../common/config.ts";
+import { malformed } from "../answer/problem.ts";
+import type { Reader } from "../reader.ts";
 
 /** The newest items that a program is shown at `/`. */
 const NEWEST_ITEMS = 100;
 
-const CONSOLE = new URL("console/", import.meta.url);
 const IMPORT = /^import \{[^}]*\} from "\.\/([a-z-]+\.js)";\n/gm;
 
-/** `GET /` for browsers: the console page, which holds no data; it is read when the first one asks. */
-export function showConsole(config: Config): RequestHandler {
+/**
+ * `GET /` for browsers: the console page, which holds no data. Its files in `folder` are read on the
+ * first request.
+ */
+export function answerConsole(config: Config, folder: URL): RequestHandler {
   let page: { html: string; policy: string } | undefined;
   return (request: Request, response: Response, next) => {
     response.vary("Accept");
     const form = request.accepts(["json", "html"]);
-    if (!form) throw malformed("The answer is application/json or text/html.");
+    if (!form) throw malformed("This resource supports application/json and text/html.");
     if (form === "json") return next();
-    page ??= loadConsole(config);
-    response.setHeader("Content-Security-Policy", page.policy);
+    page ??= loadConsole(config, folder);
+    response.set("Content-Security-Policy", page.policy);
     response.type("html").send(page.html);
   };
 }
 
 /** `GET /` for programs: `{"data": [[id, first field], …]}`, the first collection's newest items. */
-export function createNewest(options: {
+export function answerNewest(options: {
   collections: readonly Collection[];
   reader: Reader;
 }): RequestHandler {
@@ -48,12 +50,13 @@ export function createNewest(options: {
  * with a policy that allows its own style and script by hash, and nothing else. It is told what it
  * would otherwise find out by refusals: whether there are metrics, and what needs a key.
  */
-function loadConsole({ METRICS, API_KEYS, API_KEYS_FOR }: Config): {
-  html: string;
-  policy: string;
-} {
-  const style = readConsole("style.css");
-  const script = joinModules("main.js");
+function loadConsole(
+  { METRICS, API_KEYS, API_KEYS_FOR }: Config,
+  folder: URL,
+): { html: string; policy: string } {
+  const read = (name: string) => readFileSync(new URL(name, folder), "utf8");
+  const style = read("style.css");
+  const script = joinModules(read, "main.js");
   const keys = API_KEYS.length === 0 ? "none" : API_KEYS_FOR;
   const parts: [string, string][] = [
     ['data-metrics="off" data-keys="none"', `data-metrics="${METRICS}" data-keys="${keys}"`],
@@ -62,7 +65,7 @@ function loadConsole({ METRICS, API_KEYS, API_KEYS_FOR }: Config): {
   ];
   const html = parts.reduce(
     (text, [place, part]) => text.replace(place, () => part),
-    readConsole("index.html"),
+    read("index.html"),
   );
   const getHash = (text: string) =>
     `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
@@ -73,14 +76,16 @@ function loadConsole({ METRICS, API_KEYS, API_KEYS_FOR }: Config): {
 }
 
 /** A module after the modules that it imports, each once; in one scope they need no imports. */
-function joinModules(name: string, joined = new Set<string>()): string {
+function joinModules(
+  read: (name: string) => string,
+  name: string,
+  joined = new Set<string>(),
+): string {
   if (joined.has(name)) return "";
   joined.add(name);
-  const text = readConsole(name);
-  const imported = [...text.matchAll(IMPORT)].map(([, other = ""]) => joinModules(other, joined));
+  const text = read(name);
+  const imported = [...text.matchAll(IMPORT)].map(([, other = ""]) =>
+    joinModules(read, other, joined),
+  );
   return imported.join("") + text.replaceAll(IMPORT, "").replaceAll(/^export /gm, "");
-}
-
-function readConsole(name: string): string {
-  return readFileSync(new URL(name, CONSOLE), "utf8");
 }

@@ -1,0 +1,92 @@
+import { STATUS_CODES } from "node:http";
+import type { FieldError } from "../../common/collection.ts";
+import { BODY_BYTES } from "../../common/limits.ts";
+
+/** Every problem that the API answers with, by its stable name, with its status (RFC 9457). */
+export const PROBLEMS = {
+  "malformed-body": { status: 400, means: "The body does not match its media type." },
+  "malformed-request": { status: 400, means: "A header, a parameter or the path is malformed." },
+  "missing-key": { status: 401, means: "The request needs a valid API key." },
+  "wrong-scope": { status: 403, means: "The API key does not permit this request." },
+  "not-found": { status: 404, means: "The resource does not exist." },
+  "wrong-method": { status: 405, means: "The resource does not support this method." },
+  conflict: { status: 409, means: "The write was settled as a conflict." },
+  deleted: { status: 410, means: "The item was deleted." },
+  "failed-precondition": { status: 412, means: "The item is not at the requested version." },
+  "too-large": { status: 413, means: "The body, or a record in it, exceeds a size limit." },
+  "wrong-media-type": {
+    status: 415,
+    means: "The body's media type or content encoding is not supported.",
+  },
+  "invalid-item": { status: 422, means: "A field is missing, unknown or invalid." },
+  "reused-key": { status: 422, means: "The Idempotency-Key was used with another body." },
+  "dead-write": { status: 422, means: "The write was accepted, but the database rejected it." },
+  "too-many-requests": { status: 429, means: "The rate limit is exceeded." },
+  internal: { status: 500, means: "An internal error occurred." },
+  unavailable: {
+    status: 503,
+    means: "Pub/Sub or MySQL does not respond, or too many requests are waiting.",
+  },
+} as const;
+
+export type ProblemName = keyof typeof PROBLEMS;
+
+/** Of a problem's `type`, which is a name and not an address. */
+const TYPE_PREFIX = "urn:problem-type:constancia:";
+
+/** Seconds after which a client may retry. */
+const RETRY_AFTER_SECONDS = 1;
+
+/**
+ * An error that is answered to the client, thrown by any handler. `detail` is a sentence for the
+ * client; `errors` point into the body.
+ */
+export class Problem extends Error {
+  readonly problem: ProblemName;
+  readonly status: number;
+  readonly errors: readonly FieldError[] | undefined;
+  readonly headers: Record<string, string>;
+  readonly members: Record<string, unknown>;
+
+  constructor(
+    name: ProblemName,
+    detail: string,
+    more: {
+      errors?: readonly FieldError[];
+      headers?: Record<string, string>;
+      members?: Record<string, unknown>;
+    } = {},
+  ) {
+    super(detail);
+    this.name = "Problem";
+    this.problem = name;
+    this.status = PROBLEMS[name].status;
+    this.errors = more.errors;
+    this.members = more.members ?? {};
+    this.headers = { ...more.headers };
+    if (this.status === 503) this.headers["Retry-After"] ??= String(RETRY_AFTER_SECONDS);
+  }
+
+  /** As `application/problem+json`, or as a record's result in a bulk answer. */
+  toJSON(): Record<string, unknown> {
+    return {
+      type: TYPE_PREFIX + this.problem,
+      title: STATUS_CODES[this.status],
+      status: this.status,
+      detail: this.message,
+      ...(this.errors ? { errors: this.errors } : {}),
+      ...this.members,
+    };
+  }
+}
+
+/** 400: a header, a parameter or the path is not of its form. */
+export function malformed(detail: string): Problem {
+  return new Problem("malformed-request", detail);
+}
+
+/** 413; closes the connection, so that the rest of the body is not read as the next request. */
+export function bodyTooLarge(): Problem {
+  const detail = `The body exceeds ${BODY_BYTES} bytes, decompressed.`;
+  return new Problem("too-large", detail, { headers: { Connection: "close" } });
+}

@@ -1,0 +1,133 @@
+import type { Request, Response } from "express";
+import type { Collection } from "../../common/collection.ts";
+import type { Receipt } from "../../common/receipts.ts";
+import type { Row } from "../../common/tables.ts";
+import type { Write } from "../../common/write.ts";
+import { formatEntityTag, type Prefer } from "../request/parameters.ts";
+import { Problem, type ProblemName } from "./problem.ts";
+
+type Settled = { receipt: Receipt; row: Row | undefined };
+
+/** One record's result: accepted or settled with its id, write and receipt, or a problem. */
+export type RecordResult = {
+  status: number;
+  id?: string;
+  write?: string;
+  receipt?: string;
+  outcome?: string;
+  [member: string]: unknown;
+};
+
+/** 202: Pub/Sub holds the write. The body and the Link header name its receipt. */
+export function answerAccepted(response: Response, write: Write, prefer: Prefer): void {
+  const receipt = setHeaders(response, write, prefer);
+  response.status(202);
+  if (prefer.isMinimal) response.end();
+  else response.json({ id: write.itemId, write: write.id, status: "accepted", receipt });
+}
+
+/** Answers a settled write to a client that waited for it. */
+export function answerSettled(
+  response: Response,
+  write: Write,
+  settled: Settled,
+  prefer: Prefer,
+): void {
+  // Before a problem is thrown, which has them too: the write was accepted.
+  const receipt = setHeaders(response, write, prefer);
+  const { status, item, version } = judgeSettled(write, settled, receipt);
+  if (version) response.set("ETag", formatEntityTag(version));
+  if (item && !prefer.isMinimal) response.status(status).json(item);
+  else response.status(item && status === 200 ? 204 : status).end();
+}
+
+/**
+ * Answers many records: 202 where all are accepted, 200 where all are settled without a problem,
+ * 207 where they differ; a problem with all results where none was accepted.
+ */
+export function answerBulk(
+  response: Response,
+  results: readonly RecordResult[],
+  prefer: Prefer,
+): void {
+  const statuses = new Set(results.map(({ status }) => status));
+  const isRefused = (status: number) => status >= 400;
+  if (results.every(({ status, write }) => isRefused(status) && write === undefined)) {
+    const isPressure = results.some(({ status }) => status === 503);
+    throw new Problem(isPressure ? "unavailable" : "invalid-item", "No record was accepted.", {
+      members: { results },
+    });
+  }
+  const isMixed = [...statuses].some(isRefused) || (statuses.has(202) && statuses.size > 1);
+  const status = isMixed ? 207 : statuses.has(202) ? 202 : 200;
+  if (prefer.applied.length > 0) response.set("Preference-Applied", prefer.applied.join(", "));
+  response.status(status);
+  if (prefer.isMinimal && status !== 207) response.end();
+  else response.json({ results });
+}
+
+/** The result of an accepted record of a bulk request. */
+export function toAcceptedResult(request: Request, write: Write): RecordResult {
+  const item = getItemPath(request, write.collection, write.itemId);
+  const receipt = getReceiptPath(item, write.id);
+  return { status: 202, id: write.itemId, write: write.id, receipt };
+}
+
+/** The result of a settled record of a bulk request whose client waited. */
+export function toSettledResult(request: Request, write: Write, settled: Settled): RecordResult {
+  const accepted = toAcceptedResult(request, write);
+  try {
+    const { status } = judgeSettled(write, settled, accepted.receipt);
+    return { ...accepted, status, outcome: settled.receipt.outcome };
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    return { ...accepted, ...error.toJSON(), outcome: settled.receipt.outcome } as RecordResult;
+  }
+}
+
+/**
+ * Status and item of a settled write: the item that it stored, where it was applied; else the
+ * current one. Throws a Problem where the write was refused, or there is no item.
+ */
+function judgeSettled(
+  write: Write,
+  { receipt: { outcome, reason }, row }: Settled,
+  receipt: string | undefined,
+): { status: number; item?: Record<string, unknown>; version?: string } {
+  if (outcome === "applied") {
+    if (write.kind === "delete") return { status: 204 };
+    const isNew = write.kind === "create" || row?.createdAt === write.acceptedAt;
+    const item = { id: write.itemId, ...write.item };
+    return { status: isNew ? 201 : 200, item, version: write.id };
+  }
+  const isConditional = write.ifMatch !== undefined || write.ifNoneMatch === true;
+  const problems: Partial<Record<typeof outcome, ProblemName>> = {
+    conflict: isConditional ? "failed-precondition" : "conflict",
+    dead: "dead-write",
+  };
+  const problem = problems[outcome];
+  if (problem) throw new Problem(problem, reason ?? outcome, { members: { receipt } });
+  if (!row?.item) throw new Problem("deleted", "The item was deleted.");
+  return { status: 200, item: { id: row.id, ...row.item }, version: row.version };
+}
+
+/** The path of an item, below the base URL that the collections are mounted at. */
+export function getItemPath({ baseUrl }: Request, collection: Collection, itemId: string): string {
+  return `${baseUrl}/${collection.name}/${itemId}`;
+}
+
+/** The path of the receipt of a write. */
+export function getReceiptPath(itemPath: string, write: string): string {
+  return `${itemPath}/writes/${write}`;
+}
+
+/** Sets the headers of an accepted write; returns the path of its receipt. */
+function setHeaders(response: Response, write: Write, prefer: Prefer): string {
+  const item = getItemPath(response.req, write.collection, write.itemId);
+  const receipt = getReceiptPath(item, write.id);
+  // RFC 8631: the status of what this answer is about.
+  response.set("Link", `<${receipt}>; rel="status"`);
+  if (write.kind === "create") response.set("Location", item);
+  if (prefer.applied.length > 0) response.set("Preference-Applied", prefer.applied.join(", "));
+  return receipt;
+}

@@ -1,0 +1,41 @@
+import { type RequestHandler, Router } from "express";
+import type { Config } from "../../common/config.ts";
+import type { Readiness } from "../../common/readiness.ts";
+import { Problem } from "../answer/problem.ts";
+import { readBody, skipBody } from "../request/body.ts";
+import { createReads, type ReadsOptions } from "./reads.ts";
+import { createGetReceipt } from "./receipts.ts";
+import { addRoute } from "./route.ts";
+import { createWrites, type WritesOptions } from "./writes.ts";
+
+/** The routes of the collections; `guards` run before them all. */
+export function createCollections(
+  options: WritesOptions & ReadsOptions & { config: Config; readiness: Readiness },
+  guards: RequestHandler[],
+): Router {
+  const router = Router({ caseSensitive: true });
+  router.use(...guards, requireTables(options.readiness));
+  const { create, put, putItem, deleteItem } = createWrites(options);
+  const { getPage, getItem } = createReads(options);
+  const getReceipt = createGetReceipt(options, options.config.RECEIPT_RETENTION_DAYS);
+  addRoute(router, "/:collection", {
+    get: [getPage],
+    post: [readBody, create],
+    put: [readBody, put],
+  });
+  addRoute(router, "/:collection/:id", {
+    get: [getItem],
+    put: [readBody, putItem],
+    delete: [skipBody, deleteItem],
+  });
+  addRoute(router, "/:collection/:id/writes/:write", { get: [getReceipt] });
+  return router;
+}
+
+/** Tables that lack a column can store nothing. A database that is away comes back, so writes go on. */
+function requireTables(readiness: Readiness): RequestHandler {
+  return (_request, _response, next) => {
+    if (readiness.cause !== "schema") return next();
+    throw new Problem("unavailable", "The tables do not match the collections; see /health/ready.");
+  };
+}

@@ -1,0 +1,23 @@
+import type { RequestHandler } from "express";
+import type { Readiness } from "../../common/readiness.ts";
+import type { Metrics } from "../../common/telemetry/metrics.ts";
+
+/** Whether the process runs. */
+export const answerLive: RequestHandler = (_request, response) => {
+  response.json({ live: true });
+};
+
+/** Whether the tables match the collections; 503 with the faults where they do not. */
+export function answerReady(readiness: Readiness): RequestHandler {
+  return (_request, response) => {
+    const { isReady, faults } = readiness;
+    response.status(isReady ? 200 : 503).json({ ready: isReady, faults });
+  };
+}
+
+/** The process's metrics in Prometheus' text format. */
+export function answerMetrics({ registry }: Metrics): RequestHandler {
+  return async (_request, response) => {
+    response.type(registry.contentType).send(await registry.metrics());
+  };
+}

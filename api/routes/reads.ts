@@ -1,0 +1,114 @@
+import type { Request, RequestHandler, Response } from "express";
+import type { Collection, Field } from "../../common/collection.ts";
+import type { Row } from "../../common/tables.ts";
+import { malformed, Problem } from "../answer/problem.ts";
+import { awaitReceipt, type Reader } from "../reader.ts";
+import { readCursor, writeCursor } from "../request/cursor.ts";
+import {
+  findCollection,
+  formatEntityTag,
+  isNotModified,
+  isPossibleWrite,
+  readItemId,
+  readParameter,
+  readPrefer,
+  refuseUnknownParameters,
+} from "../request/parameters.ts";
+
+const PAGE_ITEMS = { default: 50, max: 1_000 };
+
+/** What the routes of reads need. `stop` ends their waiting when the process ends. */
+export type ReadsOptions = {
+  collections: readonly Collection[];
+  reader: Reader;
+  stop: AbortSignal;
+};
+
+/** The handlers of GET of an item and of a page of items. */
+export function createReads({ collections, reader, stop }: ReadsOptions) {
+  const getItem: RequestHandler = async (request, response) => {
+    refuseUnknownParameters(request, ["after"]);
+    const collection = findCollection(collections, request);
+    const id = readItemId(request);
+    const after = readParameter(request, "after");
+    if (after !== undefined) await awaitAfter(request, response, collection, id, after);
+    const row = await reader.row(collection, id);
+    if (!row) throw new Problem("not-found", "The item does not exist.");
+    if (!row.item) throw new Problem("deleted", "The item was deleted.");
+    response.set("ETag", formatEntityTag(row.version));
+    response.set("Last-Modified", new Date(row.updatedAt).toUTCString());
+    if (isNotModified(request, row.version)) return void response.status(304).end();
+    // Express would compare it to the second, within which an item may change.
+    delete request.headers["if-modified-since"];
+    response.json(showItem(row));
+  };
+  const getPage: RequestHandler = async (request, response) => {
+    const collection = findCollection(collections, request);
+    const filterNames = collection.filters.map(({ name }) => name);
+    refuseUnknownParameters(request, ["limit", "cursor", "order", ...filterNames]);
+    const newestFirst = readOrder(request);
+    const limit = readLimit(request);
+    const filters = collection.filters.flatMap((field) => {
+      const text = readParameter(request, field.name);
+      return text === undefined ? [] : [{ field, value: readFilter(field, text) }];
+    });
+    const list = { collection: collection.name, newestFirst, filters };
+    const cursor = readParameter(request, "cursor");
+    const after = cursor === undefined ? undefined : readCursor(cursor, list);
+    // One more than requested tells whether there is a next page.
+    const rows = await reader.page(collection, { filters, newestFirst, after, limit: limit + 1 });
+    const page = rows.slice(0, limit);
+    const last = page.at(-1);
+    const next = last && rows.length > limit ? writeCursor(last, list) : null;
+    response.json({ data: page.map(showItem), next });
+  };
+  return { getItem, getPage };
+
+  /** Read your own write: waits until the write that `after` names is settled. */
+  async function awaitAfter(
+    request: Request,
+    response: Response,
+    collection: Collection,
+    itemId: string,
+    write: string,
+  ): Promise<void> {
+    if (!isPossibleWrite(write)) throw malformed("The parameter after must be a write id.");
+    const prefer = readPrefer(request);
+    if (prefer.waitMs > 0) response.set("Preference-Applied", prefer.applied.join(", "));
+    const key = { collection, itemId, write };
+    const settled = await awaitReceipt(reader, key, prefer.waitMs, stop);
+    if (!settled)
+      throw new Problem("unavailable", "The write in the parameter after is not settled yet.");
+  }
+}
+
+/** An item as the client sees it. */
+export function showItem(row: Row): Record<string, unknown> {
+  return { id: row.id, ...row.item };
+}
+
+function readOrder(request: Request): boolean {
+  const order = readParameter(request, "order") ?? "asc";
+  if (order === "asc" || order === "desc") return order === "desc";
+  throw malformed("The parameter order must be asc or desc.");
+}
+
+function readLimit(request: Request): number {
+  const limit = readParameter(request, "limit") ?? String(PAGE_ITEMS.default);
+  if (/^[1-9]\d{0,3}$/.test(limit) && Number(limit) <= PAGE_ITEMS.max) return Number(limit);
+  throw malformed(`The parameter limit must be a number from 1 to ${PAGE_ITEMS.max}.`);
+}
+
+/** A filter's text as a value of its field, checked as in a body. */
+function readFilter(field: Field, text: string): unknown {
+  const isNumeric = field.kind === "integer" || field.kind === "number";
+  const isNumber = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(text);
+  const booleans: Record<string, boolean> = { true: true, false: false };
+  const value =
+    field.kind === "boolean" ? booleans[text] : isNumeric ? (isNumber ? Number(text) : NaN) : text;
+  const parsed = value === undefined ? undefined : field.schema.safeParse(value);
+  const isText = text.isWellFormed() && !text.includes("\0");
+  if (!parsed?.success || !isText)
+    throw malformed(`The parameter ${field.name} is not a valid value of the field.`);
+  return parsed.data;
+}

@@ -1,0 +1,70 @@
+import type { RequestHandler } from "express";
+import type { Receipt } from "../../common/receipts.ts";
+import { getWriteTime } from "../../common/write-id.ts";
+import { Problem } from "../answer/problem.ts";
+import { getItemPath, getReceiptPath } from "../answer/writes.ts";
+import { awaitReceipt } from "../reader.ts";
+import {
+  findCollection,
+  isPossibleWrite,
+  readItemId,
+  readPrefer,
+  refuseUnknownParameters,
+} from "../request/parameters.ts";
+import type { ReadsOptions } from "./reads.ts";
+
+const IN_FLIGHT_RETRY_SECONDS = 1;
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** GET of a write's receipt. Receipts older than `retentionDays` are deleted. */
+export function createGetReceipt(
+  { collections, reader, stop }: ReadsOptions,
+  retentionDays: number,
+): RequestHandler {
+  return async (request, response) => {
+    refuseUnknownParameters(request);
+    const collection = findCollection(collections, request);
+    const itemId = readItemId(request);
+    const write = request.params.write as string;
+    if (!isPossibleWrite(write)) throw new Problem("not-found", "The write does not exist.");
+    const { waitMs } = readPrefer(request);
+    const settled =
+      waitMs > 0
+        ? await awaitReceipt(reader, { collection, itemId, write }, waitMs, stop)
+        : await reader.receipt(collection, itemId, write);
+    if (settled?.receipt) return void response.json(showReceipt(settled.receipt));
+    if (Date.now() - getWriteTime(write) > retentionDays * DAY_MS)
+      throw new Problem("not-found", "The receipt does not exist, or was deleted.");
+    const receipt = getReceiptPath(getItemPath(request, collection, itemId), write);
+    response.set("Retry-After", String(IN_FLIGHT_RETRY_SECONDS));
+    response.json({ ...showInFlight(write), receipt });
+  };
+}
+
+/** A settled write's receipt as the client sees it. Times in RFC 3339, `lagMs` in milliseconds. */
+function showReceipt(receipt: Receipt): Record<string, unknown> {
+  return {
+    status: "settled",
+    outcome: receipt.outcome,
+    version: receipt.outcome === "applied" ? receipt.write : null,
+    reason: receipt.reason,
+    acceptedAt: new Date(receipt.acceptedAt).toISOString(),
+    settledAt: new Date(receipt.settledAt).toISOString(),
+    lagMs: Math.max(0, receipt.settledAt - receipt.acceptedAt),
+    trace: receipt.trace,
+  };
+}
+
+/** The receipt of a write that is still in flight. */
+function showInFlight(write: string): Record<string, unknown> {
+  return {
+    status: "accepted",
+    outcome: null,
+    version: null,
+    reason: null,
+    acceptedAt: new Date(getWriteTime(write)).toISOString(),
+    settledAt: null,
+    lagMs: null,
+    trace: null,
+  };
+}

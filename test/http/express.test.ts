@@ -1,0 +1,244 @@
+import assert from "node:assert/strict";
+import { describe, it, type TestContext } from "node:test";
+import express, { type ErrorRequestHandler, type Express, type Request } from "express";
+import { answerProblems } from "../../api/answer/errors.ts";
+import { Problem } from "../../api/answer/problem.ts";
+import { createApp } from "../../api/app.ts";
+import { createApiMetrics } from "../../api/metrics.ts";
+import type { Reader } from "../../api/reader.ts";
+import { answerUnhandled } from "../../api/routes/route.ts";
+import { collections } from "../../collections/collections.ts";
+import { readConfig } from "../../common/config.ts";
+import { listen } from "../../common/http-server.ts";
+import type { Row } from "../../common/tables.ts";
+import { createLogger } from "../../common/telemetry/logger.ts";
+import { createMetrics } from "../../common/telemetry/metrics.ts";
+import { mintWriteId } from "../../common/write-id.ts";
+import { assertProblem, type Client, createClient, sendRaw } from "../support/http.ts";
+
+const CACHED = "private, max-age=60";
+const ITEM = { nombre: "x" };
+const logger = await createLogger({
+  service: "api",
+  projectId: "p",
+  format: "pretty",
+  level: "error",
+});
+
+/** The API on a store with one item, `a`; what is written is accepted, and goes nowhere. */
+function createApi(): { api: Express; readMetrics(): Promise<string> } {
+  const createdAt = Date.now();
+  const version = mintWriteId();
+  const row = { id: "a", version, createdAt, updatedAt: createdAt, deletedAt: null, item: ITEM };
+  const reader: Reader = {
+    row: async (_collection, id) => (id === "a" ? (row as unknown as Row) : undefined),
+    receipt: async () => ({ receipt: undefined, row: undefined }),
+    page: async () => [row as unknown as Row],
+  };
+  const metrics = createMetrics();
+  const api = createApp({
+    config: readConfig({ GOOGLE_CLOUD_PROJECT: "p", MYSQL_URL: "mysql://u@h/d" }, "api"),
+    collections,
+    publisher: { publish: async () => {}, warmUp() {}, stop: async () => {} },
+    reader,
+    readiness: { isReady: true, cause: undefined, faults: [] },
+    metrics,
+    counts: createApiMetrics(metrics, reader),
+    tracing: undefined,
+    logger,
+    stop: new AbortController().signal,
+  });
+  return { api, readMetrics: () => metrics.registry.metrics() };
+}
+
+/** Serves an application with the two handlers that end it. */
+async function serve(context: TestContext, app: Express): Promise<Client> {
+  app.use(answerUnhandled, answerProblems(logger));
+  const server = await listen(app, { port: 0, host: "127.0.0.1" });
+  context.after(() => server.close());
+  return createClient(`http://127.0.0.1:${server.port}`);
+}
+
+describe("the Express application that a user extends", () => {
+  it("runs the user's middleware before the collections' routes", async (context) => {
+    const app = express();
+    const seen: unknown[] = [];
+    app.use((request, response, next) => {
+      response.locals.tenant = "t";
+      response.set("X-Before", "1");
+      response.on("finish", () => {
+        const { baseUrl, route, params } = request;
+        const { tenant, requestId } = response.locals;
+        seen.push([request.method, baseUrl, route?.path, { ...params }, tenant, requestId]);
+      });
+      next();
+    });
+    const client = await serve(context, app.use(createApi().api));
+    const headers = { "x-request-id": "r-1" };
+    assert.equal((await client.get("/api/data/a", headers)).headers.get("x-before"), "1");
+    assert.equal((await client.post("/api/data", ITEM, headers)).status, 202);
+    assert.deepEqual(seen, [
+      ["GET", "/api", "/:collection/:id", { collection: "data", id: "a" }, "t", "r-1"],
+      ["POST", "/api", "/:collection", { collection: "data" }, "t", "r-1"],
+    ]);
+  });
+
+  it("runs the user's routes and middleware after it, for what it has not answered", async (context) => {
+    const { api, readMetrics } = createApi();
+    const after: string[] = [];
+    api.use((request, _response, next) => {
+      after.push(`${request.method} ${request.path}`);
+      next();
+    });
+    api.get(
+      "/mine/:name",
+      (request, response) => void response.json({ name: request.params.name }),
+    );
+    api.patch(
+      "/api/:collection/:id",
+      (_request, response) => void response.json({ patched: true }),
+    );
+    const client = await serve(context, api);
+    assert.deepEqual((await client.get("/mine/own")).body, { name: "own" });
+    assert.equal((await client.send("PATCH", "/api/data/a")).body.patched, true);
+    assert.equal((await client.get("/api/data/a")).status, 200);
+    assertProblem(await client.get("/nothing"), 404, "not-found");
+    const refused = await client.send("PATCH", "/api/data");
+    assertProblem(refused, 405, "wrong-method");
+    assert.equal(refused.headers.get("allow"), "GET, HEAD, POST, PUT");
+    assert.deepEqual(after, [
+      "GET /mine/own",
+      "PATCH /api/data/a",
+      "GET /nothing",
+      "PATCH /api/data",
+    ]);
+    assert.match(
+      await readMetrics(),
+      /^all_requests\{method="GET",route="\/mine\/:name",status="200"\} 1$/m,
+    );
+  });
+
+  it("leaves a handler its own headers", async (context) => {
+    const { api } = createApi();
+    api.get("/mine", (_request, response) => {
+      response.set("Cache-Control", CACHED).json({});
+    });
+    const client = await serve(context, api);
+    const { headers } = await client.get("/mine");
+    assert.equal(headers.get("cache-control"), CACHED);
+    assert.equal(headers.get("x-content-type-options"), "nosniff");
+    const { headers: others } = await client.get("/api/data/a");
+    assert.equal(others.get("cache-control"), "no-cache");
+  });
+
+  it('skips the rest of a user\'s route by next("route")', async (context) => {
+    const app = express();
+    app.get(
+      "/api/:collection/:id",
+      (request, _response, next) => next(request.params.id === "cached" ? undefined : "route"),
+      (_request, response) => void response.set("Cache-Control", CACHED).json({ cached: true }),
+    );
+    const client = await serve(context, app.use(createApi().api));
+    const cached = await client.get("/api/data/cached");
+    assert.equal(cached.body.cached, true);
+    assert.equal(cached.headers.get("cache-control"), CACHED);
+    assert.deepEqual((await client.get("/api/data/a")).body, { id: "a", ...ITEM });
+  });
+
+  it("hands its errors to the user's error middleware first", async (context) => {
+    const { api } = createApi();
+    const seen: string[] = [];
+    const observe: ErrorRequestHandler = (error, request, response, next) => {
+      seen.push(error instanceof Problem ? error.problem : error.message);
+      if (request.path === "/teapot") return void response.status(418).json({ mine: true });
+      next(error);
+    };
+    api.get("/teapot", () => {
+      throw new Error("short and stout");
+    });
+    const client = await serve(context, api.use(observe));
+    assertProblem(await client.get("/api/data/b"), 404, "not-found");
+    assertProblem(await client.post("/api/data", {}), 422, "invalid-item");
+    assertProblem(await client.get("/api/unknown"), 404, "not-found");
+    assertProblem(await client.get("/api/data/%"), 400, "malformed-request");
+    assert.deepEqual(await client.get("/teapot").then(({ status, body }) => [status, body.mine]), [
+      418,
+      true,
+    ]);
+    assert.deepEqual(seen, [
+      "not-found",
+      "invalid-item",
+      "not-found",
+      "Failed to decode param '%'",
+      "short and stout",
+    ]);
+  });
+
+  it("follows the user's settings", async (context) => {
+    const { api } = createApi();
+    api.set("json spaces", 2).set("etag", "strong");
+    const client = await serve(context, api);
+    const item = await client.get("/api/data/a");
+    assert.equal(item.text, JSON.stringify({ id: "a", ...ITEM }, undefined, 2));
+    assert.match(item.headers.get("etag") ?? "", /^"[0-9a-f-]{36}"$/);
+    assert.match((await client.get("/api/data")).headers.get("etag") ?? "", /^"/);
+    assert.match((await client.post("/api/data", ITEM)).text, /^\{\n {2}"id"/);
+  });
+
+  it("answers an item to If-Modified-Since, since versions may share a second", async (context) => {
+    const client = await serve(context, createApi().api);
+    const date = new Date(Date.now() + 60_000).toUTCString();
+    const headers = `Host: x\r\nConnection: close\r\nIf-Modified-Since: ${date}\r\n\r\n`;
+    const { status } = await sendRaw(client.url, [`GET /api/data/a HTTP/1.1\r\n${headers}`]);
+    assert.equal(status, 200);
+  });
+
+  it("is mounted under a prefix, which its links and its metrics have too", async (context) => {
+    const { api, readMetrics } = createApi();
+    let request: Request | undefined;
+    const app = express().use("/v1", api);
+    app.use("/v1", (passed, _response, next) => {
+      request = passed;
+      next();
+    });
+    const client = await serve(context, app);
+    const { body, headers } = await client.post("/v1/api/data", ITEM);
+    assert.equal(headers.get("location"), `/v1/api/data/${body.id}`);
+    assert.equal(body.receipt, `/v1/api/data/${body.id}/writes/${body.write}`);
+    assert.equal((await client.get(body.receipt)).body.receipt, body.receipt);
+    assertProblem(await client.get("/api/data/a"), 404, "not-found");
+    assertProblem(await client.get("/v1/nothing"), 404, "not-found");
+    assertProblem(await client.get("/v1/api/unknown"), 404, "not-found");
+    assert.equal(request?.baseUrl, "");
+    const text = await readMetrics();
+    for (const [route, status] of [
+      ["/v1/api/:collection", 202],
+      ["/v1/api/:collection", 404],
+      ["unmatched", 404],
+    ])
+      assert.ok(text.includes(`route="${route}",status="${status}"} 1`), `${route} ${status}`);
+  });
+
+  it("takes bodies that the user's middleware has read, and lets it see every answer", async (context) => {
+    const app = express().use(express.json());
+    const answers: unknown[] = [];
+    app.use((_request, response, next) => {
+      const { json } = response;
+      response.json = (body) => {
+        answers.push(body);
+        return json.call(response, body);
+      };
+      next();
+    });
+    const client = await serve(context, app.use(createApi().api));
+    const created = await client.post("/api/data", ITEM);
+    assert.equal(created.status, 202);
+    assert.equal((await client.post("/api/data", [ITEM, ITEM])).body.results.length, 2);
+    assertProblem(await client.post("/api/data", { nombre: 1 }), 422, "invalid-item", ["/nombre"]);
+    const body = JSON.stringify(ITEM);
+    assert.equal((await client.send("DELETE", "/api/data/a", { body })).status, 202);
+    assert.deepEqual((await client.get("/api/data/a")).body, answers.at(-1));
+    assert.deepEqual(answers[0], created.body);
+    assert.equal(answers.length, 5);
+  });
+});
