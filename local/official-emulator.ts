@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { findProgram, isDockerRunning } from "./mysql-server.ts";
 import { type LocalProcess, type Say, startProcess, withProgress } from "./processes.ts";
+import { findProgram, isDockerRunning } from "./programs.ts";
 
 export type EmulatorOptions = {
   port: number;
@@ -65,8 +65,19 @@ export function findJavaCommand(port: number, mark: string): string[] | undefine
 function findDockerCommand(port: number, mark: string): string[] | undefined {
   if (!isDockerRunning()) return undefined;
   return [
-    ...["docker", "run", "--rm", "--name", mark, "--publish", `127.0.0.1:${port}:8085`],
-    ...[DOCKER_IMAGE, "gcloud", "beta", "emulators", "pubsub", "start"],
+    "docker",
+    "run",
+    "--rm",
+    "--name",
+    mark,
+    "--publish",
+    `127.0.0.1:${port}:8085`,
+    DOCKER_IMAGE,
+    "gcloud",
+    "beta",
+    "emulators",
+    "pubsub",
+    "start",
     "--host-port=0.0.0.0:8085",
   ];
 }

@@ -3,35 +3,91 @@ import { once } from "node:events";
 import { globSync, mkdirSync, rmSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
+import { prepareMonitoringPrograms } from "../monitoring/programs.ts";
+import { parseOptions, UsageError } from "../ops/command-line.ts";
+import { findChromium } from "./chromium.ts";
 import { startLocalPubsub } from "./local-pubsub.ts";
 import { startMysql } from "./mysql.ts";
-import type { Engine } from "./mysql-packages.ts";
+import { ENGINES } from "./mysql-packages.ts";
 import { startEmulator } from "./official-emulator.ts";
 import { findAnyPort } from "./ports.ts";
-import { isRunning } from "./processes.ts";
+import { isRunning, withProgress } from "./processes.ts";
 import { PUBSUB_KINDS } from "./pubsub.ts";
 import { endLeftovers, RunFile } from "./run-file.ts";
 import { Supervisor } from "./supervisor.ts";
 
+const HELP = `npm test -- [options] [FILE …]
+
+Runs the test files, or all but those of proof/, on a MySQL and a Pub/Sub of their own, which are
+removed afterwards.
+
+  --check     runs npm run check first, and stops where it fails (npm test does)
+  --coverage  counts the lines that were run, and fails where they are too few
+  --help      this text
+
+MYSQL_URL and PUBSUB_EMULATOR_HOST, if set, name servers to use instead. TEST_ENGINE=mariadb runs
+the tests on MariaDB, TEST_PUBSUB=emulator on Google's emulator.
+`;
 const ROOT = join(import.meta.dirname, "..");
 const LOCAL = join(ROOT, ".local");
 const FOLDER = join(LOCAL, `test-${process.pid}`);
 const MARK = "test.ts";
+/** Many tests wait more than they work, so more files run at a time than there are cores. */
+const FILES_AT_ONCE = 3;
 const TEST_TIMEOUT_MS = 15 * 60_000;
 const RUNNER_STOP_DEADLINE_MS = 10_000;
 /** Of the lines of what runs in the cloud. It was 99; the rest is for what only a race runs. */
 const LEAST_COVERED_LINES_PERCENT = 97;
+/**
+ * The tests' data end with them, so nothing waits for the disk; what a killed server has committed
+ * is still there, since only the machine's own failure would lose it.
+ */
+const MYSQL_ARGS: string[] = [
+  "--innodb-flush-log-at-trx-commit=2",
+  "--innodb-doublewrite=0",
+  "--skip-log-bin",
+];
+
+type Options = ReturnType<typeof readOptions>;
 
 const say = (line: string) => console.log(`constancia: ${line}`);
 
-await main();
+try {
+  const options = readOptions();
+  if (options.help) console.log(HELP);
+  else await main(options);
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  console.error(`constancia: ${error.message}\n\n${HELP}`);
+  process.exitCode = 2;
+}
 
-/**
- * Runs the tests with a MySQL and a Pub/Sub of their own, which are gone afterwards, or with the
- * ones that MYSQL_URL and PUBSUB_EMULATOR_HOST name. `--coverage` counts lines too, and fails where
- * too few were run.
- */
-async function main(): Promise<void> {
+function readOptions() {
+  const { values, positionals } = parseOptions({
+    allowPositionals: true,
+    options: {
+      check: { type: "boolean", default: false },
+      coverage: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  });
+  return {
+    ...values,
+    files: positionals,
+    engine: readVariable("TEST_ENGINE", ENGINES),
+    pubsub: readVariable("TEST_PUBSUB", PUBSUB_KINDS),
+  };
+}
+
+/** The variable's value, or the first choice where it is not set. */
+function readVariable<Choice extends string>(name: string, choices: readonly Choice[]): Choice {
+  const value = process.env[name] || choices[0];
+  const found = choices.find((choice) => choice === value);
+  if (found !== undefined) return found;
+  throw new UsageError(`${name} must be ${choices.join(" or ")}, not "${value}".`);
+}
+
+async function main(options: Options): Promise<void> {
   process.chdir(ROOT);
   await removeLeftovers();
   mkdirSync(FOLDER, { recursive: true });
@@ -45,14 +101,15 @@ async function main(): Promise<void> {
     });
   }
   try {
-    const settings = await startServers(supervisor);
-    const given = process.argv.slice(2).filter((argument) => argument !== "--coverage");
-    const files = given.length > 0 ? given : findTests();
-    const options = given.length + 2 < process.argv.length ? coverageOptions() : [];
-    const runner = spawn(process.execPath, [...runnerOptions(), ...options, ...files], {
-      env: { ...process.env, ...settings },
-      stdio: "inherit",
-    });
+    const [env] = await Promise.all([
+      startServers(supervisor, options),
+      options.check ? runCheck() : undefined,
+      options.files.length === 0 ? fetchPrograms() : undefined,
+    ]);
+    const files = options.files.length > 0 ? options.files : findTests();
+    const args = [...listRunnerOptions(), ...(options.coverage ? listCoverageOptions() : [])];
+    say(`running ${files.length} test files, ${FILES_AT_ONCE} at a time`);
+    const runner = spawn(process.execPath, [...args, ...files], { env, stdio: "inherit" });
     const ended = once(runner, "exit");
     interruptRunner = async () => {
       runner.kill("SIGINT");
@@ -76,22 +133,19 @@ async function removeLeftovers(): Promise<void> {
   }
 }
 
-async function startServers(supervisor: Supervisor): Promise<Record<string, string>> {
-  const engine = (process.env.TEST_ENGINE || "mysql") as Engine;
-  if (engine !== "mysql" && engine !== "mariadb") {
-    throw new Error(`TEST_ENGINE must be mysql or mariadb, not "${engine}"`);
-  }
-  const pubsubKind = process.env.TEST_PUBSUB || "local";
-  if (!PUBSUB_KINDS.some((kind) => kind === pubsubKind)) {
-    throw new Error(`TEST_PUBSUB must be ${PUBSUB_KINDS.join(" or ")}, not "${pubsubKind}"`);
-  }
+/** Starts the servers that are not given; returns the variables that the tests run with. */
+async function startServers(
+  supervisor: Supervisor,
+  { engine, pubsub: pubsubKind }: Options,
+): Promise<NodeJS.ProcessEnv> {
   const onStart = supervisor.add.bind(supervisor);
-  const logFile = join(FOLDER, "pubsub.log");
   const startOwnMysql = async () => {
     const folder = join(FOLDER, engine);
-    return await startMysql({ folder, port: await findAnyPort(), engine, say, onStart });
+    const args = MYSQL_ARGS;
+    return await startMysql({ folder, port: await findAnyPort(), engine, say, onStart, args });
   };
   const startOwnPubsub = async () => {
+    const logFile = join(FOLDER, "pubsub.log");
     const options = { port: await findAnyPort(), logFile, say, onStart };
     return pubsubKind === "local" ? await startLocalPubsub(options) : await startEmulator(options);
   };
@@ -101,12 +155,36 @@ async function startServers(supervisor: Supervisor): Promise<Record<string, stri
     PUBSUB_EMULATOR_HOST ? { host: PUBSUB_EMULATOR_HOST } : startOwnPubsub(),
   ]);
   return {
+    ...process.env,
     TEST_ENGINE: engine,
     TEST_MYSQL_URL: mysql.url,
     TEST_PUBSUB: pubsubKind,
     PUBSUB_EMULATOR_HOST: pubsub.host,
     METADATA_SERVER_DETECTION: "none",
+    // Each test file is a process of its own that loads much the same modules.
+    NODE_COMPILE_CACHE: join(LOCAL, "compile-cache"),
   };
+}
+
+/** What `npm run check` finds is printed only where it finds something. */
+async function runCheck(): Promise<void> {
+  const check = spawn("npm", ["run", "--silent", "check"], { stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  for (const stream of [check.stdout, check.stderr])
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+    });
+  const [code] = await withProgress(say, "checking format, lint and types", once(check, "close"));
+  if (code !== 0) throw new Error(`npm run check failed:\n${output}`);
+  say("format, lint and types are as they should be");
+}
+
+/** Fetches what single tests need, before they start; those say themselves what is missing. */
+async function fetchPrograms(): Promise<void> {
+  await Promise.allSettled([
+    findChromium(join(LOCAL, "browser"), say),
+    prepareMonitoringPrograms(say),
+  ]);
 }
 
 function findTests(): string[] {
@@ -115,16 +193,16 @@ function findTests(): string[] {
   }).sort();
 }
 
-function runnerOptions(): string[] {
+function listRunnerOptions(): string[] {
   return [
     "--test",
     "--test-reporter=spec",
-    "--test-concurrency=2",
+    `--test-concurrency=${FILES_AT_ONCE}`,
     `--test-timeout=${TEST_TIMEOUT_MS}`,
   ];
 }
 
-function coverageOptions(): string[] {
+function listCoverageOptions(): string[] {
   return [
     "--experimental-test-coverage",
     `--test-coverage-lines=${LEAST_COVERED_LINES_PERCENT}`,

@@ -124,7 +124,10 @@ export class Broker {
   #makeSubscription({ config, uid, createdAtMs }: SubscriptionRecord): Subscription {
     const name = config.name ?? "";
     const subscription: Subscription = new Subscription({
-      ...{ config, uid, createdAtMs, faults: this.faults },
+      config,
+      uid,
+      createdAtMs,
+      faults: this.faults,
       onSettled: (ids) => this.#journal.append({ kind: "settled", subscription: name, ids }),
       onExhausted: (message, attempts) => this.#deadLetter(subscription, message, attempts),
     });

@@ -21,9 +21,17 @@ export type Rates = Partial<Record<Fault, number>>;
 
 /** Nothing that can be asked for does without these: a gentle rate of everything. */
 export const CHAOS: Rates = {
-  ...{ duplicate: 0.05, twoAtOnce: 0.05, reorder: 0.3, delay: 0.02, dropAck: 0.02 },
-  ...{ dropExtension: 0.05, expireEarly: 0.01, unavailable: 0.03, hang: 0.002, cut: 0.01 },
-  ...{ storm: 0.02 },
+  duplicate: 0.05,
+  twoAtOnce: 0.05,
+  reorder: 0.3,
+  delay: 0.02,
+  dropAck: 0.02,
+  dropExtension: 0.05,
+  expireEarly: 0.01,
+  unavailable: 0.03,
+  hang: 0.002,
+  cut: 0.01,
+  storm: 0.02,
 };
 
 /**

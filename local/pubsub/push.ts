@@ -165,8 +165,10 @@ export class Pusher implements Consumer {
       message: {
         ...(attributes ? { attributes } : {}),
         ...(data ? { data: data.toString("base64") } : {}),
-        ...{ messageId: message.id, message_id: message.id },
-        ...{ publishTime, publish_time: publishTime },
+        messageId: message.id,
+        message_id: message.id,
+        publishTime,
+        publish_time: publishTime,
         ...(orderingKey ? { orderingKey } : {}),
       },
       subscription: this.#subscription.config.name,

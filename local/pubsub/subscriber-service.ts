@@ -108,7 +108,9 @@ export function createSubscriberService(broker: Broker): Record<string, Answer> 
       if (broker.resources.snapshots.has(name)) throw existsAlready(name);
       const oldestMs = Math.min(Date.now(), ...backlog.slice(0, 1).map((one) => one.publishedAtMs));
       const snapshot: SnapshotConfig = {
-        ...{ name, topic: config.topic, labels: asked.labels },
+        name,
+        topic: config.topic,
+        labels: asked.labels,
         expireTime: toTimestamp(oldestMs + SNAPSHOT_LIFE_MS),
       };
       await broker.commitSnapshot(snapshot, backlog);

@@ -19,18 +19,27 @@ const BACKOFF = { least: { seconds: 10 }, most: { seconds: 600 } };
 const DELIVERY_ATTEMPTS = 5;
 
 const MUTABLE = new Set([
-  ...["pushConfig", "ackDeadlineSeconds", "retainAckedMessages", "messageRetentionDuration"],
-  ...["labels", "expirationPolicy", "deadLetterPolicy", "retryPolicy"],
+  "pushConfig",
+  "ackDeadlineSeconds",
+  "retainAckedMessages",
+  "messageRetentionDuration",
+  "labels",
+  "expirationPolicy",
+  "deadLetterPolicy",
+  "retryPolicy",
 ]);
-const MISSING = [
-  ...(["bigqueryConfig", "cloudStorageConfig", "bigtableConfig"] as const),
-  ...(["enableExactlyOnceDelivery", "messageTransforms"] as const),
-];
+const UNIMPLEMENTED = [
+  "bigqueryConfig",
+  "cloudStorageConfig",
+  "bigtableConfig",
+  "enableExactlyOnceDelivery",
+  "messageTransforms",
+] as const;
 
 /** Checks a subscription as it is asked for, and fills in what was left out. */
 export function completeSubscription(asked: SubscriptionConfig): SubscriptionConfig {
   checkName("subscriptions", asked.name ?? "");
-  for (const field of MISSING) {
+  for (const field of UNIMPLEMENTED) {
     const value = asked[field];
     if (Array.isArray(value) ? value.length > 0 : value) throw unimplemented(field);
   }

@@ -159,8 +159,12 @@ export class Subscription {
 
   #addOne(message: Message): void {
     const entry: Entry = {
-      ...{ message, attempts: 0, slot: undefined, wasDelayed: false },
-      ...{ lease: undefined, holder: undefined },
+      message,
+      attempts: 0,
+      slot: undefined,
+      wasDelayed: false,
+      lease: undefined,
+      holder: undefined,
     };
     this.#entries.set(message.id, entry);
     const mustWait = this.config.enableMessageOrdering && this.#ordering.queue(entry);

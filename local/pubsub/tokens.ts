@@ -39,8 +39,14 @@ export class TokenSigner {
     const known = this.#signed.get(name);
     if (known && now - known.issuedAt < REUSE_SECONDS) return known.token;
     const token = this.#sign({
-      ...{ iss: "https://accounts.google.com", aud: audience, email, email_verified: true },
-      ...{ azp: getSubject(email), sub: getSubject(email), iat: now, exp: now + LIFETIME_SECONDS },
+      iss: "https://accounts.google.com",
+      aud: audience,
+      email,
+      email_verified: true,
+      azp: getSubject(email),
+      sub: getSubject(email),
+      iat: now,
+      exp: now + LIFETIME_SECONDS,
     });
     this.#signed.set(name, { token, issuedAt: now });
     return token;

@@ -7,14 +7,10 @@ import { json } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
 import { parse } from "yaml";
 import type { Running } from "../../common/process.ts";
+import { findAnyPort } from "../../local/ports.ts";
 import { adaptPrometheus, addWebhook, hasten } from "../../monitoring/config.ts";
 import { type Dashboard, listMetrics, listQueries } from "../support/dashboards.ts";
-import {
-  createTestEnvironment,
-  findFreePort,
-  type TestEnvironment,
-  until,
-} from "../support/environment.ts";
+import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { type Client, createClient } from "../support/http.ts";
 import {
   ask,
@@ -24,6 +20,7 @@ import {
   metricsIn,
   readMonitoring,
 } from "../support/monitoring.ts";
+import { until } from "../support/until.ts";
 
 type Notification = { alerts: { status: string; labels: Record<string, string> }[] };
 
@@ -54,8 +51,8 @@ describe("the monitoring of a running environment", () => {
 
   before(async () => {
     [monitoring, environment] = await Promise.all([Monitoring.prepare(), createTestEnvironment()]);
-    ports.api = await findFreePort();
-    ports.subscriber = await findFreePort();
+    ports.api = await findAnyPort();
+    ports.subscriber = await findAnyPort();
     const api = await environment.startApi({ env: { METRICS_PORT: String(ports.api) } });
     client = createClient(api.url);
     subscriber = await startSubscriber();

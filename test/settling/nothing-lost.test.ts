@@ -1,13 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { query } from "../../common/database.ts";
-import {
-  createTestEnvironment,
-  type Spawned,
-  type TestEnvironment,
-  until,
-} from "../support/environment.ts";
+import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { assertNothingLost, Load } from "../support/load.ts";
+import type { Spawned } from "../support/processes.ts";
+import { until } from "../support/until.ts";
 
 /** App Engine's patience between SIGTERM and SIGKILL. */
 const TERM_TO_KILL_MS = 2_000;

@@ -3,8 +3,9 @@ import { once } from "node:events";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { findAnyPort } from "../../local/ports.ts";
 import { type MonitoringPrograms, prepareMonitoringPrograms } from "../../monitoring/programs.ts";
-import { findFreePort, until } from "./environment.ts";
+import { until } from "./until.ts";
 
 /** One sample of an answer to a query. */
 export type Sample = { metric: Record<string, string>; value: [number, string] };
@@ -68,7 +69,7 @@ export class Monitoring {
   }
 
   async #start(program: "prometheus" | "alertmanager", options: string[]): Promise<string> {
-    const port = await findFreePort();
+    const port = await findAnyPort();
     await mkdir(join(this.folder, program), { recursive: true });
     const child = spawn(
       this.programs[program],
