@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, realpathSync } from "node:fs";
+import { globSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type LocalProcess, type Say, startProcess, withProgress } from "./processes.ts";
@@ -48,18 +48,29 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   return { host, pid: running.pid, stop: running.stop };
 }
 
-/** The SDK's script ends in this very command; run directly, the pid is the emulator's own. */
-export function findJavaCommand(port: number, mark: string): string[] | undefined {
-  const gcloud = findProgram("gcloud");
-  const home = process.env.JAVA_HOME;
-  const java = home ? join(home, "bin", "java") : findProgram("java");
-  if (!gcloud || !java) return undefined;
-  const folder = join(realpathSync(gcloud), "..", "..", "platform", "pubsub-emulator", "lib");
-  if (!existsSync(folder)) return undefined;
-  const jar = readdirSync(folder).find((name) => name.endsWith(".jar"));
+/** Where Google's emulator is: its jar, or Docker's image; undefined where neither can run. */
+export function findOfficialEmulator(): string | undefined {
+  return findJar() ?? (isDockerRunning() ? DOCKER_IMAGE : undefined);
+}
+
+/** The command that the SDK's script ends in; run directly, the pid is the emulator's own. */
+function findJavaCommand(port: number, mark: string): string[] | undefined {
+  const jar = findJar();
   if (!jar) return undefined;
-  const address = ["--host=127.0.0.1", `--port=${port}`];
-  return [java, `-Dconstancia=${mark}`, "-jar", join(folder, jar), ...address];
+  return [findJava(), `-Dconstancia=${mark}`, "-jar", jar, "--host=127.0.0.1", `--port=${port}`];
+}
+
+/** The emulator in the Google Cloud SDK; undefined, too, where there is no Java to run it. */
+function findJar(): string | undefined {
+  const gcloud = findProgram("gcloud");
+  if (!gcloud || !findJava()) return undefined;
+  const folder = join(realpathSync(gcloud), "..", "..", "platform", "pubsub-emulator", "lib");
+  return globSync(join(folder, "*.jar"))[0];
+}
+
+function findJava(): string {
+  const home = process.env.JAVA_HOME;
+  return home ? join(home, "bin", "java") : (findProgram("java") ?? "");
 }
 
 function findDockerCommand(port: number, mark: string): string[] | undefined {

@@ -2,9 +2,11 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { globSync, mkdirSync, rmSync } from "node:fs";
 import { constants } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
+import { run } from "node:test";
+import { spec } from "node:test/reporters";
 import { prepareMonitoringPrograms } from "../monitoring/programs.ts";
-import { parseOptions, UsageError } from "../ops/command-line.ts";
+import { parseOptions, readInteger, UsageError } from "../ops/command-line.ts";
 import { findChromium } from "./chromium.ts";
 import { startLocalPubsub } from "./local-pubsub.ts";
 import { startMysql } from "./mysql.ts";
@@ -16,6 +18,8 @@ import { PUBSUB_KINDS } from "./pubsub.ts";
 import { endLeftovers, RunFile } from "./run-file.ts";
 import { Supervisor } from "./supervisor.ts";
 
+/** Many tests wait more than they work, so more files run at a time than there are cores. */
+const DEFAULT_JOBS = 3;
 const HELP = `npm test -- [options] [FILE …]
 
 Runs the test files, or all but those of proof/, on a MySQL and a Pub/Sub of their own, which are
@@ -23,6 +27,7 @@ removed afterwards.
 
   --check     runs npm run check first, and stops where it fails (npm test does)
   --coverage  counts the lines that were run, and fails where they are too few
+  --jobs N    files at a time (default: ${DEFAULT_JOBS})
   --help      this text
 
 MYSQL_URL and PUBSUB_EMULATOR_HOST, if set, name servers to use instead. TEST_ENGINE=mariadb runs
@@ -32,12 +37,15 @@ const ROOT = join(import.meta.dirname, "..");
 const LOCAL = join(ROOT, ".local");
 const FOLDER = join(LOCAL, `test-${process.pid}`);
 const MARK = "test.ts";
-/** Many tests wait more than they work, so more files run at a time than there are cores. */
-const FILES_AT_ONCE = 3;
 const TEST_TIMEOUT_MS = 15 * 60_000;
-const RUNNER_STOP_DEADLINE_MS = 10_000;
 /** Of the lines of what runs in the cloud. It was 99; the rest is for what only a race runs. */
 const LEAST_COVERED_LINES_PERCENT = 97;
+const COVERAGE = {
+  coverage: true,
+  lineCoverage: LEAST_COVERED_LINES_PERCENT,
+  coverageIncludeGlobs: ["{api,collections,common,subscriber}/**/*.ts"],
+  coverageExcludeGlobs: ["**/*.test.ts"],
+};
 /**
  * The tests' data end with them, so nothing waits for the disk; what a killed server has committed
  * is still there, since only the machine's own failure would lose it.
@@ -68,12 +76,14 @@ function readOptions() {
     options: {
       check: { type: "boolean", default: false },
       coverage: { type: "boolean", default: false },
+      jobs: { type: "string", default: String(DEFAULT_JOBS) },
       help: { type: "boolean", default: false },
     },
   });
   return {
     ...values,
     files: positionals,
+    jobs: readInteger("jobs", values.jobs),
     engine: readVariable("TEST_ENGINE", ENGINES),
     pubsub: readVariable("TEST_PUBSUB", PUBSUB_KINDS),
   };
@@ -93,32 +103,21 @@ async function main(options: Options): Promise<void> {
   mkdirSync(FOLDER, { recursive: true });
   process.once("exit", () => rmSync(FOLDER, { recursive: true, force: true }));
   const supervisor = new Supervisor(await RunFile.claim(join(FOLDER, "run.json"), MARK, say), say);
-  let interruptRunner = async () => {};
+  const interrupted = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(signal, async () => {
-      await interruptRunner();
+      interrupted.abort();
       await supervisor.stop(128 + constants.signals[signal]);
     });
   }
   try {
-    const [env] = await Promise.all([
+    await Promise.all([
       startServers(supervisor, options),
       options.check ? runCheck() : undefined,
       options.files.length === 0 ? fetchPrograms() : undefined,
     ]);
-    const files = options.files.length > 0 ? options.files : findTests();
-    const args = [...listRunnerOptions(), ...(options.coverage ? listCoverageOptions() : [])];
-    say(`running ${files.length} test files, ${FILES_AT_ONCE} at a time`);
-    const runner = spawn(process.execPath, [...args, ...files], { env, stdio: "inherit" });
-    const ended = once(runner, "exit");
-    interruptRunner = async () => {
-      runner.kill("SIGINT");
-      const timer = setTimeout(() => runner.kill("SIGKILL"), RUNNER_STOP_DEADLINE_MS);
-      await ended;
-      clearTimeout(timer);
-    };
-    const [code] = await ended;
-    await supervisor.stop(code ?? 1);
+    const hasPassed = await runTests(options, interrupted.signal);
+    if (!interrupted.signal.aborted) await supervisor.stop(hasPassed ? 0 : 1);
   } catch (error) {
     await supervisor.stop(1, (error as Error).message);
   }
@@ -133,11 +132,11 @@ async function removeLeftovers(): Promise<void> {
   }
 }
 
-/** Starts the servers that are not given; returns the variables that the tests run with. */
+/** Starts the servers that are not given, and sets the variables that the tests find them by. */
 async function startServers(
   supervisor: Supervisor,
   { engine, pubsub: pubsubKind }: Options,
-): Promise<NodeJS.ProcessEnv> {
+): Promise<void> {
   const onStart = supervisor.add.bind(supervisor);
   const startOwnMysql = async () => {
     const folder = join(FOLDER, engine);
@@ -154,8 +153,7 @@ async function startServers(
     MYSQL_URL ? { url: MYSQL_URL } : startOwnMysql(),
     PUBSUB_EMULATOR_HOST ? { host: PUBSUB_EMULATOR_HOST } : startOwnPubsub(),
   ]);
-  return {
-    ...process.env,
+  Object.assign(process.env, {
     TEST_ENGINE: engine,
     TEST_MYSQL_URL: mysql.url,
     TEST_PUBSUB: pubsubKind,
@@ -163,7 +161,7 @@ async function startServers(
     METADATA_SERVER_DETECTION: "none",
     // Each test file is a process of its own that loads much the same modules.
     NODE_COMPILE_CACHE: join(LOCAL, "compile-cache"),
-  };
+  });
 }
 
 /** What `npm run check` finds is printed only where it finds something. */
@@ -187,26 +185,37 @@ async function fetchPrograms(): Promise<void> {
   ]);
 }
 
+/** Runs each test file as a process of its own; whether all tests have passed. */
+async function runTests(options: Options, signal: AbortSignal): Promise<boolean> {
+  const files = options.files.length > 0 ? options.files : findTests();
+  say(`running ${files.length} test files, ${options.jobs} at a time`);
+  const events = run({
+    files: files.map((file) => join(ROOT, file)),
+    concurrency: options.jobs,
+    timeout: TEST_TIMEOUT_MS,
+    signal,
+    ...(options.coverage ? COVERAGE : {}),
+  });
+  let hasPassed = true;
+  let done = 0;
+  events.on("test:fail", () => {
+    hasPassed = false;
+  });
+  const reporter = events.compose(spec);
+  events.on("test:summary", ({ file, success, duration_ms }) => {
+    hasPassed &&= success;
+    if (file === undefined) return;
+    done += 1;
+    const seconds = (duration_ms / 1_000).toFixed(1);
+    say(`${done} of ${files.length} files: ${relative(ROOT, file)} took ${seconds} s`);
+  });
+  reporter.pipe(process.stdout);
+  await once(reporter, "end");
+  return hasPassed;
+}
+
 function findTests(): string[] {
   return globSync("**/*.test.ts", {
     exclude: ["**/node_modules", ".local", ".git", "proof"],
   }).sort();
-}
-
-function listRunnerOptions(): string[] {
-  return [
-    "--test",
-    "--test-reporter=spec",
-    `--test-concurrency=${FILES_AT_ONCE}`,
-    `--test-timeout=${TEST_TIMEOUT_MS}`,
-  ];
-}
-
-function listCoverageOptions(): string[] {
-  return [
-    "--experimental-test-coverage",
-    `--test-coverage-lines=${LEAST_COVERED_LINES_PERCENT}`,
-    "--test-coverage-include={api,collections,common,subscriber}/**/*.ts",
-    "--test-coverage-exclude=**/*.test.ts",
-  ];
 }

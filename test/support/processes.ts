@@ -31,7 +31,7 @@ export async function startInProcess(
 ): Promise<Running> {
   process.env.PUBSUB_EMULATOR_HOST = env.PUBSUB_EMULATOR_HOST;
   const config = readConfig({ PORT: "0", ...env }, name);
-  const logger = createLogger({
+  const logger = await createLogger({
     service: name,
     projectId: config.GOOGLE_CLOUD_PROJECT,
     format: config.LOG_FORMAT,
