@@ -15,7 +15,7 @@ export type EmulatorOptions = {
 
 export type Emulator = { host: string; pid: number; stop(): Promise<void> };
 
-const READY_DEADLINE_MS = 60_000;
+const READY_DEADLINE_MS = 120_000;
 const STOP_DEADLINE_MS = 5_000;
 const DOCKER_IMAGE = "gcr.io/google.com/cloudsdktool/google-cloud-cli:emulators";
 const NOTHING_FOUND = `no Pub/Sub emulator could be found. Leave out --pubsub=emulator, install the Google Cloud SDK with "gcloud components install pubsub-emulator" (or "sudo apt install google-cloud-cli-pubsub-emulator") and Java 11 or newer, start Docker, or set PUBSUB_EMULATOR_HOST to one that runs (host:port).`;

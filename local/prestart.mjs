@@ -20,6 +20,9 @@ const NODE = readFileSync(join(ROOT, ".nvmrc"), "utf8").trim();
 /** A failure whose message is a sentence for the user; it is printed without a stack. */
 class SetupError extends Error {}
 
+// What reads our output may end before us, as `head` does.
+process.stdout.on("error", () => {});
+
 try {
   refuseOldNode();
   if (!FOLDERS.every(isInstalled)) await install();

@@ -20,6 +20,17 @@ const ROOT = join(import.meta.dirname, "..", "..", "monitoring");
 export const readMonitoring = (file: string) => readFile(join(ROOT, file), "utf8");
 export const getPath = (file: string) => join(ROOT, file);
 
+/** Why there is no Prometheus to test with, or false. In CI, where there must be one, it throws. */
+export async function findMissingMonitoring(say: (line: string) => void): Promise<string | false> {
+  try {
+    await prepareMonitoringPrograms(say);
+    return false;
+  } catch (error) {
+    if (process.env.CI) throw error;
+    return (error as Error).message;
+  }
+}
+
 /** Real servers, with a folder of their own, for one test file. */
 export class Monitoring {
   readonly programs: MonitoringPrograms;
