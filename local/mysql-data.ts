@@ -19,7 +19,7 @@ const ENGINES_FOLDER = join(import.meta.dirname, "..", ".local", "engines");
 const NOTHING_FOUND =
   'no MySQL server could be found or fetched. Install the package mysql-server ("brew install mysql" on macOS, "sudo dnf install mysql-server" on Fedora), start Docker, or set MYSQL_URL to a server that runs (mysql://user:password@host:3306/database).';
 
-/** Data stay with the engine that made them; new data come from the first server that works. */
+/** Existing data keep the engine that made them; new data take the first server that works. */
 export async function prepareData(options: {
   folder: string;
   engine: Engine;
@@ -65,7 +65,7 @@ async function* findServers(
   for (const source of sources) yield* source(options);
 }
 
-/** Makes the user and its database at each start, so that the password always fits. */
+/** Writes the password and the SQL that creates the user and its database at each start. */
 export async function keepPassword(folder: string): Promise<string> {
   const file = join(folder, "password");
   if (!existsSync(file)) await writeFile(file, randomBytes(18).toString("hex"), { mode: 0o600 });
@@ -84,7 +84,7 @@ export async function keepPassword(folder: string): Promise<string> {
   return password;
 }
 
-/** The data folder gets its name last, so that an interrupted set-up starts afresh. */
+/** The data folder is renamed last, so that an interrupted set-up is started again. */
 async function initialiseData(server: Server, folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     if (name.startsWith("data")) await rm(join(folder, name), { recursive: true, force: true });
@@ -100,7 +100,7 @@ async function initialiseData(server: Server, folder: string): Promise<void> {
   await rename(unfinished, join(folder, "data"));
 }
 
-/** What mariadb-install-db feeds to the server, without its shell script. */
+/** The SQL that mariadb-install-db passes to the server. */
 async function readBootstrapSql(share: string): Promise<string> {
   const names = await readdir(share);
   const parts = [

@@ -11,7 +11,7 @@ import { type LocalProcess, type Say, startProcess, withProgress } from "./proce
 import { describeFailure } from "./programs.ts";
 
 export type MysqlOptions = {
-  /** Holds the data, the password, the socket and the log; the next start finds them again. */
+  /** Holds the data, the password, the socket and the log, for the next start too. */
   folder: string;
   port: number;
   engine: Engine;
@@ -21,7 +21,7 @@ export type MysqlOptions = {
   /** Where servers come from, and are kept; by default, from wherever this machine has one. */
   sources?: readonly ServerSource[];
   enginesFolder?: string;
-  /** Told of the process as soon as it runs, before it is ready. */
+  /** Called as soon as the process runs, before it is ready. */
   onStart?: (process: LocalProcess) => void;
 };
 
@@ -29,7 +29,7 @@ export type Mysql = {
   url: string;
   port: number;
   pid: number;
-  /** May be the other engine, where the wanted one could not be had. */
+  /** May be the other engine, where the requested one is not available. */
   engine: Engine;
   stop(): Promise<void>;
 };
@@ -82,7 +82,7 @@ export async function startMysql(options: MysqlOptions): Promise<Mysql> {
   return { url, port, pid: running.pid, engine: server.engine, stop };
 }
 
-/** In the folder; where its path is too long, in one of its own, which goes at the end. */
+/** In the folder; where that path is too long, in a temporary folder, removed at the end. */
 function placeSocket(folder: string, server: Server): { socket: string; shortFolder?: string } {
   if (server.isContainer) return { socket: "/tmp/mysql.sock" };
   const socket = join(folder, "mysql.sock");

@@ -6,10 +6,10 @@ import { findProgram, isDockerRunning } from "./programs.ts";
 
 export type EmulatorOptions = {
   port: number;
-  /** The emulator's own output; it is of use only when the emulator does not start. */
+  /** For the emulator's own output. */
   logFile: string;
   say: Say;
-  /** Told of the process as soon as it runs, before it is ready. */
+  /** Called as soon as the process runs, before it is ready. */
   onStart?: (process: LocalProcess) => void;
 };
 
@@ -93,7 +93,7 @@ function findDockerCommand(port: number, mark: string): string[] | undefined {
   ];
 }
 
-/** Waits until it answers by HTTP; says where its log is, where it ends or never does. */
+/** Waits until it answers HTTP; throws with the path of its log where it ends or never does. */
 export async function waitUntilAnswers(host: string, emulator: LocalProcess, logFile: string) {
   const deadline = Date.now() + READY_DEADLINE_MS;
   let end: string | undefined;

@@ -71,6 +71,7 @@ describe("the README's tour", () => {
     // A busy machine may take longer to settle a write than a reader would wait.
     const patient = script.replaceAll("Prefer: wait=5", "Prefer: wait=30");
     const { stderr } = await promisify(execFile)("bash", [
+      "--norc",
       "-euo",
       "pipefail",
       "-c",
