@@ -1,3 +1,4 @@
+import { createConnection } from "mysql2/promise";
 import { collections as declared } from "../../collections/collections.ts";
 import type { Collection } from "../../common/collection.ts";
 import { openPool, type Pool, query } from "../../common/database.ts";
@@ -37,6 +38,7 @@ export type StartOptions = {
 };
 
 const PROJECT_ID = "constancia-test";
+const CONNECT_TIMEOUT_MS = 60_000;
 let environments = 0;
 
 /** Builds an environment; `migrations` are folders beside the project's own. */
@@ -59,6 +61,7 @@ export async function createTestEnvironment(
   ]);
   const env = describeEnvironment(topics, database.url);
   const pool = openPool({ mysqlUrl: database.url, poolSize: 5 });
+  await retryConnect(() => query(pool, "SELECT 1"));
   const running: Running[] = [];
   const spawned: Spawned[] = [];
   const start = async (process: ProcessName, { collections = declared, ...more }: StartOptions) => {
@@ -107,18 +110,38 @@ export function requireEnv(name: string): string {
 
 /** Creates a database with the project's tables, and those of the other migrations. */
 async function createDatabase(name: string, serverUrl: string, migrations: readonly URL[] = []) {
-  const admin = openPool({ mysqlUrl: new URL(serverUrl), poolSize: 1 });
-  await query(admin, `CREATE DATABASE ${name}`);
+  await runStatement(serverUrl, `CREATE DATABASE ${name}`);
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
-  await migrate(url, [new URL("../../migrations/", import.meta.url), ...migrations]);
+  const folders = [new URL("../../migrations/", import.meta.url), ...migrations];
+  await retryConnect(() => migrate(url, folders));
   return {
     url,
-    async drop() {
-      await query(admin, `DROP DATABASE ${name}`).catch(() => {});
-      await admin.end();
-    },
+    drop: () => runStatement(serverUrl, `DROP DATABASE ${name}`).catch(() => {}),
   };
+}
+
+async function runStatement(serverUrl: string, statement: string): Promise<void> {
+  const connection = await createConnection({
+    uri: serverUrl,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+  });
+  await connection.query(statement);
+  await connection.end();
+}
+
+/** The product gives up a connection after seconds; on a busy machine the tests go on trying. */
+async function retryConnect(work: () => Promise<unknown>): Promise<void> {
+  const deadline = Date.now() + CONNECT_TIMEOUT_MS;
+  for (;;) {
+    try {
+      await work();
+      return;
+    } catch (error) {
+      const { code } = error as { code?: string };
+      if (code !== "ETIMEDOUT" || Date.now() > deadline) throw error;
+    }
+  }
 }
 
 /** The variables of both processes. */
