@@ -144,9 +144,11 @@ async function retryConnect(work: () => Promise<unknown>): Promise<void> {
   }
 }
 
-/** The variables of both processes. */
+/** The variables of both processes, and of commands that are run on the environment. */
 function describeEnvironment(topics: Topics, databaseUrl: URL): Record<string, string> {
+  const { NODE_COMPILE_CACHE } = process.env;
   return {
+    ...(NODE_COMPILE_CACHE ? { NODE_COMPILE_CACHE } : {}),
     GOOGLE_CLOUD_PROJECT: topics.projectId,
     MYSQL_URL: databaseUrl.href,
     PUBSUB_EMULATOR_HOST: topics.host,

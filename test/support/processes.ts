@@ -49,15 +49,14 @@ export async function spawnProcess(
   args?: readonly string[],
 ): Promise<Spawned> {
   const port = await findAnyPort();
-  const { PATH, NODE_COMPILE_CACHE } = process.env;
   const main = new URL(`../../${name}/main.ts`, import.meta.url).pathname;
   const child = spawn(process.execPath, args ?? [main], {
     env: {
-      PATH,
-      // A bundle brings a compile cache of its own.
-      ...(args ? {} : { NODE_COMPILE_CACHE }),
+      PATH: process.env.PATH,
       PORT: String(port),
       ...env,
+      // A bundle has a compile cache of its own.
+      NODE_COMPILE_CACHE: args ? undefined : env.NODE_COMPILE_CACHE,
       LOG_LEVEL: env.LOG_LEVEL === "error" ? "info" : env.LOG_LEVEL,
     },
     stdio: ["ignore", "pipe", "pipe"],
