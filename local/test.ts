@@ -6,33 +6,17 @@ import { join, relative } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { prepareMonitoringPrograms } from "../monitoring/programs.ts";
-import { parseOptions, readInteger, UsageError } from "../ops/command-line.ts";
+import { UsageError } from "../ops/command-line.ts";
 import { findChromium } from "./chromium.ts";
 import { startLocalPubsub } from "./local-pubsub.ts";
 import { startMysql } from "./mysql.ts";
-import { ENGINES } from "./mysql-packages.ts";
 import { startEmulator } from "./official-emulator.ts";
 import { findAnyPort } from "./ports.ts";
 import { isRunning, withProgress } from "./processes.ts";
-import { PUBSUB_KINDS } from "./pubsub.ts";
 import { endLeftovers, RunFile } from "./run-file.ts";
 import { Supervisor } from "./supervisor.ts";
+import { HELP, readTestOptions, type TestOptions } from "./test-options.ts";
 
-/** Many tests wait more than they work, so more files run at a time than there are cores. */
-const DEFAULT_JOBS = 3;
-const HELP = `npm test -- [options] [FILE …]
-
-Runs the test files, or all but those of proof/, on a MySQL and a Pub/Sub of their own, which are
-removed afterwards.
-
-  --check     runs npm run check first, and stops where it fails (npm test does)
-  --coverage  counts the lines that were run, and fails where they are too few
-  --jobs N    files at a time (default: ${DEFAULT_JOBS})
-  --help      this text
-
-MYSQL_URL and PUBSUB_EMULATOR_HOST, if set, name servers to use instead. TEST_ENGINE=mariadb runs
-the tests on MariaDB, TEST_PUBSUB=emulator on Google's emulator.
-`;
 const ROOT = join(import.meta.dirname, "..");
 const LOCAL = join(ROOT, ".local");
 const FOLDER = join(LOCAL, `test-${process.pid}`);
@@ -56,8 +40,6 @@ const MYSQL_ARGS: string[] = [
   "--skip-log-bin",
 ];
 
-type Options = ReturnType<typeof readOptions>;
-
 /** After the tests nothing is printed, so that the runner's summary comes last. */
 let isQuiet = false;
 const say = (line: string) => {
@@ -65,7 +47,7 @@ const say = (line: string) => {
 };
 
 try {
-  const options = readOptions();
+  const options = readTestOptions();
   if (options.help) console.log(HELP);
   else await main(options);
 } catch (error) {
@@ -74,34 +56,7 @@ try {
   process.exitCode = 2;
 }
 
-function readOptions() {
-  const { values, positionals } = parseOptions({
-    allowPositionals: true,
-    options: {
-      check: { type: "boolean", default: false },
-      coverage: { type: "boolean", default: false },
-      jobs: { type: "string", default: String(DEFAULT_JOBS) },
-      help: { type: "boolean", default: false },
-    },
-  });
-  return {
-    ...values,
-    files: positionals,
-    jobs: readInteger("jobs", values.jobs),
-    engine: readVariable("TEST_ENGINE", ENGINES),
-    pubsub: readVariable("TEST_PUBSUB", PUBSUB_KINDS),
-  };
-}
-
-/** The variable's value, or the first choice where it is not set. */
-function readVariable<Choice extends string>(name: string, choices: readonly Choice[]): Choice {
-  const value = process.env[name] || choices[0];
-  const found = choices.find((choice) => choice === value);
-  if (found !== undefined) return found;
-  throw new UsageError(`${name} must be ${choices.join(" or ")}, not "${value}".`);
-}
-
-async function main(options: Options): Promise<void> {
+async function main(options: TestOptions): Promise<void> {
   process.chdir(ROOT);
   await removeLeftovers();
   mkdirSync(FOLDER, { recursive: true });
@@ -140,7 +95,7 @@ async function removeLeftovers(): Promise<void> {
 /** Starts the servers that are not given, and sets the variables that the tests find them by. */
 async function startServers(
   supervisor: Supervisor,
-  { engine, pubsub: pubsubKind, coverage }: Options,
+  { engine, pubsub: pubsubKind, coverage }: TestOptions,
 ): Promise<void> {
   const onStart = supervisor.add.bind(supervisor);
   const startOwnMysql = async () => {
@@ -192,7 +147,7 @@ async function fetchPrograms(): Promise<void> {
 }
 
 /** Runs each test file as a process of its own; whether all tests have passed. */
-async function runTests(options: Options, signal: AbortSignal): Promise<boolean> {
+async function runTests(options: TestOptions, signal: AbortSignal): Promise<boolean> {
   const files = options.files.length > 0 ? options.files : findTests();
   say(`running ${files.length} test files, ${options.jobs} at a time`);
   const events = run({
