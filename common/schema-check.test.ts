@@ -1,12 +1,9 @@
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
+import { findAnyPort } from "../local/ports.ts";
 import { courses } from "../test/collections/courses.ts";
 import { teachers } from "../test/collections/teachers.ts";
-import {
-  createTestEnvironment,
-  findFreePort,
-  type TestEnvironment,
-} from "../test/support/environment.ts";
+import { createTestEnvironment, type TestEnvironment } from "../test/support/environment.ts";
 import type { Collection } from "./collection.ts";
 import { openPool, query } from "./database.ts";
 import { findSchemaFaults } from "./schema-check.ts";
@@ -134,7 +131,7 @@ test("columns that no collection declares are left alone", async () => {
 
 test("the check rejects if the database is unreachable", async () => {
   const mysqlUrl = new URL(environment.env.MYSQL_URL as string);
-  mysqlUrl.port = String(await findFreePort());
+  mysqlUrl.port = String(await findAnyPort());
   const pool = openPool({ mysqlUrl, poolSize: 1 });
   await assert.rejects(findSchemaFaults(pool, [teachers]), { code: "ECONNREFUSED" });
   await pool.end();

@@ -14,7 +14,7 @@ import { describe, it } from "node:test";
 import { parse } from "yaml";
 import { readConfig } from "../common/config.ts";
 import { VARIABLES } from "../common/variables.ts";
-import { findProgram } from "../local/mysql-server.ts";
+import { findProgram } from "../local/programs.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const SERVICES = [

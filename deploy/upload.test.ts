@@ -4,7 +4,7 @@ import { cpSync, globSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
-import { findProgram } from "../local/mysql-server.ts";
+import { findProgram } from "../local/programs.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const FILES = ["app.yaml", "package-lock.json", "package.json", "subscriber.yaml", "tsconfig.json"];

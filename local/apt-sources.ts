@@ -1,4 +1,4 @@
-/** One place that apt may take packages from: a `deb` line. */
+/** One source of packages: a `deb` line. */
 export type AptSource = {
   uri: string;
   suite: string;
@@ -8,7 +8,7 @@ export type AptSource = {
 
 /**
  * Reads a sources file of apt, in the one-line form (`*.list`) or in the form of paragraphs
- * (`*.sources`), and keeps what a download of binary packages can use.
+ * (`*.sources`), and returns the sources of binary packages.
  */
 export function parseAptSources(text: string, form: "list" | "sources"): AptSource[] {
   const sources = form === "list" ? parseLines(text) : parseParagraphs(text);
@@ -56,7 +56,7 @@ function parseFields(paragraph: string): Map<string, string> {
   return fields;
 }
 
-/** A key may also stand in the sources file itself; then the distribution's own key files serve. */
+/** A key may also be in the sources file itself; then the distribution's own key files are used. */
 function keyFile(signedBy: string | undefined): string | undefined {
   return signedBy?.startsWith("/") && !signedBy.includes("\n") ? signedBy : undefined;
 }

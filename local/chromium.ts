@@ -1,9 +1,10 @@
-import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { execFile, execFileSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { hasPackages, unpackPackages } from "./debian-packages.ts";
-import { findProgram } from "./mysql-server.ts";
-import type { Say } from "./processes.ts";
+import { type Say, withProgress } from "./processes.ts";
+import { describeFailure, findProgram } from "./programs.ts";
 
 /** How to launch a Chromium, in Playwright's words. */
 export type Chromium = {
@@ -12,58 +13,120 @@ export type Chromium = {
   env: Record<string, string>;
 };
 
-/** As the distributions name it; and Chrome, which is as good. */
-const PROGRAMS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+/** A program, and the variables that it needs to run. */
+type Program = { file: string; env?: Record<string, string> };
+/** One way to get a Chromium; undefined where it has none. */
+export type ChromiumSource = (folder: string, say: Say) => Promise<Program | undefined>;
+
+/** As the distributions name it; and Chrome, which serves as well. */
+const PROGRAMS = [
+  "chromium",
+  "chromium-browser",
+  "google-chrome",
+  "google-chrome-stable",
+  "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+  "/Applications/Chromium.app/Contents/MacOS/Chromium",
+];
 /**
  * The loader that starts Chromium's processes is the machine's, and fits no other libc. The rest are
- * alternatives and drivers that nothing without a screen asks for; they are half of what it weighs.
+ * alternatives and drivers that nothing without a screen asks for; they are half of the size.
  */
-const NOT_WANTED =
+const UNWANTED_PACKAGES =
   /^(libc6$|libllvm|libz3|libgl1-mesa-dri|libkf\d|libqt\d|.*-icon-theme$|fonts-(croscore|free|tex|urw))/;
 const NOTHING_FOUND =
-  "no Chromium could be found: install it, or run this on Debian, whose packages are fetched";
+  'no Chromium could be found or fetched. Install the package chromium ("brew install --cask chromium" on macOS, "sudo dnf install chromium" on Fedora), or set CHROME_PATH to a Chromium or a Chrome.';
+/** The sandbox needs root's help or user namespaces; what is opened here is our own page. */
+const ARGS = ["--no-sandbox", "--disable-gpu"];
 
-/** A Chromium on the PATH; else Debian's, unpacked once into `folder` without root. */
-export async function findChromium(folder: string, say: Say): Promise<Chromium> {
-  // The sandbox wants root's help or user namespaces; what is opened here is our own page.
-  const args = ["--no-sandbox", "--disable-gpu"];
-  const installed = PROGRAMS.map((name) => findProgram(name)).find((file) => file && works(file));
-  if (installed) return { executablePath: installed, args, env: ownEnvironment() };
-  if (!hasPackages()) throw new Error(NOTHING_FOUND);
-  const root = join(folder, "chromium");
-  await unpackPackages(
-    {
-      title: "Chromium",
-      megabytes: 200,
-      packages: [["chromium"], ["fonts-dejavu-core"], ["fonts-liberation"]],
-      withDependencies: true,
-      without: NOT_WANTED,
-    },
-    root,
-    say,
-  );
-  const executablePath = join(root, "usr", "lib", "chromium", "chromium");
-  if (!existsSync(executablePath)) throw new Error(NOTHING_FOUND);
-  return { executablePath, args, env: { ...ownEnvironment(), ...unpackedEnvironment(root) } };
+const run = promisify(execFile);
+
+/** Best first; each is asked only when the ones before gave no program that works. */
+export const CHROMIUM_SOURCES: readonly ChromiumSource[] = [
+  findInstalled,
+  unpackChromium,
+  downloadChromium,
+];
+
+/**
+ * A Chromium that runs here: the one that CHROME_PATH names; else an installed one; else one that
+ * is fetched into `folder`, once. Throws a sentence that says what to install where there is none.
+ */
+export async function findChromium(
+  folder: string,
+  say: Say,
+  sources = CHROMIUM_SOURCES,
+): Promise<Chromium> {
+  const named = process.env.CHROME_PATH;
+  if (named) return describeChromium({ file: named });
+  for (const source of sources) {
+    try {
+      const program = await source(folder, say);
+      if (program && works(program)) return describeChromium(program);
+    } catch (error) {
+      say(`Chromium cannot be fetched: ${describeFailure(error)}`);
+    }
+  }
+  throw new Error(NOTHING_FOUND);
 }
 
-/** Ubuntu's packages hold a program that only says that a snap is wanted. */
-function works(file: string): boolean {
+async function findInstalled(): Promise<Program | undefined> {
+  const files = PROGRAMS.map((name) => (name.startsWith("/") ? name : findProgram(name)));
+  const file = files.find((candidate) => candidate && works({ file: candidate }));
+  return file ? { file } : undefined;
+}
+
+/** Debian's package, unpacked without root. */
+async function unpackChromium(folder: string, say: Say): Promise<Program | undefined> {
+  if (!hasPackages()) return undefined;
+  const root = join(folder, "chromium");
+  const packages = {
+    title: "Chromium",
+    megabytes: 200,
+    packages: [["chromium"], ["fonts-dejavu-core"], ["fonts-liberation"]],
+    withDependencies: true,
+    without: UNWANTED_PACKAGES,
+  };
+  await unpackPackages(packages, root, say);
+  const file = join(root, "usr", "lib", "chromium", "chromium");
+  return { file, env: describeUnpackedFiles(root) };
+}
+
+/** Playwright's own build, for machines whose packages cannot be unpacked. */
+export async function downloadChromium(folder: string, say: Say): Promise<Program> {
+  const env = { ...process.env, PLAYWRIGHT_BROWSERS_PATH: join(folder, "playwright") };
+  const playwright = join(import.meta.dirname, "..", "node_modules", ".bin", "playwright-core");
+  const download = run(playwright, ["install", "--no-shell", "chromium"], { env });
+  await withProgress(say, "downloading Playwright's Chromium (once, about 150 MB)", download);
+  // The package reads the variable when it is loaded, so another process has to be asked.
+  const program = 'console.log((await import("playwright-core")).chromium.executablePath())';
+  const args = ["--input-type=module", "--eval", program];
+  const { stdout } = await run(process.execPath, args, { cwd: import.meta.dirname, env });
+  return { file: stdout.trim() };
+}
+
+/** Ubuntu's package holds a program that only says that the snap has to be installed. */
+function works({ file, env }: Program): boolean {
   try {
-    execFileSync(file, ["--version"], { stdio: "ignore" });
+    execFileSync(file, ["--version"], { stdio: "ignore", env: { ...process.env, ...env } });
     return true;
   } catch {
     return false;
   }
 }
 
-function ownEnvironment(): Record<string, string> {
-  const given = Object.entries(process.env).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(given) as Record<string, string>;
+function describeChromium({ file, env }: Program): Chromium {
+  const given = Object.entries({ ...process.env, ...env }).filter(
+    ([, value]) => value !== undefined,
+  );
+  return {
+    executablePath: file,
+    args: ARGS,
+    env: Object.fromEntries(given) as Record<string, string>,
+  };
 }
 
-/** The unpacked libraries and fonts; the machine may have none. */
-function unpackedEnvironment(root: string): Record<string, string> {
+/** The variables that name the unpacked libraries and fonts; the machine may have none. */
+function describeUnpackedFiles(root: string): Record<string, string> {
   const processor = process.arch === "arm64" ? "aarch64" : "x86_64";
   const folders = [`${processor}-linux-gnu`, `${processor}-linux-gnu/pulseaudio`];
   const libraries = ["usr/lib", "lib"].flatMap((lib) =>

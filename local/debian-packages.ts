@@ -6,17 +6,17 @@ import { promisify } from "node:util";
 import { type AptSource, formatAptSource, parseAptSources } from "./apt-sources.ts";
 import { type Say, withProgress } from "./processes.ts";
 
-/** Programs that Debian and Ubuntu package, and how much of them is wanted. */
+/** Programs that Debian and Ubuntu package. */
 export type PackageSet = {
-  /** What they are, for the lines of progress: "MySQL". */
+  /** Their name in the lines of progress, such as "MySQL". */
   title: string;
-  /** About how much is fetched. */
+  /** About the size of the download. */
   megabytes: number;
-  /** One entry a package: its names, best first; a distribution has one of them. */
+  /** The possible names of each package, best first: distributions name some differently. */
   packages: string[][];
-  /** Whether what they depend on comes along, so that they run with libraries of their own. */
+  /** Whether their dependencies are unpacked too, so that they run with libraries of their own. */
   withDependencies: boolean;
-  /** Of those, the ones that stay away. */
+  /** The dependencies to leave out. */
   without?: RegExp;
   /** The suite of Debian that has them, where the machine's own does not. */
   debianSuite?: string;
@@ -26,7 +26,7 @@ const DEBIAN_ARCHITECTURES: Record<string, string> = { x64: "amd64", arm64: "arm
 
 const run = promisify(execFile);
 
-/** Whether this machine is a Debian or an Ubuntu whose packages we can fetch and unpack. */
+/** Whether this machine is a Debian or an Ubuntu whose packages can be fetched and unpacked. */
 export function hasPackages(): boolean {
   return (
     process.platform === "linux" &&
@@ -37,32 +37,32 @@ export function hasPackages(): boolean {
 
 /**
  * Fetches the packages from the machine's own mirror, without root, and unpacks them into one
- * folder, which appears only when it is complete. Nothing on the machine changes: apt works on a
- * state of its own.
+ * folder, which appears only when it is complete. The machine's own packages stay as they are: apt
+ * works on a state of its own.
  */
 export async function unpackPackages(set: PackageSet, folder: string, say: Say): Promise<void> {
   if (existsSync(folder)) return;
   await removeAbandoned(folder);
-  const workshop = `${folder}.${process.pid}`;
+  const draft = `${folder}.${process.pid}`;
   try {
-    const apt = await prepareApt(join(workshop, "apt"), chooseSources(set));
+    const apt = await prepareApt(join(draft, "apt"), chooseSources(set));
     const sentence = `fetching ${set.title}'s packages`;
     say(`${sentence} (once, about ${set.megabytes} MB, no root needed)`);
     const files = await withProgress(say, sentence, download(apt, set));
-    const root = join(workshop, "root");
+    const root = join(draft, "root");
     await mkdir(root);
     const unpacking = files.map((file) => run("dpkg-deb", ["--extract", file, root]));
     await withProgress(say, "unpacking them", Promise.all(unpacking));
     await rename(root, folder).catch((error: NodeJS.ErrnoException) => {
-      // Another process was faster; what it unpacked is as good.
+      // Another process was faster; its folder is the same.
       if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
     });
   } finally {
-    await rm(workshop, { recursive: true, force: true });
+    await rm(draft, { recursive: true, force: true });
   }
 }
 
-/** Workshops are named after the process that made them; those of dead ones are litter. */
+/** Drafts are named after the process that made them; those of ended processes are removed. */
 async function removeAbandoned(folder: string): Promise<void> {
   const parent = join(folder, "..");
   await mkdir(parent, { recursive: true });
@@ -105,7 +105,7 @@ function readMachineSources(): AptSource[] {
   });
 }
 
-/** A folder in which apt keeps lists and packages for us, and the configuration that says so. */
+/** Prepares a folder in which apt keeps its lists and packages, with the configuration for it. */
 async function prepareApt(folder: string, sources: AptSource[]): Promise<string> {
   await mkdir(join(folder, "lists", "partial"), { recursive: true });
   await mkdir(join(folder, "cache", "archives", "partial"), { recursive: true });
@@ -136,17 +136,17 @@ async function download(folder: string, set: PackageSet): Promise<string[]> {
   };
   await apt("apt-get", "-q", "update");
   const known = new Set((await apt("apt-cache", "pkgnames")).split("\n"));
-  const wanted = set.packages.map((names) => {
+  const names = set.packages.map((names) => {
     const found = names.find((name) => known.has(name));
     if (!found) throw new Error(`no mirror that answers has ${names[0]}`);
     return found;
   });
   const relations = ["recommends", "suggests", "conflicts", "breaks", "replaces", "enhances"];
   const only = relations.map((relation) => `--no-${relation}`);
-  const names = set.withDependencies
-    ? packageNames(await apt("apt-cache", "depends", "--recurse", ...only, ...wanted))
-    : [...new Set(wanted)];
-  const fetched = names.filter((name) => !set.without?.test(name));
+  const packages = set.withDependencies
+    ? packageNames(await apt("apt-cache", "depends", "--recurse", ...only, ...names))
+    : [...new Set(names)];
+  const fetched = packages.filter((name) => !set.without?.test(name));
   await apt("apt-get", "-q", "download", ...fetched);
   const files = await readdir(folder);
   return files.filter((name) => name.endsWith(".deb")).map((name) => join(folder, name));

@@ -5,25 +5,25 @@ import { type LocalProcess, type Say, startProcess, withProgress } from "./proce
 
 export type LocalPubsubOptions = {
   port: number;
-  /** Any, where it is left out. */
+  /** Default: any free port. */
   controlPort?: number;
-  /** Keeps unsettled messages for the next start; without it they end with the process. */
+  /** Keeps unsettled messages for the next start; by default they end with the process. */
   folder?: string;
   logFile: string;
   say: Say;
   /** More of its options, such as `--chaos`. */
   args?: string[];
-  /** Told of the process as soon as it runs, before it is ready. */
+  /** Called as soon as the process runs, before it is ready. */
   onStart?: (process: LocalProcess) => void;
 };
 
-export type Ours = { host: string; controlUrl: string; pid: number; stop(): Promise<void> };
+export type LocalPubsub = { host: string; controlUrl: string; pid: number; stop(): Promise<void> };
 
 const MAIN = join(import.meta.dirname, "pubsub", "main.ts");
 const STOP_DEADLINE_MS = 5_000;
 
 /** Starts the local Pub/Sub as a process of its own. */
-export async function startLocalPubsub(options: LocalPubsubOptions): Promise<Ours> {
+export async function startLocalPubsub(options: LocalPubsubOptions): Promise<LocalPubsub> {
   const { port, folder, logFile, say, args = [], onStart } = options;
   const controlPort = options.controlPort ?? (await findAnyPort());
   const ports = [`--port=${port}`, `--control-port=${controlPort}`];

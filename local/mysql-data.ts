@@ -4,26 +4,38 @@ import { existsSync, readFileSync } from "node:fs";
 import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Engine } from "./mysql-packages.ts";
-import { buildCommand, describe, ENGINE_NAMES, findServers, type Server } from "./mysql-server.ts";
+import {
+  buildCommand,
+  ENGINE_NAMES,
+  type FindOptions,
+  SERVER_SOURCES,
+  type Server,
+  type ServerSource,
+} from "./mysql-server.ts";
 import { type Say, withProgress } from "./processes.ts";
+import { describeFailure } from "./programs.ts";
 
 const ENGINES_FOLDER = join(import.meta.dirname, "..", ".local", "engines");
-const NOTHING_FOUND = `no MySQL server could be found or fetched. Install one ("sudo apt install mysql-server", or "brew install mysql"), start Docker, or set MYSQL_URL to a server that runs (mysql://user:password@host:3306/database).`;
+const NOTHING_FOUND =
+  'no MySQL server could be found or fetched. Install the package mysql-server ("brew install mysql" on macOS, "sudo dnf install mysql-server" on Fedora), start Docker, or set MYSQL_URL to a server that runs (mysql://user:password@host:3306/database).';
 
-/** Data stay with the engine that made them; new data come from the first server that works. */
+/** Existing data keep the engine that made them; new data take the first server that works. */
 export async function prepareData(options: {
   folder: string;
   engine: Engine;
   say: Say;
+  /** Where servers come from; by default, from wherever this machine has one. */
+  sources?: readonly ServerSource[];
+  enginesFolder?: string;
 }): Promise<Server> {
-  const { folder, say } = options;
+  const { folder, say, sources = SERVER_SOURCES } = options;
   const engineFile = join(folder, "engine");
   const engine = existsSync(engineFile)
     ? (readFileSync(engineFile, "utf8").trim() as Engine)
     : undefined;
-  const servers = findServers({
+  const servers = findServers(sources, {
     engine: engine ?? options.engine,
-    enginesFolder: ENGINES_FOLDER,
+    enginesFolder: options.enginesFolder ?? ENGINES_FOLDER,
     say,
   });
   for await (const server of servers) {
@@ -33,7 +45,9 @@ export async function prepareData(options: {
     try {
       await withProgress(say, `setting up ${name}'s data`, initialiseData(server, folder));
     } catch (error) {
-      say(`${name} (${server.command.at(-1)}) cannot set up its data here: ${describe(error)}`);
+      say(
+        `${name} (${server.command.at(-1)}) cannot set up its data here: ${describeFailure(error)}`,
+      );
       continue;
     }
     if (server.engine !== options.engine) say(`using ${name} instead`);
@@ -43,7 +57,15 @@ export async function prepareData(options: {
   throw new Error(NOTHING_FOUND);
 }
 
-/** Makes the user and its database at each start, so that the password always fits. */
+/** Every server that this machine can run, best first; the next is looked for on demand. */
+async function* findServers(
+  sources: readonly ServerSource[],
+  options: FindOptions,
+): AsyncGenerator<Server> {
+  for (const source of sources) yield* source(options);
+}
+
+/** Writes the password and the SQL that creates the user and its database at each start. */
 export async function keepPassword(folder: string): Promise<string> {
   const file = join(folder, "password");
   if (!existsSync(file)) await writeFile(file, randomBytes(18).toString("hex"), { mode: 0o600 });
@@ -62,7 +84,7 @@ export async function keepPassword(folder: string): Promise<string> {
   return password;
 }
 
-/** The data folder gets its name last, so that an interrupted set-up starts afresh. */
+/** The data folder is renamed last, so that an interrupted set-up is started again. */
 async function initialiseData(server: Server, folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     if (name.startsWith("data")) await rm(join(folder, name), { recursive: true, force: true });
@@ -78,7 +100,7 @@ async function initialiseData(server: Server, folder: string): Promise<void> {
   await rename(unfinished, join(folder, "data"));
 }
 
-/** What mariadb-install-db feeds to the server, without its shell script. */
+/** The SQL that mariadb-install-db passes to the server. */
 async function readBootstrapSql(share: string): Promise<string> {
   const names = await readdir(share);
   const parts = [

@@ -1,7 +1,8 @@
 import { type PackageSet, unpackPackages } from "./debian-packages.ts";
 import type { Say } from "./processes.ts";
 
-export type Engine = "mysql" | "mariadb";
+export const ENGINES = ["mysql", "mariadb"] as const;
+export type Engine = (typeof ENGINES)[number];
 
 const PACKAGES: Record<Engine, PackageSet> = {
   mysql: {

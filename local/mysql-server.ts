@@ -1,28 +1,33 @@
 import { execFileSync } from "node:child_process";
-import { accessSync, constants, existsSync, realpathSync } from "node:fs";
-import { basename, delimiter, join } from "node:path";
+import { existsSync, globSync, realpathSync } from "node:fs";
+import { basename, join } from "node:path";
 import { hasPackages } from "./debian-packages.ts";
+import { downloadMysql } from "./mysql-download.ts";
 import { type Engine, unpackServer } from "./mysql-packages.ts";
 import type { Say } from "./processes.ts";
+import { describeFailure, findProgram, isDockerRunning } from "./programs.ts";
 
 /** A server program that this machine can run, not yet a running one. */
 export type Server = {
   engine: Engine;
-  origin: "path" | "packages" | "docker";
-  /** The program, with the loader before it where it needs its own. */
+  /** The program, with the loader before it where it needs its own; for Docker, the image. */
   command: string[];
   /** Where it finds its own files. */
   options: string[];
   /** The folder of its SQL files, for MariaDB's set-up. */
   share: string;
+  isContainer: boolean;
 };
 
 export type FindOptions = {
   engine: Engine;
-  /** Where unpacked servers are kept. */
+  /** Where fetched servers are kept. */
   enginesFolder: string;
   say: Say;
 };
+
+/** One way to get a server; it may find more than one, best first. */
+export type ServerSource = (options: FindOptions) => AsyncGenerator<Server>;
 
 export const ENGINE_NAMES: Record<Engine, string> = { mysql: "MySQL", mariadb: "MariaDB" };
 const PROGRAMS: Record<Engine, string> = { mysql: "mysqld", mariadb: "mariadbd" };
@@ -33,91 +38,99 @@ const MORE_PROGRAM_FOLDERS = [
   "/usr/local/sbin",
   "/usr/libexec",
   "/usr/local/mysql/bin",
+  "/opt/homebrew/opt/mysql/bin",
+  "/opt/homebrew/opt/mysql@8.4/bin",
 ];
 
-/** The servers that can serve, best first; each is looked for only when the one before failed. */
-export async function* findServers(options: FindOptions): AsyncGenerator<Server> {
-  const { engine, enginesFolder, say } = options;
-  const installed = findInstalled(engine);
-  if (installed) yield installed;
-  if (hasPackages()) {
-    const engines: Engine[] = engine === "mysql" ? ["mysql", "mariadb"] : ["mariadb"];
-    for (const candidate of engines) {
-      const root = join(enginesFolder, candidate);
-      try {
-        await unpackServer(candidate, root, say);
-      } catch (error) {
-        say(`${ENGINE_NAMES[candidate]} cannot be had from the packages: ${describe(error)}`);
-        continue;
-      }
-      yield describeUnpacked(candidate, root);
-    }
-  }
-  if (engine === "mysql" && isDockerRunning()) yield describeDocker();
-}
+/** Best first; each is asked only when the ones before gave no server that works. */
+export const SERVER_SOURCES: readonly ServerSource[] = [
+  findInstalled,
+  findPackaged,
+  findContainer,
+  findDownloaded,
+];
 
 /** The command line's beginning: the program, its own files, and who runs it. */
 export function buildCommand(server: Server, folder: string, port?: number): string[] {
   const asRoot = process.getuid?.() === 0 ? ["--user=root"] : [];
-  if (server.origin !== "docker") {
+  if (!server.isContainer) {
     return [...server.command, "--no-defaults", ...server.options, ...asRoot];
   }
   const container = `constancia-${basename(folder)}-${port ?? "setup"}-${process.pid}`;
   const publish = port === undefined ? [] : ["--publish", `127.0.0.1:${port}:3306`];
   const user = `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`;
   return [
-    ...["docker", "run", "--rm", "--name", container, "--user", user, ...publish],
-    ...["--volume", `${folder}:${folder}`, "--entrypoint", "mysqld"],
-    ...[...server.command, "--no-defaults", ...asRoot],
+    "docker",
+    "run",
+    "--rm",
+    "--name",
+    container,
+    "--user",
+    user,
+    ...publish,
+    "--volume",
+    `${folder}:${folder}`,
+    "--entrypoint",
+    "mysqld",
+    ...server.command,
+    "--no-defaults",
+    ...asRoot,
   ];
 }
 
-/** Finds a program as a shell would. */
-export function findProgram(name: string, moreFolders: string[] = []): string | undefined {
-  const folders = [...(process.env.PATH ?? "").split(delimiter), ...moreFolders];
-  return folders
-    .filter((folder) => folder !== "")
-    .map((folder) => join(folder, name))
-    .find((file) => {
-      try {
-        accessSync(file, constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
-}
-
-/** Whether a Docker daemon answers, not only whether the client is installed. */
-export function isDockerRunning(): boolean {
-  try {
-    execFileSync("docker", ["info"], { stdio: "ignore", timeout: 5_000 });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** An error as half a sentence: what a failed command said last, or its message. */
-export function describe(error: unknown): string {
-  const { stderr, message } = error as { stderr?: string; message?: string };
-  return stderr?.trim().split("\n").slice(-3).join(" ") || message || String(error);
-}
-
-function findInstalled(engine: Engine): Server | undefined {
+/** A server that is installed on this machine. */
+export async function* findInstalled({ engine }: FindOptions): AsyncGenerator<Server> {
   const program = findProgram(PROGRAMS[engine], MORE_PROGRAM_FOLDERS);
-  if (!program) return undefined;
+  if (!program) return;
   try {
     const version = execFileSync(program, ["--no-defaults", "--version"], { encoding: "utf8" });
     // MariaDB, too, calls its server mysqld in places.
-    if (version.includes("MariaDB") !== (engine === "mariadb")) return undefined;
+    if (version.includes("MariaDB") !== (engine === "mariadb")) return;
   } catch {
-    return undefined;
+    return;
   }
+  yield describeProgram(engine, program);
+}
+
+/** Debian's or Ubuntu's packages, unpacked without root; MariaDB's where they have no MySQL. */
+export async function* findPackaged(options: FindOptions): AsyncGenerator<Server> {
+  const { engine, enginesFolder, say } = options;
+  if (!hasPackages()) return;
+  const engines: Engine[] = engine === "mysql" ? ["mysql", "mariadb"] : ["mariadb"];
+  for (const candidate of engines) {
+    const root = join(enginesFolder, candidate);
+    try {
+      await unpackServer(candidate, root, say);
+      yield describeUnpacked(candidate, root);
+    } catch (error) {
+      const name = ENGINE_NAMES[candidate];
+      say(`${name} is not available from the packages: ${describeFailure(error)}`);
+    }
+  }
+}
+
+/** MySQL's own image, where a Docker daemon answers. */
+export async function* findContainer({ engine }: FindOptions): AsyncGenerator<Server> {
+  if (engine !== "mysql" || !isDockerRunning()) return;
+  yield { engine, command: [DOCKER_IMAGE], options: [], share: "", isContainer: true };
+}
+
+/** MySQL's own binaries, as the npm package mysql-memory-server downloads them. */
+export async function* findDownloaded(options: FindOptions): AsyncGenerator<Server> {
+  const { engine, enginesFolder, say } = options;
+  if (engine !== "mysql") return;
+  try {
+    yield describeProgram(engine, await downloadMysql(join(enginesFolder, "download"), say));
+  } catch (error) {
+    say(`MySQL cannot be downloaded: ${describeFailure(error)}`);
+  }
+}
+
+/** A program that finds its own files, beside itself. */
+function describeProgram(engine: Engine, program: string): Server {
   const home = join(realpathSync(program), "..", "..");
-  const shares = [join(home, "share", "mariadb"), join(home, "share", "mysql")];
-  const share = shares.find((folder) => existsSync(folder)) ?? "";
-  return { engine, origin: "path", command: [program], options: [], share };
+  const share = globSync(join(home, "share", "{mariadb,mysql}"))[0] ?? "";
+  return { engine, command: [program], options: [], share, isContainer: false };
 }
 
 /** Unpacked programs may need a newer libc than the machine's: they get their own loader. */
@@ -131,7 +144,6 @@ function describeUnpacked(engine: Engine, root: string): Server {
   const share = join(home, "share", "mysql");
   return {
     engine,
-    origin: "packages",
     command: [loader, "--library-path", libraries.join(":"), join(home, "sbin", PROGRAMS[engine])],
     options: [
       `--basedir=${home}`,
@@ -140,9 +152,6 @@ function describeUnpacked(engine: Engine, root: string): Server {
       `--character-sets-dir=${join(share, "charsets")}`,
     ],
     share,
+    isContainer: false,
   };
-}
-
-function describeDocker(): Server {
-  return { engine: "mysql", origin: "docker", command: [DOCKER_IMAGE], options: [], share: "" };
 }

@@ -6,18 +6,22 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createConnection } from "mysql2/promise";
 import { keepPassword, prepareData } from "./mysql-data.ts";
 import type { Engine } from "./mysql-packages.ts";
-import { buildCommand, describe, ENGINE_NAMES, type Server } from "./mysql-server.ts";
+import { buildCommand, ENGINE_NAMES, type Server, type ServerSource } from "./mysql-server.ts";
 import { type LocalProcess, type Say, startProcess, withProgress } from "./processes.ts";
+import { describeFailure } from "./programs.ts";
 
 export type MysqlOptions = {
-  /** Holds the data, the password, the socket and the log; the next start finds them again. */
+  /** Holds the data, the password, the socket and the log, for the next start too. */
   folder: string;
   port: number;
   engine: Engine;
   say: Say;
   /** More of the server's options. */
   args?: string[];
-  /** Told of the process as soon as it runs, before it is ready. */
+  /** Where servers come from, and are kept; by default, from wherever this machine has one. */
+  sources?: readonly ServerSource[];
+  enginesFolder?: string;
+  /** Called as soon as the process runs, before it is ready. */
   onStart?: (process: LocalProcess) => void;
 };
 
@@ -25,7 +29,7 @@ export type Mysql = {
   url: string;
   port: number;
   pid: number;
-  /** May be the other engine, where the wanted one could not be had. */
+  /** May be the other engine, where the requested one is not available. */
   engine: Engine;
   stop(): Promise<void>;
 };
@@ -53,8 +57,8 @@ export async function startMysql(options: MysqlOptions): Promise<Mysql> {
       `--init-file=${join(folder, "init.sql")}`,
       `--socket=${socket}`,
       `--pid-file=${join(folder, "mysqld.pid")}`,
-      `--bind-address=${server.origin === "docker" ? "0.0.0.0" : "127.0.0.1"}`,
-      `--port=${server.origin === "docker" ? 3306 : port}`,
+      `--bind-address=${server.isContainer ? "0.0.0.0" : "127.0.0.1"}`,
+      `--port=${server.isContainer ? 3306 : port}`,
       "--skip-name-resolve",
       ...(server.engine === "mysql" ? ["--mysqlx=OFF", "--secure-file-priv=NULL"] : []),
       ...args,
@@ -78,9 +82,9 @@ export async function startMysql(options: MysqlOptions): Promise<Mysql> {
   return { url, port, pid: running.pid, engine: server.engine, stop };
 }
 
-/** In the folder; where its path is too long, in one of its own, which goes at the end. */
+/** In the folder; where that path is too long, in a temporary folder, removed at the end. */
 function placeSocket(folder: string, server: Server): { socket: string; shortFolder?: string } {
-  if (server.origin === "docker") return { socket: "/tmp/mysql.sock" };
+  if (server.isContainer) return { socket: "/tmp/mysql.sock" };
   const socket = join(folder, "mysql.sock");
   if (socket.length <= LONGEST_SOCKET_PATH) return { socket };
   const shortFolder = mkdtempSync(join(tmpdir(), "constancia-"));
@@ -105,7 +109,7 @@ async function waitUntilReady(url: string, server: LocalProcess, logFile: string
         continue;
       }
       const log = readFileSync(logFile, "utf8").trim().split("\n").slice(-8).join("\n");
-      const what = end ?? `does not answer: ${describe(error)}`;
+      const what = end ?? `does not answer: ${describeFailure(error)}`;
       throw new Error(`${server.name} ${what}; its log ${logFile} ends with\n${log}`);
     }
   }

@@ -1,21 +1,21 @@
-import { existsSync, readdirSync, realpathSync } from "node:fs";
+import { globSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { findProgram, isDockerRunning } from "./mysql-server.ts";
 import { type LocalProcess, type Say, startProcess, withProgress } from "./processes.ts";
+import { findProgram, isDockerRunning } from "./programs.ts";
 
 export type EmulatorOptions = {
   port: number;
-  /** The emulator's own output; it is of use only when the emulator does not start. */
+  /** For the emulator's own output. */
   logFile: string;
   say: Say;
-  /** Told of the process as soon as it runs, before it is ready. */
+  /** Called as soon as the process runs, before it is ready. */
   onStart?: (process: LocalProcess) => void;
 };
 
 export type Emulator = { host: string; pid: number; stop(): Promise<void> };
 
-const READY_DEADLINE_MS = 60_000;
+const READY_DEADLINE_MS = 120_000;
 const STOP_DEADLINE_MS = 5_000;
 const DOCKER_IMAGE = "gcr.io/google.com/cloudsdktool/google-cloud-cli:emulators";
 const NOTHING_FOUND = `no Pub/Sub emulator could be found. Leave out --pubsub=emulator, install the Google Cloud SDK with "gcloud components install pubsub-emulator" (or "sudo apt install google-cloud-cli-pubsub-emulator") and Java 11 or newer, start Docker, or set PUBSUB_EMULATOR_HOST to one that runs (host:port).`;
@@ -48,30 +48,52 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   return { host, pid: running.pid, stop: running.stop };
 }
 
-/** The SDK's script ends in this very command; run directly, the pid is the emulator's own. */
-export function findJavaCommand(port: number, mark: string): string[] | undefined {
-  const gcloud = findProgram("gcloud");
-  const home = process.env.JAVA_HOME;
-  const java = home ? join(home, "bin", "java") : findProgram("java");
-  if (!gcloud || !java) return undefined;
-  const folder = join(realpathSync(gcloud), "..", "..", "platform", "pubsub-emulator", "lib");
-  if (!existsSync(folder)) return undefined;
-  const jar = readdirSync(folder).find((name) => name.endsWith(".jar"));
+/** Where Google's emulator is: its jar, or Docker's image; undefined where neither can run. */
+export function findOfficialEmulator(): string | undefined {
+  return findJar() ?? (isDockerRunning() ? DOCKER_IMAGE : undefined);
+}
+
+/** The command that the SDK's script ends in; run directly, the pid is the emulator's own. */
+function findJavaCommand(port: number, mark: string): string[] | undefined {
+  const jar = findJar();
   if (!jar) return undefined;
-  const address = ["--host=127.0.0.1", `--port=${port}`];
-  return [java, `-Dconstancia=${mark}`, "-jar", join(folder, jar), ...address];
+  return [findJava(), `-Dconstancia=${mark}`, "-jar", jar, "--host=127.0.0.1", `--port=${port}`];
+}
+
+/** The emulator in the Google Cloud SDK; undefined, too, where there is no Java to run it. */
+function findJar(): string | undefined {
+  const gcloud = findProgram("gcloud");
+  if (!gcloud || !findJava()) return undefined;
+  const folder = join(realpathSync(gcloud), "..", "..", "platform", "pubsub-emulator", "lib");
+  return globSync(join(folder, "*.jar"))[0];
+}
+
+function findJava(): string {
+  const home = process.env.JAVA_HOME;
+  return home ? join(home, "bin", "java") : (findProgram("java") ?? "");
 }
 
 function findDockerCommand(port: number, mark: string): string[] | undefined {
   if (!isDockerRunning()) return undefined;
   return [
-    ...["docker", "run", "--rm", "--name", mark, "--publish", `127.0.0.1:${port}:8085`],
-    ...[DOCKER_IMAGE, "gcloud", "beta", "emulators", "pubsub", "start"],
+    "docker",
+    "run",
+    "--rm",
+    "--name",
+    mark,
+    "--publish",
+    `127.0.0.1:${port}:8085`,
+    DOCKER_IMAGE,
+    "gcloud",
+    "beta",
+    "emulators",
+    "pubsub",
+    "start",
     "--host-port=0.0.0.0:8085",
   ];
 }
 
-/** Waits until it answers by HTTP; says where its log is, where it ends or never does. */
+/** Waits until it answers HTTP; throws with the path of its log where it ends or never does. */
 export async function waitUntilAnswers(host: string, emulator: LocalProcess, logFile: string) {
   const deadline = Date.now() + READY_DEADLINE_MS;
   let end: string | undefined;

@@ -1,15 +1,19 @@
-import { parseArgs } from "node:util";
+import { parseOptions, readChoice, readInteger, UsageError } from "../ops/command-line.ts";
+import { ENGINES, type Engine } from "./mysql-packages.ts";
 import { PUBSUB_KINDS, type PubsubKind } from "./pubsub.ts";
 
 export type Options = {
   port: number;
-  delivery: "pull" | "push";
-  engine: "mysql" | "mariadb";
+  delivery: Delivery;
+  engine: Engine;
   pubsub: PubsubKind;
 };
+type Delivery = (typeof DELIVERIES)[number];
 /** The variables that the processes are started with. */
 export type Settings = typeof DEFAULTS & NodeJS.ProcessEnv;
 
+const DELIVERIES = ["pull", "push"] as const;
+const MAX_PORT = 65_535;
 const HELP = `npm start -- [options]
 
 Starts a MySQL, a Pub/Sub, the API and the subscriber, and stops them on Ctrl-C.
@@ -17,12 +21,12 @@ Starts a MySQL, a Pub/Sub, the API and the subscriber, and stops them on Ctrl-C.
   --port N            the API's port, or the next free one (default: PORT, else 8080)
   --delivery MODE     how messages reach the subscriber: pull or push (default: pull)
   --engine ENGINE     mysql or mariadb (default: mysql); each has data of its own
-  --pubsub KIND       ours, which keeps what is not settled over a restart, or Google's
-                      emulator, where it is installed (default: ours)
+  --pubsub KIND       local, which keeps unsettled messages over a restart, or emulator,
+                      Google's own, which does not (default: local)
   --help              this text
 
-MYSQL_URL or PUBSUB_EMULATOR_HOST, if set, name servers that run already; they are left alone.
-Other variables of the processes can be set too, here or in a file named .env.
+MYSQL_URL and PUBSUB_EMULATOR_HOST, if set, name servers to use instead; they are not stopped.
+The variables of the processes can be set too, in the environment or in a file named .env.
 `;
 export const DEFAULTS = {
   NODE_ENV: "development",
@@ -36,10 +40,10 @@ export const DEFAULTS = {
   METADATA_SERVER_DETECTION: "none",
 };
 
-/** Reads the command line; what is wrong with it is told in a sentence, and ends the process. */
+/** Reads the command line; ends the process after `--help`, and with 2 where it is wrong. */
 export function readOptions(): Options {
   try {
-    const { values } = parseArgs({
+    const { values } = parseOptions({
       options: {
         port: { type: "string", default: process.env.PORT || "8080" },
         delivery: { type: "string", default: process.env.DELIVERY || "pull" },
@@ -52,31 +56,20 @@ export function readOptions(): Options {
       console.log(HELP);
       process.exit(0);
     }
-    const port = Number(values.port);
-    if (!(Number.isInteger(port) && port > 0 && port < 65_536)) {
-      throw new Error(`--port must be a number from 1 to 65535, not "${values.port}"`);
-    }
     return {
-      port,
-      delivery: oneOf("--delivery", values.delivery, ["pull", "push"]),
-      engine: oneOf("--engine", values.engine, ["mysql", "mariadb"]),
-      pubsub: oneOf("--pubsub", values.pubsub, PUBSUB_KINDS),
+      port: readInteger("port", values.port, { max: MAX_PORT }),
+      delivery: readChoice("delivery", values.delivery, DELIVERIES),
+      engine: readChoice("engine", values.engine, ENGINES),
+      pubsub: readChoice("pubsub", values.pubsub, PUBSUB_KINDS),
     };
   } catch (error) {
-    console.error(
-      `constancia: ${(error as Error).message} (npm start -- --help tells the options)`,
-    );
+    if (!(error instanceof UsageError)) throw error;
+    console.error(`constancia: ${error.message}\n\n${HELP}`);
     return process.exit(2);
   }
 }
 
-function oneOf<T extends string>(option: string, value: string, allowed: readonly T[]): T {
-  const found = allowed.find((one) => one === value);
-  if (!found) throw new Error(`${option} must be ${allowed.join(" or ")}, not "${value}"`);
-  return found;
-}
-
-/** What the user has set goes before our defaults; an empty value counts as not set. */
+/** The user's variables, then our defaults; an empty value counts as not set. */
 export function readSettings(): Settings {
   const given = Object.entries(process.env).filter(([, value]) => value !== "");
   return { ...DEFAULTS, ...Object.fromEntries(given) };

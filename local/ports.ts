@@ -2,10 +2,10 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import type { Say } from "./processes.ts";
 
-/** How many ports are tried above the wanted one before giving up. */
-const MOST_STEPS = 100;
+/** How many ports are tried before giving up. */
+const MAX_STEPS = 100;
 
-/** Finds ports that nobody listens on, steps over taken ones and says so. */
+/** Finds free ports, steps over taken ones and says so. */
 export class PortFinder {
   readonly #say: Say;
   readonly #given = new Set<number>();
@@ -16,7 +16,7 @@ export class PortFinder {
 
   /** The wanted port, or the next free one above it. */
   async find(wanted: number, purpose: string): Promise<number> {
-    for (let port = wanted; port < wanted + MOST_STEPS && port < 65_536; port++) {
+    for (let port = wanted; port < wanted + MAX_STEPS && port < 65_536; port++) {
       if (this.#given.has(port) || !(await isFree(port))) continue;
       if (port !== wanted) this.#say(`port ${wanted} is taken; using ${port} for ${purpose}`);
       this.#given.add(port);

@@ -1,6 +1,6 @@
-// Runs before `npm start`, `npm test` and `npm run check`, on whatever Node the machine has, with
-// Node's own modules only: it is the one file that cannot count on anything being installed. Its
-// arguments are the folders whose packages are wanted; without any, it is the project's own.
+// Runs first in every npm script, on whatever Node the machine has, with Node's own modules only: it
+// is the one file that cannot count on anything being installed. Its arguments are the folders whose
+// packages are needed; without any, the project's own.
 
 import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
@@ -14,26 +14,27 @@ const LOCAL_NODE = join(ROOT, "node_modules", ".bin", "node");
 const INSTALL_LOCK = join(ROOT, ".local", "install.pid");
 const OLDEST_MACHINE_NODE = 20;
 /** Of npm's output: the reason comes first, then pages of usage. */
-const MOST_LINES = 15;
+const MAX_LINES = 15;
 const NODE = readFileSync(join(ROOT, ".nvmrc"), "utf8").trim();
 
-/** A failure that is told as a sentence, without a stack. */
-class Refusal extends Error {}
+/** A failure whose message is a sentence for the user; it is printed without a stack. */
+class SetupError extends Error {}
+
+// What reads our output may end before us, as `head` does.
+process.stdout.on("error", () => {});
 
 try {
   refuseOldNode();
-  for (const folder of FOLDERS) {
-    if (!isInstalled(folder)) await install(folder);
-  }
+  if (!FOLDERS.every(isInstalled)) await install();
   checkLocalNode();
 } catch (error) {
-  console.error(error instanceof Refusal ? `constancia: ${error.message}` : error);
+  console.error(error instanceof SetupError ? `constancia: ${error.message}` : error);
   process.exitCode = 1;
 }
 
 function refuseOldNode() {
   if (getMajor(process.version) >= OLDEST_MACHINE_NODE) return;
-  throw new Refusal(
+  throw new SetupError(
     `this machine's Node is ${process.version}; install Node ${OLDEST_MACHINE_NODE} or newer (${NODE} is best) and try again.`,
   );
 }
@@ -46,7 +47,7 @@ function isInstalled(folder) {
   const installed = readPackages(join(ROOT, folder, "node_modules", ".package-lock.json"));
   if (!installed) return false;
   const locked = readPackages(join(ROOT, folder, "package-lock.json"));
-  if (!locked) throw new Refusal(`${getLockfile(folder)} is missing; restore it with git.`);
+  if (!locked) throw new SetupError(`${getLockfile(folder)} is missing; restore it with git.`);
   return Object.entries(locked).every(([path, wanted]) => {
     if (path === "") return true;
     const found = installed[path];
@@ -68,14 +69,15 @@ function readPackages(path) {
   }
 }
 
-/** `npm start` and `npm test` may arrive here together: one installs, the other waits for it. */
-async function install(folder) {
+/** Two npm scripts may need packages at a time: one installs them, the other waits for it. */
+async function install() {
   mkdirSync(join(ROOT, ".local"), { recursive: true });
-  const progress = showProgress(`installing the packages of ${getLockfile(folder)}`);
+  const progress = showProgress("installing packages");
   try {
     while (!takeInstallLock()) await sleep(200);
     try {
-      if (!isInstalled(folder)) await runNpmCi(folder);
+      const missing = FOLDERS.filter((folder) => !isInstalled(folder));
+      await Promise.all(missing.map(runNpmCi));
     } finally {
       rmSync(INSTALL_LOCK, { force: true });
     }
@@ -122,12 +124,12 @@ async function runNpmCi(folder) {
   let output = "";
   for (const stream of [npm.stdout, npm.stderr]) stream.on("data", (chunk) => (output += chunk));
   const code = await new Promise((resolve, reject) => {
-    npm.once("error", (error) => reject(new Refusal(`npm could not be run: ${error.message}.`)));
+    npm.once("error", (error) => reject(new SetupError(`npm could not be run: ${error.message}.`)));
     npm.once("close", resolve);
   });
   if (code === 0) return;
-  throw new Refusal(
-    `"npm ${options.join(" ")}" failed (exit ${code}); what it said is below. Check the network and the registry, then try again.\n${output.trim().split("\n").slice(0, MOST_LINES).join("\n")}`,
+  throw new SetupError(
+    `"npm ${options.join(" ")}" failed in ${join(ROOT, folder)} (exit ${code}); its output is below. Check the network and the registry, then try again.\n${output.trim().split("\n").slice(0, MAX_LINES).join("\n")}`,
   );
 }
 
@@ -144,7 +146,7 @@ function checkLocalNode() {
   if (found && getMajor(found) === Number(NODE)) return;
   // Without the local one, the scripts run on the machine's Node, which is this one.
   if (!found && getMajor(process.version) === Number(NODE)) return;
-  throw new Refusal(
+  throw new SetupError(
     `node_modules/.bin/node ${found ? `is ${found}` : "does not run"}, and Node ${NODE} is needed. Run "npm rebuild node --ignore-scripts=false", or install Node ${NODE} yourself.`,
   );
 }
@@ -172,7 +174,7 @@ function showProgress(sentence) {
   return {
     end() {
       clearInterval(timer);
-      process.stdout.write(isTTY ? `\r${line()}\n` : `${line()}, done with that\n`);
+      process.stdout.write(isTTY ? `\r${line()}\n` : `${line()}, done\n`);
     },
   };
 }

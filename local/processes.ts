@@ -20,11 +20,11 @@ export type LocalProcess = {
 export type ProcessOptions = {
   name: string;
   command: string[];
-  /** A part of the command line that no other program's has. */
+  /** A part of the command line that identifies the process. */
   mark: string;
   env?: NodeJS.ProcessEnv;
   cwd?: string | undefined;
-  /** Where its output goes; without it, to ours. */
+  /** Where its output goes; by default, to that of this process. */
   logFile?: string;
   stopDeadlineMs: number;
 };
@@ -39,7 +39,7 @@ export async function startProcess(options: ProcessOptions): Promise<LocalProces
   const [file = "", ...args] = command;
   const child = spawn(file, args, { detached: true, env, cwd, stdio: ["ignore", output, output] });
   if (typeof output === "number") closeSync(output);
-  // Not inherited: a terminal that is closed would end the child at its next line of log.
+  // Not inherited: a closed terminal would end the child at its next line of log.
   child.stdout?.on("data", (chunk) => process.stdout.write(chunk));
   child.stderr?.on("data", (chunk) => process.stderr.write(chunk));
 
@@ -68,7 +68,7 @@ export async function startProcess(options: ProcessOptions): Promise<LocalProces
   return { name, pid, mark, exited, stop, kill };
 }
 
-/** Whether the process runs and its command line has the mark, so that it is the one we mean. */
+/** Whether the process runs and is the one that was started: its command line has the mark. */
 export function isRunning({ pid, mark }: { pid: number; mark: string }): boolean {
   return getCommandLine(pid).includes(mark);
 }
@@ -83,7 +83,7 @@ export async function endLeftover(leftover: { pid: number; mark: string }): Prom
   }
 }
 
-/** Says the sentence after two seconds, and again every two, until the work has ended. */
+/** Prints the sentence with the seconds so far, every two seconds, until the work has ended. */
 export async function withProgress<T>(say: Say, sentence: string, work: Promise<T>): Promise<T> {
   const startedAt = Date.now();
   const timer = setInterval(() => {

@@ -6,22 +6,22 @@ import type { PortFinder } from "./ports.ts";
 export const PUBSUB_KINDS = ["local", "emulator"] as const;
 export type PubsubKind = (typeof PUBSUB_KINDS)[number];
 
-/** A Pub/Sub, and the variables by which a subscriber knows its pushes. */
+/** A Pub/Sub, and the variables with which a subscriber verifies its pushes. */
 export type KnownPubsub = { host: string; pushSettings: Record<string, string> };
 
 const WANTED_PORTS = { pubsub: 8085, control: 8086 };
-/** Of the tokens that the local Pub/Sub pushes with. */
+/** Of the tokens with which the local Pub/Sub pushes. */
 const TOKEN_SETTINGS = {
   PUSH_AUDIENCE: "constancia-local",
   PUSH_SERVICE_ACCOUNT: "pusher@constancia-local.iam.gserviceaccount.com",
 };
 
-/** One that runs already; of its pushes nothing is known. */
+/** One that runs already; whether its pushes have tokens is not known. */
 export function describePubsub(host: string): KnownPubsub {
   return { host, pushSettings: { PUSH_AUTH: "off" } };
 }
 
-/** Starts one for `npm start`; ours keeps what is not settled in `folder`. */
+/** Starts one for `npm start`; the local one keeps unsettled messages in `folder`. */
 export async function startPubsub(
   kind: PubsubKind,
   options: Omit<EmulatorOptions, "port" | "logFile"> & { ports: PortFinder; folder: string },

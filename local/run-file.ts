@@ -33,7 +33,7 @@ export class RunFile {
     this.#run = run;
   }
 
-  /** Takes the file, after ending the leftovers of a supervisor that is no more. */
+  /** Creates the file, after ending what a supervisor that was killed has left running. */
   static async claim(path: string, mark: string, say: Say): Promise<RunFile> {
     for (;;) {
       const run: Run = { pid: process.pid, mark, processes: [] };
@@ -65,7 +65,7 @@ export class RunFile {
   }
 }
 
-/** Ends what the supervisor of this file, which is no more, left running, and removes the file. */
+/** Ends what the supervisor of this file, which was killed, left running; removes the file. */
 export async function endLeftovers(path: string, say: Say): Promise<void> {
   for (const leftover of read(path)?.processes.reverse() ?? []) {
     if (!isRunning(leftover)) continue;
@@ -75,7 +75,7 @@ export async function endLeftovers(path: string, say: Say): Promise<void> {
   rmSync(path, { force: true });
 }
 
-/** A link, unlike a write, appears with its contents, and only where nothing was. */
+/** A link, unlike a write, appears with its contents, and only where there is no file. */
 function create(path: string, run: Run): boolean {
   const draft = `${path}.${process.pid}`;
   writeFileSync(draft, JSON.stringify(run, null, 2));

@@ -16,9 +16,9 @@ const ROOT = join(import.meta.dirname, "..");
 const LOCAL = join(ROOT, ".local");
 /** 9464 is where OpenTelemetry's own exporters show metrics. */
 const WANTED_PORTS = { subscriber: 8090, mysql: 13306, metrics: 9464 };
-/** The processes give themselves two seconds, as App Engine does. */
+/** The processes stop within two seconds, as App Engine requires. */
 const PROCESS_STOP_DEADLINE_MS = 5_000;
-const READY_DEADLINE_MS = 30_000;
+const READY_DEADLINE_MS = 120_000;
 
 const say = (line: string) => console.log(`constancia: ${line}`);
 
@@ -32,7 +32,7 @@ async function main(): Promise<void> {
   mkdirSync(LOCAL, { recursive: true });
   const runFile = await claimRun();
   const supervisor = new Supervisor(runFile, say);
-  // A terminal that was closed takes no more output; that must not keep us from stopping.
+  // A closed terminal takes no more output; that must not prevent the stop.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(signal, () => supervisor.interrupt(0, "stopped; your data stays in .local/"));
@@ -41,7 +41,7 @@ async function main(): Promise<void> {
     const address = await start(supervisor, options, settings);
     runFile.recordAddress(address);
     console.log(describeRunning(address));
-    throw new Error(`${await supervisor.firstEnd()}, which was not asked of it`);
+    throw new Error(`${await supervisor.firstEnd()}`);
   } catch (error) {
     const sentence = (error as Error).message.trim().replace(/\.$/, "");
     await supervisor.stop(1, `${sentence}. Everything is stopped.`);
@@ -58,7 +58,7 @@ async function claimRun(): Promise<RunFile> {
   }
 }
 
-/** Starts everything in the order of need; resolves with the API's address once it is ready. */
+/** Starts everything in the order of its dependencies; resolves with the API's address once it is ready. */
 async function start(supervisor: Supervisor, options: Options, given: Settings): Promise<string> {
   const ports = new PortFinder(say);
   const port = await ports.find(options.port, "the API");
@@ -80,7 +80,9 @@ async function start(supervisor: Supervisor, options: Options, given: Settings):
     options.delivery === "push" ? await ports.find(WANTED_PORTS.subscriber, "the subscriber") : 0;
   writeRunEnv(supervisor, settings);
   await createTopology(getTopology(settings, subscriberPort)).catch((error: Error) => {
-    throw new Error(`the Pub/Sub at ${pubsub.host} made no topics: ${error.message}`);
+    throw new Error(
+      `the topics cannot be created on the Pub/Sub at ${pubsub.host}: ${error.message}`,
+    );
   });
   await migrate(settings);
 
@@ -106,7 +108,7 @@ async function start(supervisor: Supervisor, options: Options, given: Settings):
   return address;
 }
 
-/** For commands beside us, such as `npm run ops -- dead-letters`: the servers' addresses, while they run. */
+/** Tells commands such as `npm run ops -- dead-letters` where the servers are, while they run. */
 function writeRunEnv(supervisor: Supervisor, settings: Settings): void {
   const file = join(LOCAL, "run.env");
   const names = [...Object.keys(DEFAULTS), "MYSQL_URL", "PUBSUB_EMULATOR_HOST"];
@@ -168,15 +170,16 @@ async function startOwn(name: string, script: string, settings: Settings): Promi
 async function waitUntilReady(address: string): Promise<void> {
   const deadline = Date.now() + READY_DEADLINE_MS;
   for (;;) {
-    const reason = await askIfReady(address);
+    const reason = await checkReadiness(address);
     if (reason === undefined) return;
-    if (Date.now() > deadline) throw new Error(`the API is not ready after 30 s: ${reason}`);
+    if (Date.now() > deadline)
+      throw new Error(`the API is not ready after ${READY_DEADLINE_MS / 1_000} s: ${reason}`);
     await sleep(100);
   }
 }
 
-/** Why the API is not ready; nothing when it is. */
-async function askIfReady(address: string): Promise<string | undefined> {
+/** Why the API is not ready; undefined once it is. */
+async function checkReadiness(address: string): Promise<string | undefined> {
   try {
     const signal = AbortSignal.timeout(2_000);
     const response = await fetch(`${address}/health/ready`, { signal });

@@ -1,12 +1,12 @@
 import type { LocalProcess, Say } from "./processes.ts";
 import type { RunFile } from "./run-file.ts";
 
-/** npm passes on a Ctrl-C that the terminal has sent us already: the same one, seen twice. */
+/** npm forwards a Ctrl-C that the terminal has sent to this process already. */
 const SAME_SIGNAL_MS = 1_000;
 
 /**
- * Keeps what was started, and stops it in the reverse order. Steps in between, such as waiting
- * for the backlog, have their place in the same order.
+ * Keeps the processes that were started, and stops them in the reverse order. Other steps of the
+ * stop, such as waiting for the backlog, are run in the same order.
  */
 export class Supervisor {
   readonly #runFile: RunFile;
@@ -20,7 +20,7 @@ export class Supervisor {
     this.#say = say;
   }
 
-  /** Takes over a process as soon as it runs. */
+  /** Adds a process as soon as it runs. */
   add(process: LocalProcess): void {
     this.#processes.push(process);
     this.#runFile.recordProcess(process);
@@ -28,34 +28,34 @@ export class Supervisor {
     if (this.#stoppingSince !== undefined) process.kill();
   }
 
-  /** Runs when everything that was added later has stopped. */
+  /** Adds a step that runs once everything added later has stopped. */
   addStep(step: () => Promise<unknown>): void {
     this.#steps.push(step);
   }
 
-  /** Resolves with who ended and how, once any of the processes has. */
+  /** Resolves once any of the processes has ended, with its name and how it ended. */
   async firstEnd(): Promise<string> {
     const ends = this.#processes.map(async ({ name, exited }) => `${name} ${await exited}`);
     return Promise.race(ends);
   }
 
   /** Stops everything, then ends this process. */
-  async stop(exitCode: number, lastWords?: string): Promise<void> {
+  async stop(exitCode: number, message?: string): Promise<void> {
     if (this.#stoppingSince !== undefined) return;
     this.#stoppingSince = Date.now();
     for (const step of this.#steps.reverse()) {
       await step().catch((error: Error) => this.#say(error.message));
     }
     this.#runFile.release();
-    if (lastWords) this.#say(lastWords);
+    if (message) this.#say(message);
     process.exit(exitCode);
   }
 
-  /** As `stop`; asked a second time, it stops waiting and kills. */
-  async interrupt(exitCode: number, lastWords?: string): Promise<void> {
+  /** As `stop`; called a second time, it kills everything. */
+  async interrupt(exitCode: number, message?: string): Promise<void> {
     const sinceMs = Date.now() - (this.#stoppingSince ?? Date.now());
     if (sinceMs > SAME_SIGNAL_MS) this.#killAll();
-    await this.stop(exitCode, lastWords);
+    await this.stop(exitCode, message);
   }
 
   #killAll(): void {

@@ -1,23 +1,23 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { PortFinder } from "../local/ports.ts";
 import { startProcess } from "../local/processes.ts";
 import { AlreadyRunning, RunFile } from "../local/run-file.ts";
 import { Supervisor } from "../local/supervisor.ts";
+import { parseOptions, UsageError } from "../ops/command-line.ts";
 import { adaptPrometheus, addWebhook } from "./config.ts";
 import { prepareMonitoringPrograms } from "./programs.ts";
 
 const HELP = `npm run monitoring -- [options]
 
-Runs Prometheus and Alertmanager beside a running npm start, for machines without Docker; Ctrl-C
-stops them. What they collect stays in .local/monitoring-data/, for 15 days.
+Runs Prometheus and Alertmanager beside a running npm start, for machines without Docker, until
+Ctrl-C. Their data is kept in .local/monitoring-data/ for 15 days.
 
   --api HOST:PORT         the API (default: localhost:8080)
   --subscriber HOST:PORT  the subscriber's METRICS_PORT (default: localhost:9464)
   --help                  this text
 
-ALERT_WEBHOOK_URL names a webhook that alerts are sent to; without it they are only shown.
+ALERT_WEBHOOK_URL names a webhook that alerts are sent to; without it they are shown only.
 `;
 const CONFIGS = import.meta.dirname;
 const DATA = join(import.meta.dirname, "..", ".local", "monitoring-data");
@@ -26,29 +26,39 @@ const STOP_DEADLINE_MS = 10_000;
 
 const say = (line: string) => console.log(`constancia: ${line}`);
 
-const { values } = parseArgs({
-  options: {
-    api: { type: "string", default: "localhost:8080" },
-    subscriber: { type: "string", default: "localhost:9464" },
-    help: { type: "boolean", default: false },
-  },
-});
-if (values.help) console.log(HELP);
-else await main();
+try {
+  const options = readOptions();
+  if (options.help) console.log(HELP);
+  else await main(options);
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  console.error(`constancia: ${error.message}\n\n${HELP}`);
+  process.exitCode = 2;
+}
 
-async function main(): Promise<void> {
+function readOptions() {
+  return parseOptions({
+    options: {
+      api: { type: "string", default: "localhost:8080" },
+      subscriber: { type: "string", default: "localhost:9464" },
+      help: { type: "boolean", default: false },
+    },
+  }).values;
+}
+
+async function main(options: { api: string; subscriber: string }): Promise<void> {
   mkdirSync(DATA, { recursive: true });
-  const runFile = await RunFile.claim(join(DATA, "run.json"), "monitoring.ts", say).catch(
+  const runFile = await RunFile.claim(join(DATA, "run.json"), "monitoring/main.ts", say).catch(
     (error: Error) => {
       if (!(error instanceof AlreadyRunning)) throw error;
-      say("the monitoring runs already");
+      say("npm run monitoring is already running");
       return process.exit(1);
     },
   );
   const supervisor = new Supervisor(runFile, say);
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
     process.on(signal, () => supervisor.interrupt(0, "stopped"));
-  await run(supervisor, values).catch((error: Error) => supervisor.stop(1, error.message));
+  await run(supervisor, options).catch((error: Error) => supervisor.stop(1, error.message));
 }
 
 /** Starts both servers on free ports; rejects once one of them has ended. */

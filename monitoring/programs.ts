@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { hasPackages, type PackageSet, unpackPackages } from "../local/debian-packages.ts";
-import { findProgram } from "../local/mysql-server.ts";
 import type { Say } from "../local/processes.ts";
+import { findProgram } from "../local/programs.ts";
 
 const FOLDER = join(import.meta.dirname, "..", ".local", "monitoring");
 /** Their programs are written in Go: they need nothing but the machine's libc. */

@@ -6,8 +6,9 @@ import { insertRows, type Row, selectRows } from "../common/tables.ts";
 import { createLogger } from "../common/telemetry/logger.ts";
 import { courses } from "../test/collections/courses.ts";
 import { teachers } from "../test/collections/teachers.ts";
-import { createTestEnvironment, type TestEnvironment, until } from "../test/support/environment.ts";
+import { createTestEnvironment, type TestEnvironment } from "../test/support/environment.ts";
 import { versionAt } from "../test/support/schedules.ts";
+import { until } from "../test/support/until.ts";
 import { startRetention, sweep } from "./retention.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;

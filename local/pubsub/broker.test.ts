@@ -21,7 +21,8 @@ function mockBroker(context: TestContext, config: SubscriptionConfig, topicConfi
   broker.resources.apply({
     kind: "subscription",
     config: { name: SUBSCRIPTION, topic: TOPIC, ...config },
-    ...{ uid: "u", createdAtMs: Date.now() },
+    uid: "u",
+    createdAtMs: Date.now(),
   });
   const subscription = broker.resources.findSubscription(SUBSCRIPTION);
   const publish = (data = Buffer.from("x")) => broker.publish(TOPIC, [encodeMessage({ data })]);

@@ -1,10 +1,10 @@
+import { failedPrecondition } from "./errors.ts";
 import type { Faults } from "./faults.ts";
-import { type Journal, NO_JOURNAL, type Record, store } from "./journal.ts";
+import { type Journal, NO_JOURNAL, type Record, serializeMessage } from "./journal.ts";
 import { checkContent, checkPublish } from "./limits.ts";
 import { Pusher } from "./push.ts";
-import { failedPrecondition } from "./refusal.ts";
 import { Resources, type SubscriptionRecord } from "./resources.ts";
-import { Subscription } from "./subscription.ts";
+import { Subscription } from "./subscriptions/subscription.ts";
 import type { TokenSigner } from "./tokens.ts";
 import type { Topic } from "./topic.ts";
 import {
@@ -19,8 +19,8 @@ import {
 const SWEEP_INTERVAL_MS = 60_000;
 
 /**
- * What happens to the resources. Each change is a record: it is applied, and appended to the
- * journal, from which the next start applies it again.
+ * Changes the resources. Each change is a record: it is applied, and appended to the journal, which
+ * the next start replays.
  */
 export class Broker {
   readonly resources = new Resources(
@@ -33,7 +33,7 @@ export class Broker {
   #sweep: NodeJS.Timeout | undefined;
   #journal: Journal = NO_JOURNAL;
   #isStarted = false;
-  /** As in production, numbers that grow; not those of a server before a restart. */
+  /** As in production, increasing numbers; unique also across restarts. */
   #lastMessageId = Date.now() * 1_000;
 
   constructor(options: { faults: Faults; signer: TokenSigner }) {
@@ -41,7 +41,7 @@ export class Broker {
     this.#signer = options.signer;
   }
 
-  /** Begins to write to the journal and to push; before, records are only applied. */
+  /** Starts to write to the journal and to push; until then, records are only applied. */
   start(journal: Journal): void {
     this.#journal = journal;
     this.#isStarted = true;
@@ -79,10 +79,14 @@ export class Broker {
     await this.#journal.written();
   }
 
-  /** As `commit`, without the messages' way through base64. */
+  /** As `commit`, without encoding the messages in base64 and back. */
   async commitSnapshot(config: SnapshotConfig, messages: readonly Message[]): Promise<void> {
     this.resources.putSnapshot({ config, messages: [...messages] });
-    this.#journal.append({ kind: "snapshot", snapshot: config, messages: messages.map(store) });
+    this.#journal.append({
+      kind: "snapshot",
+      snapshot: config,
+      messages: messages.map(serializeMessage),
+    });
     await this.#journal.written();
   }
 
@@ -91,22 +95,26 @@ export class Broker {
     const name = subscription.config.name ?? "";
     subscription.replace(messages);
     const { backlog } = subscription;
-    this.#journal.append({ kind: "backlog", subscription: name, messages: backlog.map(store) });
+    this.#journal.append({
+      kind: "backlog",
+      subscription: name,
+      messages: backlog.map(serializeMessage),
+    });
     await this.#journal.written();
   }
 
-  /** What was published since then and is kept is unacknowledged again; the rest is settled. */
+  /** Retained messages published since then are unacknowledged again; all others are settled. */
   async seekToTime(subscription: Subscription, timeMs: number): Promise<void> {
     const retained =
       this.resources.findTopicOfResource(subscription)?.retainedFor(subscription) ?? [];
-    const wanted = [...subscription.backlog, ...retained].filter(
+    const unacknowledged = [...subscription.backlog, ...retained].filter(
       ({ publishedAtMs }) => publishedAtMs >= timeMs,
     );
-    const byId = new Map(wanted.map((message) => [message.id, message]));
+    const byId = new Map(unacknowledged.map((message) => [message.id, message]));
     await this.seekToMessages(subscription, [...byId.values()]);
   }
 
-  /** Tells a subscription from every other, also from those before a restart. */
+  /** An id of a subscription, unique also across restarts. */
   nextUid(): string {
     return Number(this.#nextMessageId()).toString(36);
   }
@@ -118,20 +126,27 @@ export class Broker {
 
   #publish(topic: Topic, messages: Message[]): void {
     topic.add(messages);
-    this.#journal.append({ kind: "published", topic: topic.name, messages: messages.map(store) });
+    this.#journal.append({
+      kind: "published",
+      topic: topic.name,
+      messages: messages.map(serializeMessage),
+    });
   }
 
   #makeSubscription({ config, uid, createdAtMs }: SubscriptionRecord): Subscription {
     const name = config.name ?? "";
     const subscription: Subscription = new Subscription({
-      ...{ config, uid, createdAtMs, faults: this.faults },
+      config,
+      uid,
+      createdAtMs,
+      faults: this.faults,
       onSettled: (ids) => this.#journal.append({ kind: "settled", subscription: name, ids }),
       onExhausted: (message, attempts) => this.#deadLetter(subscription, message, attempts),
     });
     return subscription;
   }
 
-  /** Pushes to where the subscription says now, if it is still there and says so. */
+  /** Starts, changes or ends the pushes, as the subscription's configuration now says. */
   #configurePush(subscription: Subscription): void {
     if (!this.#isStarted) return;
     const { name, pushConfig, detached } = subscription.config;

@@ -5,7 +5,7 @@ import type { Broker } from "./broker.ts";
 import { FAULTS, type Rates } from "./faults.ts";
 import type { TokenSigner } from "./tokens.ts";
 
-/** What has the certificates may ask again soon; the key outlives a restart only with a folder. */
+/** Short, because the key outlives a restart only with a folder. */
 const CERTIFICATES_MAX_AGE_SECONDS = 60;
 
 type Answer = { status: number; body: unknown; headers?: Record<string, string> };

@@ -1,6 +1,6 @@
 /**
- * What this Pub/Sub can do wrong on purpose. Each is what production may do, if seldom; a rate of
- * 0.1 does it to every tenth message, call or batch.
+ * The faults that this Pub/Sub can inject. Production may do each of them, if rarely; a rate of 0.1
+ * applies to every tenth message, call or batch.
  */
 export const FAULTS = {
   duplicate: "delivers a message twice to the same subscriber",
@@ -8,7 +8,7 @@ export const FAULTS = {
   reorder: "takes a later message before the next one",
   delay: "delivers a message up to two seconds late",
   dropAck: "loses an acknowledgement that it answered",
-  dropExtension: "loses an extension, so that a message comes again after its first deadline",
+  dropExtension: "loses an extension, so that a message is redelivered after its first deadline",
   expireEarly: "ends a lease before its deadline",
   unavailable: "answers a call for messages UNAVAILABLE, half of them after it was done",
   hang: "never answers a call for messages, half of them after it was done",
@@ -19,25 +19,33 @@ export const FAULTS = {
 export type Fault = keyof typeof FAULTS;
 export type Rates = Partial<Record<Fault, number>>;
 
-/** Nothing that can be asked for does without these: a gentle rate of everything. */
+/** A low rate of every fault. */
 export const CHAOS: Rates = {
-  ...{ duplicate: 0.05, twoAtOnce: 0.05, reorder: 0.3, delay: 0.02, dropAck: 0.02 },
-  ...{ dropExtension: 0.05, expireEarly: 0.01, unavailable: 0.03, hang: 0.002, cut: 0.01 },
-  ...{ storm: 0.02 },
+  duplicate: 0.05,
+  twoAtOnce: 0.05,
+  reorder: 0.3,
+  delay: 0.02,
+  dropAck: 0.02,
+  dropExtension: 0.05,
+  expireEarly: 0.01,
+  unavailable: 0.03,
+  hang: 0.002,
+  cut: 0.01,
+  storm: 0.02,
 };
 
 /**
- * Decides what goes wrong. Each fault has random numbers of its own, all made from the seed: the
- * same seed gives the same verdicts in the same order, fault by fault, whatever the others do.
+ * Decides which faults happen. Each fault has random numbers of its own, all made from the seed: the
+ * same seed gives the same decisions in the same order, fault by fault, whatever the others do.
  */
 export class Faults {
-  readonly #verdicts: Record<Fault, () => number>;
+  readonly #decisions: Record<Fault, () => number>;
   readonly #amounts: Record<Fault, () => number>;
   #rates: Rates = {};
   #counts: Rates = {};
 
   constructor(seed = 0) {
-    this.#verdicts = mapFaults((fault) => createRandom(`${seed} ${fault}`));
+    this.#decisions = mapFaults((fault) => createRandom(`${seed} ${fault}`));
     this.#amounts = mapFaults((fault) => createRandom(`${seed} amount ${fault}`));
   }
 
@@ -64,17 +72,17 @@ export class Faults {
     this.#rates = {};
   }
 
-  /** Whether it goes wrong this time. */
+  /** Whether the fault happens this time. */
   hits(fault: Fault): boolean {
     const rate = this.#rates[fault];
-    if (!rate || this.#verdicts[fault]() >= rate) return false;
+    if (!rate || this.#decisions[fault]() >= rate) return false;
     this.#counts[fault] = (this.#counts[fault] ?? 0) + 1;
     return true;
   }
 
-  /** By how much: from 0 up to, not including, `most`. */
-  amount(fault: Fault, most: number): number {
-    return this.#amounts[fault]() * most;
+  /** By how much: from 0 up to, not including, `max`. */
+  amount(fault: Fault, max: number): number {
+    return this.#amounts[fault]() * max;
   }
 }
 

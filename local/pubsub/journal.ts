@@ -9,7 +9,7 @@ import {
   type TopicConfig,
 } from "./wire.ts";
 
-/** What happened, one line each. A later record goes on where the earlier ones have led. */
+/** One change, a line of the journal; replayed in order, the records rebuild the state. */
 export type Record =
   | { kind: "topic"; topic: TopicConfig }
   | { kind: "topicGone"; name: string }
@@ -24,7 +24,7 @@ export type Record =
 /** A message: its id, its time, and its bytes in base64. */
 export type Stored = [id: string, publishedAtMs: number, bytes: string];
 
-/** Where what happened is written down. */
+/** Where changes are recorded. */
 export type Journal = {
   append(record: Record): void;
   /** Resolves once everything appended so far is in the file. */
@@ -32,42 +32,41 @@ export type Journal = {
   close(): Promise<void>;
 };
 
-/** Of a server whose state ends with it. */
+/** For a server that keeps its state in memory only. */
 export const NO_JOURNAL: Journal = {
   append: () => {},
   written: async () => {},
   close: async () => {},
 };
 
-/** The file is written anew once it has grown by this, and by as much as it was then. */
+/** The file is compacted once it has doubled and grown by this. */
 const GROWTH_BYTES = 64 * 1024 * 1024;
 
 /**
  * An append-only file. Records of one turn of the event loop are one write, and so are those that
- * come during a write; whoever waits for `written` waits for theirs. It outlives the process,
- * killed or not; there is no fsync, so that a machine that loses power may lose the last second.
+ * arrive during a write. The file survives a kill of the process; there is no fsync, so a power
+ * failure may lose the last second.
  */
 export class FileJournal implements Journal {
   readonly #path: string;
   readonly #describe: () => Iterable<Record>;
-  #made: Made;
+  #open: OpenFile;
   #mostBytes: number;
   #pending: string[] = [];
-  /** The write that will take what is pending, once the one under way is done. */
+  /** The write that takes what is pending, after the present one. */
   #next: Promise<void> | undefined;
   #last: Promise<void> = Promise.resolve();
 
-  private constructor(path: string, describe: () => Iterable<Record>, made: Made) {
+  private constructor(path: string, describe: () => Iterable<Record>, made: OpenFile) {
     this.#path = path;
     this.#describe = describe;
-    this.#made = made;
+    this.#open = made;
     this.#mostBytes = made.bytes * 2 + GROWTH_BYTES;
   }
 
   /**
-   * Reads the folder's journal, applies it record by record, and writes it anew with what
-   * `describe` says is left of it. A last line that is cut off is of a write that was answered to
-   * nobody.
+   * Reads the folder's journal, applies it record by record, and compacts it to the records of
+   * `describe`. A last line that is cut off belongs to a write that was never acknowledged.
    */
   static async open(
     folder: string,
@@ -82,7 +81,7 @@ export class FileJournal implements Journal {
 
   append(record: Record): void {
     this.#pending.push(`${JSON.stringify(record)}\n`);
-    // Whoever needs to know that it failed waits for it, too.
+    // Callers that need the result await `written` themselves.
     this.written().catch(() => {});
   }
 
@@ -99,45 +98,45 @@ export class FileJournal implements Journal {
   }
 
   async close(): Promise<void> {
-    await this.written().finally(() => this.#made.file.close());
+    await this.written().finally(() => this.#open.file.close());
   }
 
   async #write(): Promise<void> {
     const text = this.#pending.join("");
     this.#pending = [];
-    if (this.#made.bytes + text.length > this.#mostBytes) return this.#compact();
+    if (this.#open.bytes + text.length > this.#mostBytes) return this.#compact();
     try {
-      await this.#made.file.appendFile(text);
-      this.#made.bytes += text.length;
+      await this.#open.file.appendFile(text);
+      this.#open.bytes += text.length;
     } catch (error) {
-      // Half of it may be in the file; the next write makes the file anew.
+      // Half of it may be in the file; the next write rewrites the file.
       this.#mostBytes = 0;
       throw error;
     }
   }
 
-  /** What the file is to hold is taken from the state at once; later records come after it. */
+  /** The state is read at once; later records are appended after it. */
   async #compact(): Promise<void> {
     const made = await rewrite(this.#path, [...this.#describe()]);
-    await this.#made.file.close();
-    this.#made = made;
+    await this.#open.file.close();
+    this.#open = made;
     this.#mostBytes = made.bytes * 2 + GROWTH_BYTES;
   }
 }
 
-export function store({ id, publishedAtMs, bytes }: Message): Stored {
+export function serializeMessage({ id, publishedAtMs, bytes }: Message): Stored {
   return [id, publishedAtMs, bytes.toString("base64")];
 }
 
-export function restore([id, publishedAtMs, base64]: Stored): Message {
+export function deserializeMessage([id, publishedAtMs, base64]: Stored): Message {
   const bytes = Buffer.from(base64, "base64");
   return { id, publishedAtMs, orderingKey: decodeMessage(bytes).orderingKey ?? "", bytes };
 }
 
-type Made = { file: FileHandle; bytes: number };
+type OpenFile = { file: FileHandle; bytes: number };
 
-/** Whole or not at all: it takes the old one's place by its name. */
-async function rewrite(path: string, records: Record[]): Promise<Made> {
+/** Writes a new file and renames it over the old one, so that a file is whole or not there. */
+async function rewrite(path: string, records: Record[]): Promise<OpenFile> {
   const file = await open(`${path}.new`, "w", 0o600);
   let bytes = 0;
   for (const record of records) {

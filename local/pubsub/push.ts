@@ -1,25 +1,25 @@
 import { Agent as HttpAgent, request as httpRequest } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
-import type { Consumer, Delivery } from "./delivery.ts";
 import type { Faults } from "./faults.ts";
-import type { Subscription } from "./subscription.ts";
+import type { Consumer, Delivery } from "./subscriptions/delivery.ts";
+import type { Subscription } from "./subscriptions/subscription.ts";
 import type { TokenSigner } from "./tokens.ts";
 import { decodeMessage, type Message } from "./wire.ts";
 
 /** Concurrent pushes of a subscription: production starts with few, and allows thousands. */
-const WINDOW = { first: 3, most: 1_000 };
-/** Production's backoff of a whole subscription whose endpoint refuses. */
-const BACKOFF_MS = { least: 100, most: 60_000 };
+const WINDOW = { first: 3, max: 1_000 };
+/** Production's backoff of a whole subscription whose endpoint fails. */
+const BACKOFF_MS = { min: 100, max: 60_000 };
 /** Pub/Sub guide, "How push endpoints send acknowledgments". */
 const ACKNOWLEDGING = new Set([102, 200, 201, 202, 204]);
-/** The request ends first, so that its own verdict counts. */
+/** The request times out first, so that its own outcome counts. */
 const LEASE_MARGIN_MS = 1_000;
 const STORM_PUSHES = 5;
 
 /**
- * Pushes a subscription's messages to its endpoint. As many as the window allows are under way;
- * it grows by one with each success, so that it doubles with each round, and halves with a
- * failure, after which nothing is pushed for a while, the longer the more failures come in a row.
+ * Pushes a subscription's messages to its endpoint, as many at a time as the window allows. The
+ * window grows by one with each success, so that it doubles with each round, and halves with a
+ * failure, after which pushes pause; the pause doubles with each failure in a row.
  */
 export class Pusher implements Consumer {
   readonly #subscription: Subscription;
@@ -41,7 +41,7 @@ export class Pusher implements Consumer {
     this.#faults = faults;
     this.#url = new URL(subscription.config.pushConfig?.pushEndpoint ?? "");
     const Agent = this.#url.protocol === "https:" ? HttpsAgent : HttpAgent;
-    this.#agent = new Agent({ keepAlive: true, maxSockets: WINDOW.most });
+    this.#agent = new Agent({ keepAlive: true, maxSockets: WINDOW.max });
     subscription.attach(this);
   }
 
@@ -89,7 +89,7 @@ export class Pusher implements Consumer {
     if (this.#isStopped) return;
     if (isAcknowledged) {
       this.#failures = 0;
-      this.#window = Math.min(this.#window + 1, WINDOW.most);
+      this.#window = Math.min(this.#window + 1, WINDOW.max);
       this.#subscription.acknowledge([delivery.ackId]);
     } else {
       this.#fail(startedAt);
@@ -97,11 +97,11 @@ export class Pusher implements Consumer {
     }
   }
 
-  /** A push that began before the last pause was over tells nothing new. */
+  /** A push that began before the last pause ended does not count again. */
   #fail(startedAt: number): void {
     if (startedAt < this.#pauseEndsAt) return;
     this.#window = Math.max(1, Math.floor(this.#window / 2));
-    const pauseMs = Math.min(BACKOFF_MS.least * 2 ** this.#failures, BACKOFF_MS.most);
+    const pauseMs = Math.min(BACKOFF_MS.min * 2 ** this.#failures, BACKOFF_MS.max);
     this.#failures += 1;
     this.#pauseEndsAt = performance.now() + pauseMs;
     this.#timer = setTimeout(() => {
@@ -165,8 +165,10 @@ export class Pusher implements Consumer {
       message: {
         ...(attributes ? { attributes } : {}),
         ...(data ? { data: data.toString("base64") } : {}),
-        ...{ messageId: message.id, message_id: message.id },
-        ...{ publishTime, publish_time: publishTime },
+        messageId: message.id,
+        message_id: message.id,
+        publishTime,
+        publish_time: publishTime,
         ...(orderingKey ? { orderingKey } : {}),
       },
       subscription: this.#subscription.config.name,

@@ -1,14 +1,14 @@
-import { type Record, restore, store } from "./journal.ts";
-import { failedPrecondition, notFound } from "./refusal.ts";
-import type { Subscription } from "./subscription.ts";
+import { failedPrecondition, notFound } from "./errors.ts";
+import { deserializeMessage, type Record, serializeMessage } from "./journal.ts";
+import type { Subscription } from "./subscriptions/subscription.ts";
 import { type Snapshot, Topic } from "./topic.ts";
 
 export type SubscriptionRecord = Extract<Record, { kind: "subscription" }>;
 
-/** What a subscription says of a topic that is gone. */
+/** The name that a subscription has for a deleted topic. */
 const DELETED_TOPIC = "_deleted-topic_";
 
-/** All topics, subscriptions and snapshots; records change them, and describe them. */
+/** All topics, subscriptions and snapshots. Records change them, and describe them. */
 export class Resources {
   readonly topics = new Map<string, Topic>();
   readonly subscriptions = new Map<string, Subscription>();
@@ -16,7 +16,7 @@ export class Resources {
   readonly #make: (record: SubscriptionRecord) => Subscription;
   readonly #onChange: (subscription: Subscription) => void;
 
-  /** Told how to make a subscription, and who is to know that one is made, changed or gone. */
+  /** `make` creates a subscription; `onChange` is called when one is created, changed or deleted. */
   constructor(
     make: (record: SubscriptionRecord) => Subscription,
     onChange: (subscription: Subscription) => void,
@@ -62,31 +62,40 @@ export class Resources {
         this.#applySubscriptionGone(record.name);
         break;
       case "published":
-        this.topics.get(record.topic)?.add(record.messages.map(restore));
+        this.topics.get(record.topic)?.add(record.messages.map(deserializeMessage));
         break;
       case "settled":
         this.subscriptions.get(record.subscription)?.settle(record.ids);
         break;
       case "backlog":
-        this.subscriptions.get(record.subscription)?.replace(record.messages.map(restore));
+        this.subscriptions
+          .get(record.subscription)
+          ?.replace(record.messages.map(deserializeMessage));
         break;
       case "snapshot":
-        this.putSnapshot({ config: record.snapshot, messages: record.messages.map(restore) });
+        this.putSnapshot({
+          config: record.snapshot,
+          messages: record.messages.map(deserializeMessage),
+        });
         break;
       case "snapshotGone":
         this.#applySnapshotGone(record.name);
     }
   }
 
-  /** Records that lead to the state as it is. */
+  /** Records that rebuild the present state. */
   *describe(): Generator<Record> {
     for (const { config } of this.topics.values()) yield { kind: "topic", topic: config };
     for (const { config, uid, createdAtMs, backlog } of this.subscriptions.values()) {
       yield { kind: "subscription", config, uid, createdAtMs };
-      yield { kind: "backlog", subscription: config.name ?? "", messages: backlog.map(store) };
+      yield {
+        kind: "backlog",
+        subscription: config.name ?? "",
+        messages: backlog.map(serializeMessage),
+      };
     }
     for (const { config, messages } of this.snapshots.values())
-      yield { kind: "snapshot", snapshot: config, messages: messages.map(store) };
+      yield { kind: "snapshot", snapshot: config, messages: messages.map(serializeMessage) };
   }
 
   putSnapshot(snapshot: Snapshot): void {

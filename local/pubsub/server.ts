@@ -2,14 +2,14 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { type handleBidiStreamingCall, Server, ServerCredentials } from "@grpc/grpc-js";
 import { Broker } from "./broker.ts";
-import { handleCalls } from "./calls.ts";
 import { startControl } from "./control.ts";
 import { Faults, type Rates } from "./faults.ts";
 import { FileJournal, NO_JOURNAL } from "./journal.ts";
 import { REQUEST_BYTES } from "./limits.ts";
-import { createPublisherService } from "./publisher-service.ts";
-import { StreamingPull, type StreamingPullRequest } from "./streaming-pull.ts";
-import { createSubscriberService } from "./subscriber-service.ts";
+import { handleCalls } from "./services/calls.ts";
+import { createPublisherService } from "./services/publisher.ts";
+import { StreamingPull, type StreamingPullRequest } from "./services/streaming-pull.ts";
+import { createSubscriberService } from "./services/subscriber.ts";
 import { TokenSigner } from "./tokens.ts";
 import { publisherService, subscriberService } from "./wire.ts";
 
@@ -20,7 +20,7 @@ export type PubsubOptions = {
   host?: string;
   /** Keeps unsettled messages over a restart; without it, everything ends with the process. */
   folder?: string;
-  /** Of the faults; the same seed does the same wrong. */
+  /** Of the faults; the same seed injects the same ones. */
   seed?: number;
   rates?: Rates;
 };
@@ -33,9 +33,9 @@ export type Pubsub = {
   stop(): Promise<void>;
 };
 
-/** Larger than any request that is allowed, so that production's own refusal is given. */
-const MOST_RECEIVED_BYTES = REQUEST_BYTES * 2;
-/** What calls have at the stop to end by themselves. */
+/** Larger than any request that is allowed, so that production's own error is given. */
+const MAX_RECEIVED_BYTES = REQUEST_BYTES * 2;
+/** How long calls may take to end at the stop. */
 const STOP_GRACE_MS = 500;
 
 /** Starts the local Pub/Sub: Google's own client talks to it with PUBSUB_EMULATOR_HOST. */
@@ -55,7 +55,7 @@ export async function startPubsub(options: PubsubOptions): Promise<Pubsub> {
   broker.start(journal);
 
   const server = new Server({
-    "grpc.max_receive_message_length": MOST_RECEIVED_BYTES,
+    "grpc.max_receive_message_length": MAX_RECEIVED_BYTES,
     "grpc.max_send_message_length": -1,
   });
   const streamingPull: handleBidiStreamingCall<StreamingPullRequest, object> = (call) =>

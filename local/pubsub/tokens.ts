@@ -11,18 +11,18 @@ import { join } from "node:path";
 
 /** As long as Google's own tokens are valid. */
 const LIFETIME_SECONDS = 3_600;
-/** A token is used again so long, so that one signature serves very many pushes. */
+/** How long a token is reused, so that one signature serves very many pushes. */
 const REUSE_SECONDS = 1_800;
 
 type Signed = { token: string; issuedAt: number };
 
-/** Signs OIDC tokens as Google's accounts do, by a key of its own, and tells the key. */
+/** Signs OIDC tokens as Google's accounts do, with a key of its own, which it publishes. */
 export class TokenSigner {
   readonly #folder: string | undefined;
   readonly #signed = new Map<string, Signed>();
   #key: { secret: KeyObject; pem: string; id: string } | undefined;
 
-  /** With a folder the key is kept there: what has read it need not read it anew. */
+  /** With a folder the key is kept there, so that cached certificates outlive a restart. */
   constructor(folder?: string) {
     this.#folder = folder;
   }
@@ -39,8 +39,14 @@ export class TokenSigner {
     const known = this.#signed.get(name);
     if (known && now - known.issuedAt < REUSE_SECONDS) return known.token;
     const token = this.#sign({
-      ...{ iss: "https://accounts.google.com", aud: audience, email, email_verified: true },
-      ...{ azp: getSubject(email), sub: getSubject(email), iat: now, exp: now + LIFETIME_SECONDS },
+      iss: "https://accounts.google.com",
+      aud: audience,
+      email,
+      email_verified: true,
+      azp: getSubject(email),
+      sub: getSubject(email),
+      iat: now,
+      exp: now + LIFETIME_SECONDS,
     });
     this.#signed.set(name, { token, issuedAt: now });
     return token;
@@ -52,7 +58,7 @@ export class TokenSigner {
     return `${head}.${sign("RSA-SHA256", Buffer.from(head), secret).toString("base64url")}`;
   }
 
-  /** Made when it is first needed: it takes a tenth of a second. */
+  /** OpenFile when it is first needed: it takes a tenth of a second. */
   #loadKey() {
     if (this.#key) return this.#key;
     const secret = createPrivateKey(this.#readOrMakeKey());

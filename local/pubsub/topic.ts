@@ -1,13 +1,13 @@
-import type { Subscription } from "./subscription.ts";
+import type { Subscription } from "./subscriptions/subscription.ts";
 import { type Message, type SnapshotConfig, type TopicConfig, toMs } from "./wire.ts";
 
-/** What a snapshot holds back: the messages unacknowledged then, and all published since. */
+/** A snapshot holds the messages that were unacknowledged then, and all published since. */
 export type Snapshot = { config: SnapshotConfig; messages: Message[] };
 
 /** Settled messages kept for a seek, per topic; production has no such limit but the time. */
 const RETAINED_BYTES = 64 * 1024 * 1024;
 
-/** A topic, who listens to it, and what it keeps for a seek. */
+/** A topic, its subscriptions and snapshots, and the messages that it retains for a seek. */
 export class Topic {
   config: TopicConfig;
   readonly subscriptions = new Set<Subscription>();
@@ -30,14 +30,14 @@ export class Topic {
     if (this.#retentionMs > 0) this.#retain(messages);
   }
 
-  /** What is kept for this subscription: of before it was made, only by the topic's own wish. */
+  /** The retained messages for a subscription; those from before it only by the topic's retention. */
   retainedFor({ config, createdAtMs }: Subscription): Message[] {
     if (this.config.messageRetentionDuration) return this.#retained;
     if (!config.retainAckedMessages) return [];
     return this.#retained.filter(({ publishedAtMs }) => publishedAtMs >= createdAtMs);
   }
 
-  /** Lets go what was kept longer than it must be. */
+  /** Drops messages beyond the retention. */
   expire(nowMs: number): void {
     const fromMs = nowMs - this.#retentionMs;
     this.#drop(this.#retained.filter(({ publishedAtMs }) => publishedAtMs < fromMs).length);
@@ -58,7 +58,7 @@ export class Topic {
     }
     if (this.#retainedBytes <= RETAINED_BYTES) return;
     let dropped = 0;
-    // More than needed, so that it is not done again for the next message.
+    // More than needed, so that the next message does not drop again.
     for (let bytes = this.#retainedBytes; bytes > RETAINED_BYTES * 0.9; dropped += 1)
       bytes -= this.#retained[dropped]?.bytes.length ?? 0;
     this.#drop(dropped);

@@ -51,7 +51,7 @@ export function encodeMessage(content: Content): Buffer {
   return pubsubMessage.serialize(content);
 }
 
-/** Gives what was published its id and time; fields that stand behind others are added to them. */
+/** Adds the id and the publish time: in protobuf, appended fields are merged into the message. */
 export function stampMessage(
   raw: Buffer,
   content: Content,

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before, describe, it } from "node:test";
-import { findJavaCommand, startEmulator } from "../../local/official-emulator.ts";
+import { findOfficialEmulator, startEmulator } from "../../local/official-emulator.ts";
 import { findAnyPort } from "../../local/ports.ts";
 import { startPubsub } from "../../local/pubsub/server.ts";
 import { Bench } from "../../test/support/pubsub/bench.ts";
@@ -35,7 +35,7 @@ describe("the local Pub/Sub", { concurrency: CONCURRENCY }, () => {
 
 /** One that runs already, or else one of this machine's own. */
 const given = process.env.TEST_PUBSUB === "emulator" ? process.env.PUBSUB_EMULATOR_HOST : undefined;
-const skip = !given && !findJavaCommand(1, "any") && "there is no emulator, or no Java";
+const skip = !given && !findOfficialEmulator() && "Google's emulator is not installed";
 
 describe("the official emulator", { concurrency: CONCURRENCY, skip }, () => {
   const folder = mkdtempSync(join(tmpdir(), "constancia-emulator-"));

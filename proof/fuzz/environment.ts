@@ -1,13 +1,10 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { query } from "../../common/database.ts";
-import {
-  createTestEnvironment,
-  type Spawned,
-  type TestEnvironment,
-  until,
-} from "../../test/support/environment.ts";
+import { createTestEnvironment, type TestEnvironment } from "../../test/support/environment.ts";
+import type { Spawned } from "../../test/support/processes.ts";
 import { readSnapshot } from "../../test/support/snapshot.ts";
+import { until } from "../../test/support/until.ts";
 import { type Document, type Json, readDocument } from "./document.ts";
 import type { Told } from "./told.ts";
 

@@ -13,12 +13,9 @@ import {
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { courses } from "../../test/collections/courses.ts";
 import { teachers } from "../../test/collections/teachers.ts";
-import {
-  createTestEnvironment,
-  type TestEnvironment,
-  until,
-} from "../../test/support/environment.ts";
+import { createTestEnvironment, type TestEnvironment } from "../../test/support/environment.ts";
 import { createClient } from "../../test/support/http.ts";
+import { until } from "../../test/support/until.ts";
 import { makeMessage, recipes } from "./messages.ts";
 
 const collections = [data, teachers, courses];

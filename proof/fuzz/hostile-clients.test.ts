@@ -2,13 +2,10 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { after, before, describe, it } from "node:test";
-import {
-  createTestEnvironment,
-  type Spawned,
-  type TestEnvironment,
-  until,
-} from "../../test/support/environment.ts";
+import { createTestEnvironment, type TestEnvironment } from "../../test/support/environment.ts";
 import { type Client, createClient } from "../../test/support/http.ts";
+import type { Spawned } from "../../test/support/processes.ts";
+import { until } from "../../test/support/until.ts";
 import { CROWD, startCrowd } from "./crowd.ts";
 import { SMUGGLED_PATH, SMUGGLING } from "./smuggling.ts";
 import { parseAnswers, sendBytes } from "./wire.ts";

@@ -4,8 +4,9 @@ import { data } from "../../collections/data.ts";
 import { query } from "../../common/database.ts";
 import { encodeWrite } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
-import { createTestEnvironment, until } from "../../test/support/environment.ts";
+import { createTestEnvironment } from "../../test/support/environment.ts";
 import { createClient } from "../../test/support/http.ts";
+import { until } from "../../test/support/until.ts";
 import { SIZES } from "./figures.ts";
 
 const WRITES = 10_000;

@@ -4,8 +4,9 @@ import { after, afterEach, before, describe, it } from "node:test";
 import type { Locator, Page } from "playwright-core";
 import { query } from "../../common/database.ts";
 import { findBarriers, findMissingBrowser, openBrowser, overflow } from "../support/browser.ts";
-import { createTestEnvironment, type TestEnvironment, until } from "../support/environment.ts";
+import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { type Client, createClient } from "../support/http.ts";
+import { until } from "../support/until.ts";
 
 /** The page comes in one answer; a phone on a slow line waits for it about a second. */
 const CONSOLE_BYTES = 60 * 1024;

@@ -4,7 +4,8 @@ import { test } from "node:test";
 import { type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { type Chromium, findChromium } from "../../local/chromium.ts";
 import { hasPackages, unpackPackages } from "../../local/debian-packages.ts";
-import { createTestEnvironment, until } from "../support/environment.ts";
+import { createTestEnvironment } from "../support/environment.ts";
+import { until } from "../support/until.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const IMAGES = join(ROOT, "docs", "images");

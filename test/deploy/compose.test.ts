@@ -9,11 +9,8 @@ import { Ajv } from "ajv";
 import { parse } from "yaml";
 import { VARIABLES } from "../../common/variables.ts";
 import { bundle } from "../../deploy/bundle.ts";
-import {
-  createTestEnvironment,
-  findFreePort,
-  type TestEnvironment,
-} from "../support/environment.ts";
+import { findAnyPort } from "../../local/ports.ts";
+import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { createClient } from "../support/http.ts";
 
 type Service = {
@@ -198,7 +195,7 @@ describe("compose.yaml", () => {
 
     before(async () => {
       folder = await mkdtemp(join(tmpdir(), "compose-test-"));
-      subscriberPort = await findFreePort();
+      subscriberPort = await findAnyPort();
       [environment] = await Promise.all([createTestEnvironment(), bundle(join(folder, "dist"))]);
     });
     after(async () => {
@@ -252,7 +249,7 @@ describe("compose.yaml", () => {
         const ask = (at: number) =>
           spawnSync(process.execPath, ["--eval", program.replace("8080", String(at))]).status;
         assert.equal(ask(port), 0, name);
-        assert.equal(ask(await findFreePort()), 1, "nothing listens there");
+        assert.equal(ask(await findAnyPort()), 1, "nothing listens there");
       }
     });
   });

@@ -67,12 +67,15 @@ describe("the README's tour", () => {
     const said = [...script.matchAll(/# (\d{3})$/gm)].map(([, status]) => status);
     assert.ok(said.length > 15);
     // Each status is written beside the answer, which some lines go on to use.
-    const curl = `curl() { command curl -s --max-time 20 -w '%{stderr}%{http_code}\\n' "$@"; }`;
+    const curl = `curl() { command curl -s --max-time 60 -w '%{stderr}%{http_code}\\n' "$@"; }`;
+    // A busy machine may take longer to settle a write than a reader would wait.
+    const patient = script.replaceAll("Prefer: wait=5", "Prefer: wait=30");
     const { stderr } = await promisify(execFile)("bash", [
+      "--norc",
       "-euo",
       "pipefail",
       "-c",
-      `${curl}\n${script.replaceAll("localhost:8080", url.replace("http://", ""))}`,
+      `${curl}\n${patient.replaceAll("localhost:8080", url.replace("http://", ""))}`,
     ]);
     assert.deepEqual(stderr.trim().split("\n"), said);
   });

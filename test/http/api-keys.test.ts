@@ -3,8 +3,9 @@ import crypto, { createHash } from "node:crypto";
 import { syncBuiltinESMExports } from "node:module";
 import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
-import { createTestEnvironment, type TestEnvironment, until } from "../support/environment.ts";
+import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { type Answer, assertProblem, createClient } from "../support/http.ts";
+import { until } from "../support/until.ts";
 
 const WRITER = "w-0123456789abcdef0123456789abcdef";
 const READER = "r-0123456789abcdef0123456789abcdef";

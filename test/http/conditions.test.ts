@@ -4,8 +4,9 @@ import { v7 } from "uuid";
 import { data } from "../../collections/data.ts";
 import { encodeWrite } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
-import { createTestEnvironment, type TestEnvironment, until } from "../support/environment.ts";
+import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { assertProblem, type Client, createClient, publishByHand } from "../support/http.ts";
+import { until } from "../support/until.ts";
 
 const WAIT = { prefer: "wait=20" };
 

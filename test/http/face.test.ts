@@ -3,8 +3,9 @@ import { createHash } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { data } from "../../collections/data.ts";
 import { teachers } from "../collections/teachers.ts";
-import { createTestEnvironment, type TestEnvironment, until } from "../support/environment.ts";
+import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { assertProblem, createClient } from "../support/http.ts";
+import { until } from "../support/until.ts";
 
 describe("the API's face", () => {
   let environment: TestEnvironment;

@@ -10,13 +10,10 @@ import { collections } from "../../collections/collections.ts";
 import { type Pool, query } from "../../common/database.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { auditWrites, createFindings } from "../../ops/audit/auditor.ts";
-import {
-  createTestEnvironment,
-  type Spawned,
-  type TestEnvironment,
-  until,
-} from "../support/environment.ts";
+import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { type Client, createClient } from "../support/http.ts";
+import type { Spawned } from "../support/processes.ts";
+import { until } from "../support/until.ts";
 
 const COMMAND = new URL("../../ops/audit/main.ts", import.meta.url).pathname;
 const GCLOUD = new URL("../support/stand-in-logs.ts", import.meta.url).pathname;

@@ -7,8 +7,9 @@ import { data } from "../../collections/data.ts";
 import { query } from "../../common/database.ts";
 import { encodeWrite, type MessageContent, type Write } from "../../common/write.ts";
 import { getWriteTime, isWriteId, mintWriteId } from "../../common/write-id.ts";
-import { createTestEnvironment, type TestEnvironment, until } from "../support/environment.ts";
+import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { assertProblem, type Client, createClient, publishByHand } from "../support/http.ts";
+import { until } from "../support/until.ts";
 
 const COMMAND = new URL("../../ops/dead-letters.ts", import.meta.url).pathname;
 const WAIT = { prefer: "wait=20" };

@@ -2,13 +2,10 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { query } from "../../common/database.ts";
 import { mintWriteId } from "../../common/write-id.ts";
-import {
-  createTestEnvironment,
-  type Spawned,
-  type TestEnvironment,
-  until,
-} from "../support/environment.ts";
+import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { assertProblem, type Client, createClient, publishByHand } from "../support/http.ts";
+import type { Spawned } from "../support/processes.ts";
+import { until } from "../support/until.ts";
 
 const JSON_LOGS = { LOG_FORMAT: "json", LOG_LEVEL: "debug" };
 const TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";

@@ -5,8 +5,9 @@ import { openPool, query } from "../../common/database.ts";
 import { createMetrics } from "../../common/telemetry/metrics.ts";
 import { mintWriteId } from "../../common/write-id.ts";
 import { KNOWN_METRICS } from "../../iac/observability/known-metrics.ts";
-import { createTestEnvironment, type TestEnvironment, until } from "../support/environment.ts";
+import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { type Client, createClient, publishByHand } from "../support/http.ts";
+import { until } from "../support/until.ts";
 
 /** Every series of a process, by its name with its labels. */
 type Series = Map<string, number>;

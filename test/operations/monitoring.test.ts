@@ -7,38 +7,40 @@ import { json } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
 import { parse } from "yaml";
 import type { Running } from "../../common/process.ts";
+import { findAnyPort } from "../../local/ports.ts";
 import { adaptPrometheus, addWebhook, hasten } from "../../monitoring/config.ts";
 import { type Dashboard, listMetrics, listQueries } from "../support/dashboards.ts";
-import {
-  createTestEnvironment,
-  findFreePort,
-  type TestEnvironment,
-  until,
-} from "../support/environment.ts";
+import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { type Client, createClient } from "../support/http.ts";
 import {
   ask,
+  findMissingMonitoring,
   getPath,
   listAlerts,
   Monitoring,
   metricsIn,
   readMonitoring,
 } from "../support/monitoring.ts";
+import { until } from "../support/until.ts";
 
 type Notification = { alerts: { status: string; labels: Record<string, string> }[] };
 
 /** An alert `for` a minute fires after 3 s, one for five minutes after 15 s. */
 const TIMES_FASTER = 20;
 const PACE = "1s";
+/** Alerts depend on time that passes; this is for a machine that is busy with other work. */
+const DEADLINE_SECONDS = 180;
 const OURS = /^(constancia_|all_requests|http_server_|db_client_)/;
 /** Prometheus makes them itself. */
 const OF_PROMETHEUS = ["up", "ALERTS"];
-/** What we export and show nowhere, and why. */
+/** What is exported and shown nowhere, and why. */
 const UNUSED: Record<string, string> = {};
 /** Panels that are empty while all is well. */
 const MAY_BE_EMPTY = ["Alerts that fire"];
 
-describe("the monitoring of a running environment", () => {
+const skip = await findMissingMonitoring(console.log);
+
+describe("the monitoring of a running environment", { skip }, () => {
   let environment: TestEnvironment;
   let monitoring: Monitoring;
   let prometheus: string;
@@ -48,14 +50,14 @@ describe("the monitoring of a running environment", () => {
   let hook: Server;
   const told: Notification["alerts"] = [];
   const ports = { api: 0, subscriber: 0 };
-  const parseMysqlUrl = (name: keyof typeof ports) => `127.0.0.1:${ports[name]}`;
+  const getAddress = (name: keyof typeof ports) => `127.0.0.1:${ports[name]}`;
   const startSubscriber = () =>
     environment.startSubscriber({ env: { METRICS_PORT: String(ports.subscriber) } });
 
   before(async () => {
     [monitoring, environment] = await Promise.all([Monitoring.prepare(), createTestEnvironment()]);
-    ports.api = await findFreePort();
-    ports.subscriber = await findFreePort();
+    ports.api = await findAnyPort();
+    ports.subscriber = await findAnyPort();
     const api = await environment.startApi({ env: { METRICS_PORT: String(ports.api) } });
     client = createClient(api.url);
     subscriber = await startSubscriber();
@@ -68,8 +70,8 @@ describe("the monitoring of a running environment", () => {
     const routes = addWebhook(await readMonitoring("alertmanager.yml"), hookUrl);
     alertmanager = await monitoring.startAlertmanager(hasten(routes, TIMES_FASTER));
     const addresses = {
-      api: parseMysqlUrl("api"),
-      subscriber: parseMysqlUrl("subscriber"),
+      api: getAddress("api"),
+      subscriber: getAddress("subscriber"),
       alertmanager: alertmanager.replace("http://", ""),
     };
     prometheus = await monitoring.startPrometheus(
@@ -98,22 +100,22 @@ describe("the monitoring of a running environment", () => {
       await until(`${query} is ${value}`, async () => (await getNumber(query)) === value);
   });
 
-  it("judges every rule, and finds nothing missing", async () => {
+  it("evaluates every rule, and finds nothing missing", async () => {
     type Rules = { data: { groups: { rules: { name: string; health: string }[] }[] } };
     const read = async () => {
       const response = await fetch(`${prometheus}/api/v1/rules`);
       return ((await response.json()) as Rules).data.groups.flatMap(({ rules }) => rules);
     };
-    await until("every rule was judged", async () =>
+    await until("every rule was evaluated", async () =>
       (await read()).every(({ health }) => health !== "unknown"),
     );
     const bad = (await read()).filter(({ health }) => health !== "ok");
     assert.deepEqual(bad, []);
-    // The others tell of pace, and a machine that is busy with other tests may be slow indeed.
-    const grave = ["DeadLetters", "WritesMissing", "WritesRefused"];
+    // The others depend on speed, and a machine that is busy with other tests may be slow.
+    const severe = ["DeadLetters", "WritesMissing", "WritesRefused"];
     const names = (await listAlerts(alertmanager)).map(({ labels }) => labels.alertname ?? "");
     assert.deepEqual(
-      names.filter((name) => grave.includes(name)),
+      names.filter((name) => severe.includes(name)),
       [],
     );
   });
@@ -128,7 +130,7 @@ describe("the monitoring of a running environment", () => {
       for (const file of await readdir(getPath("grafana/dashboards")))
         dashboards.push(JSON.parse(await readMonitoring(`grafana/dashboards/${file}`)));
       const readMetrics = async (name: keyof typeof ports) =>
-        metricsIn(await (await fetch(`http://${parseMysqlUrl(name)}/metrics`)).text());
+        metricsIn(await (await fetch(`http://${getAddress(name)}/metrics`)).text());
       exported = (await readMetrics("api")).union(await readMetrics("subscriber"));
       type Rule = { record?: string; expr: string };
       const { groups } = parse(await readMonitoring("rules.yml"), { merge: true });
@@ -194,8 +196,8 @@ describe("the monitoring of a running environment", () => {
     });
   });
 
-  it("calls somebody when the subscriber stops, and tells when it is over", async () => {
-    // Not the budget's: what was late stays spent for a while.
+  it("notifies when the subscriber stops, and again when it is back", async () => {
+    // Not the alert on the error budget, which stays spent for a while.
     const isMeant = ({ alertname, window = "now" }: Record<string, string>, name: string) =>
       alertname === name && window === "now";
     const isActive = async (name: string) =>
@@ -207,13 +209,21 @@ describe("the monitoring of a running environment", () => {
     await subscriber.stop();
     const { status, body } = await client.post("/api/data", { nombre: "Waits" });
     assert.equal(status, 202);
-    await until("WritesNotSettling fires", () => isActive("WritesNotSettling"), 60);
-    await until("SubscriberDown fires", () => isActive("SubscriberDown"), 60);
-    await until("somebody is called", () => isTold("WritesNotSettling", "firing"));
+    await until("WritesNotSettling fires", () => isActive("WritesNotSettling"), DEADLINE_SECONDS);
+    await until("SubscriberDown fires", () => isActive("SubscriberDown"), DEADLINE_SECONDS);
+    await until(
+      "the webhook is notified",
+      () => isTold("WritesNotSettling", "firing"),
+      DEADLINE_SECONDS,
+    );
     subscriber = await startSubscriber();
     for (const name of ["WritesNotSettling", "SubscriberDown"])
-      await until(`${name} is over`, async () => !(await isActive(name)), 60);
-    await until("it is told", () => isTold("WritesNotSettling", "resolved"), 60);
+      await until(`${name} is over`, async () => !(await isActive(name)), DEADLINE_SECONDS);
+    await until(
+      "the webhook is told of the end",
+      () => isTold("WritesNotSettling", "resolved"),
+      DEADLINE_SECONDS,
+    );
     assert.equal((await client.get(`/api/data/${body.id}`)).status, 200);
   });
 });

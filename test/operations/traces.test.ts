@@ -2,15 +2,12 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { PubSub } from "@google-cloud/pubsub";
 import { query } from "../../common/database.ts";
-import {
-  createTestEnvironment,
-  findFreePort,
-  type Spawned,
-  type TestEnvironment,
-  until,
-} from "../support/environment.ts";
+import { findAnyPort } from "../../local/ports.ts";
+import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { type Client, createClient, publishByHand } from "../support/http.ts";
 import { type ReceivedSpan, startOtlpReceiver } from "../support/otlp-receiver.ts";
+import type { Spawned } from "../support/processes.ts";
+import { until } from "../support/until.ts";
 
 const CALLER = "00f067aa0ba902b7";
 const TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -223,7 +220,7 @@ for (const delivery of ["pull", "push"] as const)
 it("a collector that is away costs a line in the log, and no write", async () => {
   const environment = await createTestEnvironment();
   try {
-    const nowhere = `http://127.0.0.1:${await findFreePort()}`;
+    const nowhere = `http://127.0.0.1:${await findAnyPort()}`;
     const api = await environment.spawn("api", { OTEL_EXPORTER_OTLP_ENDPOINT: nowhere });
     const client = createClient(api.url);
     for (const nombre of ["a", "b"])

@@ -9,8 +9,9 @@ import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { createSettle } from "../../subscriber/settle.ts";
 import { courses } from "../collections/courses.ts";
 import { teachers } from "../collections/teachers.ts";
-import { createTestEnvironment, type TestEnvironment, until } from "../support/environment.ts";
+import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { assertProblem, type Client, createClient, publishByHand } from "../support/http.ts";
+import { until } from "../support/until.ts";
 
 const collections = [data, teachers, courses];
 

@@ -1,14 +1,11 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { query } from "../../common/database.ts";
-import {
-  createTestEnvironment,
-  type Spawned,
-  type TestEnvironment,
-  until,
-} from "../support/environment.ts";
+import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { assertNothingLost, Load } from "../support/load.ts";
+import type { Spawned } from "../support/processes.ts";
 import { readSnapshot } from "../support/snapshot.ts";
+import { until } from "../support/until.ts";
 
 const KILLS = 10;
 /** Between two kills more than one batch holds, so that each kill leaves writes unsettled. */

@@ -7,14 +7,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { startLocalPubsub } from "../../local/local-pubsub.ts";
 import { type Mysql, startMysql } from "../../local/mysql.ts";
 import { type Emulator, startEmulator } from "../../local/official-emulator.ts";
+import { findAnyPort } from "../../local/ports.ts";
 import { residentMb } from "../../proof/bench/measure.ts";
-import {
-  createTestEnvironment,
-  findFreePort,
-  type TestEnvironment,
-  until,
-} from "../support/environment.ts";
+import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { assertNothingLost, Load, send } from "../support/load.ts";
+import { until } from "../support/until.ts";
 
 /** How long Pub/Sub is frozen; longer than twice the publish deadline. */
 const FREEZE_MS = 10_000;
@@ -30,10 +27,10 @@ const say = () => {};
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "constancia-"));
-  mysql = await startMysql({ folder, port: await findFreePort(), engine, say });
+  mysql = await startMysql({ folder, port: await findAnyPort(), engine, say });
   const startPubsub = process.env.TEST_PUBSUB === "emulator" ? startEmulator : startLocalPubsub;
   const logFile = join(folder, "pubsub.log");
-  pubsub = await startPubsub({ port: await findFreePort(), logFile, say });
+  pubsub = await startPubsub({ port: await findAnyPort(), logFile, say });
   process.env.PUBSUB_EMULATOR_HOST = pubsub.host;
   environment = await createTestEnvironment({ mysqlUrl: mysql.url });
 });

@@ -5,14 +5,11 @@ import { query } from "../../common/database.ts";
 import { encodeWrite, type Write } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { startPubsub } from "../../local/pubsub/server.ts";
-import {
-  createTestEnvironment,
-  type Spawned,
-  type TestEnvironment,
-  until,
-} from "../support/environment.ts";
+import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { type Client, createClient } from "../support/http.ts";
+import type { Spawned } from "../support/processes.ts";
 import { AUDIENCE, SERVICE_ACCOUNT, startPusher, wrap } from "../support/pusher.ts";
+import { until } from "../support/until.ts";
 
 function getPut(itemId: string, nombre = "pushed"): Write {
   const id = mintWriteId();

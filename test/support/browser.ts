@@ -5,22 +5,22 @@ import { type BrowserContextOptions, chromium, type Page } from "playwright-core
 import { findChromium } from "../../local/chromium.ts";
 
 const FOLDER = join(import.meta.dirname, "..", "..", ".local", "browser");
-/** An expectation that is not met by then is not going to be, however busy the machine is. */
-const DEADLINE_MS = 30_000;
+/** An expectation that is not met by then will not be, however busy the machine is. */
+const DEADLINE_MS = 60_000;
 
-/** A page and everything that it asked for and complained of. */
+/** A page, its requests, and the errors and warnings on its console. */
 export type Visit = {
   page: Page;
   /** `METHOD path` of every request so far. */
   requests(): string[];
   /**
-   * Checks that it asked no other host, broke no policy, and complained of nothing but of answers
-   * with these statuses; 0 stands for none at all.
+   * Checks that it requested no other host, and that its console shows no error but those of
+   * answers with these statuses; 0 stands for no answer at all.
    */
   assertClean(statuses?: readonly number[]): void;
 };
 
-/** Why there is no browser to test with, or false; in a CI there is to be one. */
+/** Why there is no browser to test with, or false. In CI, where there must be one, it throws. */
 export async function findMissingBrowser(say: (line: string) => void): Promise<string | false> {
   try {
     await findChromium(FOLDER, say);
@@ -33,10 +33,11 @@ export async function findMissingBrowser(say: (line: string) => void): Promise<s
 
 /** Starts a real browser; `visit` opens a page in a context of its own. */
 export async function openBrowser(say: (line: string) => void) {
-  const browser = await chromium.launch(await findChromium(FOLDER, say));
+  const found = await findChromium(FOLDER, say);
+  const browser = await chromium.launch({ ...found, timeout: DEADLINE_MS });
   return { visit, leave, close: () => browser.close() };
 
-  /** Closes every page, which would go on asking. */
+  /** Closes every page, which would go on polling. */
   async function leave(): Promise<void> {
     await Promise.all(browser.contexts().map((context) => context.close()));
   }
@@ -49,30 +50,30 @@ export async function openBrowser(say: (line: string) => void) {
     context.setDefaultTimeout(DEADLINE_MS);
     const page = await context.newPage();
     const urls: string[] = [];
-    const complaints: string[] = [];
+    const errors: string[] = [];
     page.on("request", (request) => urls.push(`${request.method()} ${request.url()}`));
     page.on("console", (message) => {
-      if (["error", "warning"].includes(message.type())) complaints.push(message.text());
+      if (["error", "warning"].includes(message.type())) errors.push(message.text());
     });
-    page.on("pageerror", (error) => complaints.push(String(error.stack)));
+    page.on("pageerror", (error) => errors.push(String(error.stack)));
     await page.goto(url);
     return {
       page,
       requests: () => urls.map((each) => each.replace(url, "")),
       assertClean(statuses = []) {
         for (const each of urls) assert.ok(each.split(" ")[1]?.startsWith(`${url}/`), each);
-        for (const complaint of complaints) {
-          const [, refused] = /^Failed to load resource: .* status of (\d+)/.exec(complaint) ?? [];
-          const isAbsent = /^Failed to load resource: net::ERR_/.test(complaint);
+        for (const error of errors) {
+          const [, refused] = /^Failed to load resource: .* status of (\d+)/.exec(error) ?? [];
+          const isAbsent = /^Failed to load resource: net::ERR_/.test(error);
           const status = isAbsent ? 0 : Number(refused);
-          assert.ok(statuses.includes(status), complaint);
+          assert.ok(statuses.includes(status), error);
         }
       },
     };
   }
 }
 
-/** What axe-core finds wrong with the page as it stands, in its words; empty where all is well. */
+/** What axe-core finds wrong with the page, in its words; empty where there is nothing. */
 export async function findBarriers(page: Page): Promise<string[]> {
   await page.evaluate(axe.source);
   const { violations } = (await page.evaluate("axe.run()")) as axe.AxeResults;

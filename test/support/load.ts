@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { Agent, request } from "node:http";
 import { type Pool, query } from "../../common/database.ts";
-import { until } from "./environment.ts";
 import { readSnapshot } from "./snapshot.ts";
+import { until } from "./until.ts";
 
 /** A write that the API answered 202 for, and what it wrote. */
 export type Accepted = { id: string; write: string; nombre: string };

@@ -3,8 +3,9 @@ import { once } from "node:events";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { findAnyPort } from "../../local/ports.ts";
 import { type MonitoringPrograms, prepareMonitoringPrograms } from "../../monitoring/programs.ts";
-import { findFreePort, until } from "./environment.ts";
+import { until } from "./until.ts";
 
 /** One sample of an answer to a query. */
 export type Sample = { metric: Record<string, string>; value: [number, string] };
@@ -18,6 +19,17 @@ const ROOT = join(import.meta.dirname, "..", "..", "monitoring");
 
 export const readMonitoring = (file: string) => readFile(join(ROOT, file), "utf8");
 export const getPath = (file: string) => join(ROOT, file);
+
+/** Why there is no Prometheus to test with, or false. In CI, where there must be one, it throws. */
+export async function findMissingMonitoring(say: (line: string) => void): Promise<string | false> {
+  try {
+    await prepareMonitoringPrograms(say);
+    return false;
+  } catch (error) {
+    if (process.env.CI) throw error;
+    return (error as Error).message;
+  }
+}
 
 /** Real servers, with a folder of their own, for one test file. */
 export class Monitoring {
@@ -68,7 +80,7 @@ export class Monitoring {
   }
 
   async #start(program: "prometheus" | "alertmanager", options: string[]): Promise<string> {
-    const port = await findFreePort();
+    const port = await findAnyPort();
     await mkdir(join(this.folder, program), { recursive: true });
     const child = spawn(
       this.programs[program],

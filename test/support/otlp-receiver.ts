@@ -39,7 +39,9 @@ export async function startOtlpReceiver() {
   await once(server, "listening");
   const { port } = server.address() as { port: number };
   return {
-    ...{ spans, metrics, headers },
+    spans,
+    metrics,
+    headers,
     endpoint: `http://127.0.0.1:${port}`,
     async close() {
       server.closeAllConnections();
@@ -118,7 +120,8 @@ function readSpans(body: Buffer): ReceivedSpan[] {
         endMs: Number(span.endTimeUnixNano) / 1e6,
         attributes: readAttributes(span.attributes),
         links: (span.links as Decoded).map((link: Decoded) => ({
-          ...{ traceId: hex(link.traceId), spanId: hex(link.spanId) },
+          traceId: hex(link.traceId),
+          spanId: hex(link.spanId),
         })),
         error: Number(span.status?.code) === STATUS_ERROR ? span.status?.message : undefined,
       })),

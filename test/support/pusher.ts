@@ -42,8 +42,12 @@ export async function startPusher() {
 export function wrap({ attributes, data }: MessageContent, messageId: string): string {
   const publishTime = new Date().toISOString();
   const message = {
-    ...{ attributes, data: data.toString("base64"), publishTime, publish_time: publishTime },
-    ...{ messageId, message_id: messageId },
+    attributes,
+    data: data.toString("base64"),
+    publishTime,
+    publish_time: publishTime,
+    messageId,
+    message_id: messageId,
   };
   return JSON.stringify({
     message,
@@ -94,8 +98,14 @@ function forgedTokens(google: KeyObject, stranger: KeyObject, pem: string) {
 export function signToken(more: Claims = {}, moreHeader: Claims, key: KeyObject): string {
   const now = Math.floor(Date.now() / 1_000);
   const claims = {
-    ...{ iss: "https://accounts.google.com", aud: AUDIENCE, azp: "1234", sub: "1234" },
-    ...{ email: SERVICE_ACCOUNT, email_verified: true, iat: now, exp: now + 3_600 },
+    iss: "https://accounts.google.com",
+    aud: AUDIENCE,
+    azp: "1234",
+    sub: "1234",
+    email: SERVICE_ACCOUNT,
+    email_verified: true,
+    iat: now,
+    exp: now + 3_600,
     ...more,
   };
   const head = `${encode({ alg: "RS256", kid: "google", typ: "JWT", ...moreHeader })}.${encode(claims)}`;

@@ -1,9 +1,6 @@
-import type { Broker } from "./broker.ts";
-import { type Answer, type Cancellable, paginate } from "./calls.ts";
-import { checkExtension, checkMaxMessages, checkName, checkPullable } from "./limits.ts";
-import { pullOnce } from "./pull.ts";
-import { existsAlready, invalid } from "./refusal.ts";
-import { completePush, completeSubscription, updateConfig } from "./subscription-config.ts";
+import type { Broker } from "../broker.ts";
+import { alreadyExists, invalidArgument } from "../errors.ts";
+import { checkExtension, checkMaxMessages, checkName, checkPullable } from "../limits.ts";
 import {
   type PushConfig,
   type SnapshotConfig,
@@ -11,7 +8,10 @@ import {
   type Timestamp,
   toMs,
   toTimestamp,
-} from "./wire.ts";
+} from "../wire.ts";
+import { type Answer, type Cancellable, paginate } from "./calls.ts";
+import { pullOnce } from "./pull.ts";
+import { completePush, completeSubscription, updateConfig } from "./subscription-config.ts";
 
 type Named = { subscription?: string };
 type Page = { project?: string; pageSize?: number; pageToken?: string };
@@ -43,7 +43,7 @@ export function createSubscriberService(broker: Broker): Record<string, Answer> 
       const config = completeSubscription(asked);
       const name = config.name ?? "";
       broker.resources.findTopic(config.topic ?? "");
-      if (broker.resources.subscriptions.has(name)) throw existsAlready(name);
+      if (broker.resources.subscriptions.has(name)) throw alreadyExists(name);
       const deadLetterTopic = config.deadLetterPolicy?.deadLetterTopic;
       if (deadLetterTopic) broker.resources.findTopic(deadLetterTopic);
       const createdAtMs = Date.now();
@@ -105,10 +105,12 @@ export function createSubscriberService(broker: Broker): Record<string, Answer> 
     async createSnapshot(asked: SnapshotConfig & Named) {
       const name = checkName("snapshots", asked.name ?? "");
       const { backlog, config } = find(asked);
-      if (broker.resources.snapshots.has(name)) throw existsAlready(name);
+      if (broker.resources.snapshots.has(name)) throw alreadyExists(name);
       const oldestMs = Math.min(Date.now(), ...backlog.slice(0, 1).map((one) => one.publishedAtMs));
       const snapshot: SnapshotConfig = {
-        ...{ name, topic: config.topic, labels: asked.labels },
+        name,
+        topic: config.topic,
+        labels: asked.labels,
         expireTime: toTimestamp(oldestMs + SNAPSHOT_LIFE_MS),
       };
       await broker.commitSnapshot(snapshot, backlog);
@@ -145,15 +147,15 @@ export function createSubscriberService(broker: Broker): Record<string, Answer> 
       if (request.snapshot) {
         const { config, messages } = broker.resources.findSnapshot(request.snapshot);
         if (config.topic !== subscription.config.topic)
-          throw invalid("The snapshot's topic is not the subscription's.");
+          throw invalidArgument("The snapshot's topic is not the subscription's.");
         await broker.seekToMessages(subscription, messages);
       } else if (request.time) await broker.seekToTime(subscription, toMs(request.time));
-      else throw invalid("A time or a snapshot to seek to must be given.");
+      else throw invalidArgument("A time or a snapshot to seek to must be given.");
       return {};
     },
   };
 }
 
 function checkAckIds(ackIds: readonly string[]): void {
-  if (ackIds.length === 0) throw invalid("The ack_ids must not be empty.");
+  if (ackIds.length === 0) throw invalidArgument("The ack_ids must not be empty.");
 }

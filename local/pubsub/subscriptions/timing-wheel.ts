@@ -1,15 +1,15 @@
-/** What a wheel can hold; `slot` is the wheel's own. */
+/** An item that the wheel can hold; only the wheel sets `slot`. */
 export type Timed = { slot: number | undefined };
 
-/** A lease is over up to this much later than it should be; small beside the shortest, 10 s. */
+/** A lease expires up to this late; short compared with the shortest lease, 10 s. */
 const TICK_MS = 20;
 
 /**
- * Tells when each of very many items is due, with one timer for all of them. An item stands in
- * the slot of its tick; to set, move or cancel one costs a set's insertion and deletion. The
- * price is that an item is due up to a tick late. The clock is the monotonic one.
+ * A timing wheel: timeouts of very many items by one timer. An item is in the slot of its tick, so
+ * setting, moving and cancelling cost an insertion into a set and a deletion. An item may be due up
+ * to a tick late. The clock is the monotonic one.
  */
-export class Wheel<Item extends Timed> {
+export class TimingWheel<Item extends Timed> {
   readonly #onDue: (item: Item) => void;
   readonly #slots = new Map<number, Set<Item>>();
   #timer: NodeJS.Timeout | undefined;
@@ -52,7 +52,7 @@ export class Wheel<Item extends Timed> {
     const now = getTick(performance.now());
     while (this.#passed < now) {
       this.#passed += 1;
-      // One by one: what is told of an item may cancel the next.
+      // The callback of one item may cancel the next.
       for (const item of this.#slots.get(this.#passed) ?? []) {
         this.cancel(item);
         this.#onDue(item);

@@ -1,14 +1,14 @@
+import type { StatusError } from "../errors.ts";
+import type { Faults } from "../faults.ts";
+import { getBackoffMs } from "../services/subscription-config.ts";
+import { decodeMessage, type Message, type SubscriptionConfig } from "../wire.ts";
+import { formatAckId, LeaseIds, parseAckId } from "./ack-ids.ts";
 import { Consumers } from "./consumers.ts";
 import type { Consumer, Delivery } from "./delivery.ts";
-import type { Faults } from "./faults.ts";
+import { DeliveryQueue, type Entry } from "./delivery-queue.ts";
 import { type Filter, parseFilter } from "./filter.ts";
-import { formatAckId, LeaseNumbers, parseAckId } from "./leases.ts";
 import { Ordering } from "./ordering.ts";
-import { type Entry, Ready } from "./ready.ts";
-import type { Refusal } from "./refusal.ts";
-import { getBackoffMs } from "./subscription-config.ts";
-import { Wheel } from "./wheel.ts";
-import { decodeMessage, type Message, type SubscriptionConfig } from "./wire.ts";
+import { TimingWheel } from "./timing-wheel.ts";
 
 export type SubscriptionOptions = {
   config: SubscriptionConfig;
@@ -33,8 +33,8 @@ const EARLY_MS = 1_000;
  *
  * An entry is in one of four places: ready in the queue; leased, and in the wheel until its
  * deadline; backing off, and in the wheel until then; or behind another one of its ordering key,
- * of which one is under way at a time. What was settled while it was ready is left in the queue
- * and passed over there.
+ * of which one is outstanding at a time. An entry that is settled while it is ready stays in the
+ * queue and is skipped there.
  */
 export class Subscription {
   config: SubscriptionConfig;
@@ -43,9 +43,9 @@ export class Subscription {
   readonly #filter: Filter | undefined;
   readonly #options: SubscriptionOptions;
   readonly #entries = new Map<string, Entry>();
-  readonly #ready: Ready;
-  readonly #wheel = new Wheel<Entry>((entry) => this.#onDue(entry));
-  readonly #leaseNumbers = new LeaseNumbers();
+  readonly #ready: DeliveryQueue;
+  readonly #wheel = new TimingWheel<Entry>((entry) => this.#onDue(entry));
+  readonly #leaseIds = new LeaseIds();
   readonly #ordering = new Ordering<Entry>();
   readonly #consumers = new Consumers();
   #isWoken = false;
@@ -56,7 +56,7 @@ export class Subscription {
     this.#filter = options.config.filter ? parseFilter(options.config.filter) : undefined;
     this.config = options.config;
     this.#options = options;
-    this.#ready = new Ready({
+    this.#ready = new DeliveryQueue({
       faults: options.faults,
       isOpen: (entry) => this.#entries.get(entry.message.id) === entry,
       keepBack: (entry, delayMs) => this.#wheel.set(entry, delayMs),
@@ -72,7 +72,7 @@ export class Subscription {
     return this.#entries.size;
   }
 
-  /** Takes those that its filter lets through; the others are settled by that. */
+  /** Adds the messages that its filter matches; the others count as acknowledged. */
   add(messages: readonly Message[]): void {
     for (const message of messages)
       if (this.#filter?.(decodeMessage(message.bytes).attributes ?? {}) ?? true)
@@ -85,17 +85,17 @@ export class Subscription {
     this.wake();
   }
 
-  /** What it holds stays leased until the deadlines: it may only have lost its connection. */
+  /** Its leases go on until their deadlines: it may only have lost its connection. */
   detach(consumer: Consumer): void {
     this.#consumers.delete(consumer);
   }
 
   /** Ends every consumer; for a subscription that is deleted, or changes between pull and push. */
-  endConsumers(refusal: Refusal): void {
-    this.#consumers.end(refusal);
+  endConsumers(error: StatusError): void {
+    this.#consumers.end(error);
   }
 
-  /** Forgets all of it. */
+  /** Drops every message. */
   clear(): void {
     this.#wheel.clear();
     for (const entry of this.#entries.values()) this.#endLease(entry);
@@ -119,7 +119,7 @@ export class Subscription {
     this.wake();
   }
 
-  /** Settles messages by their ids, and tells nobody: it is known. */
+  /** Settles messages by their ids, without calling onSettled: the caller has the journal's record. */
   settle(messageIds: readonly string[]): void {
     for (const id of messageIds) {
       const entry = this.#entries.get(id);
@@ -127,7 +127,7 @@ export class Subscription {
     }
   }
 
-  /** Moves the deadline of leases; 0 gives the message back. A lease that is over has none. */
+  /** Moves the deadline of leases; 0 is a nack. A lease that has expired stays so. */
   modify(ackIds: readonly string[], seconds: number): void {
     for (const { messageId, lease } of ackIds.map((ackId) => parseAckId(ackId, this.uid))) {
       const entry = this.#entries.get(messageId);
@@ -139,15 +139,15 @@ export class Subscription {
     this.wake();
   }
 
-  /** Makes exactly these the messages that are not acknowledged. */
+  /** Makes exactly these messages the unacknowledged ones. */
   replace(messages: readonly Message[]): void {
-    const wanted = new Set(messages.map(({ id }) => id));
+    const kept = new Set(messages.map(({ id }) => id));
     for (const entry of this.#entries.values())
-      if (!wanted.has(entry.message.id)) this.#settle(entry);
+      if (!kept.has(entry.message.id)) this.#settle(entry);
     this.add(messages.filter(({ id }) => !this.#entries.has(id)));
   }
 
-  /** Delivers at the end of the event loop's turn, so that what comes together leaves together. */
+  /** Delivers at the end of the event loop's turn, so that messages that arrive together are delivered together. */
   wake(): void {
     if (this.#isWoken || this.#consumers.isEmpty) return;
     this.#isWoken = true;
@@ -159,8 +159,12 @@ export class Subscription {
 
   #addOne(message: Message): void {
     const entry: Entry = {
-      ...{ message, attempts: 0, slot: undefined, wasDelayed: false },
-      ...{ lease: undefined, holder: undefined },
+      message,
+      attempts: 0,
+      slot: undefined,
+      wasDelayed: false,
+      lease: undefined,
+      holder: undefined,
     };
     this.#entries.set(message.id, entry);
     const mustWait = this.config.enableMessageOrdering && this.#ordering.queue(entry);
@@ -169,10 +173,10 @@ export class Subscription {
 
   #deliver(): void {
     while (this.#ready.length > 0) {
-      const hungry = this.#consumers.nextHungry();
-      if (hungry.length === 0) return;
-      const share = Math.min(Math.ceil(this.#ready.length / hungry.length), BATCH_MESSAGES);
-      for (const consumer of hungry) this.#serve(consumer, share);
+      const withRoom = this.#consumers.listWithRoom();
+      if (withRoom.length === 0) return;
+      const share = Math.min(Math.ceil(this.#ready.length / withRoom.length), BATCH_MESSAGES);
+      for (const consumer of withRoom) this.#serve(consumer, share);
     }
   }
 
@@ -193,7 +197,7 @@ export class Subscription {
 
   #lease(entry: Entry, consumer: Consumer): Delivery {
     entry.attempts += 1;
-    entry.lease = this.#leaseNumbers.next();
+    entry.lease = this.#leaseIds.next();
     entry.holder = consumer;
     consumer.hold(entry.message);
     this.#setDeadline(entry, consumer.leaseMs);

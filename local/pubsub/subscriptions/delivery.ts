@@ -1,5 +1,5 @@
-import type { Refusal } from "./refusal.ts";
-import type { Message } from "./wire.ts";
+import type { StatusError } from "../errors.ts";
+import type { Message } from "../wire.ts";
 
 /** A message on its way to one subscriber. */
 export type Delivery = {
@@ -9,20 +9,20 @@ export type Delivery = {
   deliveryAttempt: number;
 };
 
-/** Who takes messages: a streaming pull, a waiting pull, the pushes. */
+/** Something that takes messages: a streaming pull, a waiting pull, or the pushes. */
 export type Consumer = {
   /** How long it may hold a message before the message is delivered again. */
   readonly leaseMs: number;
   hasRoom(): boolean;
-  /** A message is now held by it, or no more: settled, given back, or its lease is over. */
+  /** It now holds a message, or no longer: settled, nacked, or its lease has expired. */
   hold(message: Message): void;
   release(message: Message): void;
   take(deliveries: Delivery[]): void;
-  /** There is nothing more to take. */
-  end(refusal: Refusal): void;
+  /** The subscription ends it, for this reason. */
+  end(error: StatusError): void;
 };
 
-/** As a response has it. */
+/** As a response describes it. */
 export function describeDelivery({ ackId, message, deliveryAttempt }: Delivery) {
   return { ackId, message: message.bytes, deliveryAttempt };
 }

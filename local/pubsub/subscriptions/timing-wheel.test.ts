@@ -1,18 +1,18 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import { type Timed, Wheel } from "./wheel.ts";
+import { type Timed, TimingWheel } from "./timing-wheel.ts";
 
 type Item = Timed & { name: string };
 
 const getItem = (name: string): Item => ({ name, slot: undefined });
 
 /** A wheel on a clock that stands still until it is told to go on. */
-function mockWheel(context: TestContext, onDue?: (wheel: Wheel<Item>, item: Item) => void) {
+function mockWheel(context: TestContext, onDue?: (wheel: TimingWheel<Item>, item: Item) => void) {
   let now = 0;
   context.mock.timers.enable({ apis: ["setInterval"] });
   context.mock.method(performance, "now", () => now);
   const due: string[] = [];
-  const wheel: Wheel<Item> = new Wheel((item) => {
+  const wheel: TimingWheel<Item> = new TimingWheel((item) => {
     due.push(item.name);
     onDue?.(wheel, item);
   });

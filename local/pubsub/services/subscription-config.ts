@@ -1,4 +1,4 @@
-import { parseFilter } from "./filter.ts";
+import { invalidArgument, unimplemented } from "../errors.ts";
 import {
   checkAckDeadline,
   checkBackoff,
@@ -7,30 +7,39 @@ import {
   checkFilterSize,
   checkName,
   checkRetention,
-} from "./limits.ts";
-import { invalid, unimplemented } from "./refusal.ts";
-import { type PushConfig, type SubscriptionConfig, toMs } from "./wire.ts";
+} from "../limits.ts";
+import { parseFilter } from "../subscriptions/filter.ts";
+import { type PushConfig, type SubscriptionConfig, toMs } from "../wire.ts";
 
 /** Production's defaults. */
 const ACK_DEADLINE_SECONDS = 10;
 const RETENTION = { seconds: 7 * 24 * 3_600 };
 const EXPIRATION_POLICY = { ttl: { seconds: 31 * 24 * 3_600 } };
-const BACKOFF = { least: { seconds: 10 }, most: { seconds: 600 } };
+const BACKOFF = { min: { seconds: 10 }, max: { seconds: 600 } };
 const DELIVERY_ATTEMPTS = 5;
 
 const MUTABLE = new Set([
-  ...["pushConfig", "ackDeadlineSeconds", "retainAckedMessages", "messageRetentionDuration"],
-  ...["labels", "expirationPolicy", "deadLetterPolicy", "retryPolicy"],
+  "pushConfig",
+  "ackDeadlineSeconds",
+  "retainAckedMessages",
+  "messageRetentionDuration",
+  "labels",
+  "expirationPolicy",
+  "deadLetterPolicy",
+  "retryPolicy",
 ]);
-const MISSING = [
-  ...(["bigqueryConfig", "cloudStorageConfig", "bigtableConfig"] as const),
-  ...(["enableExactlyOnceDelivery", "messageTransforms"] as const),
-];
+const UNIMPLEMENTED = [
+  "bigqueryConfig",
+  "cloudStorageConfig",
+  "bigtableConfig",
+  "enableExactlyOnceDelivery",
+  "messageTransforms",
+] as const;
 
 /** Checks a subscription as it is asked for, and fills in what was left out. */
 export function completeSubscription(asked: SubscriptionConfig): SubscriptionConfig {
   checkName("subscriptions", asked.name ?? "");
-  for (const field of MISSING) {
+  for (const field of UNIMPLEMENTED) {
     const value = asked[field];
     if (Array.isArray(value) ? value.length > 0 : value) throw unimplemented(field);
   }
@@ -47,7 +56,7 @@ export function completeSubscription(asked: SubscriptionConfig): SubscriptionCon
   checkRetention(config.messageRetentionDuration ?? RETENTION);
   if (asked.retryPolicy) {
     const { minimumBackoff, maximumBackoff } = asked.retryPolicy;
-    const [least, most] = [minimumBackoff ?? BACKOFF.least, maximumBackoff ?? BACKOFF.most];
+    const [least, most] = [minimumBackoff ?? BACKOFF.min, maximumBackoff ?? BACKOFF.max];
     checkBackoff(least, most);
     config.retryPolicy = { minimumBackoff: least, maximumBackoff: most };
   }
@@ -65,7 +74,7 @@ export function completePush(asked: PushConfig | null | undefined): PushConfig {
   if (!asked?.pushEndpoint) return {};
   checkEndpoint(asked.pushEndpoint);
   if (asked.oidcToken && !asked.oidcToken.serviceAccountEmail)
-    throw invalid("The service account e-mail of an OIDC token must not be empty.");
+    throw invalidArgument("The service account e-mail of an OIDC token must not be empty.");
   return asked;
 }
 
@@ -83,12 +92,12 @@ export function updateConfig<Config extends object>(
   paths: readonly string[],
   mutable: ReadonlySet<string> = MUTABLE,
 ): Config {
-  if (paths.length === 0) throw invalid("The update_mask must not be empty.");
+  if (paths.length === 0) throw invalidArgument("The update_mask must not be empty.");
   const updated = structuredClone(config);
   for (const path of paths) {
     const fields = path.split(".").map(toCamelCase);
     if (!mutable.has(fields[0] ?? ""))
-      throw invalid(`Invalid update_mask provided in the request (${path}).`);
+      throw invalidArgument(`Invalid update_mask provided in the request (${path}).`);
     copyField(updated, next, fields);
   }
   return updated;

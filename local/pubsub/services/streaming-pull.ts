@@ -1,10 +1,10 @@
 import type { ServerDuplexStream } from "@grpc/grpc-js";
-import type { Broker } from "./broker.ts";
-import { type Consumer, type Delivery, describeDelivery } from "./delivery.ts";
-import { checkAckDeadline, checkExtension, checkPullable } from "./limits.ts";
-import { invalid, type Refusal, unavailable } from "./refusal.ts";
-import type { Subscription } from "./subscription.ts";
-import type { Message } from "./wire.ts";
+import type { Broker } from "../broker.ts";
+import { invalidArgument, type StatusError, unavailable } from "../errors.ts";
+import { checkAckDeadline, checkExtension, checkPullable } from "../limits.ts";
+import { type Consumer, type Delivery, describeDelivery } from "../subscriptions/delivery.ts";
+import type { Subscription } from "../subscriptions/subscription.ts";
+import type { Message } from "../wire.ts";
 
 export type StreamingPullRequest = {
   subscription?: string;
@@ -31,7 +31,7 @@ export class StreamingPull implements Consumer {
   #held = { messages: 0, bytes: 0 };
   #isBlocked = false;
   #isOver = false;
-  #wantsKeepalives = false;
+  #sendsKeepalives = false;
   leaseMs = 0;
 
   constructor(call: Call, broker: Broker) {
@@ -68,9 +68,9 @@ export class StreamingPull implements Consumer {
     if (this.#broker.faults.hits("cut")) this.end(unavailable("The stream was cut on purpose."));
   }
 
-  end(refusal: Refusal): void {
+  end(error: StatusError): void {
     this.#detach();
-    this.#call.emit("error", refusal);
+    this.#call.emit("error", error);
   }
 
   #receive(request: StreamingPullRequest): void {
@@ -79,7 +79,7 @@ export class StreamingPull implements Consumer {
       if (this.#subscription) this.#receiveNext(request, this.#subscription);
       else this.#receiveFirst(request);
     } catch (error) {
-      this.end(error as Refusal);
+      this.end(error as StatusError);
     }
   }
 
@@ -92,7 +92,7 @@ export class StreamingPull implements Consumer {
       messages: getLimit(request.maxOutstandingMessages),
       bytes: getLimit(request.maxOutstandingBytes),
     };
-    this.#wantsKeepalives = (request.protocolVersion ?? 0) >= 1;
+    this.#sendsKeepalives = (request.protocolVersion ?? 0) >= 1;
     this.#subscription = subscription;
     this.#settle(request, subscription);
     subscription.attach(this);
@@ -100,18 +100,21 @@ export class StreamingPull implements Consumer {
 
   #receiveNext(request: StreamingPullRequest, subscription: Subscription): void {
     const { maxOutstandingMessages, maxOutstandingBytes, streamAckDeadlineSeconds } = request;
-    if (request.subscription) throw invalid("The subscription is named in the first request only.");
+    if (request.subscription)
+      throw invalidArgument("The subscription is named in the first request only.");
     if (maxOutstandingMessages || maxOutstandingBytes)
-      throw invalid("The flow control is set in the first request only.");
+      throw invalidArgument("The flow control is set in the first request only.");
     if (streamAckDeadlineSeconds) this.leaseMs = checkAckDeadline(streamAckDeadlineSeconds) * 1_000;
     this.#settle(request, subscription);
-    if (this.#wantsKeepalives && !this.#isBlocked) this.#write([]);
+    if (this.#sendsKeepalives && !this.#isBlocked) this.#write([]);
   }
 
   #settle(request: StreamingPullRequest, subscription: Subscription): void {
     const { ackIds, modifyDeadlineAckIds, modifyDeadlineSeconds } = request;
     if (modifyDeadlineAckIds.length !== modifyDeadlineSeconds.length)
-      throw invalid("There must be as many modify_deadline_seconds as modify_deadline_ack_ids.");
+      throw invalidArgument(
+        "There must be as many modify_deadline_seconds as modify_deadline_ack_ids.",
+      );
     modifyDeadlineSeconds.forEach(checkExtension);
     if (ackIds.length > 0) subscription.acknowledge(ackIds);
     for (const [index, ackId] of modifyDeadlineAckIds.entries())
@@ -139,7 +142,7 @@ export class StreamingPull implements Consumer {
   }
 }
 
-/** None, where it is left out or not above 0. */
+/** No limit where it is left out or not above 0. */
 function getLimit(limit = 0): number {
   return limit > 0 ? limit : Number.POSITIVE_INFINITY;
 }

@@ -1,7 +1,7 @@
-/** The front of the array is cut off once this much of it has been taken. */
-const LEAST_CUT = 1_024;
+/** The consumed front of the array is dropped once it has this many items. */
+const MIN_CUT = 1_024;
 
-/** First in, first out, at the same small cost whatever the length. */
+/** First in, first out, in constant time whatever the length. */
 export class Queue<Item> {
   #items: (Item | undefined)[] = [];
   #head = 0;
@@ -19,14 +19,14 @@ export class Queue<Item> {
     const item = this.#items[this.#head];
     this.#items[this.#head] = undefined;
     this.#head += 1;
-    if (this.#head >= LEAST_CUT && this.#head * 2 >= this.#items.length) {
+    if (this.#head >= MIN_CUT && this.#head * 2 >= this.#items.length) {
       this.#items = this.#items.slice(this.#head);
       this.#head = 0;
     }
     return item;
   }
 
-  /** Changes the first item's place with that of the one `distance` behind it. */
+  /** Swaps the first item with the one `distance` behind it. */
   swapFirst(distance: number): void {
     const other = this.#head + distance;
     if (other >= this.#items.length) return;

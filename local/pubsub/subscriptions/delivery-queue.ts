@@ -1,33 +1,33 @@
+import type { Faults } from "../faults.ts";
+import type { Message } from "../wire.ts";
 import type { Consumer } from "./delivery.ts";
-import type { Faults } from "./faults.ts";
 import { Queue } from "./queue.ts";
-import type { Timed } from "./wheel.ts";
-import type { Message } from "./wire.ts";
+import type { Timed } from "./timing-wheel.ts";
 
 /** A message that is not acknowledged. */
 export type Entry = Timed & {
   readonly message: Message;
   attempts: number;
-  /** The number of its lease; none while nobody has it. */
+  /** The id of its lease; undefined while it is not leased. */
   lease: string | undefined;
   holder: Consumer | undefined;
-  /** By the fault `delay`, which happens to it once. */
+  /** By the fault `delay`, which delays each entry once at most. */
   wasDelayed: boolean;
 };
 
 /** How far from its place a message is taken by the fault `reorder`. */
 const REORDER_DISTANCE = 1_000;
-/** How late a message comes at most by the fault `delay`. */
-const MOST_DELAY_MS = 2_000;
+/** How late a message is delivered at most by the fault `delay`. */
+const MAX_DELAY_MS = 2_000;
 
-/** The entries that may be delivered now, in their order, unless a fault has it otherwise. */
-export class Ready {
+/** The entries that may be delivered now, in order, unless a fault changes it. */
+export class DeliveryQueue {
   readonly #queue = new Queue<Entry>();
   readonly #faults: Faults;
   readonly #isOpen: (entry: Entry) => boolean;
   readonly #keepBack: (entry: Entry, delayMs: number) => void;
 
-  /** `isOpen` says of an entry that it was not settled meanwhile. */
+  /** `isOpen` tells whether an entry is still unsettled; `keepBack` delays one. */
   constructor(options: {
     faults: Faults;
     isOpen: (entry: Entry) => boolean;
@@ -38,7 +38,7 @@ export class Ready {
     this.#keepBack = options.keepBack;
   }
 
-  /** Counts what was settled meanwhile, too. */
+  /** Includes entries that were settled while they were queued. */
   get length(): number {
     return this.#queue.length;
   }
@@ -57,7 +57,7 @@ export class Ready {
       if (!this.#isOpen(entry)) continue;
       if (entry.wasDelayed || !faults.hits("delay")) return entry;
       entry.wasDelayed = true;
-      this.#keepBack(entry, faults.amount("delay", MOST_DELAY_MS));
+      this.#keepBack(entry, faults.amount("delay", MAX_DELAY_MS));
     }
   }
 }

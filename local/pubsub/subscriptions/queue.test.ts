@@ -36,6 +36,6 @@ test("the first item's place can be changed with a later one's", () => {
   queue.swapFirst(99);
   assert.deepEqual(
     [queue.shift(), queue.shift(), queue.shift(), queue.shift()],
-    [...["d", "c", "b"], undefined],
+    ["d", "c", "b", undefined],
   );
 });

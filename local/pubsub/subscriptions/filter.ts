@@ -1,17 +1,17 @@
-import { invalid } from "./refusal.ts";
+import { invalidArgument } from "../errors.ts";
 
 /** Whether a message with these attributes is for the subscription. */
 export type Filter = (attributes: Readonly<Record<string, string>>) => boolean;
 
-/** How deep parentheses and NOTs may nest; 256 bytes of filter reach half of it. */
-const MOST_DEPTH = 256;
+/** How deep parentheses and NOTs may nest; a filter of 256 bytes reaches half of this. */
+const MAX_DEPTH = 256;
 
 const TOKEN = /\s+|("(?:[^"\\]|\\.)*")|(!=|[:=().,-])|([A-Za-z_][\w-]*)|([\w-]+)/gy;
 
 /**
  * Reads a filter (Pub/Sub documentation, "Filter messages from a subscription"):
  * `attributes:key`, `attributes.key = "v"`, `!=`, `hasPrefix(attributes.key, "v")`, NOT or `-`,
- * AND, OR, parentheses. AND beside OR needs parentheses. Refuses what is none.
+ * AND, OR, parentheses. AND beside OR needs parentheses. Throws where the text is no filter.
  */
 export function parseFilter(text: string): Filter {
   if (text.trim() === "") return () => true;
@@ -31,7 +31,7 @@ class Parser {
 
   parse(): Filter {
     const filter = this.#readTerms();
-    if (this.#place < this.#tokens.length) throw this.#refusal();
+    if (this.#place < this.#tokens.length) throw this.#error();
     return filter;
   }
 
@@ -42,11 +42,11 @@ class Parser {
       end = match.index + match[0].length;
       if (match[0].trim() !== "") tokens.push(match[0]);
     }
-    if (end !== this.#text.length) throw this.#refusal();
+    if (end !== this.#text.length) throw this.#error();
     return tokens;
   }
 
-  /** Terms, all joined by AND or all by OR; at the other one, nobody goes on reading. */
+  /** Terms, all joined by AND or all by OR; reading stops at the other operator. */
   #readTerms(): Filter {
     const terms = [this.#readTerm()];
     const joint = this.#next();
@@ -59,7 +59,7 @@ class Parser {
 
   #readTerm(): Filter {
     this.#depth += 1;
-    if (this.#depth > MOST_DEPTH) throw this.#refusal();
+    if (this.#depth > MAX_DEPTH) throw this.#error();
     const term = this.#readNested();
     this.#depth -= 1;
     return term;
@@ -108,14 +108,14 @@ class Parser {
   #readKey(): string {
     const token = this.#next() ?? "";
     if (token.startsWith('"')) return this.#readString();
-    if (!/^[\w-]+$/.test(token)) throw this.#refusal();
+    if (!/^[\w-]+$/.test(token)) throw this.#error();
     this.#place += 1;
     return token;
   }
 
   #readString(): string {
     const token = this.#next() ?? "";
-    if (!token.startsWith('"')) throw this.#refusal();
+    if (!token.startsWith('"')) throw this.#error();
     this.#place += 1;
     return token
       .slice(1, -1)
@@ -133,15 +133,15 @@ class Parser {
   }
 
   #expect(token: string): void {
-    if (!this.#take(token)) throw this.#refusal();
+    if (!this.#take(token)) throw this.#error();
   }
 
-  #refusal() {
-    return invalid(`Invalid filter expression given (filter=${this.#text}).`);
+  #error() {
+    return invalidArgument(`Invalid filter expression given (filter=${this.#text}).`);
   }
 }
 
-/** Only what the message has itself: every object has a `constructor`. */
+/** The message's own attributes only: every object has a `constructor`. */
 function read(attributes: Readonly<Record<string, string>>, key: string): string | undefined {
   return Object.hasOwn(attributes, key) ? attributes[key] : undefined;
 }

@@ -1,6 +1,6 @@
-import { invalid } from "./refusal.ts";
+import { invalidArgument } from "../errors.ts";
 
-/** What an ack id says: whose message it is, and by which delivery. */
+/** The parts of an ack id: the subscription, the message, and the lease of the delivery. */
 export type AckId = { subscription: string; messageId: string; lease: string };
 
 const FORM = /^([a-z\d]+)-(\d+)-([a-z\d]+)$/;
@@ -9,16 +9,16 @@ export function formatAckId({ subscription, messageId, lease }: AckId): string {
   return `${subscription}-${messageId}-${lease}`;
 }
 
-/** Reads an ack id of this subscription; refuses every other text. */
+/** Parses an ack id of this subscription; throws on any other text. */
 export function parseAckId(text: string, ownSubscription: string): AckId {
   const [, subscription, messageId, lease] = FORM.exec(text) ?? [];
   if (subscription !== ownSubscription || !messageId || !lease)
-    throw invalid(`You have passed an invalid ack ID to the service (ack_id=${text}).`);
+    throw invalidArgument(`You have passed an invalid ack ID to the service (ack_id=${text}).`);
   return { subscription, messageId, lease };
 }
 
-/** Numbers of leases: no two are the same, also not those of a server before a restart. */
-export class LeaseNumbers {
+/** Ids of leases, unique also across restarts of the server. */
+export class LeaseIds {
   #last = Date.now() * 1_000;
 
   next(): string {

@@ -1,7 +1,7 @@
+import type { StatusError } from "../errors.ts";
 import type { Consumer } from "./delivery.ts";
-import type { Refusal } from "./refusal.ts";
 
-/** Who takes messages of one subscription, each in its turn. */
+/** The consumers of one subscription, served in turn. */
 export class Consumers {
   readonly #all = new Set<Consumer>();
   #turn = 0;
@@ -18,20 +18,20 @@ export class Consumers {
     this.#all.delete(consumer);
   }
 
-  /** Those with room, another one first each time. */
-  nextHungry(): Consumer[] {
-    const hungry = [...this.#all].filter((consumer) => consumer.hasRoom());
+  /** Those with room; each call begins with another one. */
+  listWithRoom(): Consumer[] {
+    const withRoom = [...this.#all].filter((consumer) => consumer.hasRoom());
     this.#turn += 1;
-    const first = hungry.length > 0 ? this.#turn % hungry.length : 0;
-    return [...hungry.slice(first), ...hungry.slice(0, first)];
+    const first = withRoom.length > 0 ? this.#turn % withRoom.length : 0;
+    return [...withRoom.slice(first), ...withRoom.slice(0, first)];
   }
 
   findOther(than: Consumer): Consumer | undefined {
     return [...this.#all].find((one) => one !== than && one.hasRoom());
   }
 
-  end(refusal: Refusal): void {
-    for (const consumer of this.#all) consumer.end(refusal);
+  end(error: StatusError): void {
+    for (const consumer of this.#all) consumer.end(error);
     this.#all.clear();
   }
 }

@@ -1,13 +1,13 @@
-import type { Message } from "./wire.ts";
+import type { Message } from "../wire.ts";
 
 /**
- * Of the messages with the same ordering key one is under way at a time; the others stand behind
+ * Of the messages with the same ordering key, one is outstanding at a time; the others wait behind
  * it, in the order in which they were published.
  */
 export class Ordering<Item extends { readonly message: Message }> {
   readonly #behind = new Map<string, Set<Item>>();
 
-  /** Whether the item must wait, behind another one of its key. */
+  /** Adds the item; whether it must wait behind another one with its key. */
   queue(item: Item): boolean {
     const key = item.message.orderingKey;
     if (!key) return false;
@@ -17,7 +17,7 @@ export class Ordering<Item extends { readonly message: Message }> {
     return behind !== undefined;
   }
 
-  /** The item is settled; returns the one whose turn it is now, if any. */
+  /** Removes a settled item; returns the one that is next in its key, if any. */
   settle(item: Item): Item | undefined {
     const behind = this.#behind.get(item.message.orderingKey);
     if (!behind || behind.delete(item)) return undefined;

@@ -4,21 +4,21 @@ import {
   type sendUnaryData,
   status,
 } from "@grpc/grpc-js";
-import type { Faults } from "./faults.ts";
-import { Refusal, unavailable } from "./refusal.ts";
+import { StatusError, unavailable } from "../errors.ts";
+import type { Faults } from "../faults.ts";
 
 export type Cancellable = { on(event: "cancelled", listener: () => void): unknown };
 
-/** Answers one kind of call; throws a Refusal, or what is a bug. */
+/** Handles one kind of call; throws a StatusError, or another error where there is a bug. */
 export type Answer<Request = never> = (
   request: Request,
   call: Cancellable,
 ) => object | Promise<object>;
 
-/** What the faults of calls fall on: messages on their way, not what makes topics and the like. */
+/** The calls that faults apply to: those for messages, not those for topics and the like. */
 const MESSAGE_CALLS = new Set(["publish", "pull", "acknowledge", "modifyAckDeadline"]);
 
-/** Makes gRPC's handlers of answers, and lets the faults of calls happen around them. */
+/** Wraps answers as gRPC handlers that inject the faults of calls. */
 export function handleCalls(
   answers: Record<string, Answer>,
   faults: Faults,
@@ -30,14 +30,14 @@ export function handleCalls(
         const isHung = mayFail && faults.hits("hang");
         if (isHung && isBefore(faults, "hang")) return;
         const isUnavailable = mayFail && faults.hits("unavailable");
-        const refusal = unavailable("The call was refused on purpose.");
-        if (isUnavailable && isBefore(faults, "unavailable")) throw refusal;
+        const error = unavailable("The call was refused on purpose.");
+        if (isUnavailable && isBefore(faults, "unavailable")) throw error;
         const response = await answer(call.request as never, call);
         if (isHung) return;
-        if (isUnavailable) throw refusal;
+        if (isUnavailable) throw error;
         done(null, response);
       } catch (error) {
-        done(error instanceof Refusal ? error : toInternal(error));
+        done(error instanceof StatusError ? error : toInternal(error));
       }
     };
     return [name, handler];
@@ -45,18 +45,18 @@ export function handleCalls(
   return Object.fromEntries(handlers);
 }
 
-/** Whether the fault keeps the call from being done, or only its answer from coming. */
+/** Whether the fault happens before the call is done, or only prevents its answer. */
 function isBefore(faults: Faults, fault: "hang" | "unavailable"): boolean {
   return faults.amount(fault, 1) < 0.5;
 }
 
-/** A bug of ours, or a disk that is full; it is told, as there is no one else to tell. */
-function toInternal(error: unknown): Refusal {
+/** A bug of this server, or a full disk: logged, and answered INTERNAL. */
+function toInternal(error: unknown): StatusError {
   console.error(error);
-  return new Refusal(status.INTERNAL, (error as Error).message);
+  return new StatusError(status.INTERNAL, (error as Error).message);
 }
 
-/** A page of a list; the token is the place in it. */
+/** A page of a list; the token is the offset. */
 export function paginate<Item>(
   items: readonly Item[],
   { pageSize, pageToken }: { pageSize?: number; pageToken?: string },

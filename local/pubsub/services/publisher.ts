@@ -1,10 +1,10 @@
-import type { Broker } from "./broker.ts";
+import type { Broker } from "../broker.ts";
+import { alreadyExists, unimplemented } from "../errors.ts";
+import { checkName, checkRetention } from "../limits.ts";
+import type { TopicConfig } from "../wire.ts";
 import type { Answer } from "./calls.ts";
 import { paginate } from "./calls.ts";
-import { checkName, checkRetention } from "./limits.ts";
-import { existsAlready, unimplemented } from "./refusal.ts";
 import { updateConfig } from "./subscription-config.ts";
-import type { TopicConfig } from "./wire.ts";
 
 type Page = { pageSize?: number; pageToken?: string };
 
@@ -15,7 +15,7 @@ export function createPublisherService(broker: Broker): Record<string, Answer> {
   return {
     async createTopic(asked: TopicConfig) {
       const name = checkName("topics", asked.name ?? "");
-      if (broker.resources.topics.has(name)) throw existsAlready(name);
+      if (broker.resources.topics.has(name)) throw alreadyExists(name);
       const topic = checkTopic({ ...asked, state: "ACTIVE" });
       await broker.commit({ kind: "topic", topic });
       return topic;
