@@ -69,14 +69,14 @@ export async function start(
     },
   };
 
-  // Either is loaded only where it is asked for: gRPC, by which is pulled, is much of the code.
+  // Each is loaded only where it is asked for.
   async function pull() {
     const { startPull } = await import("./pull.ts");
-    const { stop } = await startPull({
+    const { stop } = startPull({
       projectId: config.GOOGLE_CLOUD_PROJECT,
+      emulatorHost: config.PUBSUB_EMULATOR_HOST,
       subscription: config.PUBSUB_SUBSCRIPTION,
       deadLetterSubscription: config.PUBSUB_DEAD_LETTER_SUBSCRIPTION,
-      streams: config.PULL_STREAMS,
       batcher,
       logger,
     });
