@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { createRequire } from "node:module";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { setImmediate } from "node:timers/promises";
+import { createTopicClient } from "../../api/topic-client.ts";
 import { LEASE_SECONDS, PULL_BYTES, PULL_MESSAGES } from "../../common/limits.ts";
 import { createLogger } from "../../common/telemetry/logger.ts";
 import { type Pubsub, startPubsub } from "../../local/pubsub/server.ts";
@@ -310,6 +312,37 @@ describe("pulling from a server that follows a script", () => {
     await until("it has asked", () => pulls >= 6);
     assert.equal(getStreams().length, 1);
     assert.deepEqual(pull.lines, []);
+  });
+
+  it("leaves tracing to the process, whichever copy of OpenTelemetry's API a tracer is set in", async () => {
+    const started: string[] = [];
+    const provider = { getTracer: () => ({ startSpan: (name: string) => started.push(name) }) };
+    const library = createRequire(import.meta.resolve("@google-cloud/pubsub"));
+    const copies = [createRequire(import.meta.url), library].map((load) =>
+      load("@opentelemetry/api"),
+    );
+    assert.notEqual(copies[0], copies[1], "there is one copy now: this test may be simpler");
+    for (const { trace } of copies) trace.setGlobalTracerProvider(provider);
+    const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    const client = createTopicClient({
+      projectId: "p",
+      emulatorHost: server.host,
+      topic: "writes",
+      logger,
+    });
+    onMainStream((stream) => stream.deliver({ ackId: "1", attributes: { traceparent } }));
+    const seen: Message[] = [];
+    pull = startScripted(server, async (message) => {
+      seen.push(message);
+      return APPLIED;
+    });
+    await client.publish([{ attributes: { traceparent }, data: Buffer.from("{}") }]);
+    await until("it is acknowledged", () => server.acked.length === 1);
+    await client.close();
+    for (const { trace } of copies) trace.disable();
+    assert.deepEqual(server.published[0]?.messages[0]?.attributes, { traceparent });
+    assert.deepEqual(seen[0]?.attributes, { traceparent });
+    assert.deepEqual(started, []);
   });
 
   it("acknowledges at a stop what is settled in time", async () => {
