@@ -7,7 +7,7 @@ import type { Message, Settlement } from "../../subscriber/settle.ts";
 export const PROJECT = "conformance";
 export const APPLIED: Settlement = { outcome: "applied" };
 
-export const logger = createLogger({
+export const logger = await createLogger({
   service: "test",
   projectId: PROJECT,
   format: "json",

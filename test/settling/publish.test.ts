@@ -14,7 +14,7 @@ import type { Write } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { ScriptedServer } from "../support/pubsub/scripted-server.ts";
 
-const logger = createLogger({
+const logger = await createLogger({
   service: "test",
   projectId: "p",
   format: "json",

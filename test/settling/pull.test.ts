@@ -13,7 +13,7 @@ import { Bench, getText, until } from "../support/pubsub/bench.ts";
 import { ScriptedServer, type ScriptedStream } from "../support/pubsub/scripted-server.ts";
 
 const APPLIED: Settlement = { outcome: "applied" };
-const logger = createLogger({
+const logger = await createLogger({
   service: "test",
   projectId: "conformance",
   format: "json",
