@@ -37,6 +37,7 @@ export async function start(
   const tracing = startTracing(metrics, config, "api", logger);
   const publisher = createPublisher({
     projectId: config.GOOGLE_CLOUD_PROJECT,
+    emulatorHost: config.PUBSUB_EMULATOR_HOST,
     topic: config.PUBSUB_TOPIC,
     logger,
     metrics,

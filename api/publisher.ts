@@ -1,8 +1,6 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { type Client, type ServiceError, status } from "@grpc/grpc-js";
 import { DeadlineExceededError, QueueFullError } from "../common/batcher.ts";
 import { PUBLISH, PUBLISH_DEADLINE_MS } from "../common/limits.ts";
-import { connectPubsub, routeTo } from "../common/pubsub-connection.ts";
+import type { PubsubTarget } from "../common/pubsub.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
 import type { Metrics } from "../common/telemetry/metrics.ts";
 import {
@@ -14,7 +12,7 @@ import {
 } from "../common/telemetry/tracing.ts";
 import { encodeWrite, type MessageContent, type Write } from "../common/write.ts";
 import { Problem } from "./answer/problem.ts";
-import { decodeMessageIds, encodePublishRequest, PUBLISH_PATH } from "./publish-request.ts";
+import { createTopicClient } from "./topic-client.ts";
 
 /** Puts writes on the topic. */
 export type Publisher = {
@@ -23,19 +21,11 @@ export type Publisher = {
    * 503 Problem after {@link PUBLISH_DEADLINE_MS}, or at once where the queue is full.
    */
   publish(write: Write, requestId: string): Promise<void>;
-  /** Connects ahead of the first write, which does so else. */
+  /** Connects ahead of the first write. */
   warmUp(): void;
   /** Waits for everything under way, then closes the connection. */
   stop(): Promise<void>;
 };
-
-/** The request may be sent again within the deadline. */
-const RETRY_CODES = [
-  ...[status.UNAVAILABLE, status.ABORTED, status.INTERNAL, status.DEADLINE_EXCEEDED],
-];
-const RETRY_MS = { first: 100, most: 1_000 };
-/** An attempt is given up half-way to the deadline, so that there is time for another. */
-const ATTEMPT_TIMEOUT_MS = PUBLISH_DEADLINE_MS / 2;
 
 type Item = {
   write: Write;
@@ -45,35 +35,32 @@ type Item = {
   published?: { messageId: string; batch: number };
 };
 
-/**
- * Publishes by group commit over a connection of its own: Google's client has timers in its
- * batching, and would be half of what the API loads (docs/decisions).
- */
-export function createPublisher(options: {
-  projectId: string;
-  topic: string;
-  logger: Logger;
-  metrics: Metrics;
-  tracing: Tracing | undefined;
-  onAccepted: (writes: readonly Write[]) => void;
-}): Publisher {
+/** Publishes by group commit: one request for all writes that wait. */
+export function createPublisher(
+  options: PubsubTarget & {
+    topic: string;
+    logger: Logger;
+    metrics: Metrics;
+    tracing: Tracing | undefined;
+    onAccepted: (writes: readonly Write[]) => void;
+  },
+): Publisher {
   const { logger, metrics, tracing, onAccepted } = options;
-  const topic = `projects/${options.projectId}/topics/${options.topic}`;
-  let connection: Promise<Client> | undefined;
+  const client = createTopicClient(options);
   const batcher = metrics.createBatcher<Item, void>("publish", {
     ...PUBLISH,
     deadlineMs: PUBLISH_DEADLINE_MS,
     dispatch: publishBatch,
-    // The bytes of the item, with what attributes and envelope may take.
+    // The item's bytes, and room for attributes and envelope.
     getSize: ({ content }) => content.data.length + 1_000,
   });
-  const metadata = routeTo("topic", topic);
   return {
     publish,
-    warmUp: () => void connect().catch(() => {}),
+    // Should it fail, the first write connects.
+    warmUp: () => void client.warmUp().catch(() => {}),
     async stop() {
       await batcher.drain();
-      (await connection?.catch(() => undefined))?.close();
+      await client.close();
     },
   };
 
@@ -95,56 +82,12 @@ export function createPublisher(options: {
   }
 
   async function publishBatch(items: Item[]): Promise<undefined[]> {
-    const contents = items.map(({ content }) => content);
-    const request = encodePublishRequest(topic, contents);
-    const messageIds = await send(request, Date.now() + PUBLISH_DEADLINE_MS);
-    if (messageIds.length !== items.length)
-      throw new Error(`Pub/Sub answered ${messageIds.length} ids for ${items.length} messages.`);
+    const messageIds = await client.publish(items.map(({ content }) => content));
     items.forEach((item, index) => {
       item.published = { messageId: messageIds[index] ?? "", batch: items.length };
     });
     report(items);
     return items.map(() => undefined);
-  }
-
-  function connect(): Promise<Client> {
-    connection ??= connectPubsub().catch((error: Error) => {
-      connection = undefined;
-      logger.error("there is no connection to Pub/Sub", { error: error.message });
-      throw error;
-    });
-    return connection;
-  }
-
-  /** Tries until the deadline, with growing pauses, while Pub/Sub says that trying again may help. */
-  async function send(request: Buffer, deadline: number): Promise<string[]> {
-    for (let pauseMs = RETRY_MS.first; ; pauseMs = Math.min(2 * pauseMs, RETRY_MS.most)) {
-      try {
-        return await attempt(request, Math.min(deadline, Date.now() + ATTEMPT_TIMEOUT_MS));
-      } catch (error) {
-        const mayHelp = RETRY_CODES.includes((error as ServiceError).code);
-        if (!mayHelp || Date.now() + pauseMs >= deadline) throw error;
-        await sleep(pauseMs);
-      }
-    }
-  }
-
-  async function attempt(request: Buffer, deadline: number): Promise<string[]> {
-    const client = await connect();
-    return new Promise((resolve, reject) => {
-      client.makeUnaryRequest(
-        PUBLISH_PATH,
-        (bytes: Buffer) => bytes,
-        decodeMessageIds,
-        request,
-        metadata,
-        { deadline },
-        (error, messageIds) => {
-          if (error) reject(error);
-          else resolve(messageIds ?? []);
-        },
-      );
-    });
   }
 
   /** One line for the whole batch: at full speed, a line for each write would cost the most. */
@@ -193,7 +136,7 @@ export function createPublisher(options: {
       write: write.id,
       requestId,
       trace: getTraceId(write.traceparent),
-      code: error instanceof DeadlineExceededError ? "late" : (error as Partial<ServiceError>).code,
+      code: error instanceof DeadlineExceededError ? "late" : (error as { code?: number }).code,
     });
     return new Problem("unavailable", UNKNOWN_FATE);
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { setImmediate as endOfTurn } from "node:timers/promises";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { Batcher, type BatcherOptions, DeadlineExceededError, QueueFullError } from "./batcher.ts";
 
 test("an item alone leaves at the end of its turn, waiting for nobody", async () => {
@@ -8,18 +8,63 @@ test("an item alone leaves at the end of its turn, waiting for nobody", async ()
   const result = batcher.add(1);
   assert.equal(batches.length, 0);
   assert.equal(batcher.queued, 1);
-  await endOfTurn();
+  await nextTurn();
   assert.deepEqual(batches[0]?.items, [1]);
   assert.equal(batcher.queued, 0);
   batches[0]?.end([10]);
   assert.equal(await result, 10);
 });
 
+test("items leave together with those of the next turns, in their order, for as long as more come", async () => {
+  const { batcher, batches } = holdBatches();
+  const results = [1, 2].map((item) => batcher.add(item));
+  for (const item of [3, 4]) {
+    await nextTurn();
+    assert.equal(batches.length, 0);
+    results.push(batcher.add(item));
+  }
+  await endOfTurns();
+  assert.deepEqual(
+    batches.map(({ items }) => items),
+    [[1, 2, 3, 4]],
+  );
+  batches[0]?.end([1, 2, 3, 4]);
+  assert.deepEqual(await Promise.all(results), [1, 2, 3, 4]);
+});
+
+test("a batch leaves after four more turns, though each brings more", async () => {
+  const { batcher, batches } = holdBatches();
+  const results: Promise<number>[] = [];
+  for (let turn = 0; batches.length === 0; turn += 1) {
+    assert.ok(turn < 6, "it never leaves");
+    results.push(batcher.add(2 * turn), batcher.add(2 * turn + 1));
+    await nextTurn();
+  }
+  const [first] = batches;
+  assert.equal(first?.items.length, results.length);
+  assert.equal(first?.items.length, 10);
+  first?.end(first.items);
+  await Promise.all(results);
+});
+
+test("a batch waits for no more once it is full", async () => {
+  const { batcher, batches } = holdBatches({ maxItems: 2 });
+  const results = [1, 2].map((item) => batcher.add(item));
+  await nextTurn();
+  results.push(batcher.add(3));
+  await nextTurn();
+  assert.deepEqual(batches[0]?.items, [1, 2]);
+  batches[0]?.end([1, 2]);
+  await results[0];
+  batches[1]?.end([3]);
+  assert.deepEqual(await Promise.all(results), [1, 2, 3]);
+});
+
 test("items of one turn leave together, in their order", async () => {
   const { batcher, batches } = holdBatches();
   const results = [3, 1, 2].map((item) => batcher.add(item));
   await Promise.resolve().then(() => results.push(batcher.add(4)));
-  await endOfTurn();
+  await endOfTurns();
   assert.deepEqual(
     batches.map(({ items }) => items),
     [[3, 1, 2, 4]],
@@ -33,7 +78,7 @@ test("items that come while maxConcurrent batches run leave together when one en
   const results: Promise<number>[] = [];
   for (const item of [1, 2, 3, 4]) {
     results.push(batcher.add(item));
-    await endOfTurn();
+    await endOfTurns();
   }
   assert.deepEqual(
     batches.map(({ items }) => items),
@@ -53,7 +98,7 @@ test("another batch leaves beside one under way only with minBatchWhileBusy item
   const results: Promise<number>[] = [];
   const add = async (item: number) => {
     results.push(batcher.add(item));
-    await endOfTurn();
+    await endOfTurns();
   };
   for (const item of [1, 2, 3, 4, 5, 6, 7]) await add(item);
   assert.deepEqual(
@@ -77,9 +122,9 @@ test("another batch leaves beside one under way only with minBatchWhileBusy item
 test("a full batch leaves beside another, though it may hold fewer than minBatchWhileBusy", async () => {
   const { batcher, batches } = holdBatches({ maxItems: 1, maxConcurrent: 2, minBatchWhileBusy: 2 });
   const first = batcher.add(1);
-  await endOfTurn();
+  await endOfTurns();
   const others = [2, 3].map((item) => batcher.add(item));
-  await endOfTurn();
+  await endOfTurns();
   assert.deepEqual(
     batches.map(({ items }) => items),
     [[1], [2]],
@@ -96,9 +141,9 @@ test("an item whose key is under way keeps its place, and waits for nothing else
   const getKey = (item: number) => `${item % 10}`;
   const { batcher, batches } = holdBatches({ maxConcurrent: 3, getKey });
   const first = batcher.add(11);
-  await endOfTurn();
+  await endOfTurns();
   const others = [21, 12, 31, 22, 13].map((item) => batcher.add(item));
-  await endOfTurn();
+  await endOfTurns();
   assert.deepEqual(
     batches.map(({ items }) => items),
     [[11], [12, 22, 13]],
@@ -107,7 +152,7 @@ test("an item whose key is under way keeps its place, and waits for nothing else
   const next = batcher.add(14);
   batches[0]?.end([11]);
   await first;
-  await endOfTurn();
+  await endOfTurns();
   assert.deepEqual(batches[2]?.items, [21, 31, 14]);
   for (const { items, end } of batches.slice(1)) end(items);
   assert.deepEqual(await Promise.all([...others, next]), [21, 12, 31, 22, 13, 14]);
@@ -117,16 +162,16 @@ test("what waits for a key does not count towards minBatchWhileBusy", async () =
   const getKey = (item: number) => (item > 100 ? undefined : `${item % 10}`);
   const { batcher, batches } = holdBatches({ maxConcurrent: 2, minBatchWhileBusy: 2, getKey });
   const results = [batcher.add(11)];
-  await endOfTurn();
+  await endOfTurns();
   for (const item of [21, 31, 12]) results.push(batcher.add(item));
-  await endOfTurn();
+  await endOfTurns();
   assert.equal(batches.length, 1);
   results.push(batcher.add(101));
-  await endOfTurn();
+  await endOfTurns();
   assert.deepEqual(batches[1]?.items, [12, 101]);
   for (const { items, end } of batches) end(items);
   await results[0];
-  await endOfTurn();
+  await endOfTurns();
   assert.deepEqual(batches[2]?.items, [21, 31]);
   batches[2]?.end([21, 31]);
   assert.deepEqual(await Promise.all(results), [11, 21, 31, 12, 101]);
@@ -135,14 +180,14 @@ test("what waits for a key does not count towards minBatchWhileBusy", async () =
 test("an item without a result is rejected at its deadline, and what still waits never leaves", async () => {
   const { batcher, batches } = holdBatches({ deadlineMs: 20 });
   const underWay = batcher.add(1);
-  await endOfTurn();
+  await endOfTurns();
   const waiting = batcher.add(2);
   await assert.rejects(underWay, DeadlineExceededError);
   await assert.rejects(waiting, DeadlineExceededError);
   assert.equal(batcher.queued, 0);
   const next = batcher.add(3);
   batches[0]?.end([10]);
-  await endOfTurn();
+  await endOfTurns();
   assert.deepEqual(batches[1]?.items, [3]);
   batches[1]?.end([30]);
   assert.equal(await next, 30);
@@ -152,9 +197,9 @@ test("an item without a result is rejected at its deadline, and what still waits
 test("the deadline of an item that was answered is forgotten; later ones have their own", async () => {
   const { batcher, batches } = holdBatches({ deadlineMs: 20, maxConcurrent: 2 });
   const first = batcher.add(1);
-  await endOfTurn();
+  await endOfTurns();
   const second = batcher.add(2);
-  await endOfTurn();
+  await endOfTurns();
   batches[0]?.end([10]);
   assert.equal(await first, 10);
   await assert.rejects(second, DeadlineExceededError);
@@ -165,7 +210,7 @@ test("the deadline of an item that was answered is forgotten; later ones have th
 test("a batch holds at most maxItems; the rest leaves at once where another may run", async () => {
   const { batcher, batches } = holdBatches({ maxItems: 2, maxConcurrent: 2 });
   const results = [1, 2, 3, 4, 5].map((item) => batcher.add(item));
-  await endOfTurn();
+  await endOfTurns();
   assert.deepEqual(
     batches.map(({ items }) => items),
     [
@@ -188,7 +233,7 @@ test("a batch holds at most maxBytes, and an item larger than that goes alone", 
     getSize: (item) => item,
   });
   const results = [6, 4, 1, 25, 0, 9, 2].map((item) => batcher.add(item));
-  await endOfTurn();
+  await endOfTurns();
   assert.deepEqual(
     batches.map(({ items }) => items),
     [[6, 4], [1], [25], [0, 9], [2]],
@@ -200,7 +245,7 @@ test("a batch holds at most maxBytes, and an item larger than that goes alone", 
 test("an item beyond maxQueued is refused at once, and the queue takes items again later", async () => {
   const { batcher, batches } = holdBatches({ maxQueued: 2 });
   const first = batcher.add(1);
-  await endOfTurn();
+  await endOfTurns();
   const waiting = [batcher.add(2), batcher.add(3)];
   await assert.rejects(batcher.add(4), (error) => {
     assert.ok(error instanceof QueueFullError);
@@ -220,7 +265,7 @@ test("an item beyond maxQueued is refused at once, and the queue takes items aga
 test("an Error among the results rejects its own item only", async () => {
   const { batcher, batches } = holdBatches();
   const results = [1, 2, 3].map((item) => batcher.add(item));
-  await endOfTurn();
+  await endOfTurns();
   const own = new RangeError("two is not welcome");
   batches[0]?.end([1, own, 3]);
   const settled = await Promise.allSettled(results);
@@ -234,7 +279,7 @@ test("an Error among the results rejects its own item only", async () => {
 test("a dispatch that fails rejects its whole batch, and the next batch goes on", async () => {
   const { batcher, batches } = holdBatches();
   const lost = [1, 2].map((item) => batcher.add(item));
-  await endOfTurn();
+  await endOfTurns();
   const next = batcher.add(3);
   const failure = new Error("the line is cut");
   batches[0]?.fail(failure);
@@ -265,7 +310,7 @@ test("a dispatch that answers another number of items is told so in a sentence",
     [[1, 2, 3], 3],
   ] as const) {
     const results = [1, 2].map((item) => batcher.add(item));
-    await endOfTurn();
+    await endOfTurns();
     batches.at(-1)?.end([...answers]);
     for (const one of results)
       await assert.rejects(one, {
@@ -289,10 +334,10 @@ test("drain resolves once everything added before has its result, and refuses wh
   const drained = batcher.drain().then(() => ended.push("drain"));
   const again = batcher.drain();
   await assert.rejects(batcher.add(3), { message: "Batcher: add() after drain()." });
-  await endOfTurn();
+  await endOfTurns();
   batches[0]?.end([1]);
   await results[0];
-  await endOfTurn();
+  await endOfTurns();
   assert.deepEqual(ended, ["item 1"]);
   batches[1]?.fail(new Error("lost"));
   await assert.rejects(results[1] as Promise<number>, /lost/);
@@ -345,4 +390,9 @@ function holdBatches(limits: Partial<BatcherOptions<number, number>> = {}) {
     return promise;
   };
   return { batcher: new Batcher<number, number>({ ...ROOMY, dispatch, ...limits }), batches };
+}
+
+/** More turns than a batch waits for. */
+async function endOfTurns(): Promise<void> {
+  for (let turn = 0; turn < 6; turn += 1) await nextTurn();
 }

@@ -1,11 +1,18 @@
 /**
+ * Further turns of the event loop that a batch waits for while each brings more items. Under load,
+ * four gather most of what there is (docs/decisions/2026-11-28-googles-client-is-back.md).
+ */
+const MAX_FURTHER_TURNS = 4;
+
+/**
  * The group commit. Items added while earlier batches are under way wait together and leave
- * together, so one trip serves many. There is no timer: a batch leaves at the end of the event
- * loop's turn in which its first item came, if none is under way, or if fewer than `maxConcurrent`
- * are and `minBatchWhileBusy` items make it worth a trip; otherwise when one of those ends. Alone, an item
- * waits for nobody; under load, batches grow by themselves. Items of one key go one batch after the
- * other, for these would only wait for each other's locks. The price is that one batch fails or
- * succeeds in one trip, so `dispatch` answers for each item by itself.
+ * together, so one trip serves many. There is no timer. A batch may leave if none is under way, or if
+ * fewer than `maxConcurrent` are and `minBatchWhileBusy` items make it worth a trip; otherwise when
+ * one of those ends. It leaves at the end of the event loop's turn in which its first item came, or,
+ * while that turn and the next ones bring more, a few turns later. Alone, an item waits for nobody;
+ * under load, batches grow by themselves. Items of one key go one batch after the other, for these
+ * would only wait for each other's locks. The price is that one batch fails or succeeds in one trip,
+ * so `dispatch` answers for each item by itself.
  *
  * Idea and reading order: graphql/dataloader; the name of the idea: InnoDB's group commit.
  */
@@ -65,7 +72,14 @@ export class Batcher<Item, Result> {
   #schedule(): void {
     if (this.#scheduled || !this.#mayDispatch()) return;
     this.#scheduled = true;
+    this.#waitForTurn(MAX_FURTHER_TURNS);
+  }
+
+  #waitForTurn(furtherTurns: number): void {
+    const before = this.#queue.length;
     setImmediate(() => {
+      const isGrowing = this.#queue.length > before && before < this.#options.maxItems;
+      if (isGrowing && furtherTurns > 0) return this.#waitForTurn(furtherTurns - 1);
       this.#scheduled = false;
       this.#dispatchWhatWaits();
     });

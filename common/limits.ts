@@ -32,7 +32,8 @@ export const SETTLE = {
   maxBytes: 4 * 1024 * 1024,
   maxConcurrent: 3,
   minBatchWhileBusy: 50,
-  maxQueued: 10_000,
+  /** Far above PULL_MESSAGES: one response of a pull may pass that by all that it holds. */
+  maxQueued: 20_000,
 };
 /** A connection that is not made in this time counts as lost; the caller backs off. */
 export const CONNECT_TIMEOUT_MS = 3_000;
@@ -45,9 +46,14 @@ export const LOCK_WAIT_SECONDS = 5;
  * hour; a pushed one waits on an open request.
  */
 export const HOLD_MS = { pull: 30 * 60_000, push: 5_000 };
-/** Messages that Pub/Sub may have delivered unsettled: what is in batches, and the next batches. */
+/** Messages under way before a pull pauses: those in batches, and as many for the next batches. */
 export const PULL_MESSAGES = 2 * SETTLE.maxItems * SETTLE.maxConcurrent;
 export const PULL_BYTES = 64 * 1024 * 1024;
+/**
+ * The lease of a pulled message, renewed while it is under way: after a crash, Pub/Sub redelivers
+ * within this time.
+ */
+export const LEASE_SECONDS = 15;
 
 /** Concurrent reads by id become one statement of at most this many keys. */
 export const READ = {

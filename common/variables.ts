@@ -196,7 +196,6 @@ export const VARIABLES = {
     nonEmpty,
     "constancia-dead-letters-keep",
   ),
-  PULL_STREAMS: variable("subscriber", "Streaming pulls at once.", integer(1, 100), "5"),
   PUSH_AUTH: variable(
     "subscriber",
     "`off` accepts pushes without a token; allowed only with an emulator, which sends none.",

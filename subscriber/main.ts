@@ -77,11 +77,11 @@ export async function start(
   // Only the delivery that is configured is loaded: pulling needs gRPC, which is a large module.
   async function pull() {
     const { startPull } = await import("./pull.ts");
-    const { stop } = await startPull({
+    const { stop } = startPull({
       projectId: config.GOOGLE_CLOUD_PROJECT,
+      emulatorHost: config.PUBSUB_EMULATOR_HOST,
       subscription: config.PUBSUB_SUBSCRIPTION,
       deadLetterSubscription: config.PUBSUB_DEAD_LETTER_SUBSCRIPTION,
-      streams: config.PULL_STREAMS,
       batcher,
       logger,
     });

@@ -28,8 +28,8 @@ export type VerifyPush = (authorization: string | undefined) => Promise<boolean>
 
 /**
  * The push endpoints: `/push` for the topic, `/push/dead-letters` for its dead-letter topic.
- * 204 once the message's outcome is committed, which acknowledges it; 503 to have it delivered
- * again; 401 without a valid token.
+ * 204 once the message's outcome is committed, which acknowledges it; 503 so that Pub/Sub
+ * redelivers it; 401 without a valid token.
  */
 export function createPush(options: {
   batcher: Batcher<Message, Decision>;
@@ -46,7 +46,7 @@ export function createPush(options: {
   app.post(
     ["/push", "/push/dead-letters"],
     async (request, response, next) => {
-      // Before the body is read: a stranger costs no memory. Why a token was refused is not
+      // Before the body is read: an unknown sender costs no memory. Why a token was refused is not
       // logged, because the verifier's errors quote the token.
       if (await verify(request.get("authorization"))) return next();
       logger.warn("a push without a valid token was refused");
@@ -58,7 +58,10 @@ export function createPush(options: {
       if (!parsed.success) return void response.sendStatus(400);
       const { messageId, attributes, data } = parsed.data.message;
       const message: Message = {
-        ...{ messageId, attributes, data: Buffer.from(data, "base64"), receivedMs: nowMs() },
+        messageId,
+        attributes,
+        data: Buffer.from(data, "base64"),
+        receivedMs: nowMs(),
       };
       if (request.path.endsWith("/dead-letters")) message.deliveryExhausted = DELIVERY_EXHAUSTED;
       const isSettled = await batcher.add(message).then(

@@ -172,7 +172,8 @@ describe("a local Pub/Sub with a journal", () => {
     const accepted = new Set<string>();
     let kill = async () => {};
     const first = await startLocalPubsub({
-      ...{ ...options, say },
+      ...options,
+      say,
       onStart: ({ kill: killNow, exited }) => {
         kill = async () => {
           killNow();

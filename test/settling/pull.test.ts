@@ -1,28 +1,24 @@
 import assert from "node:assert/strict";
+import { createRequire } from "node:module";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { protos } from "@google-cloud/pubsub";
-import {
-  Client,
-  credentials,
-  Server,
-  ServerCredentials,
-  type ServerDuplexStream,
-} from "@grpc/grpc-js";
-import { PULL_BYTES, PULL_MESSAGES } from "../../common/limits.ts";
+import { createTopicClient } from "../../api/topic-client.ts";
+import { LEASE_SECONDS, PULL_BYTES, PULL_MESSAGES } from "../../common/limits.ts";
 import { createLogger } from "../../common/telemetry/logger.ts";
 import { type Pubsub, startPubsub } from "../../local/pubsub/server.ts";
+import { encodeMessage } from "../../local/pubsub/wire.ts";
 import type { Decision } from "../../subscriber/decide.ts";
 import type { Message } from "../../subscriber/message.ts";
-import { LEASE_SECONDS, startPull } from "../../subscriber/pull.ts";
-import { type Received, STREAMING_PULL_PATH } from "../../subscriber/pull-protocol.ts";
-import { PullStream } from "../../subscriber/pull-stream.ts";
+import { startPull } from "../../subscriber/pull.ts";
 import { Bench, getText, until } from "../support/pubsub/bench.ts";
+import { ScriptedServer, type ScriptedStream } from "../support/pubsub/scripted-server.ts";
 
 const APPLIED: Decision = { kind: "settled", outcome: "applied", reason: null };
 const logger = await createLogger({
-  ...{ service: "test", projectId: "conformance" },
-  ...{ format: "json", level: "emerg" },
+  service: "test",
+  projectId: "conformance",
+  format: "json",
+  level: "emerg",
 });
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => `${index}`);
 
@@ -32,11 +28,10 @@ describe("pulling", () => {
   let topic: string;
   let subscription: string;
   let deadLetterSubscription: string;
-  let pull: Awaited<ReturnType<typeof startPull>> | undefined;
+  let pull: ReturnType<typeof startPull> | undefined;
 
   beforeEach(async () => {
     pubsub = await startPubsub({ port: 0, seed: 3 });
-    process.env.PUBSUB_EMULATOR_HOST = pubsub.host;
     bench = await Bench.connect(pubsub.host);
     ({ topic, subscription } = await bench.createPair({ ackDeadlineSeconds: 10 }));
     ({ subscription: deadLetterSubscription } = await bench.createPair());
@@ -44,18 +39,17 @@ describe("pulling", () => {
   afterEach(async () => {
     await pull?.stop();
     pull = undefined;
-    delete process.env.PUBSUB_EMULATOR_HOST;
     await bench.close();
     await pubsub.stop();
   });
 
-  const start = async (add: (message: Message) => Promise<Decision>, streams = 5) => {
+  const start = (add: (message: Message) => Promise<Decision>) => {
     const getId = (name: string) => name.slice(name.lastIndexOf("/") + 1);
-    pull = await startPull({
+    pull = startPull({
       projectId: bench.project,
+      emulatorHost: pubsub.host,
       subscription: getId(subscription),
       deadLetterSubscription: getId(deadLetterSubscription),
-      streams,
       batcher: { add },
       logger,
     });
@@ -65,10 +59,10 @@ describe("pulling", () => {
     pull = undefined;
   };
 
-  it("brings a message as it was published, and acknowledges it once it is settled", async () => {
+  it("delivers a message as it was published, and acknowledges it once it is settled", async () => {
     const settled = Promise.withResolvers<Decision>();
     const seen: Message[] = [];
-    await start((message) => {
+    start((message) => {
       seen.push(message);
       return settled.promise;
     });
@@ -85,25 +79,25 @@ describe("pulling", () => {
     assert.equal(seen.length, 1);
   });
 
-  it("gives back what has no outcome, to have it again", async () => {
+  it("nacks what has no outcome, so that it is redelivered", async () => {
     const answers = [
       Promise.reject(new Error("MySQL is away.")),
       Promise.resolve<Decision>({ kind: "not-yet", version: "v" }),
     ];
     answers[0]?.catch(() => {});
     let times = 0;
-    await start(() => answers[times++] ?? Promise.resolve(APPLIED));
+    start(() => answers[times++] ?? Promise.resolve(APPLIED));
     await bench.publish(topic, "x");
     await until("it has come three times", () => times === 3);
     await stop();
     await bench.expectNothing(subscription);
   });
 
-  it("says of what comes by the dead-letter topic why it is dead", async () => {
+  it("says of a message of the dead-letter topic why it is dead", async () => {
     const { topic, subscription } = await bench.createPair();
     deadLetterSubscription = subscription;
     const seen: Message[] = [];
-    await start(async (message) => {
+    start(async (message) => {
       seen.push(message);
       return { kind: "settled", outcome: "dead", reason: "x" } satisfies Decision;
     });
@@ -112,43 +106,10 @@ describe("pulling", () => {
     assert.match(seen[0]?.deliveryExhausted ?? "", /as often as it may/);
   });
 
-  it("keeps what it holds for longer than a lease, and nobody else is given it", async () => {
+  it("nacks at the stop what is not settled by then", async () => {
     let times = 0;
     const settled = Promise.withResolvers<Decision>();
-    await start(() => {
-      times += 1;
-      return settled.promise;
-    });
-    await bench.publish(topic, "x");
-    await until("it has come", () => times === 1);
-    await bench.expectNothing(subscription, (LEASE_SECONDS + 2) * 1_000);
-    assert.equal(times, 1);
-    settled.resolve(APPLIED);
-    await stop();
-    await bench.expectNothing(subscription);
-  });
-
-  it("holds no more than it may, whatever waits", async () => {
-    let held = 0;
-    const settled = Promise.withResolvers<Decision>();
-    await start(() => {
-      held += 1;
-      return settled.promise;
-    });
-    const texts = numbers(PULL_MESSAGES + 500);
-    for (let at = 0; at < texts.length; at += 500)
-      await bench.publish(topic, ...texts.slice(at, at + 500));
-    await until("it holds what it may", () => held >= PULL_MESSAGES);
-    await bench.expectNothing(deadLetterSubscription);
-    assert.equal(held, PULL_MESSAGES);
-    settled.resolve(APPLIED);
-    await until("all has come", () => held === texts.length);
-  });
-
-  it("gives back at the stop what is not settled by then, at once", async () => {
-    let times = 0;
-    const settled = Promise.withResolvers<Decision>();
-    await start(() => {
+    start(() => {
       times += 1;
       return settled.promise;
     });
@@ -163,13 +124,13 @@ describe("pulling", () => {
     await setImmediate();
   });
 
-  it("opens each stream again that was cut, and loses nothing by it", async () => {
+  it("replaces each stream that was cut, and loses nothing by it", async () => {
     pubsub.broker.faults.set({ cut: 1 });
     const seen: string[] = [];
-    await start(async ({ data }) => {
+    start(async ({ data }) => {
       seen.push(String(data));
       return APPLIED;
-    }, 1);
+    });
     for (const text of numbers(10)) {
       await bench.publish(topic, text);
       await until("it has come", () => seen.includes(text));
@@ -177,9 +138,9 @@ describe("pulling", () => {
     assert.ok((pubsub.broker.faults.counts.cut ?? 0) >= 10);
   });
 
-  it("goes on where Pub/Sub was away for a moment", async () => {
+  it("resumes after Pub/Sub was restarted", async () => {
     const seen = new Set<string>();
-    await start(async ({ data }) => {
+    start(async ({ data }) => {
       seen.add(String(data));
       return APPLIED;
     });
@@ -198,156 +159,216 @@ describe("pulling", () => {
   });
 });
 
-describe("pulling from a server that keeps to nothing", () => {
-  const asIs = (bytes: Buffer) => bytes;
-  const path = {
-    ...{ requestStream: true, responseStream: true },
-    ...{ requestSerialize: asIs, requestDeserialize: asIs },
-    ...{ responseSerialize: asIs, responseDeserialize: asIs },
-  };
-  let server: Server;
-  let port: number;
-  let client: Client;
-  let onStream: (call: ServerDuplexStream<Buffer, Buffer>) => void;
-  let stop: () => Promise<void> | void;
+/** What a pull is started with, and what it wrote to its log. */
+function startScripted(
+  server: ScriptedServer,
+  add: (message: Message) => Promise<Decision>,
+  options: { subscription?: string; silenceMs?: number } = {},
+) {
+  const lines: { level: string; message: string; code?: number }[] = [];
+  const log = (level: string) => (message: string, fields: object) =>
+    void lines.push({ level, message, ...fields });
+  const { stop } = startPull({
+    projectId: "p",
+    emulatorHost: server.host,
+    subscription: "s",
+    deadLetterSubscription: "dead",
+    batcher: { add },
+    logger: { warn: log("warn"), error: log("error") } as unknown as typeof logger,
+    ...options,
+  });
+  return { stop, lines };
+}
+
+describe("pulling from a server that follows a script", () => {
+  let server: ScriptedServer;
+  let pull: ReturnType<typeof startScripted> | undefined;
+  /** Streams of the main subscription. */
+  const getStreams = () =>
+    server.streams.filter(({ request }) => !request.subscription.endsWith("/dead"));
 
   beforeEach(async () => {
-    server = new Server();
-    server.addService(
-      { streamingPull: { path: STREAMING_PULL_PATH, ...path } },
-      {
-        streamingPull: (call: ServerDuplexStream<Buffer, Buffer>) => {
-          call.resume();
-          call.on("error", () => {});
-          onStream(call);
-        },
-      },
-    );
-    port = await new Promise<number>((resolve, reject) =>
-      server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) =>
-        error ? reject(error) : resolve(port),
-      ),
-    );
-    client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+    server = await ScriptedServer.start();
   });
   afterEach(async () => {
-    await stop();
-    delete process.env.PUBSUB_EMULATOR_HOST;
-    client.close();
-    server.forceShutdown();
+    await pull?.stop();
+    server.stop();
   });
 
-  const openStream = (onMessages: (received: Received[]) => void = () => {}) => {
-    const stream = new PullStream({
-      client,
-      subscription: "projects/p/subscriptions/s",
-      ...{ leaseSeconds: 10, maxMessages: 1, maxBytes: 1 },
-      ...{ keepaliveMs: 200, answerMs: 100 },
-      onMessages,
-      onFailed: ({ details }) => assert.fail(details),
-    });
-    stop = () => stream.stop();
-    return stream;
+  const onMainStream = (handle: (stream: ScriptedStream, index: number) => void) => {
+    server.onStream = (stream) => {
+      if (!stream.request.subscription.endsWith("/dead")) handle(stream, getStreams().length - 1);
+    };
   };
 
-  it("gives up a stream on which nobody answers, and opens it again", async () => {
-    let opened = 0;
-    onStream = () => {
-      opened += 1;
-    };
-    openStream();
-    await until("it was opened three times", () => opened >= 3);
+  it("asks for its lease in the stream's first request, and for each message", async () => {
+    onMainStream((stream) => stream.deliver({ ackId: "1" }));
+    const settled = Promise.withResolvers<Decision>();
+    pull = startScripted(server, () => settled.promise);
+    await until("the lease is extended", () => server.extensions.length > 0);
+    const [stream] = getStreams();
+    assert.equal(stream?.request.streamAckDeadlineSeconds, LEASE_SECONDS);
+    assert.equal(stream?.request.maxOutstandingMessages, PULL_MESSAGES);
+    assert.deepEqual(server.extensions[0], { ackIds: ["1"], ackDeadlineSeconds: LEASE_SECONDS });
+    settled.resolve(APPLIED);
+    await until("it is acknowledged", () => server.acked.includes("1"));
   });
 
-  it("keeps a stream that it does not read, though it hears no answer by it", async () => {
-    let opened = 0;
-    const asked: Buffer[] = [];
-    onStream = (call) => {
-      opened += 1;
-      call.on("data", (bytes: Buffer) => asked.push(bytes));
-    };
-    const stream = openStream();
-    stream.pause();
-    // The first names the subscription, and each that follows asks for an answer.
-    await until("it was not answered twice", () => asked.length >= 4);
-    assert.equal(opened, 1);
-    stream.resume();
-    await until("it was opened again", () => opened === 2);
+  it("delivers all of a response of which one message alone has all the bytes allowed", async () => {
+    const large = { ackId: "large", data: Buffer.alloc(PULL_BYTES) };
+    onMainStream((stream) => stream.deliver({ ackId: "1" }, large, { ackId: "2" }, { ackId: "3" }));
+    pull = startScripted(server, async () => APPLIED);
+    await until("all are acknowledged", () => server.acked.length === 4);
+    assert.deepEqual(server.acked.toSorted(), ["1", "2", "3", "large"]);
   });
 
-  it("does not read a stream either that it opened meanwhile", async () => {
-    let opened = 0;
-    let asked = 0;
-    onStream = (call) => {
-      opened += 1;
-      if (opened === 1) return void call.end();
-      call.on("data", () => {
-        asked += 1;
-      });
-      call.write(encodeResponse(1, 1, 0));
-    };
-    let seen = 0;
-    const stream = openStream((received) => {
-      seen += received.length;
+  it("nacks nothing of what a server sends beyond the limits", async () => {
+    const PER_RESPONSE = 1_000;
+    const RESPONSES = 12;
+    let sent = 0;
+    onMainStream((stream) => {
+      for (let response = 0; response < RESPONSES; response += 1)
+        stream.deliver(...numbers(PER_RESPONSE).map(() => ({ ackId: `${sent++}` })));
     });
-    stream.pause();
-    await until("the second was spoken on", () => opened === 2 && asked >= 4);
-    assert.equal(seen, 0);
-    stream.resume();
-    await until("its message has come", () => seen === 1);
+    const waiting: (() => void)[] = [];
+    let most = 0;
+    pull = startScripted(server, () => {
+      const { promise, resolve } = Promise.withResolvers<Decision>();
+      most = Math.max(
+        most,
+        waiting.push(() => resolve(APPLIED)),
+      );
+      return promise;
+    });
+    await until("it is full", () => waiting.length >= PULL_MESSAGES);
+    await until("all are acknowledged", () => {
+      for (const settle of waiting.splice(0, PER_RESPONSE)) settle();
+      return server.acked.length === PER_RESPONSE * RESPONSES;
+    });
+    assert.ok(most <= PULL_MESSAGES + PER_RESPONSE, `${most} were under way`);
+    assert.deepEqual(server.nacked, []);
   });
 
-  for (const [what, bytes, most] of [
-    ["messages", 1, PULL_MESSAGES],
-    ["bytes", 1024 * 1024, PULL_BYTES / 1024 / 1024],
-  ] as const)
-    it(`holds no more ${what} than it may, however many are sent`, async () => {
-      process.env.PUBSUB_EMULATOR_HOST = `127.0.0.1:${port}`;
-      const perResponse = Math.ceil(most / 30);
-      const streams = 5;
-      const responses = 60;
-      let sent = 0;
-      onStream = (call) =>
-        call.once("data", (request: Buffer) => {
-          if (request.includes("subscriptions/dead")) return;
-          for (let count = 0; count < responses / streams; count += 1) {
-            call.write(encodeResponse(perResponse, bytes, sent));
-            sent += perResponse;
-          }
-        });
-      let held = 0;
-      let seen = 0;
-      const waiting: ((settlement: Decision) => void)[] = [];
-      const pull = await startPull({
-        ...{ projectId: "p", subscription: "s", deadLetterSubscription: "dead", streams, logger },
-        batcher: {
-          add: () => {
-            held += 1;
-            seen += 1;
-            return new Promise((resolve) => waiting.push(resolve));
-          },
-        },
-      });
-      stop = () => pull.stop();
-      while (seen < responses * perResponse) {
-        await until("it holds what it may, or has all", () => {
-          return held >= most || seen === responses * perResponse;
-        });
-        assert.ok(held < most + perResponse, `${held} are held`);
-        const some = waiting.splice(0, most / 2);
-        held -= some.length;
-        for (const resolve of some) resolve(APPLIED);
-      }
-      for (const resolve of waiting) resolve(APPLIED);
+  it("replaces a stream whatever status it ends with, and says so where the library would not", async () => {
+    const PASSING = [1, 4, 8, 10, 13, 14];
+    const OTHERS = [0, 2, 3, 5, 7, 9, 16];
+    const codes = [...PASSING, ...OTHERS];
+    onMainStream((stream, index) => {
+      const code = codes[index];
+      stream.deliver({ ackId: `before ${code}` });
+      if (code !== undefined) stream.end(code);
     });
+    pull = startScripted(server, async () => APPLIED);
+    await until("each was replaced", () => getStreams().length > codes.length);
+    const logged = pull.lines.map(({ code }) => code);
+    assert.deepEqual(logged, OTHERS);
+    assert.deepEqual(server.nacked, []);
+  });
+
+  it("waits for a subscription that does not exist yet, and says so", async () => {
+    let exists = false;
+    onMainStream((stream) => (exists ? stream.deliver({ ackId: "1" }) : stream.end(5)));
+    pull = startScripted(server, async () => APPLIED);
+    await until("it has been tried twice", () => getStreams().length >= 2);
+    exists = true;
+    await until("its message is acknowledged", () => server.acked.includes("1"));
+    const { message, code } = pull.lines[0] ?? {};
+    assert.equal(message, "the subscription cannot be pulled; trying again");
+    assert.equal(code, 5);
+    assert.equal(process.exitCode, undefined);
+  });
+
+  it("notices that messages wait while none is delivered, and opens the subscription again", async () => {
+    onMainStream((stream, index) => {
+      if (index === 1) stream.deliver({ ackId: "by the second stream" });
+    });
+    const publishTime = { seconds: Math.floor(Date.now() / 1_000) - 60 };
+    let pulls = 0;
+    server.onPull = () => {
+      pulls += 1;
+      if (pulls > 1) return { receivedMessages: [] };
+      const message = encodeMessage({ messageId: "7", data: Buffer.from("{}"), publishTime });
+      return { receivedMessages: [{ ackId: "by a pull", message }] };
+    };
+    const seen: string[] = [];
+    const add = async ({ messageId }: Message) => {
+      seen.push(messageId);
+      return APPLIED;
+    };
+    pull = startScripted(server, add, { silenceMs: 200 });
+    await until("both are acknowledged", () => server.acked.length === 2);
+    assert.deepEqual(server.acked.toSorted(), ["by a pull", "by the second stream"]);
+    assert.deepEqual(seen.toSorted(), ["7", "by the second stream"]);
+    assert.match(pull.lines[0]?.message ?? "", /messages wait, but none is delivered/);
+    assert.equal(getStreams()[0]?.isOpen, false);
+  });
+
+  it("keeps the stream where silence means that nothing waits", async () => {
+    let pulls = 0;
+    server.onPull = () => {
+      pulls += 1;
+      return { receivedMessages: [] };
+    };
+    pull = startScripted(server, async () => APPLIED, { silenceMs: 50 });
+    await until("it has asked", () => pulls >= 6);
+    assert.equal(getStreams().length, 1);
+    assert.deepEqual(pull.lines, []);
+  });
+
+  it("leaves tracing to the process, whichever copy of OpenTelemetry's API a tracer is set in", async () => {
+    const started: string[] = [];
+    const provider = { getTracer: () => ({ startSpan: (name: string) => started.push(name) }) };
+    const library = createRequire(import.meta.resolve("@google-cloud/pubsub"));
+    const copies = [createRequire(import.meta.url), library].map((load) =>
+      load("@opentelemetry/api"),
+    );
+    assert.notEqual(copies[0], copies[1], "there is one copy now: this test may be simpler");
+    for (const { trace } of copies) trace.setGlobalTracerProvider(provider);
+    const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    const client = createTopicClient({
+      projectId: "p",
+      emulatorHost: server.host,
+      topic: "writes",
+      logger,
+    });
+    onMainStream((stream) => stream.deliver({ ackId: "1", attributes: { traceparent } }));
+    const seen: Message[] = [];
+    pull = startScripted(server, async (message) => {
+      seen.push(message);
+      return APPLIED;
+    });
+    await client.publish([{ attributes: { traceparent }, data: Buffer.from("{}") }]);
+    await until("it is acknowledged", () => server.acked.length === 1);
+    await client.close();
+    for (const { trace } of copies) trace.disable();
+    assert.deepEqual(server.published[0]?.messages[0]?.attributes, { traceparent });
+    assert.deepEqual(seen[0]?.attributes, { traceparent });
+    assert.deepEqual(started, []);
+  });
+
+  it("acknowledges at a stop what is settled in time", async () => {
+    onMainStream((stream) => stream.deliver({ ackId: "1" }, { ackId: "2" }));
+    const waiting: ((settlement: Decision) => void)[] = [];
+    pull = startScripted(server, () => new Promise((resolve) => waiting.push(resolve)));
+    await until("both are under way", () => waiting.length === 2);
+    const stopped = pull.stop();
+    for (const settle of waiting) settle(APPLIED);
+    await stopped;
+    assert.deepEqual(server.acked.toSorted(), ["1", "2"]);
+    assert.deepEqual(server.nacked, []);
+  });
+
+  it("nacks at a stop what is not settled in time, also while it is full", async () => {
+    const all = numbers(PULL_MESSAGES + 500).map((ackId) => ({ ackId }));
+    onMainStream((stream) => stream.deliver(...all));
+    let underWay = 0;
+    pull = startScripted(server, () => {
+      underWay += 1;
+      return new Promise(() => {});
+    });
+    await until("all are under way", () => underWay === all.length);
+    await pull.stop();
+    await until("all are nacked", () => new Set(server.nacked).size === all.length);
+    assert.deepEqual(server.acked, []);
+  });
 });
-
-/** A response of a streaming pull with so many messages. */
-function encodeResponse(count: number, bytes: number, first: number): Buffer {
-  const receivedMessages = numbers(count).map((number) => ({
-    ackId: `${first + Number(number)}`,
-    message: { messageId: `${first + Number(number)}`, data: Buffer.alloc(bytes) },
-  }));
-  const { StreamingPullResponse } = protos.google.pubsub.v1;
-  return Buffer.from(StreamingPullResponse.encode({ receivedMessages }).finish());
-}

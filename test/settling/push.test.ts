@@ -124,8 +124,16 @@ describe("a subscriber that is pushed to", () => {
 
   it("answers 400 to what is no push", async () => {
     const bodies = [
-      ...["", "{", "null", "[]", '"x"', "{}", '{"message":null}', '{"message":{}}'],
-      ...['{"message":{"messageId":1}}', '{"message":{"messageId":"1","data":"not base64!"}}'],
+      "",
+      "{",
+      "null",
+      "[]",
+      '"x"',
+      "{}",
+      '{"message":null}',
+      '{"message":{}}',
+      '{"message":{"messageId":1}}',
+      '{"message":{"messageId":"1","data":"not base64!"}}',
       '{"message":{"messageId":"1","attributes":{"a":1}}}',
     ];
     for (const body of bodies) {
@@ -208,7 +216,9 @@ it("settles what Pub/Sub pushes by tokens of its own, and nothing by those of an
   try {
     const api = createClient((await environment.startApi()).url);
     const env = {
-      ...{ DELIVERY: "push", PUSH_AUDIENCE: AUDIENCE, PUSH_SERVICE_ACCOUNT: SERVICE_ACCOUNT },
+      DELIVERY: "push",
+      PUSH_AUDIENCE: AUDIENCE,
+      PUSH_SERVICE_ACCOUNT: SERVICE_ACCOUNT,
       PUSH_CERTS_URL: `${pubsub.controlUrl}/certs`,
     };
     const deceived = await environment.startSubscriber({

@@ -17,7 +17,10 @@ export type Case = {
 
 /** gRPC's codes, as the client throws them. */
 export const CODES = {
-  ...{ invalidArgument: 3, notFound: 5, alreadyExists: 6, failedPrecondition: 9 },
+  invalidArgument: 3,
+  notFound: 5,
+  alreadyExists: 6,
+  failedPrecondition: 9,
   outOfRange: 11,
 } as const;
 

@@ -1,0 +1,92 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import type { v1 } from "@google-cloud/pubsub";
+import { PUBLISH_DEADLINE_MS } from "../common/limits.ts";
+import { createGeneratedClient, type PubsubTarget } from "../common/pubsub.ts";
+import type { Logger } from "../common/telemetry/logger.ts";
+import type { MessageContent } from "../common/write.ts";
+
+/** Publishes to one topic. */
+export type TopicClient = {
+  /**
+   * Publishes the messages in one request; resolves with an id for each. Retries until the deadline,
+   * and rejects by then.
+   */
+  publish(messages: readonly MessageContent[]): Promise<string[]>;
+  /** Loads the library, connects and fetches a token ahead of the first request. */
+  warmUp(): Promise<void>;
+  close(): Promise<void>;
+};
+
+/**
+ * The codes after which Google's client retries a publish (publisher_client_config.json): CANCELLED,
+ * UNKNOWN, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED, INTERNAL, UNAVAILABLE.
+ */
+const RETRY_CODES = [1, 2, 4, 8, 10, 13, 14];
+const RETRY_MS = { first: 100, most: 1_000 };
+
+/**
+ * Publishes by the generated client, without the library's batching and retries: the batcher has
+ * gathered the messages already, and the library's retries do not keep to a deadline
+ * (docs/decisions/2026-11-28-googles-client-is-back.md).
+ */
+export function createTopicClient(
+  options: PubsubTarget & { topic: string; logger: Logger; deadlineMs?: number },
+): TopicClient {
+  const { logger, deadlineMs = PUBLISH_DEADLINE_MS } = options;
+  const topic = `projects/${options.projectId}/topics/${options.topic}`;
+  let client: Promise<v1.PublisherClient> | undefined;
+  return {
+    publish,
+    async warmUp() {
+      const connected = await connect();
+      const stub = await connected.initialize();
+      const waitForReady = promisify((stub.waitForReady as WaitForReady).bind(stub));
+      await Promise.all([
+        waitForReady(Date.now() + deadlineMs),
+        options.emulatorHost === "" && connected.auth.getRequestHeaders(),
+      ]);
+    },
+    async close() {
+      await (await client?.catch(() => undefined))?.close();
+    },
+  };
+
+  async function publish(messages: readonly MessageContent[]): Promise<string[]> {
+    const deadline = Date.now() + deadlineMs;
+    for (let pauseMs = RETRY_MS.first; ; pauseMs = Math.min(2 * pauseMs, RETRY_MS.most)) {
+      try {
+        // At most half of the time, so that there is some for a second attempt.
+        return await attempt(messages, Math.min(deadline - Date.now(), deadlineMs / 2));
+      } catch (error) {
+        const isRetryable = RETRY_CODES.includes((error as { code?: number }).code ?? -1);
+        if (!isRetryable || Date.now() + pauseMs >= deadline) throw error;
+        await sleep(pauseMs);
+      }
+    }
+  }
+
+  async function attempt(messages: readonly MessageContent[], timeoutMs: number) {
+    const connected = await connect();
+    const [{ messageIds }] = await connected.publish(
+      { topic, messages: messages as MessageContent[] },
+      // An object of its own for each call, since the library writes into it. 0 would be 30 s.
+      { isBundling: false, timeout: Math.max(1, timeoutMs), retry: null },
+    );
+    const count = messageIds?.length ?? 0;
+    if (count !== messages.length)
+      throw new Error(`Pub/Sub answered ${count} ids for ${messages.length} messages.`);
+    return messageIds as string[];
+  }
+
+  function connect(): Promise<v1.PublisherClient> {
+    client ??= createGeneratedClient("PublisherClient", options).catch((error: Error) => {
+      client = undefined;
+      logger.error("there is no connection to Pub/Sub", { error: error.message });
+      throw error;
+    });
+    return client;
+  }
+}
+
+type WaitForReady = (deadlineMs: number, done: (error?: Error | null) => void) => void;

@@ -1,0 +1,8 @@
+import { pullFrom } from "./setup.ts";
+
+/* Pulls, says so for each message, and never settles one; until it is killed. */
+const [host = "", subscription = "", deadLetterSubscription = ""] = process.argv.slice(2);
+pullFrom(host, { subscription, deadLetterSubscription }, async ({ data }) => {
+  console.log(`holds ${data}`);
+  return new Promise(() => {});
+});

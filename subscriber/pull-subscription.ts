@@ -1,0 +1,156 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { PubSub, Subscription, SubscriptionOptions } from "@google-cloud/pubsub";
+import { LEASE_SECONDS, PULL_BYTES, STOP_DEADLINE_MS } from "../common/limits.ts";
+import { createPubsub, type PubsubTarget } from "../common/pubsub.ts";
+import type { Logger } from "../common/telemetry/logger.ts";
+import { type Delivery, WaitingMessages } from "./waiting-message.ts";
+
+/** Pause before a subscription is opened again; it doubles until a message is delivered. */
+const REOPEN_MS = { first: 500, most: 5_000 };
+
+/** What is under way at a stop may take so long; what is not settled by then is nacked. */
+const STOP_MS = STOP_DEADLINE_MS - 700;
+/** Time for those nacks. */
+const NACK_MS = 500;
+
+/** After so long without a message, Pub/Sub is asked whether one waits. */
+const SILENCE_MS = 30_000;
+
+export type PullOptions = PubsubTarget & {
+  /** The subscription's id. */
+  subscription: string;
+  /** Pub/Sub delivers no more while so many messages are under way. */
+  maxMessages: number;
+  /** Acks or nacks the delivery, and resolves then. */
+  onDelivery: (delivery: Delivery) => Promise<void>;
+  logger: Logger;
+  silenceMs?: number;
+};
+
+/**
+ * Pulls a subscription until it is stopped.
+ *
+ * The library replaces a stream that ends for a passing reason. What it gives up on (a subscription
+ * that does not exist yet, a permission that is missing, no credentials) closes the subscription;
+ * it is opened again after a pause, by a new client.
+ *
+ * The library has also been reported to stop delivering without an error. So after `silenceMs`
+ * without a message, one is asked for by a pull apart from the stream: where that finds one that has
+ * been waiting, the stream is dead, and the subscription is opened again.
+ */
+export function pullSubscription(options: PullOptions): { stop(): Promise<void> } {
+  const { subscription: name, logger, silenceMs = SILENCE_MS } = options;
+  const waiting = new WaitingMessages(options);
+  const stopping = new AbortController();
+  let pauseMs = REOPEN_MS.first;
+  let underWay = 0;
+  let quietSince = Date.now();
+  const stopped = run();
+  return {
+    async stop() {
+      stopping.abort();
+      await Promise.race([stopped, sleep(STOP_MS + NACK_MS, undefined, { ref: false })]);
+    },
+  };
+
+  async function run(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      const pubsub = await createPubsub(options);
+      await pullUntilClosed(pubsub, await loadSubscriptionOptions(options.maxMessages));
+      await pubsub.close().catch(() => {});
+      await pause(pauseMs, stopping.signal);
+      pauseMs = Math.min(2 * pauseMs, REOPEN_MS.most);
+    }
+    await waiting.close();
+  }
+
+  async function pullUntilClosed(pubsub: PubSub, settings: SubscriptionOptions): Promise<void> {
+    const subscription = pubsub.subscription(name, settings);
+    const closed = new Promise<void>((resolve) => subscription.on("close", resolve));
+    const isClosed = new AbortController();
+    const close = () => void subscription.close();
+    stopping.signal.addEventListener("abort", close);
+    subscription.on("error", logFailure).on("debug", logFailedAcks);
+    // The first listener opens the stream.
+    subscription.on("message", (message) => {
+      pauseMs = REOPEN_MS.first;
+      void handle(message);
+    });
+    quietSince = Date.now();
+    void watch(subscription, isClosed.signal);
+    await closed;
+    isClosed.abort();
+    stopping.signal.removeEventListener("abort", close);
+  }
+
+  async function handle(delivery: Delivery): Promise<void> {
+    underWay += 1;
+    await options.onDelivery(delivery);
+    underWay -= 1;
+    quietSince = Date.now();
+  }
+
+  async function watch(subscription: Subscription, closed: AbortSignal): Promise<void> {
+    const isSilent = () => underWay === 0 && Date.now() - quietSince >= silenceMs;
+    while (!closed.aborted) {
+      await pause(silenceMs, closed);
+      if (closed.aborted || !isSilent()) continue;
+      const message = await waiting.find().catch(() => undefined);
+      if (!message) continue;
+      const waitedMs = Date.now() - message.publishedAtMs;
+      // One that was published just now would have been delivered by the stream, too.
+      const isStalled = isSilent() && waitedMs >= silenceMs / 2;
+      void handle(message);
+      if (!isStalled) continue;
+      logger.error("messages wait, but none is delivered; opening the subscription again", {
+        subscription: name,
+        waitedMs,
+      });
+      await subscription.close();
+    }
+  }
+
+  function logFailure({ code, message }: Error & { code?: number }): void {
+    logger.error("the subscription cannot be pulled; trying again", {
+      subscription: name,
+      code,
+      error: message,
+    });
+  }
+
+  /** Failed acks and nacks are among what the library reports as `debug`. */
+  function logFailedAcks({ error }: { error?: Error & { ackIds?: string[]; code?: number } }) {
+    if (!error?.ackIds) return;
+    logger.warn("acknowledging failed; Pub/Sub redelivers", {
+      subscription: name,
+      count: error.ackIds.length,
+      code: error.code,
+    });
+  }
+}
+
+/** What is measured of each option is in docs/decisions/2026-11-28-googles-client-is-back.md. */
+async function loadSubscriptionOptions(maxMessages: number): Promise<SubscriptionOptions> {
+  const { Duration, SubscriptionCloseBehaviors } = await import("@google-cloud/pubsub");
+  const lease = Duration.from({ seconds: LEASE_SECONDS });
+  return {
+    minAckDeadline: lease,
+    maxAckDeadline: lease,
+    // Otherwise messages beyond maxBytes may be kept back for as long as they are leased.
+    flowControl: { maxMessages, maxBytes: PULL_BYTES, allowExcessMessages: true },
+    // Each stream would ask for maxMessages, and only the end of the last one is reported.
+    streamingOptions: { maxStreams: 1, retryMaxBackoff: Duration.from({ seconds: 2 }) },
+    // A call that hangs would have leases renewed every millisecond (google-cloud-node 9243).
+    batching: { maxMilliseconds: 20, callOptions: { timeout: 5_000, retry: null } },
+    closeOptions: {
+      behavior: SubscriptionCloseBehaviors.WaitForProcessing,
+      // The library keeps the last second for nacks.
+      timeout: Duration.from({ milliseconds: STOP_MS + 1_000 }),
+    },
+  };
+}
+
+/** Waits, or less where the signal aborts. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => {});
+}

@@ -1,0 +1,70 @@
+import type { v1 } from "@google-cloud/pubsub";
+import { createGeneratedClient, type PubsubTarget } from "../common/pubsub.ts";
+
+/** A message that is to be acked or nacked. */
+export type Delivery = {
+  id: string;
+  attributes: Record<string, string>;
+  data: Buffer;
+  ack(): void;
+  nack(): void;
+};
+
+const TIMEOUT_MS = 5_000;
+
+/**
+ * Finds a message that waits in a subscription, by a synchronous pull, over a client of its own:
+ * what may be wrong with the one that streams is to be found out.
+ */
+export class WaitingMessages {
+  readonly #target: PubsubTarget;
+  readonly #subscription: string;
+  #client: v1.SubscriberClient | undefined;
+  #calls: Promise<unknown> = Promise.resolve();
+
+  constructor(options: PubsubTarget & { subscription: string }) {
+    this.#target = options;
+    this.#subscription = `projects/${options.projectId}/subscriptions/${options.subscription}`;
+  }
+
+  /** One message, leased for as long as the subscription says, or undefined where none waits. */
+  async find(): Promise<(Delivery & { publishedAtMs: number }) | undefined> {
+    this.#client ??= await createGeneratedClient("SubscriberClient", this.#target);
+    const client = this.#client;
+    const [{ receivedMessages }] = await client.pull(
+      { subscription: this.#subscription, maxMessages: 1, returnImmediately: true },
+      createCallOptions(),
+    );
+    const [received] = receivedMessages ?? [];
+    if (!received?.ackId || !received.message) return undefined;
+    const { messageId, attributes, data, publishTime } = received.message;
+    const request = { subscription: this.#subscription, ackIds: [received.ackId] };
+    return {
+      id: messageId ?? "",
+      attributes: attributes ?? {},
+      data: Buffer.from((data ?? "") as Uint8Array),
+      publishedAtMs: Number(publishTime?.seconds ?? 0) * 1_000,
+      ack: () => this.#call(client.acknowledge(request, createCallOptions())),
+      nack: () =>
+        this.#call(
+          client.modifyAckDeadline({ ...request, ackDeadlineSeconds: 0 }, createCallOptions()),
+        ),
+    };
+  }
+
+  /** Waits for acks and nacks, then closes the connection. */
+  async close(): Promise<void> {
+    await this.#calls;
+    await this.#client?.close();
+  }
+
+  /** A call that fails leaves the message to be redelivered. */
+  #call(call: Promise<unknown>): void {
+    this.#calls = Promise.all([this.#calls, call.catch(() => {})]);
+  }
+}
+
+/** An object of its own for each call, since the library writes into it. */
+function createCallOptions() {
+  return { timeout: TIMEOUT_MS, retry: null };
+}

@@ -1,0 +1,159 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import { Problem } from "../../api/answer/problem.ts";
+import { createPublisher, type Publisher } from "../../api/publisher.ts";
+import { createTopicClient, type TopicClient } from "../../api/topic-client.ts";
+import { collections } from "../../collections/collections.ts";
+import { createGeneratedClient } from "../../common/pubsub.ts";
+import { createLogger } from "../../common/telemetry/logger.ts";
+import { createMetrics } from "../../common/telemetry/metrics.ts";
+import type { Write } from "../../common/write.ts";
+import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
+import { ScriptedServer } from "../support/pubsub/scripted-server.ts";
+
+const logger = await createLogger({
+  service: "test",
+  projectId: "p",
+  format: "json",
+  level: "emerg",
+});
+const UNAVAILABLE = { code: 14, details: "away" };
+const message = (attributes: Record<string, string> = {}) => ({
+  data: Buffer.from("{}"),
+  attributes,
+});
+const hang = () => new Promise(() => {});
+
+let server: ScriptedServer;
+beforeEach(async () => {
+  server = await ScriptedServer.start();
+});
+afterEach(() => server.stop());
+
+describe("publishing a write", () => {
+  let publisher: Publisher;
+  let accepted: string[];
+  beforeEach(() => {
+    accepted = [];
+    publisher = createPublisher({
+      projectId: "p",
+      emulatorHost: server.host,
+      topic: "writes",
+      tracing: undefined,
+      logger,
+      metrics: createMetrics(),
+      onAccepted: (writes) => accepted.push(...writes.map(({ id }) => id)),
+    });
+  });
+  afterEach(() => publisher.stop());
+
+  const createWrite = (): Write => {
+    const [collection] = collections;
+    assert.ok(collection);
+    const id = mintWriteId();
+    const acceptedAt = getWriteTime(id);
+    return { id, kind: "create", collection, itemId: id, acceptedAt, item: { nombre: "Valpo" } };
+  };
+
+  it("accepts by the message's id, and not where there are too few or too many", async () => {
+    const write = createWrite();
+    await publisher.publish(write, "request");
+    for (const messageIds of [[], ["18", "19"]]) {
+      server.onPublish = () => ({ messageIds });
+      await assert.rejects(publisher.publish(createWrite(), "request"), (problem) => {
+        assert.ok(problem instanceof Problem);
+        assert.equal(problem.status, 503);
+        return true;
+      });
+    }
+    assert.deepEqual(accepted, [write.id]);
+  });
+});
+
+describe("a topic's client", () => {
+  let client: TopicClient | undefined;
+  afterEach(() => client?.close());
+
+  const connect = (deadlineMs?: number) => {
+    const target = { projectId: "p", emulatorHost: server.host, topic: "writes", logger };
+    client = createTopicClient(deadlineMs === undefined ? target : { ...target, deadlineMs });
+    return client;
+  };
+
+  it("sends attributes as they are, placeholders of the library among them", async () => {
+    const attributes = { "ce-subject": "{{projectId}}", "{{projectId}}": "x", empty: "" };
+    assert.deepEqual(await connect().publish([message(attributes)]), ["0"]);
+    assert.deepEqual(server.published[0]?.messages[0]?.attributes, attributes);
+  });
+
+  for (const code of [1, 2, 4, 8, 10, 13, 14])
+    it(`publishes again after code ${code}`, async () => {
+      server.onPublish = () => {
+        server.onPublish = () => ({ messageIds: ["7"] });
+        throw { code, details: "passing" };
+      };
+      assert.deepEqual(await connect().publish([message()]), ["7"]);
+      assert.equal(server.published.length, 2);
+    });
+
+  for (const code of [3, 5, 7, 9, 16])
+    it(`gives up at once after code ${code}`, async () => {
+      server.onPublish = () => {
+        throw { code, details: "lasting" };
+      };
+      await assert.rejects(connect().publish([message()]), { code });
+      assert.equal(server.published.length, 1);
+    });
+
+  it("gives up at its deadline where no answer comes, after a second attempt", async () => {
+    server.onPublish = hang;
+    const publisher = connect(2_000);
+    await publisher.warmUp();
+    await assert.rejects(publisher.publish([message()]), { code: 4 });
+    assert.equal(server.published.length, 2);
+    // Each attempt tells the server its deadline: half of the whole one, then what is left of it.
+    const timeouts = server.published.map(({ timeoutMs }) => timeoutMs);
+    for (const timeoutMs of timeouts) assert.ok(timeoutMs <= 1_000, `${timeouts}`);
+  });
+
+  it("gives up at once where no time is left", async () => {
+    server.onPublish = hang;
+    await assert.rejects(connect(0).publish([message()]), { code: 4 });
+  });
+
+  it("gives up at its deadline where the server is away", async () => {
+    server.onPublish = () => {
+      throw UNAVAILABLE;
+    };
+    await assert.rejects(connect(500).publish([message()]), { code: 14 });
+    assert.ok(server.published.length > 1);
+  });
+
+  it("is connected once it is warm", async () => {
+    const publisher = connect();
+    await publisher.warmUp();
+    assert.deepEqual(await publisher.publish([message()]), ["0"]);
+  });
+});
+
+it("without credentials no client is made, and a later one finds those that have come", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "constancia-"));
+  const file = join(folder, "credentials.json");
+  const { GOOGLE_APPLICATION_CREDENTIALS: before = "" } = process.env;
+  process.env.GOOGLE_APPLICATION_CREDENTIALS = file;
+  try {
+    const target = { projectId: "p", emulatorHost: "" };
+    for (const name of ["PublisherClient", "SubscriberClient"] as const)
+      await assert.rejects(createGeneratedClient(name, target), /credentials\.json/);
+    const user = { client_id: "a", client_secret: "b", refresh_token: "c" };
+    await writeFile(file, JSON.stringify({ type: "authorized_user", ...user }));
+    await (await createGeneratedClient("PublisherClient", target)).close();
+  } finally {
+    if (before) process.env.GOOGLE_APPLICATION_CREDENTIALS = before;
+    else delete process.env.GOOGLE_APPLICATION_CREDENTIALS;
+    await rm(folder, { recursive: true });
+  }
+});
