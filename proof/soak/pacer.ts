@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Lets through so many a second, evenly; what nobody takes in time is lost, not made up for. */
+/** Lets through so many a second, evenly; a turn that nobody takes is lost. */
 export class Pacer {
   readonly #everyMs: number;
   #nextMs = 0;

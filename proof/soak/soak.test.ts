@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { runProgram } from "../../test/support/program.ts";
-import { computeSlope, selectJudged } from "./processes.ts";
-import { makeReport, type SoakReport } from "./soak-report.ts";
-import type { SoakFigures } from "./soak-run.ts";
-import { Tally } from "./tally.ts";
+import { MinuteDigests } from "./minute-digests.ts";
+import { computeSlope, selectJudged } from "./process-samples.ts";
+import { makeReport, type SoakReport } from "./report.ts";
+import type { SoakFigures } from "./run.ts";
 
 /** An hour, scaled down: a fault every five seconds. */
 const SHORT = ["--minutes=0.34", "--fault-every=5", "--calibrate=3"];
@@ -16,9 +16,9 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 
 test("a short soak loses, doubles and ages nothing, and tells of each process", async () => {
   const out = join(folder, "good");
-  const { code, output } = await runProgram("proof/soak/soak.ts", [...SHORT, `--out=${out}`]);
+  const { code, output } = await runProgram("proof/soak/main.ts", [...SHORT, `--out=${out}`]);
   assert.equal(code, 0, output);
-  assert.match(output, /\| \*\*missing, doubled, stale\*\* \| \*\*0, 0, 0\*\* \|/);
+  assert.match(output, /^missing 0, doubled 0, stale 0$/m);
   const report = readReport(out);
   assert.equal(report.faults.length, 4);
   assert.ok(report.accepted > 0 && report.published >= report.accepted);
@@ -26,7 +26,7 @@ test("a short soak loses, doubles and ages nothing, and tells of each process", 
   assert.equal(settled, report.published);
   assert.deepEqual(
     report.processes.map(({ name }) => name),
-    ["api-1", "api-2", "subscriber-1", "subscriber-2", "mysql", "pubsub", "the soak itself"],
+    ["mysql", "pubsub", "soak", "api-1", "api-2", "subscriber-1", "subscriber-2"],
   );
   for (const { name, maxMb, descriptors } of report.processes)
     assert.ok(maxMb > 1 && descriptors.max >= 3, name);
@@ -35,7 +35,7 @@ test("a short soak loses, doubles and ages nothing, and tells of each process", 
 test("a soak of a subscriber that acknowledges before its commit fails", async () => {
   const out = join(folder, "broken");
   const args = [...SHORT, "--seed=2", "--break=ack-before-commit", `--out=${out}`];
-  const { code, output } = await runProgram("proof/soak/soak.ts", args);
+  const { code, output } = await runProgram("proof/soak/main.ts", args);
   assert.equal(code, 1, output);
   assert.ok(readReport(out).missing > 0, output);
 });
@@ -64,8 +64,9 @@ test("a process that grows too fast fails the soak, and one that lived too short
     const options = { minutes: 60, seed: 1, faultEveryMs: 1, calibrateMs: 1, delivery: "pull" };
     const histogram = { percentile: () => 0, max: 0 };
     const figures = {
-      fold: { missing: 0, doubled: 0, stale: 0, violations: [], lags: histogram },
-      ...{ answers: histogram, processes: [{ ...process, name, mbPerHour }] },
+      checker: { missing: 0, doubled: 0, stale: 0, violations: [], lags: histogram },
+      answers: histogram,
+      processes: [{ ...process, name, mbPerHour }],
     };
     return makeReport(options as never, figures as unknown as SoakFigures).failures;
   };
@@ -75,21 +76,21 @@ test("a process that grows too fast fails the soak, and one that lived too short
   assert.deepEqual(judge("mysql", 500), []);
 });
 
-test("a tally tells of a text that has changed, has gone or has come twice", () => {
-  const getTally = (...texts: string[]) => {
-    const tally = new Tally();
-    for (const text of texts) tally.add(0, text);
-    return tally;
+test("digests tell a text that has changed, is gone or is there twice", () => {
+  const createDigests = (...texts: string[]) => {
+    const digests = new MinuteDigests();
+    for (const text of texts) digests.add(0, text);
+    return digests;
   };
-  const tally = getTally("one applied", "two dead");
-  assert.deepEqual(tally.compare(getTally("two dead", "one applied")), []);
+  const digests = createDigests("one applied", "two dead");
+  assert.deepEqual(digests.compare(createDigests("two dead", "one applied")), []);
   for (const other of [
-    getTally("one applied", "two applied"),
-    getTally("one applied"),
-    getTally("one applied", "two dead", "two dead"),
-    getTally(),
+    createDigests("one applied", "two applied"),
+    createDigests("one applied"),
+    createDigests("one applied", "two dead", "two dead"),
+    createDigests(),
   ])
-    assert.equal(tally.compare(other).length, 1);
+    assert.equal(digests.compare(other).length, 1);
 });
 
 function readReport(out: string): SoakReport {

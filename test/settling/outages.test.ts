@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { startLocalPubsub } from "../../local/local-pubsub.ts";
 import { type Mysql, startMysql } from "../../local/mysql.ts";
 import { type Emulator, startEmulator } from "../../local/official-emulator.ts";
-import { residentMb } from "../../proof/bench/measure.ts";
+import { residentMb } from "../../proof/support/process-usage.ts";
 import {
   createTestEnvironment,
   findFreePort,
