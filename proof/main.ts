@@ -26,10 +26,6 @@ const COMMANDS: Record<string, Command> = {
     program: program("hostile", "main.ts"),
     does: "latency of well-behaved clients beside hostile ones",
   },
-  pubsub: {
-    program: program("bench", "pubsub.ts"),
-    does: "messages a second of the local Pub/Sub and of Google's emulator",
-  },
   plots: {
     program: program("bench", "plots.ts"),
     does: "the plots and tables of the documents, from the bench's report",

@@ -3,7 +3,7 @@ import { query } from "../../common/database.ts";
 import type { MessageContent } from "../../common/write.ts";
 import { startAccounting } from "../support/process-usage.ts";
 import { countInserts, fillTopic } from "./backlog.ts";
-import type { BenchEnvironment, Database } from "./environment.ts";
+import type { BenchEnvironment, Cores, Database } from "./environment.ts";
 import { createMint, SEED_MESSAGE } from "./messages.ts";
 import {
   CONSTANCIA,
@@ -23,6 +23,9 @@ type Contestant = {
   rows: number;
 };
 
+const HOT_IDS = 1_000;
+/** Of the writes on hot ids, one in so many creates; the others are puts. */
+const CREATE_EVERY = 10;
 const POLL_MS = 20;
 const DEADLINE_MS = 180_000;
 const COMMIT_DEADLINE_MS = 10_000;
@@ -50,11 +53,38 @@ export async function benchDrain(environment: BenchEnvironment): Promise<void> {
         environment.record({ ...sample, target: title, values });
         await database.drop();
       }
+      await drainHotIds(environment, round, cores);
     });
 }
 
+/** Many writes on few items. Counted by receipts: a write's is its item's row, or in `writes`. */
+async function drainHotIds(
+  environment: BenchEnvironment,
+  round: number,
+  cores: Cores,
+): Promise<void> {
+  const { amounts, sampling } = environment.options;
+  const database = await environment.createDatabase("constancia");
+  const mint = createMint(sampling);
+  let number = 0;
+  const message = () => {
+    number += 1;
+    if (number % CREATE_EVERY === 0) return mint.create();
+    return mint.put(`hot-${Math.floor(Math.random() * HOT_IDS)}`);
+  };
+  const values = await drain(environment, database, {
+    target: environment.createOwn("subscriber"),
+    message,
+    rows: amounts.rows,
+    count: () => countReceipts(database),
+  });
+  const sample = { bench: "drain", case: "nine in ten are puts on hot ids", cores, round };
+  environment.record({ ...sample, target: CONSTANCIA, values });
+  await database.drop();
+}
+
 /** Settles a backlog of `rows` and those of the warm-up; returns the figures of the former. */
-export async function drain(
+async function drain(
   environment: BenchEnvironment,
   database: Database,
   options: Contestant & {
@@ -117,4 +147,12 @@ async function countMissing({ pool, table }: Database, expected: number): Promis
     if (missing <= 0 || Date.now() > deadline) return missing;
     await sleep(POLL_MS);
   }
+}
+
+async function countReceipts({ pool }: Database): Promise<number> {
+  const [row] = await query(
+    pool,
+    "SELECT (SELECT COUNT(*) FROM data) + (SELECT COUNT(*) FROM writes) AS receipts",
+  );
+  return Number(row?.receipts);
 }

@@ -50,7 +50,7 @@ export async function benchGet(environment: BenchEnvironment): Promise<void> {
 }
 
 /** Inserts items without the API; resolves with their ids. */
-export async function insertItems({ pool }: Database, count: number): Promise<string[]> {
+async function insertItems({ pool }: Database, count: number): Promise<string[]> {
   const ids: string[] = [];
   while (ids.length < count) {
     const rows = Array.from({ length: Math.min(ROWS_PER_STATEMENT, count - ids.length) }, () => {

@@ -17,7 +17,6 @@ import { describeProfiles } from "./profile.ts";
 import { benchPush } from "./push.ts";
 import { benchReadable } from "./readable.ts";
 import { makeReport, writeReport } from "./report.ts";
-import { benchScale } from "./scale.ts";
 import { startServers } from "./servers.ts";
 import { benchStart } from "./start.ts";
 import { readProductionSampling } from "./targets.ts";
@@ -32,7 +31,6 @@ const BENCHES: Record<BenchName, (environment: BenchEnvironment) => Promise<void
   start: benchStart,
   push: benchPush,
   readable: benchReadable,
-  scale: benchScale,
 };
 
 const startedAt = Date.now();

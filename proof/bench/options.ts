@@ -1,6 +1,6 @@
 import { parseOptions, readInteger, readNumber, UsageError } from "../../ops/command-line.ts";
 
-export const BENCH_NAMES = ["post", "drain", "get", "start", "push", "readable", "scale"] as const;
+export const BENCH_NAMES = ["post", "drain", "get", "start", "push", "readable"] as const;
 export type BenchName = (typeof BENCH_NAMES)[number];
 
 /** How much is measured. */
@@ -17,8 +17,6 @@ export type Amounts = {
   seedRows: number;
   /** Rows that are read by id. */
   items: number;
-  /** Rows of the large table. */
-  scaleRows: number;
   /** Writes that are followed until they can be read. */
   followed: number;
 };
@@ -45,7 +43,6 @@ const AMOUNTS: Record<Options["size"], Amounts> = {
     rows: 100_000,
     seedRows: 20_000,
     items: 10_000,
-    scaleRows: 5_000_000,
     followed: 300,
   },
   quick: {
@@ -56,7 +53,6 @@ const AMOUNTS: Record<Options["size"], Amounts> = {
     rows: 30_000,
     seedRows: 5_000,
     items: 10_000,
-    scaleRows: 300_000,
     followed: 100,
   },
   smoke: {
@@ -67,7 +63,6 @@ const AMOUNTS: Record<Options["size"], Amounts> = {
     rows: 150,
     seedRows: 150,
     items: 100,
-    scaleRows: 2_000,
     followed: 10,
   },
 };
@@ -81,7 +76,7 @@ local Pub/Sub; POSTs are also measured on Google's emulator, where that is insta
 measured with quiet cores and with a busy process on each core. Without a name: everything.
 
   --rounds N        how often each case is measured, in turns (default: 3, quick 2)
-  --quick           shorter windows, smaller backlogs, a smaller table
+  --quick           shorter windows and smaller backlogs
   --smoke           one round of 200 requests, which shows only that it runs
   --sampling SHARE  of traces that the processes send, to a sink: off, or 0 to 1
                     (default: that of app.yaml)

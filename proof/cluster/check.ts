@@ -11,34 +11,37 @@ import type { Ledger } from "./ledger.ts";
 export const MEMORY_LIMIT_MB = 400;
 /** Long enough for a comparison of two rows. */
 const MESSAGE_CHARACTERS = 800;
+/** Writes that are selected and compared at once. */
+const CHUNK_WRITES = 500;
 
-/** Checks every promise once all is settled; returns the violations, in sentences. */
-export async function checkCluster(cluster: ChaosCluster, ledger: Ledger): Promise<string[]> {
+/** What was found, with every violation in a sentence. */
+export type Checked = { outcomes: Map<string, string>; violations: string[] };
+
+/** Checks every promise, once everything that was published is settled. */
+export async function checkCluster(cluster: ChaosCluster, ledger: Ledger): Promise<Checked> {
   const { writes, garbage } = cluster.witness;
   const pool = cluster.database.pool;
   const violations: string[] = [];
   const outcomes = await checkOutcomes([...writes.values()], pool, violations);
   violations.push(...checkTold(ledger, writes, outcomes));
-  for (const [write, { shown }] of ledger.told)
-    if (shown === undefined) violations.push(`the write ${write} has no receipt at the API`);
   await checkDead(garbage, pool, violations);
   for (const { name, unexpectedExit, peakMb } of Object.values(cluster.processes)) {
     if (unexpectedExit) violations.push(unexpectedExit);
     if (peakMb > MEMORY_LIMIT_MB) violations.push(`${name} took ${Math.round(peakMb)} MB`);
   }
-  return violations;
+  return { outcomes, violations };
 }
 
 /** Every write that a client was told of was published and has the outcome that was told. */
-export function checkTold(
+function checkTold(
   { told, violations: noted }: Ledger,
   published: ReadonlyMap<string, Write>,
-  outcomes: ReadonlyMap<string, string> | undefined,
+  outcomes: ReadonlyMap<string, string>,
 ): string[] {
   const violations = [...noted];
   for (const [write, { shown, promised }] of told) {
     if (!published.has(write)) violations.push(`the write ${write} was told and never published`);
-    const outcome = outcomes?.get(write);
+    const outcome = outcomes.get(write);
     if (outcome && shown !== undefined && !shown.startsWith(`${outcome} `))
       violations.push(`the write ${write} is ${outcome}, and was ${shown}`);
     if (outcome && promised && outcome !== promised)
@@ -50,8 +53,36 @@ export function checkTold(
 /** Whether MySQL refuses the write's item (database-server.ts). */
 const mayDie = ({ item }: Write) => String(item?.nombre).startsWith("poison");
 
-/** Selects the rows and receipts of these writes. */
-export async function selectStored(pool: Pool, writes: readonly Write[]): Promise<Stored> {
+/** The outcome of every write whose item keeps the invariants. */
+async function checkOutcomes(
+  writes: readonly Write[],
+  pool: Pool,
+  violations: string[],
+): Promise<Map<string, string>> {
+  const outcomes = new Map<string, string>();
+  let [rows, receipts] = [0, 0];
+  for (const chunk of splitByItem(writes)) {
+    const stored = await selectStored(pool, chunk);
+    rows += stored.rows.length;
+    receipts += stored.receipts.length;
+    try {
+      const checked = checkSettled(chunk, stored, { isUnconditional: false, mayDie });
+      for (const [write, outcome] of checked) outcomes.set(write, outcome);
+    } catch (error) {
+      const message = (error as Error).message.replace(/\s+/g, " ");
+      violations.push(message.slice(0, MESSAGE_CHARACTERS));
+    }
+  }
+  const [counts] = await query(
+    pool,
+    "SELECT (SELECT COUNT(*) FROM data) AS items, (SELECT COUNT(*) FROM writes) AS receipts",
+  );
+  if (Number(counts?.items) !== rows || Number(counts?.receipts) !== receipts)
+    violations.push("there are rows or receipts of writes that nobody published");
+  return outcomes;
+}
+
+async function selectStored(pool: Pool, writes: readonly Write[]): Promise<Stored> {
   const ids = writes.map(({ id }) => id);
   const items = [...new Set(writes.map(({ itemId }) => itemId))];
   return {
@@ -61,34 +92,17 @@ export async function selectStored(pool: Pool, writes: readonly Write[]): Promis
   };
 }
 
-/** The outcome of each write, or the invariant that is violated, in a sentence. */
-export function judgeSettled(
-  writes: readonly Write[],
-  stored: Stored,
-): Map<string, string> | { violation: string } {
-  try {
-    return checkSettled(writes, stored, { isUnconditional: false, mayDie });
-  } catch (error) {
-    const message = (error as Error).message.replace(/\s+/g, " ").slice(0, MESSAGE_CHARACTERS);
-    return { violation: message };
+/** Chunks of writes in the order of their ids; all writes of an item are in one chunk. */
+function* splitByItem(writes: readonly Write[]): Generator<Write[]> {
+  const sorted = writes.toSorted((one, other) => (one.id < other.id ? -1 : 1));
+  let chunk: Write[] = [];
+  for (const own of Map.groupBy(sorted, ({ itemId }) => itemId).values()) {
+    chunk.push(...own);
+    if (chunk.length < CHUNK_WRITES) continue;
+    yield chunk;
+    chunk = [];
   }
-}
-
-async function checkOutcomes(all: Write[], pool: Pool, violations: string[]) {
-  const writes = all.sort((one, other) => (one.id < other.id ? -1 : 1));
-  const stored = await selectStored(pool, writes);
-  const [counts] = await query(
-    pool,
-    "SELECT (SELECT COUNT(*) FROM data) AS items, (SELECT COUNT(*) FROM writes) AS receipts",
-  );
-  const isMore =
-    Number(counts?.items) !== stored.rows.length ||
-    Number(counts?.receipts) !== stored.receipts.length;
-  if (isMore) violations.push("there are rows or receipts of writes that nobody published");
-  const judged = judgeSettled(writes, stored);
-  if (judged instanceof Map) return judged;
-  violations.push(judged.violation);
-  return undefined;
+  if (chunk.length > 0) yield chunk;
 }
 
 /** Every message that is not a write is dead, and every dead letter has a reason. */

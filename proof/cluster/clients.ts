@@ -33,6 +33,8 @@ const REFUSED_PAUSE_MS = 100;
 const KEYED_TRIES = 4;
 /** Receipts that are asked for again and again meanwhile, a second. */
 const LOOKS_PER_SECOND = 40;
+/** Receipts that are asked for at once when all is settled. */
+const LOOKS_AT_ONCE = 16;
 /** The statuses of the contract; 0 where no answer came. */
 const EXPECTED = new Set([0, 200, 201, 202, 204, 207, 409, 410, 412, 422, 503]);
 /** The outcome in the answer to a client that waited. */
@@ -93,11 +95,18 @@ export class Clients {
     this.#isOver = true;
   }
 
-  /** Asks one of the APIs for the receipt of a write. */
-  async look(write: string, number: number): Promise<void> {
-    const { receipt, shown } = this.#ledger.told.get(write) as { receipt: string; shown?: string };
-    const { status, body } = await send({ method: "GET", url: this.#getUrl(number) + receipt });
-    this.#ledger.show(write, status, body as ShownReceipt | undefined, shown);
+  /** Asks for the receipt of every n-th write; a write without one is a violation. */
+  async lookAtAll(every = 1): Promise<void> {
+    const { told, violations } = this.#ledger;
+    const writes = [...told.keys()].filter((_, place) => place % every === 0).values();
+    const looker = async (_: unknown, number: number) => {
+      for (const write of writes) {
+        await this.#look(write, number / LOOKS_AT_ONCE);
+        if (told.get(write)?.shown === undefined)
+          violations.push(`the write ${write} has no receipt at the API`);
+      }
+    };
+    await Promise.all(Array.from({ length: LOOKS_AT_ONCE }, looker));
   }
 
   async #client(number: number): Promise<void> {
@@ -227,9 +236,16 @@ export class Clients {
     const random = createRandom(`looks ${this.#seed}`);
     while (!this.#isOver) {
       const write = this.#ledger.pick(random());
-      if (write) void this.look(write, random());
+      if (write) void this.#look(write, random());
       await sleep(1_000 / LOOKS_PER_SECOND);
     }
+  }
+
+  /** Asks one of the APIs for the receipt of a write. */
+  async #look(write: string, number: number): Promise<void> {
+    const { receipt, shown } = this.#ledger.told.get(write) as { receipt: string; shown?: string };
+    const { status, body } = await send({ method: "GET", url: this.#getUrl(number) + receipt });
+    this.#ledger.show(write, status, body as ShownReceipt | undefined, shown);
   }
 
   #hotItem(number: number): string {

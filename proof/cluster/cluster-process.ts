@@ -7,7 +7,7 @@ import { peakMb } from "../support/process-usage.ts";
 /** App Engine's time between SIGTERM and SIGKILL. */
 const TERM_TO_KILL_MS = 2_000;
 /** Long enough for a machine whose cores are all busy. */
-const START_DEADLINE_MS = 30_000;
+const START_DEADLINE_MS = 120_000;
 /** A process that leaks runs out of memory; by default, garbage alone grows to many times this. */
 const HEAP = "--max-old-space-size=192";
 /** Kept of a process's output, for the report of a failed run. */

@@ -25,8 +25,8 @@ missing, doubled or stale.
 `;
 
 /** A recovery is not waited for longer than this. */
-const RECOVERY_DEADLINE_MS = 60_000;
-const SETTLE_DEADLINE_MS = 120_000;
+const RECOVERY_DEADLINE_MS = 120_000;
+const SETTLE_DEADLINE_MS = 5 * 60_000;
 
 type Fault = { at: number; name: string; run: (cluster: ChaosCluster) => Promise<void> };
 

@@ -13,10 +13,11 @@ import { type SoakOptions, soak } from "./run.ts";
 const HELP = `npm run proof -- soak [options]
 
 Runs two APIs and two subscribers, a MySQL and a local Pub/Sub at half of the load that a short
-calibration finds to be their capacity, with a fault of chaos every minute. Everything that was
-accepted is checked by the invariants of chaos; memory and open descriptors of each process are
-sampled. The second API and the second subscriber are never ended, so that a leak shows. Exit
-status 1 where a promise was broken or a process grows by more than 30 MB an hour.
+calibration finds to be their capacity, with a fault of chaos every minute. After each minute the
+load pauses until everything is settled, and every promise is checked as in chaos. Memory and open
+descriptors of each process are sampled; the second API and the second subscriber are never ended,
+so that a leak shows. Exit status 1 where a promise was broken or a process grows by more than
+30 MB an hour.
 
   --minutes N      how long (default: 60)
   --seed N         of the faults and the requests (default: 1)

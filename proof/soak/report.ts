@@ -18,12 +18,10 @@ export type SoakReport = ReturnType<typeof makeReport>;
 
 /** The figures, the machine, and what is wrong. */
 export function makeReport(options: SoakOptions, figures: SoakFigures) {
-  const { checker, load, capacity, answers, faults, processes } = figures;
-  const { accepted, published, outcomes, garbage, missing, doubled, stale } = checker;
-  const failures = [...checker.violations];
-  if (missing + doubled + stale > 0)
-    failures.unshift(`${missing} missing, ${doubled} doubled, ${stale} stale`);
-  for (const { name, maxMb, mbPerHour } of processes.filter(({ name }) => JUDGED.test(name))) {
+  const { answers, violations, ...rest } = figures;
+  const failures = [...violations];
+  for (const { name, maxMb, mbPerHour } of figures.processes) {
+    if (!JUDGED.test(name)) continue;
     if (maxMb > MEMORY_LIMIT_MB) failures.push(`${name} took ${Math.round(maxMb)} MB`);
     if (mbPerHour !== null && mbPerHour > MOST_MB_PER_HOUR)
       failures.push(`${name} grows by ${mbPerHour.toFixed(0)} MB an hour`);
@@ -38,19 +36,12 @@ export function makeReport(options: SoakOptions, figures: SoakFigures) {
       node: process.version,
       loadAverageAtEnd: loadavg()[0] ?? Number.NaN,
     },
-    capacity,
-    load,
-    accepted,
-    published,
-    outcomes,
-    garbage,
-    missing,
-    doubled,
-    stale,
-    answerMs: toPercentiles(answers, 1_000),
-    lagMs: toPercentiles(checker.lags, 1),
-    faults,
-    processes,
+    answerMs: {
+      p50: toTenth(answers.percentile(50) / 1_000),
+      p99: toTenth(answers.percentile(99) / 1_000),
+      longest: toTenth(answers.max / 1_000),
+    },
+    ...rest,
     failures,
   };
 }
@@ -69,18 +60,13 @@ export async function writeReport(report: SoakReport, folder: string): Promise<s
 
 /** The report in lines for people. */
 export function describeReport(report: SoakReport): string {
-  const { options, machine, capacity, load, answerMs, lagMs } = report;
-  const { missing, doubled, stale, failures } = report;
+  const { options, machine, answerMs, faults, accepted, published, failures } = report;
   return [
     `${options.minutes} min, seed ${options.seed}, ${options.delivery}, ${machine.processors} processors, Node ${machine.node}`,
-    `capacity: ${show(capacity.requestsPerSecond)} requests, ${show(capacity.writesPerSecond)} writes a second`,
-    `load: ${show(load.requestsPerSecond)} requests a second for ${show(load.seconds)} s, ${report.faults.length} faults`,
-    `accepted ${show(report.accepted)}, published ${show(report.published)}, and ${show(report.garbage)} messages that are not writes`,
-    `settled: ${JSON.stringify(report.outcomes)}`,
-    `missing ${missing}, doubled ${doubled}, stale ${stale}`,
-    `answers by status: ${JSON.stringify(load.answers)}`,
-    `answer: p50 ${answerMs.p50} ms, p99 ${answerMs.p99} ms, longest ${answerMs.max} ms`,
-    `lag: p50 ${lagMs.p50} ms, p99 ${lagMs.p99} ms, longest ${lagMs.max} ms`,
+    `load: ${Math.round(report.requestsPerSecond)} requests a second, ${faults.length} faults`,
+    `${accepted} writes accepted, ${published} published, settled as ${JSON.stringify(report.outcomes)}`,
+    `answers by status: ${JSON.stringify(report.statuses)}`,
+    `answers 202: p50 ${answerMs.p50} ms, p99 ${answerMs.p99} ms, longest ${answerMs.longest} ms`,
     ...report.processes.map(describeProcess),
     failures.length === 0 ? "every promise held" : `FAILED in ${failures.length} ways:`,
     ...failures.slice(0, 20),
@@ -95,17 +81,4 @@ function describeProcess(process: ProcessFigures): string {
       ? "growth: too short to tell"
       : `${mbPerHour.toFixed(1)} MB an hour over ${minutes.toFixed(0)} min`;
   return `${name}: ${lives} started, at most ${maxMb.toFixed(0)} MB, ${growth}, descriptors ${first} to ${last}, at most ${max}`;
-}
-
-function toPercentiles(histogram: SoakFigures["answers"], unitsEach: number) {
-  const toMs = (value: number) => toTenth(value / unitsEach);
-  return {
-    p50: toMs(histogram.percentile(50)),
-    p99: toMs(histogram.percentile(99)),
-    max: toMs(histogram.max),
-  };
-}
-
-function show(value: number): string {
-  return Math.round(value).toLocaleString("en");
 }
