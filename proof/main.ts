@@ -26,6 +26,10 @@ const COMMANDS: Record<string, Command> = {
     program: program("hostile", "main.ts"),
     does: "latency of well-behaved clients beside hostile ones",
   },
+  mariadb: {
+    program: program("mariadb", "main.ts"),
+    does: "the tests of settling, reading and the tables, on MariaDB",
+  },
   plots: {
     program: program("bench", "plots.ts"),
     does: "the plots and tables of the documents, from the bench's report",
