@@ -1,6 +1,7 @@
 import { query } from "../../common/database.ts";
 import type { MessageContent } from "../../common/write.ts";
-import type { BenchEnvironment, Database } from "./environment.ts";
+import type { Database } from "./database.ts";
+import type { BenchEnvironment } from "./environment.ts";
 
 /** Messages that are being published at once. */
 const AT_ONCE = 5_000;

@@ -3,7 +3,8 @@ import { query } from "../../common/database.ts";
 import type { MessageContent } from "../../common/write.ts";
 import { startAccounting } from "../support/process-usage.ts";
 import { countInserts, fillTopic } from "./backlog.ts";
-import type { BenchEnvironment, Cores, Database } from "./environment.ts";
+import type { Database } from "./database.ts";
+import type { BenchEnvironment, Cores } from "./environment.ts";
 import { createMint, SEED_MESSAGE } from "./messages.ts";
 import {
   CONSTANCIA,

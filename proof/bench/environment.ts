@@ -1,12 +1,11 @@
 import { loadavg } from "node:os";
 import { PubSub } from "@google-cloud/pubsub";
-import { openPool, type Pool, query } from "../../common/database.ts";
 import { findAnyPort } from "../../local/ports.ts";
 import type { Say } from "../../local/processes.ts";
 import type { Supervisor } from "../../local/supervisor.ts";
 import { createTopology } from "../../local/topology.ts";
-import { migrate } from "../../ops/migrate.ts";
 import { keepCoresBusy } from "../support/busy-cores.ts";
+import { createDatabase, type Database, type Shape } from "./database.ts";
 import type { Options } from "./options.ts";
 import type { PubsubServer, Servers } from "./servers.ts";
 import { type RunningTarget, startTarget } from "./target-process.ts";
@@ -35,21 +34,8 @@ export type Topic = { topic: string; subscription: string };
 /** What a process is started on. */
 export type Place = { database?: Database; topic?: string; pubsub?: PubsubServer };
 
-export type Database = {
-  url: string;
-  name: string;
-  /** The table of the items. */
-  table: string;
-  pool: Pool;
-  drop(): Promise<void>;
-};
-
 const PROJECT_ID = "constancia-bench";
 const NOT_FOUND = 5;
-const SEED_TABLE =
-  "CREATE TABLE temas (id BIGINT AUTO_INCREMENT PRIMARY KEY, nombre VARCHAR(255) NOT NULL," +
-  " created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP)";
-
 /** The servers, and ways to create databases, topics and processes on them. */
 export class BenchEnvironment {
   readonly options: Options;
@@ -111,27 +97,8 @@ export class BenchEnvironment {
     return `bench_${process.pid}_${purpose}_${this.#names}`;
   }
 
-  /** An empty database with Constancia's tables, or with the seed's one. */
-  async createDatabase(shape: "constancia" | "seed"): Promise<Database> {
-    const name = this.name(shape);
-    const admin = openPool({ mysqlUrl: this.servers.mysqlUrl, poolSize: 1 });
-    await query(admin, `CREATE DATABASE ${name} CHARACTER SET utf8mb4`);
-    const url = new URL(this.servers.mysqlUrl);
-    url.pathname = `/${name}`;
-    if (shape === "constancia") await migrate(url, [new URL("../../migrations/", import.meta.url)]);
-    const pool = openPool({ mysqlUrl: url, poolSize: 3 });
-    if (shape === "seed") await query(pool, SEED_TABLE);
-    return {
-      url: url.href,
-      name,
-      table: shape === "constancia" ? "data" : "temas",
-      pool,
-      async drop() {
-        await pool.end();
-        await query(admin, `DROP DATABASE ${name}`);
-        await admin.end();
-      },
-    };
+  createDatabase(shape: Shape): Promise<Database> {
+    return createDatabase(this.servers.mysqlUrl, this.name(shape), shape);
   }
 
   /** Google's client for a Pub/Sub. */

@@ -1,4 +1,5 @@
-import type { BenchEnvironment, Database } from "./environment.ts";
+import type { Database } from "./database.ts";
+import type { BenchEnvironment } from "./environment.ts";
 import { type LoadRequests, type LoadSpec, POST_ITEM, runLoad, warmUp } from "./load.ts";
 import type { PubsubServer } from "./servers.ts";
 import type { RunningTarget } from "./target-process.ts";

@@ -3,7 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { send } from "../../test/support/load.ts";
 import { percentile } from "../support/statistics.ts";
 import { countInserts } from "./backlog.ts";
-import type { BenchEnvironment, Database } from "./environment.ts";
+import type { Database } from "./database.ts";
+import type { BenchEnvironment } from "./environment.ts";
 import { type LoadSpec, POST_ITEM, runLoad, warmUp } from "./load.ts";
 import { CONSTANCIA } from "./targets.ts";
 

@@ -96,7 +96,7 @@ async function runToEnd(options: Options, progress: Progress): Promise<string[]>
     await Promise.all(Object.values(cluster.processes).map((process) => process.start()));
     await cluster.pubsub.waitUntilEmpty(SETTLE_DEADLINE_MS);
     progress.doing = "checking";
-    await clients.lookAtAll();
+    await clients.checkReceipts();
     return (await checkCluster(cluster, ledger)).violations;
   } catch (error) {
     return describeFailure(progress, error as Error);

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { MessageContent } from "../../common/write.ts";
 import { createRandom } from "../../local/pubsub/faults.ts";
+import { buildCall, buildGarbage, drawKind } from "./calls.ts";
 import type { ChaosCluster } from "./chaos-cluster.ts";
 import type { Ledger, ShownReceipt } from "./ledger.ts";
 import { type Call, send } from "./requests.ts";
@@ -32,33 +32,14 @@ const REFUSED_PAUSE_MS = 100;
 /** How often a keyed create is tried while its fate is unknown. */
 const KEYED_TRIES = 4;
 /** Receipts that are asked for again and again meanwhile, a second. */
-const LOOKS_PER_SECOND = 40;
+const READS_PER_SECOND = 40;
 /** Receipts that are asked for at once when all is settled. */
-const LOOKS_AT_ONCE = 16;
+const READS_AT_ONCE = 16;
 /** The statuses of the contract; 0 where no answer came. */
 const EXPECTED = new Set([0, 200, 201, 202, 204, 207, 409, 410, 412, 422, 503]);
 /** The outcome in the answer to a client that waited. */
 const OUTCOMES: Record<number, string> = { 201: "applied", 204: "applied", 412: "conflict" };
 
-/** What a client may do next, by weight. */
-const WEIGHTS = {
-  create: 20,
-  put: 25,
-  delete: 7,
-  ifMatch: 16,
-  deleteIfMatch: 4,
-  ifNoneMatch: 6,
-  ifAny: 4,
-  keyed: 8,
-  bulk: 4,
-  poison: 4,
-  invalid: 2,
-  garbage: 2,
-} as const;
-type Kind = keyof typeof WEIGHTS;
-const KINDS = Object.entries(WEIGHTS).flatMap(([kind, weight]) =>
-  Array<Kind>(weight).fill(kind as Kind),
-);
 type Draws = [number, number, number, number, number, number];
 type Promised = { receipt?: string | undefined; outcome?: string | undefined };
 
@@ -96,17 +77,17 @@ export class Clients {
   }
 
   /** Asks for the receipt of every n-th write; a write without one is a violation. */
-  async lookAtAll(every = 1): Promise<void> {
+  async checkReceipts(every = 1): Promise<void> {
     const { told, violations } = this.#ledger;
     const writes = [...told.keys()].filter((_, place) => place % every === 0).values();
-    const looker = async (_: unknown, number: number) => {
+    const reader = async (_: unknown, number: number) => {
       for (const write of writes) {
-        await this.#look(write, number / LOOKS_AT_ONCE);
+        await this.#readReceipt(write, number / READS_AT_ONCE);
         if (told.get(write)?.shown === undefined)
           violations.push(`the write ${write} has no receipt at the API`);
       }
     };
-    await Promise.all(Array.from({ length: LOOKS_AT_ONCE }, looker));
+    await Promise.all(Array.from({ length: READS_AT_ONCE }, reader));
   }
 
   async #client(number: number): Promise<void> {
@@ -119,39 +100,22 @@ export class Clients {
     }
   }
 
-  async #act(draws: Draws, name: string): Promise<void> {
-    const [kindDraw, apiDraw, , waitDraw, moreDraw] = draws;
-    const kind = KINDS[Math.floor(kindDraw * KINDS.length)] as Kind;
+  async #act(
+    [kindDraw, apiDraw, itemDraw, waitDraw, moreDraw]: Draws,
+    name: string,
+  ): Promise<void> {
+    const kind = drawKind(kindDraw);
+    const collection = `${this.#getUrl(apiDraw)}/api/data`;
+    const item = this.#hotItem(Math.floor(itemDraw * this.#options.hotItems));
+    const version = this.#versions.get(item);
     const prefer: Record<string, string> =
       waitDraw < 0.1 ? { prefer: `wait=${1 + Math.floor(moreDraw * 3)}` } : {};
     if (kind === "keyed") await this.#sendKeyed(apiDraw, name, moreDraw);
-    else if (kind === "bulk") await this.#sendBulk(apiDraw, name, moreDraw, prefer);
-    else if (kind === "garbage") await this.#publishGarbage(name, moreDraw);
-    else await this.#send(this.#buildCall(kind, draws, name, prefer));
-  }
-
-  #buildCall(
-    kind: Kind,
-    [, apiDraw, itemDraw]: Draws,
-    name: string,
-    prefer: Record<string, string>,
-  ): Call {
-    const collection = `${this.#getUrl(apiDraw)}/api/data`;
-    const item = this.#hotItem(Math.floor(itemDraw * this.#options.hotItems));
-    const url = `${collection}/${item}`;
-    const body = { nombre: `tema ${name}` };
-    const version = this.#versions.get(item);
-    const put = { method: "PUT", url, body };
-    const ifMatch = { "if-match": `"${version}"`, ...prefer };
-    if (kind === "create") return { method: "POST", url: collection, body, headers: prefer };
-    if (kind === "delete") return { method: "DELETE", url, headers: prefer };
-    if (kind === "invalid") return { ...put, body: { nombre: 7, extra: name } };
-    if (kind === "poison") return { ...put, body: { nombre: `poison ${name}` } };
-    if (kind === "ifNoneMatch") return { ...put, headers: { "if-none-match": "*", ...prefer } };
-    if (kind === "ifAny") return { ...put, headers: { "if-match": "*", ...prefer } };
-    if (kind === "ifMatch" && version) return { ...put, headers: ifMatch };
-    if (kind === "deleteIfMatch" && version) return { method: "DELETE", url, headers: ifMatch };
-    return { ...put, headers: prefer };
+    else if (kind === "bulk") await this.#sendBulk(collection, name, moreDraw, prefer);
+    // The witness sees whether it was published.
+    else if (kind === "garbage")
+      await this.#cluster.witness.publish(buildGarbage(name, moreDraw)).catch(() => {});
+    else await this.#send(buildCall(kind, { collection, item, version, name, prefer }));
   }
 
   /** Tries again, at the other API, while it is unknown whether it was accepted. */
@@ -170,41 +134,12 @@ export class Clients {
     if (items.size > 1) this.#ledger.violations.push(`the key of ${name} made ${[...items]}`);
   }
 
-  async #sendBulk(
-    apiDraw: number,
-    name: string,
-    draw: number,
-    headers: Record<string, string>,
-  ): Promise<void> {
-    const url = `${this.#getUrl(apiDraw)}/api/data`;
+  async #sendBulk(url: string, name: string, draw: number, headers: Record<string, string>) {
     const body = Array.from({ length: 1 + Math.floor(draw * 40) }, (_, place) => ({
       nombre: place % 11 === 5 ? "" : `tema ${name}.${place}`,
       ...(draw < 0.5 ? { id: this.#hotItem(place % this.#options.hotItems) } : {}),
     }));
     await this.#send({ method: draw < 0.5 ? "PUT" : "POST", url, body, headers });
-  }
-
-  async #publishGarbage(name: string, draw: number): Promise<void> {
-    const messages: MessageContent[] = [
-      { attributes: {}, data: Buffer.from(name) },
-      {
-        attributes: { "ce-specversion": "1.0", "ce-type": "of no kind" },
-        data: Buffer.from([255]),
-      },
-      {
-        attributes: {
-          "ce-specversion": "1.0",
-          "ce-id": `no id ${name}`,
-          "ce-source": "/api/data",
-          "ce-type": "dev.constancia.put",
-          "ce-subject": "hot-0",
-        },
-        data: Buffer.from('{"nombre":"garbage"}'),
-      },
-    ];
-    const message = messages[Math.floor(draw * messages.length)] as MessageContent;
-    // The witness sees whether it was published.
-    await this.#cluster.witness.publish(message).catch(() => {});
   }
 
   /** Sends a request and notes what its answer told; returns the answer's status. */
@@ -236,13 +171,13 @@ export class Clients {
     const random = createRandom(`looks ${this.#seed}`);
     while (!this.#isOver) {
       const write = this.#ledger.pick(random());
-      if (write) void this.#look(write, random());
-      await sleep(1_000 / LOOKS_PER_SECOND);
+      if (write) void this.#readReceipt(write, random());
+      await sleep(1_000 / READS_PER_SECOND);
     }
   }
 
   /** Asks one of the APIs for the receipt of a write. */
-  async #look(write: string, number: number): Promise<void> {
+  async #readReceipt(write: string, number: number): Promise<void> {
     const { receipt, shown } = this.#ledger.told.get(write) as { receipt: string; shown?: string };
     const { status, body } = await send({ method: "GET", url: this.#getUrl(number) + receipt });
     this.#ledger.show(write, status, body as ShownReceipt | undefined, shown);

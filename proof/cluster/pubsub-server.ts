@@ -5,6 +5,10 @@ import type { LocalProcess } from "../../local/processes.ts";
 import type { Rates } from "../../local/pubsub/faults.ts";
 import { killProcessAtExit } from "../support/at-exit.ts";
 
+/** The backlog is empty once it was found empty so often in a row. */
+const EMPTY_IN_A_ROW = 3;
+const POLL_MS = 150;
+
 /** A local Pub/Sub that keeps its messages when it is killed. */
 export class PubsubServer {
   readonly host: string;
@@ -68,12 +72,12 @@ export class PubsubServer {
    */
   async waitUntilEmpty(deadlineMs: number): Promise<void> {
     const deadline = performance.now() + deadlineMs;
-    for (let empty = 0; empty < EMPTY_LOOKS; ) {
+    for (let empty = 0; empty < EMPTY_IN_A_ROW; ) {
       const backlog = await this.countBacklog();
       empty = backlog === 0 ? empty + 1 : 0;
       if (performance.now() > deadline)
         throw new Error(`${backlog} messages are still unsettled after ${deadlineMs} ms`);
-      await sleep(LOOK_EVERY_MS);
+      await sleep(POLL_MS);
     }
   }
 
@@ -81,9 +85,6 @@ export class PubsubServer {
     await this.#process.stop();
   }
 }
-
-const EMPTY_LOOKS = 3;
-const LOOK_EVERY_MS = 150;
 
 async function startServer(options: LocalPubsubOptions): Promise<LocalProcess> {
   let started: LocalProcess | undefined;

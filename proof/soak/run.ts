@@ -40,8 +40,8 @@ const HOT_ITEMS = 100;
 /** A killed subscriber's messages are leased for 15 s; the rest is for a busy machine. */
 const SETTLE_DEADLINE_MS = 5 * 60_000;
 const SAMPLES_PER_PERIOD = 6;
-/** Receipts of each period that are asked of the API. */
-const LOOKS = 200;
+/** Receipts of each period that are read at the API. */
+const RECEIPTS = 200;
 /** A fault begins in this share of its period, so that the load goes on after it. */
 const FAULT_BEGIN_SHARE = 0.3;
 /** These are never ended, so that their memory can be judged. */
@@ -139,7 +139,7 @@ class Soak {
     await pubsub.waitUntilEmpty(SETTLE_DEADLINE_MS).catch((error: Error) => {
       this.#violations.push(error.message);
     });
-    await clients.lookAtAll(Math.ceil(ledger.told.size / LOOKS));
+    await clients.checkReceipts(Math.ceil(ledger.told.size / RECEIPTS));
     await this.#check(ledger);
     const requests = [...ledger.answers.values()].reduce((sum, times) => sum + times, 0);
     const settledShare = Math.max(0, 1 - backlog / ledger.told.size);
