@@ -29,10 +29,10 @@ export type Sample = {
   values: Record<string, number>;
 };
 
-export type Topic = { topic: string; subscription: string };
+type Topic = { topic: string; subscription: string };
 
 /** What a process is started on. */
-export type Place = { database?: Database; topic?: string; pubsub?: PubsubServer };
+type Place = { database?: Database; topic?: string; pubsub?: PubsubServer };
 
 const PROJECT_ID = "constancia-bench";
 const NOT_FOUND = 5;

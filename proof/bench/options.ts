@@ -4,7 +4,7 @@ export const BENCH_NAMES = ["post", "drain", "get", "start", "push", "readable"]
 export type BenchName = (typeof BENCH_NAMES)[number];
 
 /** How much is measured. */
-export type Amounts = {
+type Amounts = {
   /** A process answers so many requests before it is measured. */
   warmRequests: number;
   /** A window of load ends after so many seconds or requests. */
@@ -49,9 +49,9 @@ const AMOUNTS: Record<Options["size"], Amounts> = {
     warmRequests: 15_000,
     seconds: 1.5,
     requests: 1_000_000,
-    warmRows: 8_000,
+    warmRows: 6_000,
     rows: 30_000,
-    seedRows: 5_000,
+    seedRows: 4_000,
     items: 10_000,
     followed: 100,
   },

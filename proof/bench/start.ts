@@ -7,7 +7,7 @@ import type { BenchEnvironment } from "./environment.ts";
 import { SEED, SEED_API, type Target } from "./targets.ts";
 
 /** Starts are short and vary, so each round has several. */
-const STARTS_PER_ROUND = 3;
+const STARTS_PER_ROUND = 2;
 /** A process is left alone for so long before its memory is read. */
 const IDLE_MS = 2_000;
 const LOOK_EVERY_MS = 2;

@@ -1,13 +1,10 @@
-import { fork } from "node:child_process";
-import { once } from "node:events";
 import { rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { bundle } from "../../deploy/bundle.ts";
-import { parseOptions, readInteger, UsageError } from "../../ops/command-line.ts";
+import { parseOptions, readInteger } from "../../ops/command-line.ts";
 import { BREAKS, BREAKS_HELP, bundleBroken, readBreak } from "../cluster/breaks.ts";
 import { DatabaseServer } from "../cluster/database-server.ts";
 import { describeEvent, makePlan } from "../cluster/plan.ts";
-import { killAtExit } from "../support/at-exit.ts";
 import { runProof } from "../support/command.ts";
 import { createWorkFolder } from "../support/servers.ts";
 import { type Result, run } from "./run.ts";
@@ -21,7 +18,6 @@ promise was broken.
 
   --seed N       the first seed (default: 1)
   --runs N       the number of seeds, one run each (default: 1)
-  --jobs N       processes to share the runs, each with a MySQL of its own (default: 1)
   --events LIST  only these events of the plan, such as 0,3; - for none
   --break NAME   break the code on purpose, in a copy, until a run fails; "all" for each in turn.
                  Exit status 1 where no run fails
@@ -35,11 +31,9 @@ ${BREAKS_HELP}
 type Options = {
   seed: number;
   runs: number;
-  jobs: number;
   events: number[] | undefined;
   broken: string | undefined;
 };
-type Totals = { runs: number; failed: number[]; published: number };
 
 await runProof("chaos", async () => {
   const options = readOptions();
@@ -47,55 +41,6 @@ await runProof("chaos", async () => {
   const folder = await createWorkFolder("chaos");
   // The same programs are started over and over; V8 compiles them once.
   process.env.NODE_COMPILE_CACHE = join(folder, "compiled");
-  return options.jobs > 1 ? runJobs(options, folder) : runOneJob(options, folder);
-});
-
-function readOptions(): Options | undefined {
-  const { values } = parseOptions({
-    options: {
-      seed: { type: "string", default: "1" },
-      runs: { type: "string", default: "1" },
-      jobs: { type: "string", default: "1" },
-      events: { type: "string" },
-      break: { type: "string" },
-      help: { type: "boolean", default: false },
-    },
-  });
-  if (values.help) return undefined;
-  const jobs = readInteger("jobs", values.jobs, { max: 64 });
-  const broken = readBreak(values.break, ["all"]);
-  if (broken && jobs > 1) throw new UsageError("--break takes one job.");
-  const list = values.events?.split(",").filter((place) => place !== "-");
-  return {
-    seed: readInteger("seed", values.seed, { min: 0 }),
-    runs: readInteger("runs", values.runs),
-    jobs,
-    events: list?.map((place) => readInteger("events", place, { min: 0 })),
-    broken,
-  };
-}
-
-/** Shares the seeds among processes of this program. */
-async function runJobs({ seed, runs, jobs }: Options, folder: string): Promise<number> {
-  const startedAt = performance.now();
-  const totals: Totals = { runs: 0, failed: [], published: 0 };
-  const codes = await Promise.all(
-    Array.from({ length: Math.min(jobs, runs) }, async (_, job) => {
-      const first = seed + Math.floor((job * runs) / jobs);
-      const next = seed + Math.floor(((job + 1) * runs) / jobs);
-      const args = [`--seed=${first}`, `--runs=${next - first}`];
-      const child = fork(import.meta.filename, args);
-      killAtExit(() => child.kill("SIGTERM"));
-      child.on("message", (result: Result) => count(totals, result));
-      return (await once(child, "exit"))[0] as number | null;
-    }),
-  );
-  await rm(folder, { recursive: true, force: true });
-  printTotals(totals, startedAt);
-  return codes.every((code) => code === 0) ? 0 : 1;
-}
-
-async function runOneJob(options: Options, folder: string): Promise<number> {
   const server = await DatabaseServer.start(join(folder, "mysql"), { isSmall: true });
   let code = 1;
   try {
@@ -109,23 +54,49 @@ async function runOneJob(options: Options, folder: string): Promise<number> {
     await rm(join(folder, "mysql"), { recursive: true, force: true });
     if (code === 0) await rm(folder, { recursive: true, force: true });
   }
+});
+
+function readOptions(): Options | undefined {
+  const { values } = parseOptions({
+    options: {
+      seed: { type: "string", default: "1" },
+      runs: { type: "string", default: "1" },
+      events: { type: "string" },
+      break: { type: "string" },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) return undefined;
+  const list = values.events?.split(",").filter((place) => place !== "-");
+  return {
+    seed: readInteger("seed", values.seed, { min: 0 }),
+    runs: readInteger("runs", values.runs),
+    events: list?.map((place) => readInteger("events", place, { min: 0 })),
+    broken: readBreak(values.break, ["all"]),
+  };
 }
 
 async function runSeeds(options: Options, server: DatabaseServer, folder: string): Promise<number> {
   const code = join(folder, "code");
   await bundle(code);
   const startedAt = performance.now();
-  const totals: Totals = { runs: 0, failed: [], published: 0 };
-  for (let seed = options.seed; seed < options.seed + options.runs; seed += 1) {
+  const failed: number[] = [];
+  let published = 0;
+  let seed = options.seed;
+  for (; seed < options.seed + options.runs; seed += 1) {
     const { places, plan } = selectEvents(seed, options.events);
     const result = await run({ server, folder, code, plan });
-    count(totals, result);
-    process.send?.(result);
     printResult(result, places, folder);
+    published += result.published;
+    if (result.violations.length > 0) failed.push(seed);
     if (result.isStuck) break;
   }
-  if (!process.send) printTotals(totals, startedAt);
-  return totals.failed.length === 0 ? 0 : 1;
+  const seconds = Math.round((performance.now() - startedAt) / 1_000);
+  console.log(
+    `${seed - options.seed} runs in ${seconds} s, ${published} writes published: ` +
+      (failed.length === 0 ? "every promise held" : `FAILED with the seeds ${failed.join(", ")}`),
+  );
+  return failed.length === 0 ? 0 : 1;
 }
 
 function selectEvents(seed: number, chosen: number[] | undefined) {
@@ -162,12 +133,6 @@ async function runBroken(
   return unnoticed === 0 ? 0 : 1;
 }
 
-function count(totals: Totals, { seed, published, violations }: Result): void {
-  totals.runs += 1;
-  totals.published += published;
-  if (violations.length > 0) totals.failed.push(seed);
-}
-
 function printResult(result: Result, places: readonly number[], folder: string): void {
   const { seed, seconds, told, published, answers, peakMb, violations } = result;
   const { delivery, skewMs, events } = makePlan(seed);
@@ -187,12 +152,4 @@ function printResult(result: Result, places: readonly number[], folder: string):
   console.log(`  logs: ${join(folder, `seed-${seed}`)}`);
   const chosen = places.length === events.length ? "" : ` --events ${places.join(",") || "-"}`;
   console.log(`  npm run proof -- chaos --seed ${seed}${chosen}`);
-}
-
-function printTotals({ runs, failed, published }: Totals, startedAt: number): void {
-  const seconds = Math.round((performance.now() - startedAt) / 1_000);
-  console.log(
-    `${runs} runs in ${seconds} s, ${published} writes published: ` +
-      (failed.length === 0 ? "every promise held" : `FAILED with the seeds ${failed.join(", ")}`),
-  );
 }

@@ -16,7 +16,7 @@ const WEIGHTS = {
   invalid: 2,
   garbage: 2,
 } as const;
-export type Kind = keyof typeof WEIGHTS;
+type Kind = keyof typeof WEIGHTS;
 const KINDS = Object.entries(WEIGHTS).flatMap(([kind, weight]) =>
   Array<Kind>(weight).fill(kind as Kind),
 );

@@ -31,7 +31,7 @@ export type ChaosCluster = {
   close(): Promise<void>;
 };
 
-export type ClusterOptions = {
+type ClusterOptions = {
   server: DatabaseServer;
   /** For data and logs. */
   folder: string;

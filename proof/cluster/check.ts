@@ -15,7 +15,7 @@ const MESSAGE_CHARACTERS = 800;
 const CHUNK_WRITES = 500;
 
 /** What was found, with every violation in a sentence. */
-export type Checked = { outcomes: Map<string, string>; violations: string[] };
+type Checked = { outcomes: Map<string, string>; violations: string[] };
 
 /** Checks every promise, once everything that was published is settled. */
 export async function checkCluster(cluster: ChaosCluster, ledger: Ledger): Promise<Checked> {

@@ -34,10 +34,10 @@ const EVENT_KINDS = {
   /** Pub/Sub redelivers, reorders and loses acknowledgements. */
   misbehave: ["pubsub", "pubsub", "pubsub", "pubsub"],
 } as const satisfies Record<string, readonly Target[]>;
-export type EventKind = keyof typeof EVENT_KINDS;
+type EventKind = keyof typeof EVENT_KINDS;
 
 /** A kind of event with its target. */
-export type EventChoice = { kind: EventKind; target: Target };
+type EventChoice = { kind: EventKind; target: Target };
 export const EVENT_CHOICES: readonly EventChoice[] = Object.entries(EVENT_KINDS).flatMap(
   ([kind, targets]) =>
     (targets as readonly Target[]).map((target) => ({ kind: kind as EventKind, target })),

@@ -13,7 +13,7 @@ const OTHER_TYPES = [
   "",
 ];
 
-export type NearBody = Pick<Sent, "headers" | "body" | "plain">;
+type NearBody = Pick<Sent, "headers" | "body" | "plain">;
 
 /** A body by the operation's schemas, then perhaps changed as a text, and encoded. */
 export function nearBody(document: Document, { bodies }: Operation): fc.Arbitrary<NearBody> {

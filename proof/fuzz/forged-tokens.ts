@@ -9,7 +9,7 @@ import fc from "fast-check";
 import { AUDIENCE, SERVICE_ACCOUNT, signToken } from "../../test/support/pusher.ts";
 
 /** An `Authorization` header that must be refused, and what is wrong with it. */
-export type Forgery = { what: string; make: (valid: string, sound: Sound) => string };
+type Forgery = { what: string; make: (valid: string, sound: Sound) => string };
 /** The keys that tokens are really signed with. */
 type Sound = { keys: KeyPairKeyObjectResult };
 

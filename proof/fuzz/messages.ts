@@ -13,7 +13,7 @@ const LARGE_BYTES = 300_000;
 const AGE_MS = 2 * 60_000;
 
 /** How to make a message; its write id, where it has a valid one, is minted when it is made. */
-export type Recipe = {
+type Recipe = {
   collection: Collection;
   kind: "create" | "put" | "delete";
   itemId: string;

@@ -58,7 +58,7 @@ export const CROWD: Record<string, { clients: number; behave: Behavior }> = {
 };
 
 /** `connected` counts the connections of a kind so far. */
-export type Crowd = { connected(kind: string): number; stop(): void };
+type Crowd = { connected(kind: string): number; stop(): void };
 
 /** Connects clients of all kinds; resolves when all have connected for the first time. */
 export async function startCrowd(

@@ -4,33 +4,35 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { bundle } from "../../deploy/bundle.ts";
 import { parseOptions, readInteger } from "../../ops/command-line.ts";
 import { type ChaosCluster, startChaosCluster } from "../cluster/chaos-cluster.ts";
+import { checkCluster } from "../cluster/check.ts";
+import { Clients } from "../cluster/clients.ts";
 import { DatabaseServer } from "../cluster/database-server.ts";
+import { Ledger } from "../cluster/ledger.ts";
 import { send } from "../cluster/requests.ts";
 import { runProof } from "../support/command.ts";
 import { startProgress } from "../support/progress.ts";
 import { createWorkFolder } from "../support/servers.ts";
 import { percentile, toTenth } from "../support/statistics.ts";
-import { LoadClients } from "./clients.ts";
-import { countWrites } from "./count.ts";
 
 const HELP = `npm run proof -- load [options]
 
-Clients send single POSTs, and one PUT in five, to two APIs; meanwhile every process is killed once,
-and MySQL is restarted once and killed once. Then every write is counted. Exit status 1 where one is
-missing, doubled or stale.
+The clients of chaos write to two APIs without a pause; meanwhile every process is killed once, and
+MySQL is restarted once and killed once. Prints how long each took to recover from, and checks every
+promise as chaos does. Exit status 1 where one was broken.
 
-  --writes N    accepted writes (default: 100000)
+  --writes N    accepted writes, at least (default: 100000)
   --clients N   clients (default: 32)
   --help        show this text
 `;
 
+const HOT_ITEMS = 100;
 /** A recovery is not waited for longer than this. */
 const RECOVERY_DEADLINE_MS = 120_000;
 const SETTLE_DEADLINE_MS = 5 * 60_000;
 
 type Fault = { at: number; name: string; run: (cluster: ChaosCluster) => Promise<void> };
 
-/** What happens once this share of the load is accepted. */
+/** What happens once this share of the writes is accepted. */
 const FAULTS: Fault[] = [
   { at: 0.1, name: "SIGKILL of api-1", run: ({ processes }) => kill(processes["api-1"]) },
   {
@@ -74,7 +76,7 @@ await runProof("load", async () => {
   const plan = { seed: 0, delivery: "pull", skewMs: 0 } as const;
   const cluster = await startChaosCluster({ server, folder, code, plan, isDirect: true });
   try {
-    return await measure(cluster, { writes, clients });
+    return await run(cluster, { writes, clients });
   } finally {
     await cluster.close();
     await server.close();
@@ -82,57 +84,68 @@ await runProof("load", async () => {
   }
 });
 
-async function measure(
+async function run(
   cluster: ChaosCluster,
-  { writes, clients }: { writes: number; clients: number },
+  options: { writes: number; clients: number },
 ): Promise<number> {
-  const load = new LoadClients(cluster.apiUrls, writes);
+  const ledger = new Ledger();
+  const answers: number[] = [];
+  const clients = new Clients(cluster, ledger, 0, {
+    clients: options.clients,
+    hotItems: HOT_ITEMS,
+    pause: async () => {},
+    onAccepted: (ms) => answers.push(ms),
+  });
+  const progress = startProgress(() => `${ledger.told.size} of ${options.writes} writes accepted`);
   const startedAt = performance.now();
-  const progress = startProgress(() => `${load.accepted.length} of ${writes} writes accepted`);
-  const written = load.run(clients).then(() => (performance.now() - startedAt) / 1_000);
-  const [seconds, recoveries] = await Promise.all([written, runFaults(cluster, load, writes)]);
-  // Where it is never empty, the writes that are left count as missing.
-  await cluster.pubsub.waitUntilEmpty(SETTLE_DEADLINE_MS).catch(() => {});
+  const running = clients.run();
+  try {
+    for (const { at, name, run } of FAULTS) {
+      await waitForWrites(ledger, at * options.writes);
+      const ms = await recover(cluster, run);
+      progress.say(`after the ${name}, writes to both APIs are settled again in ${ms} ms`);
+    }
+    await waitForWrites(ledger, options.writes);
+  } finally {
+    clients.stop();
+  }
+  await running;
+  const seconds = Math.round((performance.now() - startedAt) / 1_000);
+  await cluster.pubsub.waitUntilEmpty(SETTLE_DEADLINE_MS);
+  await clients.checkReceipts();
+  const { outcomes, violations } = await checkCluster(cluster, ledger);
   progress.end();
-  const counted = await countWrites(cluster, load.accepted);
-  const { missing, doubled, stale, lags } = counted;
-  const describe = (values: number[], share: number) => `${toTenth(percentile(values, share))} ms`;
-  console.log(`${load.accepted.length} accepted in ${seconds.toFixed(0)} s, by ${clients} clients`);
-  console.log(`not accepted: ${JSON.stringify(Object.fromEntries(load.refused))} by status`);
-  console.log(`settled: ${JSON.stringify(counted.outcomes)}`);
-  console.log(`missing ${missing}, doubled ${doubled}, stale ${stale}`);
-  console.log(`answer: p50 ${describe(load.answers, 0.5)}, p99 ${describe(load.answers, 0.99)}`);
-  console.log(
-    `lag: p50 ${describe(lags, 0.5)}, p99 ${describe(lags, 0.99)}, longest ${describe(lags, 1)}`,
-  );
-  for (const { name, ms } of recoveries)
-    console.log(`after the ${name}, writes to both APIs are settled again in ${Math.round(ms)} ms`);
-  return missing + doubled + stale === 0 ? 0 : 1;
+  const settled = Map.groupBy(outcomes.values(), (outcome) => outcome);
+  const counts = [...settled].map(([outcome, { length }]) => `${length} ${outcome}`);
+  const [p50, p99] = [0.5, 0.99].map((share) => toTenth(percentile(answers, share)));
+  console.log(`${ledger.told.size} writes accepted in ${seconds} s, by ${options.clients} clients`);
+  console.log(`answers by status: ${JSON.stringify(Object.fromEntries(ledger.answers))}`);
+  console.log(`answers 202: p50 ${p50} ms, p99 ${p99} ms`);
+  console.log(`settled: ${counts.join(", ")}`);
+  console.log(violations.length === 0 ? "every promise held" : `${violations.length} VIOLATIONS`);
+  for (const violation of violations.slice(0, 20)) console.log(violation);
+  return violations.length === 0 ? 0 : 1;
 }
 
-/** Runs each fault at its time; returns how long each took to recover from. */
-async function runFaults(cluster: ChaosCluster, load: LoadClients, writes: number) {
-  const recoveries: { name: string; ms: number }[] = [];
-  for (const [place, { at, name, run }] of FAULTS.entries()) {
-    load.limit = (FAULTS[place + 1]?.at ?? 1) * writes;
-    while (load.accepted.length < at * writes) await sleep(10);
-    const startedAt = performance.now();
-    await run(cluster);
-    await Promise.all(cluster.apiUrls.map((url) => waitUntilSettling(url, startedAt)));
-    recoveries.push({ name, ms: performance.now() - startedAt });
-  }
-  return recoveries;
+async function waitForWrites({ told }: Ledger, count: number): Promise<void> {
+  while (told.size < count) await sleep(10);
 }
 
-/** Resolves once a write is accepted and settled. */
-async function waitUntilSettling(url: string, startedAt: number): Promise<void> {
-  while (performance.now() - startedAt < RECOVERY_DEADLINE_MS) {
-    const headers = { prefer: "wait=5" };
-    const body = { nombre: "probe" };
-    const { status } = await send({ method: "POST", url: `${url}/api/data`, body, headers });
-    if (status === 201) return;
-    await sleep(20);
-  }
+/** Runs a fault; returns the milliseconds until a write to each API is accepted and settled. */
+async function recover(cluster: ChaosCluster, fault: Fault["run"]): Promise<number> {
+  const startedAt = performance.now();
+  await fault(cluster);
+  const headers = { prefer: "wait=5" };
+  const body = { nombre: "recovered" };
+  const waitUntilSettled = async (url: string) => {
+    while (performance.now() - startedAt < RECOVERY_DEADLINE_MS) {
+      const { status } = await send({ method: "POST", url: `${url}/api/data`, body, headers });
+      if (status === 201) return;
+      await sleep(20);
+    }
+  };
+  await Promise.all(cluster.apiUrls.map(waitUntilSettled));
+  return Math.round(performance.now() - startedAt);
 }
 
 async function kill(process: ChaosCluster["processes"]["api-1"]): Promise<void> {

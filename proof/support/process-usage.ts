@@ -7,7 +7,7 @@ const MICROS_PER_TICK = 10_000;
 export const CAN_ACCOUNT = process.platform === "linux";
 
 /** Processor time of a process so far, its own and the kernel's for it, in microseconds. */
-export function processorMicros(pid: number): number {
+function processorMicros(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
   // The name, in brackets, may hold spaces; the 12th and 13th fields after it are the times.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
