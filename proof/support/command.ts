@@ -16,7 +16,8 @@ export async function runProof(name: string, main: () => Promise<number>): Promi
       console.error(error);
       return process.exit(1);
     }
-    console.error(`${name}: ${error.message} See npm run proof -- ${name} --help.`);
+    const sentence = error.message.replace(/\.?$/, ".");
+    console.error(`${name}: ${sentence} See npm run proof -- ${name} --help.`);
     return process.exit(2);
   }
 }
