@@ -7,25 +7,28 @@ const COMMANDS: Record<string, Command> = {
   all: { program: program("all.ts"), does: "a short form of each proof, as CI runs them" },
   chaos: {
     program: program("chaos", "main.ts"),
-    does: "faults by seed, then every promise checked",
+    does: "faults by a seed, then every promise is checked",
   },
   load: {
-    program: program("chaos", "load.ts"),
-    does: "100,000 writes with a kill of every process",
+    program: program("load", "main.ts"),
+    does: "100,000 writes while every process is killed once",
   },
-  soak: { program: program("soak", "soak.ts"), does: "half load for an hour, a fault each minute" },
-  fuzz: { program: program("fuzz", "fuzz.ts"), does: "hostile requests and bytes at the API" },
+  soak: {
+    program: program("soak", "main.ts"),
+    does: "half of the capacity for an hour, with a fault each minute",
+  },
+  fuzz: { program: program("fuzz", "main.ts"), does: "arbitrary requests and bytes to the API" },
   "fuzz-messages": {
-    program: program("fuzz", "fuzz-messages.ts"),
+    program: program("fuzz", "messages-main.ts"),
     does: "arbitrary messages on the topic",
   },
   hostile: {
-    program: program("fuzz", "hostile.ts"),
-    does: "latency of well-behaved clients beside a hostile crowd",
+    program: program("hostile", "main.ts"),
+    does: "latency of well-behaved clients beside hostile ones",
   },
-  pubsub: {
-    program: program("bench", "pubsub.ts"),
-    does: "messages a second of the local Pub/Sub and of the emulator",
+  mariadb: {
+    program: program("mariadb", "main.ts"),
+    does: "the tests of settling, reading and the tables, on MariaDB",
   },
   plots: {
     program: program("bench", "plots.ts"),

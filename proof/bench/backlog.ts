@@ -1,26 +1,27 @@
 import { query } from "../../common/database.ts";
 import type { MessageContent } from "../../common/write.ts";
-import type { Database, Stage } from "./stage.ts";
+import type { Database } from "./database.ts";
+import type { BenchEnvironment } from "./environment.ts";
 
-/** Messages under way to Pub/Sub at once. */
+/** Messages that are being published at once. */
 const AT_ONCE = 5_000;
 const BATCHING = { maxMessages: 500, maxBytes: 5 * 1024 * 1024, maxMilliseconds: 5 };
 
-/** Publishes `count` messages; resolves once Pub/Sub holds them all. */
+/** Publishes `count` messages; resolves once Pub/Sub has them all. */
 export async function fillTopic(
-  stage: Stage,
+  environment: BenchEnvironment,
   topic: string,
   count: number,
   next: () => MessageContent,
 ): Promise<void> {
-  const publisher = stage.pubsub.topic(topic, { batching: BATCHING });
+  const publisher = environment.client().topic(topic, { batching: BATCHING });
   for (let sent = 0; sent < count; sent += AT_ONCE) {
     const some = Math.min(AT_ONCE, count - sent);
     await Promise.all(Array.from({ length: some }, () => publisher.publishMessage(next())));
   }
 }
 
-/** Rows put into a database's table so far, by the server's own count, which costs it nothing. */
+/** Rows inserted into a database's table so far, by MySQL's own count, which is cheap to read. */
 export async function countInserts(database: Database): Promise<number> {
   const [row] = await query(
     database.pool,

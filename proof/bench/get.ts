@@ -3,9 +3,11 @@ import type { Collection } from "../../common/collection.ts";
 import { query } from "../../common/database.ts";
 import { insertRows } from "../../common/tables.ts";
 import { mintWriteId } from "../../common/write-id.ts";
-import { type LoadSpec, runLoad } from "./load.ts";
-import type { Database, Stage } from "./stage.ts";
-import { EXPRESS_ALONE, FASTIFY_TO_MYSQL, NEST_API, OURS, SEED_API } from "./targets.ts";
+import type { Database } from "./database.ts";
+import type { BenchEnvironment } from "./environment.ts";
+import { type LoadRequests, type LoadSpec, runLoad, warmUp } from "./load.ts";
+import type { RunningTarget } from "./target-process.ts";
+import { CONSTANCIA, EXPRESS_ALONE, LIMIT_EXPRESS, SEED_API } from "./targets.ts";
 
 const CASES = [
   { name: "64 clients", connections: 64 },
@@ -14,48 +16,56 @@ const CASES = [
 const ROWS_PER_STATEMENT = 500;
 
 /** Reads of one item by its id, out of many, at random. */
-export async function benchGet(stage: Stage): Promise<void> {
-  const { rounds, amounts, only } = stage.options;
+export async function benchGet(environment: BenchEnvironment): Promise<void> {
+  const { rounds, amounts, only } = environment.options;
   const cases = CASES.filter(({ name }) => name.includes(only));
-  const ours = await stage.createDatabase("ours");
-  const peers = await stage.createDatabase("peers");
-  const paths = {
-    ours: (await fillOurs(ours, amounts.items)).map((id) => `/api/data/${id}`),
-    peers: (await fillPeers(peers, amounts.items)).map((id) => `/api/data/${id}`),
-  };
-  const targets = [stage.own("api"), SEED_API, FASTIFY_TO_MYSQL, NEST_API, EXPRESS_ALONE];
-  const started = [];
-  for (const target of targets) {
-    const database = target.title === OURS ? ours : peers;
-    started.push({ target, api: await stage.start(target, { database }) });
+  const database = await environment.createDatabase("constancia");
+  const seedDatabase = await environment.createDatabase("seed");
+  const ids = await insertItems(database, amounts.items);
+  const numbers = await insertSeedItems(seedDatabase, amounts.items);
+  const started: { title: string; api: RunningTarget; what: LoadRequests }[] = [];
+  for (const target of [environment.createOwn("api"), SEED_API, EXPRESS_ALONE]) {
+    const isOwn = target.title === CONSTANCIA;
+    const api = await environment.start(target, { database: isOwn ? database : seedDatabase });
+    const paths = (isOwn ? ids : numbers).map((id) => `/api/data/${id}`);
+    const what: LoadRequests = { kind: "paths", paths };
+    await warmUp(api.port, what, amounts.warmRequests);
+    started.push({ title: target.title, api, what });
   }
   for (let round = 0; round < rounds; round += 1)
-    for (const { name, connections } of cases)
-      for (const { target, api } of started) {
-        const what = {
-          kind: "paths" as const,
-          paths: target.title === OURS ? paths.ours : paths.peers,
-        };
-        const spec: LoadSpec = { ...amounts, port: api.port, connections, what };
-        const pids = { api: api.pid, mysql: stage.servers.mysqlPid };
-        const values = await runLoad(spec, target === EXPRESS_ALONE ? { api: api.pid } : pids);
-        stage.record({ bench: "get", case: name, target: target.title, round, values });
-      }
+    await environment.forEachCores(async (cores) => {
+      for (const { name, connections } of cases)
+        for (const { title, api, what } of started) {
+          const { seconds, requests } = amounts;
+          const warmRequests = connections;
+          const window = { connections, what, warmRequests, seconds, requests };
+          const spec: LoadSpec = { port: api.port, ...window };
+          const mysql = title === LIMIT_EXPRESS ? undefined : environment.servers.mysqlPid;
+          const values = await runLoad(spec, { api: api.pid, mysql });
+          environment.record({ bench: "get", case: name, cores, target: title, round, values });
+        }
+    });
   for (const { api } of started) await api.stop();
-  await ours.drop();
-  await peers.drop();
+  await database.drop();
+  await seedDatabase.drop();
 }
 
-/** Puts items in by hand; resolves with their ids. */
-export async function fillOurs({ pool }: Database, count: number): Promise<string[]> {
+/** Inserts items without the API; resolves with their ids. */
+async function insertItems({ pool }: Database, count: number): Promise<string[]> {
   const ids: string[] = [];
   while (ids.length < count) {
     const rows = Array.from({ length: Math.min(ROWS_PER_STATEMENT, count - ids.length) }, () => {
       const now = Date.now();
       return {
-        ...{ id: mintWriteId(), version: mintWriteId(), item: { nombre: "Valpo" } },
-        ...{ createdAt: now, updatedAt: now, appliedAt: now },
-        ...{ deletedAt: null, fingerprint: null, trace: null },
+        id: mintWriteId(),
+        version: mintWriteId(),
+        item: { nombre: "Valpo" },
+        createdAt: now,
+        updatedAt: now,
+        appliedAt: now,
+        deletedAt: null,
+        fingerprint: null,
+        trace: null,
       };
     });
     await insertRows(pool, collections[0] as Collection, rows);
@@ -64,7 +74,7 @@ export async function fillOurs({ pool }: Database, count: number): Promise<strin
   return ids;
 }
 
-async function fillPeers({ pool }: Database, count: number): Promise<number[]> {
+async function insertSeedItems({ pool }: Database, count: number): Promise<number[]> {
   const numbers = Array.from({ length: count }, (_, index) => index + 1);
   for (let first = 0; first < count; first += ROWS_PER_STATEMENT) {
     const rows = numbers.slice(first, first + ROWS_PER_STATEMENT).map((id) => [id, "Valpo"]);

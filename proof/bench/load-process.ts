@@ -1,12 +1,12 @@
 import { connect, type Socket } from "node:net";
 import { wrap } from "../../test/support/pusher.ts";
+import { percentile } from "../support/statistics.ts";
 import type { LoadDone, LoadSpec } from "./load.ts";
-import { quantile } from "./measure.ts";
 import { createMint } from "./messages.ts";
 
 /*
  * The clients, a process of their own. Each has one connection and asks again as soon as it is
- * answered. It speaks just enough HTTP for answers that tell their length, since it shares the
+ * answered. It parses just enough HTTP for answers with a Content-Length, since it shares the
  * processors with what it measures. autocannon counts latency in whole milliseconds, and sends a
  * paced load in one burst a second.
  */
@@ -39,8 +39,14 @@ async function run(spec: LoadSpec): Promise<LoadDone> {
     isOver = true;
     over.resolve();
   };
+  let warmLeft = spec.warmRequests;
   const count = (status: number, ms: number) => {
-    if (!isMeasuring || isOver) return;
+    if (isOver) return;
+    if (!isMeasuring) {
+      warmLeft -= 1;
+      if (warmLeft <= 0) startMeasuring();
+      return;
+    }
     statuses[status] = (statuses[status] ?? 0) + 1;
     latencies.push(ms);
     if (latencies.length >= spec.requests) finish();
@@ -51,20 +57,20 @@ async function run(spec: LoadSpec): Promise<LoadDone> {
   const startMeasuring = () => {
     isMeasuring = true;
     process.send?.({ started: true });
-    // Not waited for by the process, which ends as soon as the window does.
+    // Unreferenced, so that the process ends as soon as the window does.
     setTimeout(finish, spec.seconds * 1_000).unref();
   };
-  if (spec.warmSeconds > 0) setTimeout(startMeasuring, spec.warmSeconds * 1_000);
-  else startMeasuring();
+  if (warmLeft === 0) startMeasuring();
   if (spec.perSecond) pace(spec.perSecond);
   else for (const client of clients) askAgain(client);
   stopped.promise.then(finish);
   await over.promise;
   for (const { socket } of clients) socket.destroy();
-  const sorted = Float64Array.from(latencies).sort();
   return {
-    ...{ count: latencies.length, statuses },
-    ...{ p50Ms: quantile(sorted, 0.5), p99Ms: quantile(sorted, 0.99) },
+    count: latencies.length,
+    statuses,
+    p50Ms: percentile(latencies, 0.5),
+    p99Ms: percentile(latencies, 0.99),
   };
 
   function askAgain(client: Client): void {
@@ -100,7 +106,7 @@ async function run(spec: LoadSpec): Promise<LoadDone> {
   }
 }
 
-/** Makes the bytes of one request after the other; undefined once there are no more. */
+/** Returns the bytes of one request after another; undefined once there are no more. */
 function createRequests({ port, what }: LoadSpec): () => Buffer | undefined {
   const encode = (method: string, path: string, body = "", headers = {}) => {
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
@@ -128,7 +134,7 @@ function createRequests({ port, what }: LoadSpec): () => Buffer | undefined {
 
 type Client = { socket: Socket; ask(request: Buffer, onAnswer: (status: number) => void): void };
 
-/** A connection that asks one thing at a time. What breaks it fails the whole load. */
+/** A connection with one request at a time. An error fails the whole load. */
 async function openClient(port: number, onError: (error: Error) => void): Promise<Client> {
   const socket = connect({ port, host: "127.0.0.1", noDelay: true });
   await new Promise<void>((resolve, reject) => {
@@ -137,7 +143,7 @@ async function openClient(port: number, onError: (error: Error) => void): Promis
   let onAnswer: ((status: number) => void) | undefined;
   let received: Buffer = Buffer.alloc(0);
   socket.on("error", onError);
-  socket.on("end", () => onError(new Error("the server closed the connection")));
+  socket.on("end", () => onError(new Error("the server closed a connection")));
   socket.on("data", (chunk: Buffer) => {
     received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
     const headEnd = received.indexOf(HEAD_END);
@@ -146,7 +152,7 @@ async function openClient(port: number, onError: (error: Error) => void): Promis
     const status = Number(head.slice(9, 12));
     const length = LENGTH.exec(head)?.[1];
     if (length === undefined && status !== 204)
-      return onError(new Error(`an answer does not tell its length:\n${head}`));
+      return onError(new Error(`an answer has no Content-Length:\n${head}`));
     if (received.length < headEnd + HEAD_END.length + Number(length ?? 0)) return;
     received = Buffer.alloc(0);
     onAnswer?.(status);

@@ -1,19 +1,19 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { startAccounting } from "./measure.ts";
+import { startAccounting } from "../support/process-usage.ts";
 
 /** What the clients do; they are a process of their own. */
 export type LoadSpec = {
   port: number;
   connections: number;
-  /** Load before the window, which is not measured. */
-  warmSeconds: number;
-  /** The window ends after so many seconds or requests, whichever comes first. */
+  /** The window opens after so many answers. */
+  warmRequests: number;
+  /** The window ends after so many seconds or requests, whichever is first. */
   seconds: number;
   requests: number;
   what: LoadRequests;
-  /** A steady rate, instead of asking again as soon as one is answered. */
+  /** A steady rate; without it, each client asks again as soon as it is answered. */
   perSecond?: number;
 };
 
@@ -52,11 +52,20 @@ export const POST_ITEM: LoadRequests = {
   headers: { "Content-Type": "application/json" },
 };
 
+const WARM_CONNECTIONS = 64;
+/** Much longer than a warm-up takes. */
+const WARM_SECONDS = 120;
+
+/** Has a process answer `count` requests, so that V8 has compiled its code before it is measured. */
+export async function warmUp(port: number, what: LoadRequests, count: number): Promise<void> {
+  const end = { seconds: WARM_SECONDS, requests: count };
+  await runLoad({ port, connections: WARM_CONNECTIONS, warmRequests: 0, ...end, what }, {});
+}
+
 /**
- * Runs the clients; resolves with the figures of the window. Processor time is taken at its two
- * ends, per record, of which a request has `recordsPerRequest`. The window ends with `until`, too, which
- * is called when it opens.
- * Throws where an answer was not 2xx.
+ * Runs the clients and returns the figures of the window. Processor time is that of the window,
+ * for each record; a request has `recordsPerRequest`. The window also ends when `until`, called
+ * when it opens, resolves. Throws where an answer was not 2xx.
  */
 export async function runLoad(
   spec: LoadSpec,
@@ -91,6 +100,6 @@ export async function runLoad(
   if (failure) throw failure;
   const statuses = Object.keys(done?.statuses ?? {});
   if (statuses.length === 0 || statuses.some((status) => !status.startsWith("2")))
-    throw new Error(`the load was not answered as it should: ${JSON.stringify(done?.statuses)}`);
+    throw new Error(`the load was not answered as expected: ${JSON.stringify(done?.statuses)}`);
   return values;
 }

@@ -7,48 +7,49 @@ import { bundle } from "../../deploy/bundle.ts";
 import { isRunning, withProgress } from "../../local/processes.ts";
 import { endLeftovers, RunFile } from "../../local/run-file.ts";
 import { Supervisor } from "../../local/supervisor.ts";
+import { UsageError } from "../../ops/command-line.ts";
 import { benchDrain } from "./drain.ts";
+import { BenchEnvironment } from "./environment.ts";
 import { benchGet } from "./get.ts";
-import { type BenchName, readOptions } from "./options.ts";
+import { type BenchName, type Options, readOptions } from "./options.ts";
 import { benchPost } from "./post.ts";
 import { describeProfiles } from "./profile.ts";
 import { benchPush } from "./push.ts";
 import { benchReadable } from "./readable.ts";
 import { makeReport, writeReport } from "./report.ts";
-import { benchScale } from "./scale.ts";
 import { startServers } from "./servers.ts";
-import { Stage } from "./stage.ts";
 import { benchStart } from "./start.ts";
-import { buildPeers, productionSampling } from "./targets.ts";
-import { benchTrace } from "./trace.ts";
+import { readProductionSampling } from "./targets.ts";
 
 const LOCAL = join(import.meta.dirname, "..", "..", ".local");
 const FOLDER = join(LOCAL, `bench-${process.pid}`);
 const MARK = "proof/bench/main.ts";
-const BENCHES: Record<BenchName, (stage: Stage) => Promise<void>> = {
+const BENCHES: Record<BenchName, (environment: BenchEnvironment) => Promise<void>> = {
   post: benchPost,
   drain: benchDrain,
-  push: benchPush,
   get: benchGet,
-  readable: benchReadable,
   start: benchStart,
-  scale: benchScale,
-  trace: benchTrace,
+  push: benchPush,
+  readable: benchReadable,
 };
 
 const startedAt = Date.now();
 const say = (line: string) =>
   console.log(`bench ${Math.round((Date.now() - startedAt) / 1_000)} s: ${line}`);
 
-await main();
+try {
+  const output = join(import.meta.dirname, "results");
+  const options = readOptions({ sampling: readProductionSampling(), output });
+  if (options) await main(options);
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  console.error(`bench: ${error.message} See npm run bench -- --help.`);
+  process.exit(2);
+}
 
 /** Measures, reports, and stops everything; exits with 1 where a benchmark failed. */
-async function main(): Promise<void> {
-  const options = readOptions({
-    sampling: productionSampling(),
-    output: join(import.meta.dirname, "results"),
-  });
-  // Google's client, in this process too, asks whether it is in the cloud.
+async function main(options: Options): Promise<void> {
+  // Google's clients would look for the metadata server of a Google machine.
   process.env.METADATA_SERVER_DETECTION = "none";
   await removeLeftovers();
   mkdirSync(FOLDER, { recursive: true });
@@ -64,31 +65,31 @@ async function main(): Promise<void> {
     const [servers] = await Promise.all([
       startServers({ ...options, folder: FOLDER, supervisor, say }),
       withProgress(say, "bundling", bundle(dist)),
-      buildPeers(),
     ]);
     const sinkUrl = await startSink();
-    const stage = new Stage({ options, servers, dist, sinkUrl, profileFolder, supervisor, say });
+    const parts = { options, servers, dist, sinkUrl, profileFolder, supervisor, say };
+    const environment = new BenchEnvironment(parts);
     const failures: string[] = [];
     for (const name of options.benches) {
       try {
-        await BENCHES[name](stage);
+        await BENCHES[name](environment);
       } catch (error) {
         failures.push(`${name}: ${(error as Error).message}`);
         say(`${name} failed: ${(error as Error).stack}`);
       }
     }
     const profiles = profileFolder ? describeProfiles(profileFolder) : [];
-    const { samples } = stage;
+    const { samples } = environment;
     const report = makeReport({ options, servers, samples, failures, profiles });
     const { file, markdown } = writeReport(report);
     console.log(`\n${markdown}`);
     await supervisor.stop(failures.length > 0 ? 1 : 0, `the report is ${file}`);
   } catch (error) {
-    await supervisor.stop(1, (error as Error).message);
+    await supervisor.stop(1, (error as Error).stack);
   }
 }
 
-/** What a killed run of ours left behind. */
+/** Ends the processes of a bench that was killed, and removes its folder. */
 async function removeLeftovers(): Promise<void> {
   for (const folder of globSync(join(LOCAL, "bench-*"))) {
     const pid = Number(/\d+$/.exec(folder)?.[0]);
@@ -98,7 +99,7 @@ async function removeLeftovers(): Promise<void> {
   }
 }
 
-/** Takes what our processes send by OTLP, and drops it. */
+/** Accepts traces and metrics by OTLP, and drops them. */
 async function startSink(): Promise<string> {
   const server = createServer((request, response) => {
     request.resume();

@@ -4,7 +4,7 @@ import { createTracing, mintTraceparent } from "../../common/telemetry/tracing.t
 import { encodeWrite, type MessageContent, type WriteKind } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 
-/** Makes messages as an API publishes them that samples this share of the traces, or is `off`. */
+/** Makes messages as the API publishes them with this share of traces sampled, or with `off`. */
 export function createMint(sampling: string) {
   const exporter = { add: () => {}, flush: async () => {} };
   const tracing =
@@ -12,8 +12,12 @@ export function createMint(sampling: string) {
   const mint = (kind: WriteKind, itemId: string): MessageContent => {
     const id = mintWriteId();
     return encodeWrite({
-      ...{ id, kind, collection: collections[0] as Collection, itemId },
-      ...{ acceptedAt: getWriteTime(id), item: { nombre: "Valpo" } },
+      id,
+      kind,
+      collection: collections[0] as Collection,
+      itemId,
+      acceptedAt: getWriteTime(id),
+      item: { nombre: "Valpo" },
       // The subscriber goes by what it says of being sampled.
       traceparent: tracing?.enter(undefined).traceparent ?? mintTraceparent(),
     });
@@ -26,12 +30,8 @@ export function createMint(sampling: string) {
   };
 }
 
-/** What the peers' APIs publish. */
+/** The message that the seed's API publishes. */
 export const SEED_MESSAGE: MessageContent = {
   attributes: {},
   data: Buffer.from(JSON.stringify({ nombre: "Valpo" })),
-};
-export const NEST_MESSAGE: MessageContent = {
-  attributes: {},
-  data: Buffer.from(JSON.stringify({ pattern: "tema.created", data: { nombre: "Valpo" } })),
 };

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseOptions, UsageError } from "../../ops/command-line.ts";
+import { parseOptions } from "../../ops/command-line.ts";
+import { runProof } from "../support/command.ts";
 import { drawBarPlot } from "./bar-plot.ts";
 import {
   describeGoals,
@@ -24,17 +25,14 @@ the bench, from the report that is committed as proof/bench/report.json.
   --help          this text
 `;
 
-try {
+await runProof("plots", async () => {
   const { values } = parseOptions({
     options: { report: { type: "string" }, help: { type: "boolean", default: false } },
   });
   if (values.help) process.stdout.write(HELP);
   else run(values.report);
-} catch (error) {
-  if (!(error instanceof UsageError)) throw error;
-  console.error(`plots: ${error.message}`);
-  process.exitCode = 2;
-}
+  return 0;
+});
 
 function run(file: string | undefined): void {
   if (file !== undefined) {

@@ -7,8 +7,8 @@ type Node = { id: number; callFrame: Frame; children?: number[] };
 type Profile = { nodes: Node[]; samples: number[]; timeDeltas: number[] };
 
 const SHOWN = 30;
-/** Above each module esbuild names its file. */
-const MODULE_LINE = /^\/\/ ((?:node_modules|api|build|collections|common|subscriber)\/\S+)$/;
+/** The line that esbuild writes above each module. */
+const MODULE_LINE = /^\/\/ ((?:node_modules|api|collections|common|deploy|subscriber)\/\S+)$/;
 
 /** For each profile in the folder: which modules and which functions took the time. */
 export function describeProfiles(folder: string): string[] {
@@ -20,7 +20,9 @@ export function describeProfiles(folder: string): string[] {
 
 function describeProfile({ nodes, samples, timeDeltas }: Profile): string {
   const modules = new Modules();
-  const parents = new Map(nodes.flatMap(({ id, children = [] }) => children.map((it) => [it, id])));
+  const parents = new Map(
+    nodes.flatMap(({ id, children = [] }) => children.map((child) => [child, id])),
+  );
   const byId = new Map(nodes.map((node) => [node.id, node]));
   const microsById = new Map<number, number>();
   samples.forEach((id, index) => {
@@ -42,13 +44,13 @@ function describeProfile({ nodes, samples, timeDeltas }: Profile): string {
     `### ${modules.program || "a process"}: busy for ${Math.round(busy / 1_000)} ms`,
     "By module, with what Node does for it:",
     shares(byModule, busy),
-    "By function of ours, with all that it calls:",
+    "By function of Constancia, with all that it calls:",
     shares(withCallees, busy),
     "By function, by itself:",
     shares(byFunction, busy),
   ].join("\n\n");
 
-  /** The nearest module of the bundle that called it, or what it is where none did. */
+  /** The nearest module of the bundle in its stack; without one, the frame's own name. */
   function getOwner(node: Node): string {
     for (let at: Node | undefined = node; at; at = byId.get(parents.get(at.id) ?? -1)) {
       const name = modules.find(at.callFrame);
@@ -58,7 +60,7 @@ function describeProfile({ nodes, samples, timeDeltas }: Profile): string {
     return functionName.startsWith("(") ? functionName : url || "Node itself";
   }
 
-  /** Functions of the bundle outside the packages that it runs in, each once. */
+  /** The functions of Constancia in its stack, each once. */
   function getCallers(node: Node): Set<string> {
     const names = new Set<string>();
     for (let at: Node | undefined = node; at; at = byId.get(parents.get(at.id) ?? -1)) {
@@ -69,7 +71,7 @@ function describeProfile({ nodes, samples, timeDeltas }: Profile): string {
   }
 }
 
-/** Which module of the bundle a line came from. */
+/** Finds the module that a line of the bundle came from. */
 class Modules {
   readonly #lines = new Map<string, string[]>();
   program = "";
@@ -100,7 +102,7 @@ class Modules {
   }
 }
 
-/** A package as a whole, and each file of ours. */
+/** The package, or the file of Constancia. */
 function getGroup(module: string): string {
   const packages = [...module.matchAll(/node_modules\/((?:@[^/]+\/)?[^/]+)/g)];
   return packages.at(-1)?.[1] ?? module;

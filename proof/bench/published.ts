@@ -1,8 +1,9 @@
+import { median } from "../support/statistics.ts";
 import { type Bar, describePanels, type Panel } from "./bar-plot.ts";
 import { shorten, type Verdict } from "./goals.ts";
-import { median } from "./measure.ts";
 import type { Report } from "./report.ts";
-import { OURS, SEED } from "./targets.ts";
+import { EMULATOR } from "./servers.ts";
+import { CONSTANCIA, SEED } from "./targets.ts";
 
 /** What the documents show of a report: nothing that names the machine or its folders. */
 export type PublishedReport = Omit<Report, "options" | "machine" | "failures" | "profiles"> & {
@@ -34,7 +35,7 @@ export const PLOT_NAMES = Object.keys(PLOTS) as PlotName[];
 export const THEMES = ["light", "dark"] as const;
 
 const LABELS: Record<string, string> = {
-  [OURS]: "Constancia",
+  [CONSTANCIA]: "Constancia",
   [SEED]: "Express, by hand",
 };
 
@@ -48,6 +49,7 @@ export function publish(report: Report): PublishedReport {
   const samples = report.samples.filter(
     (sample) =>
       sample.target in LABELS &&
+      isShown(sample) &&
       places.some((place) => place.bench === sample.bench && place.case === sample.case),
   );
   const toFourDigits = (_: string, value: unknown) =>
@@ -82,6 +84,11 @@ export function describeGoals(report: PublishedReport): string {
   return [describeConditions(report), ...pictures, describeVerdicts(report.verdicts)].join("\n\n");
 }
 
+/** The plots show quiet cores, and POSTs on the local Pub/Sub. */
+function isShown({ cores, pubsub }: Report["samples"][number]): boolean {
+  return cores === "quiet" && pubsub !== EMULATOR;
+}
+
 function at(bench: string, what: string, value: string) {
   return { bench, case: what, value };
 }
@@ -96,11 +103,11 @@ function getBars(samples: Report["samples"], place: Place): Bar[] {
       .flatMap((sample) => sample.values[place.value] ?? []);
     if (values.length === 0) return [];
     const range = { min: Math.min(...values), max: Math.max(...values) };
-    return [{ label, median: median(values), ...range, isOurs: target === OURS }];
+    return [{ label, median: median(values), ...range, isOurs: target === CONSTANCIA }];
   });
 }
 
-/** Ours to the seed shape's: the median of the ratios of each round. */
+/** Constancia's to the seed shape's: the median of the ratios of each round. */
 function getRatio(samples: Report["samples"], place: Place): string {
   const getValues = (target: string) =>
     new Map(
@@ -110,7 +117,7 @@ function getRatio(samples: Report["samples"], place: Place): string {
         .map(({ round, values }) => [round, values[place.value] ?? Number.NaN]),
     );
   const others = getValues(SEED);
-  const ratios = [...getValues(OURS)].map(
+  const ratios = [...getValues(CONSTANCIA)].map(
     ([round, own]) => own / (others.get(round) ?? Number.NaN),
   );
   return median(ratios).toFixed(1);
@@ -141,8 +148,8 @@ function describeConditions(report: PublishedReport): string {
 
 function describeVerdicts(verdicts: readonly Verdict[]): string {
   const rows = verdicts.map(
-    ({ goal, wanted, found, isMet }) =>
-      `| ${goal} | ${wanted} | ${shorten(found)} | ${isMet ? "met" : "**missed**"} |`,
+    ({ goal, bound, found, isMet }) =>
+      `| ${goal} | ${bound} | ${shorten(found)} | ${isMet ? "met" : "**missed**"} |`,
   );
   return ["| goal | bound | found | |", "|---|---|---:|---|", ...rows].join("\n");
 }

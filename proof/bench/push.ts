@@ -1,53 +1,50 @@
 import { startPusher } from "../../test/support/pusher.ts";
-import { type LoadSpec, runLoad } from "./load.ts";
-import type { Stage } from "./stage.ts";
-import { FUNCTION } from "./targets.ts";
+import type { BenchEnvironment } from "./environment.ts";
+import { type LoadRequests, type LoadSpec, runLoad } from "./load.ts";
+import { SEED_PUSH } from "./targets.ts";
 
-/** What subscriber.yaml lets into one instance at once. */
+/** As many as subscriber.yaml lets into one instance. */
 const PUSHES_AT_ONCE = 200;
-/** Enough for a window at this rate; each is pushed once. */
-const MOST_PER_SECOND = 20_000;
+/** More than either settles; each message is pushed once. */
+const MOST_PER_SECOND = 10_000;
+/** A process settles so many pushes before it is measured. */
+const WARM_SHARE = 0.2;
 
 /**
- * Pushes by Pub/Sub, with the tokens that it signs, at once as many as App Engine lets in. Our
- * process checks each token; before a function Cloud Run does that, and costs nothing here.
+ * Pushes by Pub/Sub, with signed tokens. Constancia verifies each token; the seed's handler does
+ * not.
  */
-export async function benchPush(stage: Stage): Promise<void> {
-  const { rounds, amounts, sampling } = stage.options;
-  const ours = await stage.createDatabase("ours");
-  const peers = await stage.createDatabase("peers");
+export async function benchPush(environment: BenchEnvironment): Promise<void> {
+  const { rounds, amounts, sampling } = environment.options;
+  const database = await environment.createDatabase("constancia");
+  const seedDatabase = await environment.createDatabase("seed");
   const pusher = await startPusher();
-  const eventHeaders = {
-    "ce-id": "1",
-    "ce-specversion": "1.0",
-    "ce-type": "google.cloud.pubsub.topic.v1.messagePublished",
-    "ce-source": "//pubsub.googleapis.com/projects/x/topics/y",
-  };
-  const contestants = [
-    {
-      target: stage.own("subscriber", pusher.env),
-      ...{ database: ours, path: "/push", headers: { Authorization: `Bearer ${pusher.token()}` } },
-    },
-    { target: FUNCTION, database: peers, path: "/", headers: eventHeaders },
-  ];
-  const started = [];
-  for (const contestant of contestants)
-    started.push({
-      ...contestant,
-      process: await stage.start(contestant.target, { database: contestant.database }),
-    });
-  const seconds = amounts.seconds + amounts.warmSeconds;
-  const count = Math.min(amounts.requests + PUSHES_AT_ONCE, seconds * MOST_PER_SECOND);
+  const started = [
+    { target: environment.createOwn("subscriber", pusher.env), database },
+    { target: SEED_PUSH, database: seedDatabase },
+  ].map(async ({ target, ...place }) => {
+    return { title: target.title, process: await environment.start(target, place) };
+  });
+  const warmRequests = Math.ceil(amounts.warmRequests * WARM_SHARE);
+  const most = Math.min(amounts.requests, amounts.seconds * MOST_PER_SECOND);
+  const headers = { Authorization: `Bearer ${pusher.token()}` };
+  const count = warmRequests + most + PUSHES_AT_ONCE;
+  const what: LoadRequests = { kind: "pushes", path: "/push", headers, count, sampling };
+  const processes = await Promise.all(started);
   for (let round = 0; round < rounds; round += 1)
-    for (const { target, path, headers, process } of started) {
-      const what = { kind: "pushes" as const, path, headers: { ...headers }, count, sampling };
-      const spec: LoadSpec = { ...amounts, port: process.port, connections: PUSHES_AT_ONCE, what };
-      const pids = { subscriber: process.pid, mysql: stage.servers.mysqlPid };
-      const values = await runLoad(spec, pids);
-      stage.record({ bench: "push", case: "200 at once", target: target.title, round, values });
-    }
-  for (const { process } of started) await process.stop();
+    await environment.forEachCores(async (cores) => {
+      for (const { title, process } of processes) {
+        const { seconds, requests } = amounts;
+        const window = { connections: PUSHES_AT_ONCE, what, warmRequests, seconds, requests };
+        const spec: LoadSpec = { port: process.port, ...window };
+        const pids = { subscriber: process.pid, mysql: environment.servers.mysqlPid };
+        const values = await runLoad(spec, pids);
+        const sample = { bench: "push", case: "200 at once", cores, round };
+        environment.record({ ...sample, target: title, values });
+      }
+    });
+  for (const { process } of processes) await process.stop();
   pusher.close();
-  await ours.drop();
-  await peers.drop();
+  await database.drop();
+  await seedDatabase.drop();
 }

@@ -2,12 +2,14 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, release, totalmem, type } from "node:os";
 import { join } from "node:path";
+import { CAN_ACCOUNT } from "../support/process-usage.ts";
+import { median } from "../support/statistics.ts";
+import type { Sample } from "./environment.ts";
+import { makeFigures } from "./figures.ts";
 import { judge, shorten, type Verdict } from "./goals.ts";
-import { CAN_ACCOUNT, median } from "./measure.ts";
 import type { Options } from "./options.ts";
 import type { Servers } from "./servers.ts";
-import type { Sample } from "./stage.ts";
-import { OURS } from "./targets.ts";
+import { CONSTANCIA } from "./targets.ts";
 
 export type Report = {
   madeAt: string;
@@ -17,15 +19,15 @@ export type Report = {
   versions: Record<string, string>;
   verdicts: Verdict[];
   samples: Sample[];
-  /** Benchmarks that did not come to their end, and why. */
+  /** Benchmarks that failed, and why. */
   failures: string[];
-  /** Of our processes, where they were profiled. */
+  /** Profiles of Constancia's processes, as Markdown. */
   profiles: string[];
 };
 
 const ROOT = join(import.meta.dirname, "..", "..");
 
-/** Puts what was measured together with what it was measured on; no names of machines. */
+/** Puts what was measured together with the machine; never with the machine's name. */
 export function makeReport(parts: {
   options: Options;
   servers: Servers;
@@ -33,11 +35,11 @@ export function makeReport(parts: {
   failures: string[];
   profiles: string[];
 }): Report {
-  const { servers, samples } = parts;
+  const { servers, ...rest } = parts;
+  const pubsubs = servers.pubsubs.map(({ name, version }) => `${name} ${version}`.trim());
   return {
     madeAt: new Date().toISOString(),
     commit: readCommit(),
-    options: parts.options,
     machine: {
       processor: cpus()[0]?.model ?? "unknown",
       processors: cpus().length,
@@ -45,82 +47,83 @@ export function makeReport(parts: {
       system: `${type()} ${release()}`,
       loadAverageAtEnd: loadavg()[0] ?? Number.NaN,
     },
-    versions: {
-      node: process.version,
-      mysql: servers.mysqlVersion,
-      pubsub: servers.emulatorName,
-    },
-    verdicts: judge(samples),
-    samples,
-    failures: parts.failures,
-    profiles: parts.profiles,
+    versions: { node: process.version, mysql: servers.mysqlVersion, pubsub: pubsubs.join(", ") },
+    verdicts: judge(parts.samples),
+    ...rest,
   };
 }
 
-/** Writes the report as JSON and as Markdown; returns the latter and its file. */
+/** Writes the report as JSON and Markdown, and its figures in the form of figures.json. */
 export function writeReport(report: Report): { file: string; markdown: string } {
   const folder = report.options.output;
   mkdirSync(folder, { recursive: true });
   const name = `${report.madeAt.slice(0, 19).replaceAll(":", "-")}-${report.options.size}`;
   const markdown = toMarkdown(report);
-  writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(report, null, 1)}\n`);
-  const file = join(folder, `${name}.md`);
-  writeFileSync(file, markdown);
-  return { file, markdown };
+  const write = (ending: string, text: string) => {
+    const file = join(folder, `${name}${ending}`);
+    writeFileSync(file, text);
+    return file;
+  };
+  write(".json", `${JSON.stringify(report, null, 1)}\n`);
+  write(".figures.json", `${JSON.stringify(makeFigures(report), null, 2)}\n`);
+  return { file: write(".md", markdown), markdown };
 }
 
-export function toMarkdown(report: Report): string {
+function toMarkdown(report: Report): string {
   const { machine, versions, options, samples } = report;
   const loads = samples.map(({ loadAverage }) => loadAverage);
   const facts = [
     `${machine.processors} × ${machine.processor}, ${machine.memoryGb} GB, ${machine.system}`,
-    `Node ${versions.node}, MySQL ${versions.mysql} (a commit is on the disk), ${versions.pubsub}`,
-    `commit ${report.commit}; ${options.rounds} rounds, ${options.size}; ${options.streams} streams;` +
-      ` sampled traces: ${options.sampling}`,
+    `Node ${versions.node}, MySQL ${versions.mysql} (fully durable), ${versions.pubsub}`,
+    `commit ${report.commit}; ${options.rounds} rounds, ${options.size}; sampled traces: ${options.sampling}`,
     `load average ${shorten(Math.min(...loads))} to ${shorten(Math.max(...loads))}`,
-    ...(CAN_ACCOUNT ? [] : ["processor time and memory are known on Linux only"]),
   ];
-  const benches = Map.groupBy(samples, ({ bench }) => bench);
-  return [
+  if (!CAN_ACCOUNT) facts.push("processor time and memory are measured on Linux only");
+  const sections = [
     `# Measured ${report.madeAt.slice(0, 16).replace("T", " ")}`,
     facts.map((fact) => `- ${fact}`).join("\n"),
     "Medians of the rounds, with the least and the most. µs are processor time for each record; MB" +
-      " the most that a process ever had. Ratios are medians of those of the same round: ours to it.",
-    ...(report.verdicts.length > 0 ? ["## Goals", verdictTable(report.verdicts)] : []),
-    ...[...benches].flatMap(([bench, own]) => [
-      `## ${bench}`,
-      ...[...Map.groupBy(own, (sample) => sample.case)].map(([name, these]) =>
-        caseTable(name, these),
-      ),
-    ]),
-    ...report.failures.map((failure) => `**Failed:** ${failure}`),
-    ...(report.profiles.length > 0 ? ["## Profiles", ...report.profiles] : []),
-    "",
-  ].join("\n\n");
+      " the peak memory of a process. Ratios are medians of those of the same round.",
+  ];
+  if (report.verdicts.length > 0) sections.push("## Goals", formatVerdicts(report.verdicts));
+  for (const [bench, own] of Map.groupBy(samples, (sample) => sample.bench)) {
+    sections.push(`## ${bench}`);
+    for (const [name, some] of Map.groupBy(own, describeCase))
+      sections.push(formatCase(name, some));
+  }
+  sections.push(...report.failures.map((failure) => `**Failed:** ${failure}`));
+  if (report.profiles.length > 0) sections.push("## Profiles", ...report.profiles);
+  return `${sections.join("\n\n")}\n`;
 }
 
-function verdictTable(verdicts: Verdict[]): string {
-  const rows = verdicts.map(({ goal, wanted, found, isMet }) => [
-    ...[goal, wanted, shorten(found), isMet ? "met" : "**missed**"],
+function describeCase({ case: name, pubsub, cores }: Sample): string {
+  return `${name}, ${cores} cores, ${pubsub}`;
+}
+
+function formatVerdicts(verdicts: Verdict[]): string {
+  const rows = verdicts.map(({ goal, bound, found, isMet }) => [
+    goal,
+    bound,
+    shorten(found),
+    isMet ? "met" : "**missed**",
   ]);
-  return table(["goal", "wanted", "found", ""], rows);
+  return formatTable(["goal", "bound", "found", ""], rows);
 }
 
 /** One line for each target; the columns are the figures that any of them has. */
-function caseTable(name: string, samples: Sample[]): string {
+function formatCase(name: string, samples: Sample[]): string {
   const columns = [...new Set(samples.flatMap(({ values }) => Object.keys(values)))];
   const byTarget = Map.groupBy(samples, ({ target }) => target);
-  const ours = byTarget.get(OURS) ?? [];
-  const hasRatio = columns.includes("perSecond") && ours.length > 0 && byTarget.size > 1;
-  const rows = [...byTarget].map(([target, own]) => [
+  const own = byTarget.get(CONSTANCIA) ?? [];
+  const rows = [...byTarget].map(([target, some]) => [
     target,
-    ...columns.map((column) => spread(own.map(({ values }) => values[column]))),
-    ...(hasRatio ? [target === OURS ? "" : ratio(ours, own)] : []),
+    ...columns.map((column) => formatSpread(some.map(({ values }) => values[column]))),
+    target === CONSTANCIA ? "" : formatRatio(own, some),
   ]);
-  return table([name, ...columns.map(getTitle), ...(hasRatio ? ["ratio"] : [])], rows);
+  return formatTable([name, ...columns.map(getTitle), "rate to it"], rows);
 }
 
-function spread(values: (number | undefined)[]): string {
+function formatSpread(values: (number | undefined)[]): string {
   const known = values.filter((value) => value !== undefined && !Number.isNaN(value)) as number[];
   if (known.length === 0) return "";
   const middle = shorten(median(known));
@@ -128,15 +131,15 @@ function spread(values: (number | undefined)[]): string {
   return `${middle} (${shorten(Math.min(...known))}–${shorten(Math.max(...known))})`;
 }
 
-function ratio(ours: Sample[], others: Sample[]): string {
+function formatRatio(own: Sample[], others: Sample[]): string {
   const ratios = others.flatMap(({ round, values }) => {
-    const own = ours.find((sample) => sample.round === round)?.values.perSecond;
-    return own && values.perSecond ? [own / values.perSecond] : [];
+    const rate = own.find((sample) => sample.round === round)?.values.perSecond;
+    return rate && values.perSecond ? [rate / values.perSecond] : [];
   });
   return ratios.length === 0 ? "" : shorten(median(ratios));
 }
 
-/** `p50Ms` is read as "p50 ms". */
+/** The title of `p50Ms` is "p50 ms". */
 function getTitle(column: string): string {
   if (column === "perSecond") return "per second";
   return column
@@ -145,7 +148,7 @@ function getTitle(column: string): string {
     .replace(/Mb$/, " MB");
 }
 
-function table(head: string[], rows: string[][]): string {
+function formatTable(head: string[], rows: string[][]): string {
   const lines = [head, head.map(() => "---"), ...rows];
   return lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }
@@ -153,7 +156,9 @@ function table(head: string[], rows: string[][]): string {
 function readCommit(): string {
   try {
     return execFileSync("git", ["rev-parse", "--short", "HEAD"], {
-      ...{ cwd: ROOT, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] },
+      cwd: ROOT,
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
     }).trim();
   } catch {
     return "unknown";

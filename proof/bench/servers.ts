@@ -1,68 +1,83 @@
 import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
-import { connect } from "node:net";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { openPool, query } from "../../common/database.ts";
+import { startLocalPubsub } from "../../local/local-pubsub.ts";
 import { startMysql } from "../../local/mysql.ts";
-import { startEmulator } from "../../local/official-emulator.ts";
+import { findOfficialEmulator, startEmulator } from "../../local/official-emulator.ts";
 import { findAnyPort } from "../../local/ports.ts";
-import { type Say, startProcess } from "../../local/processes.ts";
+import type { Say } from "../../local/processes.ts";
 import type { Supervisor } from "../../local/supervisor.ts";
-import type { Emulator, Options } from "./options.ts";
+import type { Options } from "./options.ts";
 
-/** What everything here runs on. Pids are unknown where the servers were given to us. */
+/** A running Pub/Sub; the pid is unknown where it was given. */
+export type PubsubServer = { name: string; version: string; host: string; pid: number | undefined };
+
+/** The servers that everything runs on. */
 export type Servers = {
   mysqlUrl: URL;
+  /** Unknown where the server was given. */
   mysqlPid: number | undefined;
   mysqlVersion: string;
-  emulatorHost: string;
-  emulatorPid: number | undefined;
-  emulatorName: string;
+  /** The local Pub/Sub, and Google's emulator where POSTs are measured and it is installed. */
+  pubsubs: [PubsubServer, ...PubsubServer[]];
 };
 
-const OWN_PUBSUB = join(import.meta.dirname, "..", "..", "local", "pubsub", "main.ts");
-const READY_DEADLINE_MS = 30_000;
-/** A commit is on the disk, and in the binary log, before it is answered. */
+export const LOCAL_PUBSUB = "local Pub/Sub";
+export const EMULATOR = "official emulator";
+export const GIVEN_PUBSUB = "given Pub/Sub";
+/** Every commit is on disk, and in the binary log, before it is answered. */
 const DURABLE = { "@@innodb_flush_log_at_trx_commit": "1", "@@sync_binlog": "1", "@@log_bin": "1" };
 
-/** Starts MySQL and Pub/Sub, or takes those that MYSQL_URL and PUBSUB_EMULATOR_HOST name. */
-export async function startServers(options: {
+type StartOptions = {
   folder: string;
   supervisor: Supervisor;
-  emulator: Emulator;
+  benches: Options["benches"];
   size: Options["size"];
   say: Say;
-}): Promise<Servers> {
-  const { folder, supervisor, say } = options;
+};
+
+/** Starts the servers, or takes those that MYSQL_URL and PUBSUB_EMULATOR_HOST name. */
+export async function startServers(options: StartOptions): Promise<Servers> {
+  const { folder, supervisor, say, size } = options;
+  const { MYSQL_URL } = process.env;
   const onStart = supervisor.add.bind(supervisor);
-  const { MYSQL_URL, PUBSUB_EMULATOR_HOST } = process.env;
   const startOwnMysql = async () => {
     const place = { folder: join(folder, "mysql"), port: await findAnyPort() };
     return startMysql({ ...place, engine: "mysql", say, onStart });
   };
-  const startOwnEmulator = async () => {
-    const place = { port: await findAnyPort(), logFile: join(folder, "emulator.log") };
-    if (options.emulator === "own") return startOwnPubsub({ ...place, supervisor });
-    return startEmulator({ ...place, say, onStart });
-  };
-  const [mysql, emulator] = await Promise.all([
+  const [mysql, pubsubs] = await Promise.all([
     MYSQL_URL ? { url: MYSQL_URL, pid: undefined } : startOwnMysql(),
-    PUBSUB_EMULATOR_HOST ? { host: PUBSUB_EMULATOR_HOST, pid: undefined } : startOwnEmulator(),
+    startPubsubs(options),
   ]);
   const mysqlUrl = new URL(mysql.url);
-  return {
-    mysqlUrl,
-    mysqlPid: mysql.pid,
-    mysqlVersion: await checkMysql(mysqlUrl, options.size),
-    emulatorHost: emulator.host,
-    emulatorPid: emulator.pid,
-    emulatorName: PUBSUB_EMULATOR_HOST ? "given" : nameEmulator(options.emulator),
+  const mysqlVersion = await readMysqlVersion(mysqlUrl, size);
+  return { mysqlUrl, mysqlPid: mysql.pid, mysqlVersion, pubsubs };
+}
+
+async function startPubsubs(options: StartOptions): Promise<Servers["pubsubs"]> {
+  const { folder, supervisor, benches, say } = options;
+  const { PUBSUB_EMULATOR_HOST } = process.env;
+  if (PUBSUB_EMULATOR_HOST) {
+    const given = { name: GIVEN_PUBSUB, version: "", host: PUBSUB_EMULATOR_HOST, pid: undefined };
+    return [given];
+  }
+  const onStart = supervisor.add.bind(supervisor);
+  const place = async (name: string) => {
+    return { port: await findAnyPort(), logFile: join(folder, `${name}.log`), say, onStart };
   };
+  const local = await startLocalPubsub(await place("pubsub"));
+  const localPubsub = { name: LOCAL_PUBSUB, version: "", host: local.host, pid: local.pid };
+  if (!benches.includes("post")) return [localPubsub];
+  if (!findOfficialEmulator()) {
+    say("Google's emulator is not installed: POSTs are measured on the local Pub/Sub only");
+    return [localPubsub];
+  }
+  const { host, pid } = await startEmulator(await place("emulator"));
+  return [localPubsub, { name: EMULATOR, version: readEmulatorVersion(), host, pid }];
 }
 
 /** MySQL's version. Throws where it is less durable than in production. */
-async function checkMysql(mysqlUrl: URL, size: Options["size"]): Promise<string> {
+async function readMysqlVersion(mysqlUrl: URL, size: Options["size"]): Promise<string> {
   const pool = openPool({ mysqlUrl, poolSize: 1 });
   try {
     const names = Object.keys(DURABLE);
@@ -76,48 +91,14 @@ async function checkMysql(mysqlUrl: URL, size: Options["size"]): Promise<string>
   }
 }
 
-async function startOwnPubsub(place: { port: number; logFile: string; supervisor: Supervisor }) {
-  if (!existsSync(OWN_PUBSUB)) throw new Error("--emulator own needs local/pubsub");
-  const running = await startProcess({
-    name: "the local Pub/Sub",
-    command: [process.execPath, OWN_PUBSUB, "--port", String(place.port)],
-    mark: `--port ${place.port}`,
-    logFile: place.logFile,
-    stopDeadlineMs: 5_000,
-  });
-  place.supervisor.add(running);
-  const host = `127.0.0.1:${place.port}`;
-  await untilListening(place.port, READY_DEADLINE_MS).catch(() => {
-    throw new Error(`the local Pub/Sub is not ready: ${place.logFile}`);
-  });
-  return { host, pid: running.pid };
-}
-
-/** Waits until somebody listens on the port of this machine. */
-export async function untilListening(port: number, deadlineMs: number): Promise<void> {
-  const deadline = Date.now() + deadlineMs;
-  while (!(await isListening(port))) {
-    if (Date.now() > deadline) throw new Error(`nobody listens on port ${port}`);
-    await sleep(50);
-  }
-}
-
-function isListening(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1", () => resolve(true));
-    socket.on("connect", () => socket.destroy()).on("error", () => resolve(false));
-  });
-}
-
-function nameEmulator(emulator: Emulator): string {
-  if (emulator === "own") return "local/pubsub";
+function readEmulatorVersion(): string {
   try {
-    const versions = execFileSync("gcloud", ["version", "--format=value(pubsub-emulator)"], {
+    const args = ["version", "--format=value(pubsub-emulator)"];
+    return execFileSync("gcloud", args, {
       encoding: "utf8",
       stdio: ["ignore", "pipe", "ignore"],
-    });
-    return `Google's emulator ${versions.trim()}`;
+    }).trim();
   } catch {
-    return "Google's emulator";
+    return "";
   }
 }

@@ -1,9 +1,9 @@
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { BULK_RECORDS, ITEM_BYTES } from "../../common/limits.ts";
+import type { Sent } from "../support/raw-http.ts";
 import type { Document, Json, Operation } from "./document.ts";
 import { maybe, nearValue } from "./values.ts";
-import type { Sent } from "./wire.ts";
 
 const JSON_TYPE = "application/json";
 const OTHER_TYPES = [
@@ -13,9 +13,9 @@ const OTHER_TYPES = [
   "",
 ];
 
-export type NearBody = Pick<Sent, "headers" | "body" | "plain">;
+type NearBody = Pick<Sent, "headers" | "body" | "plain">;
 
-/** A body by the operation's schemas, then perhaps spoilt as text, and as bytes. */
+/** A body by the operation's schemas, then perhaps changed as a text, and encoded. */
 export function nearBody(document: Document, { bodies }: Operation): fc.Arbitrary<NearBody> {
   const schema = bodies[JSON_TYPE];
   if (!schema)
@@ -23,7 +23,9 @@ export function nearBody(document: Document, { bodies }: Operation): fc.Arbitrar
       ...asBody(text, JSON_TYPE, ""),
       plain: text,
     }));
-  const text = nearValue(document, schema).chain((value) => spoilt(JSON.stringify(value ?? null)));
+  const text = nearValue(document, schema).chain((value) =>
+    changeText(JSON.stringify(value ?? null)),
+  );
   const type = fc.oneof(
     { weight: 20, arbitrary: fc.constant(JSON_TYPE) },
     { weight: 1, arbitrary: fc.constantFrom(...OTHER_TYPES) },
@@ -32,7 +34,7 @@ export function nearBody(document: Document, { bodies }: Operation): fc.Arbitrar
   const one = ((schema.anyOf as Json[] | undefined)?.[0] ?? schema) as Json;
   const line = nearValue(document, one).map((value) => JSON.stringify(value ?? null));
   const lines = fc.tuple(
-    fc.array(line, { maxLength: 10 }).chain((all) => spoilt(all.join("\n"))),
+    fc.array(line, { maxLength: 10 }).chain((all) => changeText(all.join("\n"))),
     fc.constant("application/x-ndjson"),
   );
   const large = fc.constantFrom(
@@ -53,8 +55,8 @@ export function nearBody(document: Document, { bodies }: Operation): fc.Arbitrar
   return fc.tuple(body, coding).map(([[plain, type], encoding]) => asBody(plain, type, encoding));
 }
 
-/** Mostly as it is; else cut, doubled, with numbers that JSON has and nobody else, or no UTF-8. */
-function spoilt(text: string): fc.Arbitrary<string> {
+/** Mostly as it is; else cut, doubled, with odd numbers, or not UTF-8. */
+function changeText(text: string): fc.Arbitrary<string> {
   const utf8 = Buffer.from(text).toString("latin1");
   const ways = [
     fc.nat(utf8.length).map((length) => utf8.slice(0, length)),

@@ -3,89 +3,65 @@ import fc from "fast-check";
 const LIVE = "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n";
 const ITEM = '{"nombre":"bytes"}';
 const POST = `POST /api/data HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${ITEM.length}\r\n\r\n${ITEM}`;
-/** Fills what lacks of any body that is announced here, and is no request itself. */
+/** Completes a body that was announced, and is not a request itself. */
 const END = `${"\0".repeat(64)}\r\n\r\n\r\n`;
 
-/** What requests are made of, well and badly. None of it is HEAD, whose answers tell no length. */
+const METHODS = ["GET", "POST", "PUT", "DELETE", "PRI", "CONNECT", "OPTIONS", "get", "G\xe9T"];
+const SEPARATORS = " |  |\t|\r\n|\n|\r|\0|\r\n\r\n|\n\n|:|: |,|;|\xff\xfe|\x16\x03\x01".split("|");
+const TARGETS = ["*", "//", "/%", "/\xf1", `/${"x".repeat(20_000)}`];
+const VERSIONS = ["HTTP/1.1\r\n", "HTTP/1.0\r\n", "HTTP/0.9\r\n", "HTTP/2.0\r\n", "HTTP/1.1\n"];
+const HEADERS = [
+  "Host: x",
+  "Host: x",
+  "Host:",
+  "Host : x",
+  "X-A: b\r\n c",
+  "X-\0: y",
+  "X: \x7f",
+  "Content-Type: application/json",
+  "Connection: close",
+  "Connection: keep-alive",
+  "Connection: upgrade\r\nUpgrade: websocket",
+  "Expect: 100-continue",
+  "Expect: x",
+  "Content-Length: 0",
+  "Content-Length: 18",
+  "Content-Length: 5",
+  "Content-Length: -1",
+  "Content-Length: 0x5",
+  "Content-Length: 1e1",
+  "Content-Length: 18, 18",
+  "Content-Length: 99999999999999999999",
+  "Content-Length:",
+  "Transfer-Encoding: chunked",
+  "Transfer-Encoding: identity",
+  "Transfer-Encoding:\x0bchunked",
+  "Transfer-Encoding: gzip, chunked",
+  "Trailer: If-Match",
+  `X: ${"y".repeat(17_000)}`,
+].map((line) => `${line}\r\n`);
+const CHUNK_SIZES = "12|5|0\r\n|12;a=b|-1|fffffffffffffffff|0\r\nX: y\r\n".split("|");
+
+/** Parts of requests, valid and not. None is HEAD, whose answers do not tell their length. */
 const PIECES = [
-  ...["GET", "POST", "PUT", "DELETE", "PRI", "CONNECT", "OPTIONS", "get", "G\xe9T", "\x16\x03\x01"],
-  ...[
-    " ",
-    "  ",
-    "\t",
-    "\r\n",
-    "\n",
-    "\r",
-    "\0",
-    "\r\n\r\n",
-    "\n\n",
-    ":",
-    ": ",
-    ",",
-    ";",
-    "\xff\xfe",
-  ],
-  ...[
-    "/",
-    "/api/data",
-    "/api/data/a",
-    "*",
-    "http://x/api/data",
-    "//",
-    "/\xf1",
-    "/%",
-    `/${"x".repeat(20_000)}`,
-  ],
-  ...[
-    " HTTP/1.1\r\n",
-    " HTTP/1.0\r\n",
-    " HTTP/0.9\r\n",
-    " HTTP/2.0\r\n",
-    " HTTP/1.1\n",
-    " http/1.1\r\n",
-  ],
-  ...[
-    "Host: x\r\n",
-    "Host: x\r\n",
-    "Host:\r\n",
-    "Host : x\r\n",
-    "X-A: b\r\n c\r\n",
-    "X-\0: y\r\n",
-    "X: \x7f\r\n",
-  ],
-  ...["Content-Type: application/json\r\n", "Connection: close\r\n", "Connection: keep-alive\r\n"],
-  ...["Connection: upgrade\r\nUpgrade: websocket\r\n", "Expect: 100-continue\r\n", "Expect: x\r\n"],
-  ...[
-    "Content-Length: 0\r\n",
-    "Content-Length: 18\r\n",
-    "Content-Length: 5\r\n",
-    "Content-Length: -1\r\n",
-  ],
-  ...["Content-Length: 0x5\r\n", "Content-Length: 1e1\r\n", "Content-Length: 18, 18\r\n"],
-  ...["Content-Length: 99999999999999999999\r\n", "Content-Length:\r\n"],
-  ...[
-    "Transfer-Encoding: chunked\r\n",
-    "Transfer-Encoding: identity\r\n",
-    "Transfer-Encoding:\x0bchunked\r\n",
-  ],
-  ...[
-    "Transfer-Encoding: gzip, chunked\r\n",
-    "Trailer: If-Match\r\n",
-    `X: ${"y".repeat(17_000)}\r\n`,
-  ],
-  ...[
-    "12\r\n",
-    "5\r\n",
-    "0\r\n\r\n",
-    "12;a=b\r\n",
-    "-1\r\n",
-    "fffffffffffffffff\r\n",
-    "0\r\nX: y\r\n\r\n",
-  ],
-  ...[ITEM, `${ITEM}\r\n`, "[", "{}"],
+  ...METHODS,
+  ...SEPARATORS,
+  ...TARGETS,
+  "/",
+  "/api/data",
+  "/api/data/a",
+  "http://x/api/data",
+  ...VERSIONS.map((version) => ` ${version}`),
+  " http/1.1\r\n",
+  ...HEADERS,
+  ...CHUNK_SIZES.map((size) => `${size}\r\n`),
+  ITEM,
+  `${ITEM}\r\n`,
+  "[",
+  "{}",
 ];
 
-/** Parts of what goes over a connection, as they are written; some of it is HTTP. */
+/** The bytes of a connection, in the parts in which they are written; some are HTTP. */
 export const anyBytes: fc.Arbitrary<string[]> = fc
   .array(
     fc.oneof(
@@ -98,9 +74,9 @@ export const anyBytes: fc.Arbitrary<string[]> = fc
   )
   .chain((pieces) => cut(pieces.join("") + END));
 
-/** A head of pieces in the right order, so that what comes after it is looked at as well. */
+/** A head with its pieces in the right order, so that the body after it is reached. */
 function request(): fc.Arbitrary<string> {
-  const headers = PIECES.filter((piece) => /^[A-Z][A-Za-z-]*:.*\r\n$/.test(piece));
+  const headers = HEADERS.filter((line) => /^[A-Z][A-Za-z-]*:.*\r\n$/.test(line));
   const chunked = "Transfer-Encoding: chunked\r\n";
   const chunk = `12\r\n${ITEM}\r\n`;
   const bodies = [ITEM, "", `${chunk}0\r\n\r\n`, `${chunk}0\r\nIf-Match: *\r\n\r\n`, `${chunk}x`];

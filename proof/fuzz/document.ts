@@ -19,7 +19,7 @@ export type Operation = {
 type Response = {
   /** Whether a body is declared, and of which media types. */
   mediaTypes: string[];
-  /** What is wrong with a body of this media type; undefined where nothing is. */
+  /** What is wrong with a body of this media type, if anything. */
   check(mediaType: string, body: unknown): string | undefined;
 };
 
@@ -27,7 +27,7 @@ export type Document = {
   operations: Operation[];
   /** A schema with its reference followed, if it is one. */
   resolve(schema: Json): Json;
-  /** What is wrong with a problem's body, whatever operation it is of. */
+  /** What is wrong with a problem's body, if anything. */
   checkProblem(body: unknown): string | undefined;
 };
 
@@ -41,7 +41,7 @@ const FORMATS = {
 
 /** Reads what `GET /openapi.json` answers. */
 export function readDocument(document: Json): Document {
-  // zod writes patterns beside formats, which say the same; unknown keywords are OpenAPI's own.
+  // Formats are checked here; unknown keywords are OpenAPI's own.
   const ajv = new Ajv2020({ strict: false, formats: FORMATS });
   ajv.addSchema(document, "document");
 
@@ -80,7 +80,9 @@ export function readDocument(document: Json): Document {
     const statuses = Object.keys(operation.responses as Json);
     return [
       {
-        ...{ method: method.toUpperCase(), path, parameters },
+        method: method.toUpperCase(),
+        path,
+        parameters,
         bodies: Object.fromEntries(
           Object.entries(body?.content ?? {}).map(([type, { schema }]) => [type, schema]),
         ),
@@ -103,7 +105,7 @@ export function readDocument(document: Json): Document {
   };
 }
 
-/** The operation that a request line asks for, HEAD for GET; undefined where it is of none. */
+/** The operation of a request line (GET for HEAD), if there is one. */
 export function findOperation(
   { operations }: Document,
   method: string,
@@ -127,7 +129,7 @@ function decode(segment: string): string {
   try {
     return decodeURIComponent(segment);
   } catch {
-    // The address is refused whatever it is; the operation is the one that it looks like.
+    // The address is refused anyway; its operation is the one that it looks like.
     return segment;
   }
 }

@@ -1,33 +1,32 @@
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { query } from "../../common/database.ts";
 import { createTestEnvironment, type TestEnvironment } from "../../test/support/environment.ts";
 import type { Spawned } from "../../test/support/processes.ts";
 import { readSnapshot } from "../../test/support/snapshot.ts";
 import { until } from "../../test/support/until.ts";
 import { type Document, type Json, readDocument } from "./document.ts";
-import type { Told } from "./told.ts";
+import type { Told } from "./judge.ts";
 
-/** Garbage alone would grow to many times this; a leak that passes it ends the process. */
+/** A process that leaks runs out of memory; by default, garbage alone grows to many times this. */
 const HEAP = "--max-old-space-size=192";
 const SERVE = new URL("serve.ts", import.meta.url).pathname;
-/** Low enough to be met, by those who come with the same key or address. */
+/** Low enough to be reached by clients with the same key or address. */
 const RATE_LIMIT_PER_MINUTE = 1_000;
 /** A condition on a write in flight waits for a minute. */
 const SETTLE_SECONDS = 90;
 const sha256 = (key: string) => createHash("sha256").update(key).digest("hex");
 
-/** What the API says of itself, at `/metrics`. */
+/** Read from `/metrics`. */
 export type Figures = { accepted: number; heapBytes: number; descriptors: number };
 
-/** An API process that is fuzzed, and what clients were told by it so far. */
+/** An API process that is fuzzed, and the writes that it told clients of. */
 export type Target = {
   name: string;
   api: Spawned;
   told: Told;
-  /** What the API took and nobody was told of, where that was found already. */
+  /** Accepted writes that nobody was told of, as far as they were reported already. */
   found: number;
-  /** Asks it; it must be there to answer. */
+  /** Throws where the API does not answer. */
   figures(): Promise<Figures>;
 };
 
@@ -36,12 +35,12 @@ export type FuzzEnvironment = {
   document: Document;
   targets: [open: Target, guarded: Target];
   processes: Spawned[];
-  /** Waits until all is settled; what was left behind by what was refused, or is missing. */
+  /** Waits until all is settled; returns what is missing and what refused writes left behind. */
   findTraces(): Promise<string[]>;
   close(): Promise<void>;
 };
 
-/** Starts them; on the tests' servers where none are given. */
+/** Starts them, on the tests' servers where none are given. */
 export async function createFuzzEnvironment(servers?: {
   mysqlUrl: string;
   pubsubHost: string;
@@ -65,8 +64,8 @@ export async function createFuzzEnvironment(servers?: {
     ]);
     const described = await fetch(`${open.url}/openapi.json`);
     const targets: FuzzEnvironment["targets"] = [
-      getTarget("open", open),
-      getTarget("guarded", guarded),
+      createTarget("open", open),
+      createTarget("guarded", guarded),
     ];
     return {
       document: readDocument((await described.json()) as Json),
@@ -81,7 +80,7 @@ export async function createFuzzEnvironment(servers?: {
   }
 }
 
-function getTarget(name: string, api: Spawned): Target {
+function createTarget(name: string, api: Spawned): Target {
   return {
     name,
     api,
@@ -105,7 +104,7 @@ function getTarget(name: string, api: Spawned): Target {
   };
 }
 
-/** Every receipt that there is was told of, and every one that was told of is there. */
+/** Compares the receipts in MySQL with those that clients were told of. */
 async function findTraces(
   { pool }: TestEnvironment,
   targets: readonly Target[],
@@ -152,10 +151,4 @@ function readReceipts(pool: TestEnvironment["pool"]): Promise<string[]> {
 
 function getWrite(receipt: string): string {
   return receipt.slice(receipt.lastIndexOf("/") + 1);
-}
-
-/** The most memory that a process ever had. */
-export function peakMegabytes({ child }: Spawned): number {
-  const status = readFileSync(`/proc/${child.pid}/status`, "utf8");
-  return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? 0) / 1024;
 }

@@ -1,15 +1,25 @@
+import type { Answer, Sent } from "../support/raw-http.ts";
 import { type Document, findOperation, type Operation } from "./document.ts";
-import type { Answer, Sent } from "./wire.ts";
 
-/** Answered, but no part of the contract that the document describes. */
+/** The writes that clients were told of. */
+export type Told = {
+  /** The addresses of receipts, one for each accepted write. */
+  receipts: string[];
+  /** Accepted writes without an address: many records with `return=minimal`. */
+  unnamed: number;
+  /** Writes that were answered 503: their fate is unknown. */
+  unknown: number;
+};
+
+/** Answered, but not described by the document. */
 const UNDESCRIBED = new Set(["/metrics", "/_ah/warmup"]);
-/** What a request that is of no operation may be refused with. */
+/** Statuses for a request that is of no operation. */
 const REFUSALS = new Set([400, 401, 403, 404, 405, 413, 415, 422, 429, 431]);
 const WRITES = new Set(["POST", "PUT", "DELETE"]);
-/** What would tell of our innards. */
-const INNARDS = /node_modules|\.ts:\d|\n {4}at /;
+/** Internals that no answer may show. */
+const INTERNALS = /node_modules|\.ts:\d|\n {4}at /;
 
-/** Everything that an answer must be and is not, by the document and by RFC 9110 and 9457. */
+/** What is wrong with an answer, by the document and by RFC 9110 and 9457. */
 export function judge(document: Document, sent: Sent, answer: Answer): string[] {
   const faults = [...judgeContent(answer, sent), ...judgeHeaders(answer)];
   const operation = findOperation(document, sent.method, sent.target);
@@ -22,7 +32,7 @@ export function judge(document: Document, sent: Sent, answer: Answer): string[] 
   return faults;
 }
 
-/** The same for bytes that may be no request at all. */
+/** The same for an answer to bytes that may not be a request. */
 export function judgeBytes(document: Document, answer: Answer): string[] {
   const anything = { method: "?", target: "?", headers: [], body: undefined };
   const faults = [...judgeContent(answer, anything), ...judgeHeaders(answer)];
@@ -46,7 +56,6 @@ function judgeOperation(operation: Operation, answer: Answer, sent: Sent): strin
     faults.push(`${status} of ${name} is ${type || "of no media type"}`);
   const fault = text === "" ? undefined : response.check(type, parse(text));
   if (fault) faults.push(`${status} of ${name}: ${fault}: ${text.slice(0, 200)}`);
-  // Many records with return=minimal are only counted; see told.ts.
   const namesReceipt = Boolean(headers.link) || text.includes('"results"') || isMinimal;
   if (WRITES.has(sent.method) && status < 300 && !namesReceipt)
     faults.push(`${status} of ${name} names no receipt`);
@@ -66,8 +75,8 @@ function judgeProblem(document: Document, answer: Answer, sent: Sent): string[] 
   const fault = document.checkProblem(body);
   const faults = fault ? [`${status}: ${fault}: ${text.slice(0, 200)}`] : [];
   if ((body as { status?: number } | undefined)?.status !== status)
-    faults.push(`${status} says that it is another: ${text.slice(0, 200)}`);
-  if (INNARDS.test(text)) faults.push(`${status} tells of innards: ${text.slice(0, 200)}`);
+    faults.push(`${status} says that it is another status: ${text.slice(0, 200)}`);
+  if (INTERNALS.test(text)) faults.push(`${status} shows internals: ${text.slice(0, 200)}`);
   const wanted: Record<number, string> = { 401: "www-authenticate", 405: "allow" };
   const header = status === 503 || status === 429 ? "retry-after" : wanted[status];
   if (header && headers[header] === undefined) faults.push(`${status} without ${header}`);
@@ -77,7 +86,8 @@ function judgeProblem(document: Document, answer: Answer, sent: Sent): string[] 
 /** What every answer has in common. */
 function judgeContent({ status, headers, text }: Answer, { method }: Sent): string[] {
   const faults: string[] = [];
-  if (status === 500 || status > 503) faults.push(`${status} is our fault: ${text.slice(0, 200)}`);
+  if (status === 500 || status > 503)
+    faults.push(`${status} is a failure of the server: ${text.slice(0, 200)}`);
   const isEmpty = status === 204 || status === 304 || method === "HEAD";
   if (isEmpty && text !== "") faults.push(`${status} to ${method} has a body`);
   if (text !== "" && /json/.test(headers["content-type"] ?? "") && parse(text) === undefined)
@@ -112,4 +122,30 @@ function parse(text: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** The writes that this answer tells of. */
+export function readTold(sent: Sent, { status, headers, text }: Answer): Told {
+  const told: Told = { receipts: [], unnamed: 0, unknown: 0 };
+  if (!WRITES.has(sent.method)) return told;
+  const [, receipt] = /<([^>]*)>; rel="status"/.exec(headers.link ?? "") ?? [];
+  if (receipt !== undefined) return { ...told, receipts: [receipt] };
+  if (/"results":/.test(text)) {
+    const { results } = JSON.parse(text) as { results: { receipt?: string; status: number }[] };
+    for (const one of results)
+      if (one.receipt !== undefined) told.receipts.push(one.receipt);
+      else if (one.status === 503) told.unknown += 1;
+    return told;
+  }
+  if (status === 503) return { ...told, unknown: 1 };
+  return status < 300 ? { ...told, unnamed: countRecords(sent) } : told;
+}
+
+/** The number of records of a bulk body that was accepted as a whole. */
+function countRecords({ plain = "", headers }: Sent): number {
+  const type = headers.find(([name]) => name === "content-type")?.[1] ?? "";
+  // As the API reads it: a byte order mark is not part of the text.
+  const text = new TextDecoder().decode(Buffer.from(plain, "latin1"));
+  if (/ndjson/i.test(type)) return text.split("\n").filter((line) => line.trim() !== "").length;
+  return (JSON.parse(text) as unknown[]).length;
 }

@@ -3,10 +3,10 @@ import { createStopHandler, prepareProcess } from "../../common/process.ts";
 import { courses } from "../../test/collections/courses.ts";
 import { teachers } from "../../test/collections/teachers.ts";
 
-/** The collections that are fuzzed: our own, and the tests' two, which have a field of each kind. */
+/** The project's collection, and two of the tests', which have a field of each kind. */
 const collections = [data, teachers, courses];
 
-/** `node proof/fuzz/serve.ts api` or `subscriber`: the very process, on more collections. */
+/** `node proof/fuzz/serve.ts api` or `subscriber`: the product's process, with these collections. */
 const name = process.argv[2] === "subscriber" ? "subscriber" : "api";
 const { start } =
   name === "api" ? await import("../../api/main.ts") : await import("../../subscriber/main.ts");

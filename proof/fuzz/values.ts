@@ -1,43 +1,42 @@
 import fc from "fast-check";
 import type { Document, Json } from "./document.ts";
 
-/** What has broken somebody's parser, index, table or page before. */
-const ODD_TEXTS = [
-  ...["", " ", "\0", "a\0b", "\ud800", "\udfff\ud800", "\ufeffx", "😀", "𠜎".repeat(64), "ñ"],
-  ...["x".repeat(255), "x".repeat(256), "😀".repeat(256), "'; DROP TABLE data; --", "%", "_", "\\"],
-  ...["../../etc/passwd", "<script>", "{{7*7}}", "__proto__", "constructor", "toString"],
-  ...["NaN", "null", "1e999", "\r\nX: 1", "\u202e", "e\u0301", "İ", "ß", "0000-00-00T00:00:00Z"],
-  ...["9999-12-31T23:59:59.999Z", "1000-01-01T00:00:00Z", "2026-02-30T00:00:00Z"],
-];
-const ODD_NUMBERS = [
-  0,
-  -0,
-  0.1,
-  -1,
-  1e21,
-  1e-7,
-  5e-324,
-  1.7976931348623157e308,
-  2 ** 53,
-  -(2 ** 63),
-];
-const ODD_NAMES = [
-  "__proto__",
-  "constructor",
-  "id",
-  "version",
+/** Texts that have broken parsers, indexes, tables or pages before. */
+export const ODD_TEXTS = [
   "",
-  "a/b~c",
+  " ",
+  "\0",
+  "a\0b",
   "\ud800",
-  "created_at",
+  "\udfff\ud800",
+  "\ufeffx",
+  "\u202e",
+  "e\u0301",
+  "İ",
+  "ß",
+  "ñ",
+  "😀",
+  "𠜎".repeat(64),
+  "😀".repeat(256),
+  "x".repeat(255),
+  "x".repeat(256),
+  "'; DROP TABLE data; --",
+  "\r\nX: 1",
+  "../../etc/passwd",
+  ..."% _ \\ <script> {{7*7}} __proto__ constructor toString hasOwnProperty".split(" "),
+  ..."NaN null undefined 1e999 0000-00-00T00:00:00Z 1000-01-01T00:00:00Z".split(" "),
+  ..."2026-02-30T00:00:00Z 9999-12-31T23:59:59.999Z".split(" "),
 ];
+const MAX_DOUBLE = Number.MAX_VALUE;
+const ODD_NUMBERS = [0, -0, 0.1, -1, 1e21, 1e-7, 5e-324, MAX_DOUBLE, 2 ** 53, -(2 ** 63)];
+const ODD_NAMES = ["", "\ud800", ..."__proto__ constructor id version a/b~c created_at".split(" ")];
 
-/** The only pattern in our documents is an item id's, in which "." and ".." are none. */
+/** The only pattern in the document is that of an item id, which "." and ".." are not. */
 const itemId = fc
   .string({ unit: fc.constantFrom(..."abcXYZ019._~-"), minLength: 1, maxLength: 64 })
   .filter((id) => !/^\.\.?$/.test(id));
 
-/** Any JSON value, with a liking for the odd ones. */
+/** Any JSON value, often an odd one. */
 export const oddValue: fc.Arbitrary<unknown> = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom<unknown>(...ODD_TEXTS, ...ODD_NUMBERS, null, true) },
   { weight: 2, arbitrary: fc.jsonValue({ maxDepth: 3, stringUnit: "binary" }) },
@@ -45,8 +44,8 @@ export const oddValue: fc.Arbitrary<unknown> = fc.oneof(
 );
 
 /**
- * Values by a schema of the document: mostly what it allows, and now and then, at any depth, what
- * it does not. Knows what our documents use of JSON Schema.
+ * Values by a schema of the document: mostly what it allows, and sometimes, at any depth, what it
+ * does not. Supports what the document uses of JSON Schema.
  */
 export function nearValue(document: Document, given: Json): fc.Arbitrary<unknown> {
   const schema = document.resolve(given);
@@ -66,7 +65,7 @@ function goodValue(document: Document, schema: Json): fc.Arbitrary<unknown> {
   if (schema.type === "number") return fc.double({ noNaN: true, noDefaultInfinity: true });
   if (schema.type === "array") {
     const items = nearValue(document, (schema.items ?? {}) as Json);
-    // Ten records are as good as ten thousand, of which one is tried elsewhere.
+    // Large arrays are tried in bodies.ts.
     return fc.array(items, { maxLength: 10 });
   }
   if (schema.type === "object") return nearObject(document, schema);
@@ -88,7 +87,7 @@ function nearObject(document: Document, schema: Json): fc.Arbitrary<unknown> {
   });
   const withMore = fc
     .tuple(whole, fc.constantFrom(...ODD_NAMES), oddValue)
-    // A plain assignment to __proto__ would be none.
+    // A plain assignment to __proto__ would set the prototype.
     .map(([value, name, more]) => Object.defineProperty({ ...value }, name, shown(more)));
   return fc.oneof(
     { weight: 10, arbitrary: whole },
@@ -122,7 +121,7 @@ function shown(value: unknown): PropertyDescriptor {
   return { value, enumerable: true, configurable: true, writable: true };
 }
 
-/** None of it, or one, by chance. */
+/** An array with one value, by this chance, or without any. */
 export function maybe<T>(share: number, one: fc.Arbitrary<T>): fc.Arbitrary<T[]> {
   const weight = Math.round(share * 100);
   const some = one.map((value) => [value]);

@@ -7,7 +7,7 @@ import { startLocalPubsub } from "../../local/local-pubsub.ts";
 import { type Mysql, startMysql } from "../../local/mysql.ts";
 import { type Emulator, startEmulator } from "../../local/official-emulator.ts";
 import { findAnyPort } from "../../local/ports.ts";
-import { residentMb } from "../../proof/bench/measure.ts";
+import { residentMb } from "../../proof/support/process-usage.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { assertNothingLost, Load, send } from "../support/load.ts";
 import { until } from "../support/until.ts";

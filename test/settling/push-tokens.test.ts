@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
-import { forgeries } from "../../proof/fuzz/tokens.ts";
+import { forgeries } from "../../proof/fuzz/forged-tokens.ts";
 import { createVerifier, type VerifyPush } from "../../subscriber/push.ts";
 import { AUDIENCE, SERVICE_ACCOUNT, startPusher } from "../support/pusher.ts";
 

@@ -1,7 +1,7 @@
 import { createConnection } from "mysql2/promise";
 import { mintWriteId } from "../../../common/write-id.ts";
 
-// What MySQL takes by itself: one connection, rows of the collection's shape, many a statement.
+// The limit of MySQL: one connection, rows of the collection, many in a statement.
 const { MYSQL_URL = "", COUNT, ROWS_PER_STATEMENT = "500" } = process.env;
 const connection = await createConnection(MYSQL_URL);
 console.log("started");
@@ -16,5 +16,5 @@ for (let left = Number(COUNT); left > 0; left -= Number(ROWS_PER_STATEMENT)) {
   await connection.query(`INSERT INTO data (${columns}) VALUES ?`, [rows]);
 }
 await connection.end();
-// Stays, so that its processor time can still be read.
+// Stays alive, so that its processor time can still be read.
 setInterval(() => {}, 60_000);

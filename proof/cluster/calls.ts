@@ -1,0 +1,78 @@
+import type { MessageContent } from "../../common/write.ts";
+import type { Call } from "./requests.ts";
+
+/** What a client may do next, by weight. */
+const WEIGHTS = {
+  create: 20,
+  put: 25,
+  delete: 7,
+  ifMatch: 16,
+  deleteIfMatch: 4,
+  ifNoneMatch: 6,
+  ifAny: 4,
+  keyed: 8,
+  bulk: 4,
+  poison: 4,
+  invalid: 2,
+  garbage: 2,
+} as const;
+type Kind = keyof typeof WEIGHTS;
+const KINDS = Object.entries(WEIGHTS).flatMap(([kind, weight]) =>
+  Array<Kind>(weight).fill(kind as Kind),
+);
+
+/** A kind, by a number from 0 to 1. */
+export function drawKind(draw: number): Kind {
+  return KINDS[Math.floor(draw * KINDS.length)] as Kind;
+}
+
+/** A request for one item; a put where its kind needs a version and none is known. */
+export function buildCall(
+  kind: Kind,
+  of: {
+    /** The address of the collection. */
+    collection: string;
+    item: string;
+    /** The newest version of the item that is known. */
+    version: string | undefined;
+    name: string;
+    prefer: Record<string, string>;
+  },
+): Call {
+  const { collection, item, version, name, prefer } = of;
+  const url = `${collection}/${item}`;
+  const body = { nombre: `tema ${name}` };
+  const put = { method: "PUT", url, body };
+  const ifMatch = { "if-match": `"${version}"`, ...prefer };
+  if (kind === "create") return { method: "POST", url: collection, body, headers: prefer };
+  if (kind === "delete") return { method: "DELETE", url, headers: prefer };
+  if (kind === "invalid") return { ...put, body: { nombre: 7, extra: name } };
+  if (kind === "poison") return { ...put, body: { nombre: `poison ${name}` } };
+  if (kind === "ifNoneMatch") return { ...put, headers: { "if-none-match": "*", ...prefer } };
+  if (kind === "ifAny") return { ...put, headers: { "if-match": "*", ...prefer } };
+  if (kind === "ifMatch" && version) return { ...put, headers: ifMatch };
+  if (kind === "deleteIfMatch" && version) return { method: "DELETE", url, headers: ifMatch };
+  return { ...put, headers: prefer };
+}
+
+/** A message that is not a write, by a number from 0 to 1. */
+export function buildGarbage(name: string, draw: number): MessageContent {
+  const messages: MessageContent[] = [
+    { attributes: {}, data: Buffer.from(name) },
+    {
+      attributes: { "ce-specversion": "1.0", "ce-type": "of no kind" },
+      data: Buffer.from([255]),
+    },
+    {
+      attributes: {
+        "ce-specversion": "1.0",
+        "ce-id": `no id ${name}`,
+        "ce-source": "/api/data",
+        "ce-type": "dev.constancia.put",
+        "ce-subject": "hot-0",
+      },
+      data: Buffer.from('{"nombre":"garbage"}'),
+    },
+  ];
+  return messages[Math.floor(draw * messages.length)] as MessageContent;
+}

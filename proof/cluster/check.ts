@@ -1,0 +1,105 @@
+import { data } from "../../collections/data.ts";
+import { type Pool, query } from "../../common/database.ts";
+import type { Write } from "../../common/write.ts";
+import { checkSettled } from "../../test/support/settled-invariants.ts";
+import { selectStored } from "../../test/support/snapshot.ts";
+import type { ChaosCluster } from "./chaos-cluster.ts";
+import type { Ledger } from "./ledger.ts";
+
+/** The most memory that a process may take, its heap (cluster-process.ts) included. */
+export const MEMORY_LIMIT_MB = 400;
+/** Long enough for a comparison of two rows. */
+const MESSAGE_CHARACTERS = 800;
+/** Writes that are selected and compared at once. */
+const CHUNK_WRITES = 500;
+
+/** What was found, with every violation in a sentence. */
+type Checked = { outcomes: Map<string, string>; violations: string[] };
+
+/** Checks every promise, once everything that was published is settled. */
+export async function checkCluster(cluster: ChaosCluster, ledger: Ledger): Promise<Checked> {
+  const { writes, garbage } = cluster.witness;
+  const pool = cluster.database.pool;
+  const violations: string[] = [];
+  const outcomes = await checkOutcomes([...writes.values()], pool, violations);
+  violations.push(...checkTold(ledger, writes, outcomes));
+  await checkDead(garbage, pool, violations);
+  for (const { name, unexpectedExit, peakMb } of Object.values(cluster.processes)) {
+    if (unexpectedExit) violations.push(unexpectedExit);
+    if (peakMb > MEMORY_LIMIT_MB) violations.push(`${name} took ${Math.round(peakMb)} MB`);
+  }
+  return { outcomes, violations };
+}
+
+/** Every write that a client was told of was published and has the outcome that was told. */
+function checkTold(
+  { told, violations: noted }: Ledger,
+  published: ReadonlyMap<string, Write>,
+  outcomes: ReadonlyMap<string, string>,
+): string[] {
+  const violations = [...noted];
+  for (const [write, { shown, promised }] of told) {
+    if (!published.has(write)) violations.push(`the write ${write} was told and never published`);
+    const outcome = outcomes.get(write);
+    if (outcome && shown !== undefined && !shown.startsWith(`${outcome} `))
+      violations.push(`the write ${write} is ${outcome}, and was ${shown}`);
+    if (outcome && promised && outcome !== promised)
+      violations.push(`the write ${write} is ${outcome}, and was promised to be ${promised}`);
+  }
+  return violations;
+}
+
+/** Whether MySQL refuses the write's item (database-server.ts). */
+const mayDie = ({ item }: Write) => String(item?.nombre).startsWith("poison");
+
+/** The outcome of every write whose item keeps the invariants. */
+async function checkOutcomes(
+  writes: readonly Write[],
+  pool: Pool,
+  violations: string[],
+): Promise<Map<string, string>> {
+  const outcomes = new Map<string, string>();
+  let [rows, receipts] = [0, 0];
+  for (const chunk of splitByItem(writes)) {
+    const stored = await selectStored(pool, data, chunk);
+    rows += stored.rows.length;
+    receipts += stored.receipts.length;
+    try {
+      const checked = checkSettled(chunk, stored, { isUnconditional: false, mayDie });
+      for (const [write, outcome] of checked) outcomes.set(write, outcome);
+    } catch (error) {
+      const message = (error as Error).message.replace(/\s+/g, " ");
+      violations.push(message.slice(0, MESSAGE_CHARACTERS));
+    }
+  }
+  const [counts] = await query(
+    pool,
+    "SELECT (SELECT COUNT(*) FROM data) AS items, (SELECT COUNT(*) FROM writes) AS receipts",
+  );
+  if (Number(counts?.items) !== rows || Number(counts?.receipts) !== receipts)
+    violations.push("there are rows or receipts of writes that nobody published");
+  return outcomes;
+}
+
+/** Chunks of writes in the order of their ids; all writes of an item are in one chunk. */
+function* splitByItem(writes: readonly Write[]): Generator<Write[]> {
+  const sorted = writes.toSorted((one, other) => (one.id < other.id ? -1 : 1));
+  let chunk: Write[] = [];
+  for (const own of Map.groupBy(sorted, ({ itemId }) => itemId).values()) {
+    chunk.push(...own);
+    if (chunk.length < CHUNK_WRITES) continue;
+    yield chunk;
+    chunk = [];
+  }
+  if (chunk.length > 0) yield chunk;
+}
+
+/** Every message that is not a write is dead, and every dead letter has a reason. */
+async function checkDead(garbage: ReadonlySet<string>, pool: Pool, violations: string[]) {
+  const letters = await query(pool, "SELECT message_id, write_id, reason FROM dead_letters");
+  const kept = new Set(letters.map(({ message_id }) => message_id));
+  for (const message of garbage)
+    if (!kept.has(message)) violations.push(`the message ${message} is no write, and not dead`);
+  for (const { message_id, reason } of letters)
+    if (!reason) violations.push(`the message ${message_id} is dead without a reason`);
+}

@@ -1,0 +1,193 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { createRandom } from "../../local/pubsub/faults.ts";
+import { buildCall, buildGarbage, drawKind } from "./calls.ts";
+import type { ChaosCluster } from "./chaos-cluster.ts";
+import type { Ledger, ShownReceipt } from "./ledger.ts";
+import { type Call, send } from "./requests.ts";
+
+export type ClientOptions = {
+  clients: number;
+  /** Items that all clients write to. */
+  hotItems: number;
+  /** A prefix for the names of this run's items. */
+  prefix: string;
+  /** Between two requests of a client; `draw` is from 0 to 1. */
+  pause(draw: number): Promise<unknown>;
+  /** Called after each answer 202, with the time that it took. */
+  onAccepted(ms: number): void;
+};
+
+/** The longest pause of a client, so that the faults get some of the processors too. */
+const PAUSE_MS = 30;
+const DEFAULTS: ClientOptions = {
+  /** As many as keep two cores busy beside the rest of the cluster. */
+  clients: 12,
+  hotItems: 12,
+  prefix: "",
+  pause: (draw) => sleep(draw * PAUSE_MS),
+  onAccepted: () => {},
+};
+/** After a refused connection, while its process is down. */
+const REFUSED_PAUSE_MS = 100;
+/** How often a keyed create is tried while its fate is unknown. */
+const KEYED_TRIES = 4;
+/** Receipts that are asked for again and again meanwhile, a second. */
+const READS_PER_SECOND = 40;
+/** Receipts that are asked for at once when all is settled. */
+const READS_AT_ONCE = 16;
+/** The statuses of the contract; 0 where no answer came. */
+const EXPECTED = new Set([0, 200, 201, 202, 204, 207, 409, 410, 412, 422, 503]);
+/** The outcome in the answer to a client that waited. */
+const OUTCOMES: Record<number, string> = { 201: "applied", 204: "applied", 412: "conflict" };
+
+type Draws = [number, number, number, number, number, number];
+type Promised = { receipt?: string | undefined; outcome?: string | undefined };
+
+/** Clients by a seed: their n-th request is always the same, except for versions that they name. */
+export class Clients {
+  readonly #cluster: ChaosCluster;
+  readonly #ledger: Ledger;
+  readonly #seed: number;
+  readonly #options: ClientOptions;
+  /** The newest write of each item that any client was told of. */
+  readonly #versions = new Map<string, string>();
+  #isOver = false;
+
+  constructor(
+    cluster: ChaosCluster,
+    ledger: Ledger,
+    seed: number,
+    options: Partial<ClientOptions> = {},
+  ) {
+    this.#cluster = cluster;
+    this.#ledger = ledger;
+    this.#seed = seed;
+    this.#options = { ...DEFAULTS, ...options };
+  }
+
+  /** Writes until `stop`. */
+  async run(): Promise<void> {
+    const { clients: count } = this.#options;
+    const clients = Array.from({ length: count }, (_, number) => this.#client(number));
+    await Promise.all([...clients, this.#watchReceipts()]);
+  }
+
+  stop(): void {
+    this.#isOver = true;
+  }
+
+  /** Asks for the receipt of every n-th write; a write without one is a violation. */
+  async checkReceipts(every = 1): Promise<void> {
+    const { told, violations } = this.#ledger;
+    const writes = [...told.keys()].filter((_, place) => place % every === 0).values();
+    const reader = async (_: unknown, number: number) => {
+      for (const write of writes) {
+        await this.#readReceipt(write, number / READS_AT_ONCE);
+        if (told.get(write)?.shown === undefined)
+          violations.push(`the write ${write} has no receipt at the API`);
+      }
+    };
+    await Promise.all(Array.from({ length: READS_AT_ONCE }, reader));
+  }
+
+  async #client(number: number): Promise<void> {
+    const random = createRandom(`client ${this.#seed} ${number}`);
+    for (let count = 0; !this.#isOver; count += 1) {
+      // All numbers are drawn at once, so that an answer does not change the next request.
+      const draws = Array.from({ length: 6 }, random) as Draws;
+      await this.#act(draws, `${this.#options.prefix}${number}.${count}`);
+      await this.#options.pause(draws[5]);
+    }
+  }
+
+  async #act(
+    [kindDraw, apiDraw, itemDraw, waitDraw, moreDraw]: Draws,
+    name: string,
+  ): Promise<void> {
+    const kind = drawKind(kindDraw);
+    const collection = `${this.#getUrl(apiDraw)}/api/data`;
+    const item = this.#hotItem(Math.floor(itemDraw * this.#options.hotItems));
+    const version = this.#versions.get(item);
+    const prefer: Record<string, string> =
+      waitDraw < 0.1 ? { prefer: `wait=${1 + Math.floor(moreDraw * 3)}` } : {};
+    if (kind === "keyed") await this.#sendKeyed(apiDraw, name, moreDraw);
+    else if (kind === "bulk") await this.#sendBulk(collection, name, moreDraw, prefer);
+    // The witness sees whether it was published.
+    else if (kind === "garbage")
+      await this.#cluster.witness.publish(buildGarbage(name, moreDraw)).catch(() => {});
+    else await this.#send(buildCall(kind, { collection, item, version, name, prefer }));
+  }
+
+  /** Tries again, at the other API, while it is unknown whether it was accepted. */
+  async #sendKeyed(apiDraw: number, name: string, moreDraw: number): Promise<void> {
+    const items = new Set<string>();
+    for (let tries = 0; tries < KEYED_TRIES; tries += 1) {
+      const url = `${this.#getUrl(apiDraw + tries / 2)}/api/data`;
+      const headers = { "idempotency-key": `key-${name}` };
+      const status = await this.#send(
+        { method: "POST", url, body: { nombre: `tema ${name}` }, headers },
+        (item) => items.add(item),
+      );
+      // Some clients ask again after an answer, too.
+      if (status !== 0 && status !== 503 && moreDraw > 0.3) break;
+    }
+    if (items.size > 1) this.#ledger.violations.push(`the key of ${name} made ${[...items]}`);
+  }
+
+  async #sendBulk(url: string, name: string, draw: number, headers: Record<string, string>) {
+    const body = Array.from({ length: 1 + Math.floor(draw * 40) }, (_, place) => ({
+      nombre: place % 11 === 5 ? "" : `tema ${name}.${place}`,
+      ...(draw < 0.5 ? { id: this.#hotItem(place % this.#options.hotItems) } : {}),
+    }));
+    await this.#send({ method: draw < 0.5 ? "PUT" : "POST", url, body, headers });
+  }
+
+  /** Sends a request and notes what its answer told; returns the answer's status. */
+  async #send(call: Call, onItem: (item: string) => void = () => {}): Promise<number> {
+    const startedAt = performance.now();
+    const { status, headers, body } = await send(call);
+    this.#ledger.count(status);
+    if (status === 202) this.#options.onAccepted(performance.now() - startedAt);
+    if (status === 0) await sleep(REFUSED_PAUSE_MS);
+    if (!EXPECTED.has(status))
+      this.#ledger.violations.push(
+        `${call.method} ${new URL(call.url).pathname} was answered ${status} ${JSON.stringify(body)}`,
+      );
+    const link = /<(.*?)>; rel="status"/.exec(String(headers.link ?? ""))?.[1];
+    const results = (body as { results?: Promised[] } | undefined)?.results ?? [];
+    const single: Promised = { receipt: link, outcome: OUTCOMES[status] };
+    for (const { receipt, outcome } of [single, ...results]) {
+      const [, item, write] = /^\/api\/data\/(.*?)\/writes\/(.*)$/.exec(receipt ?? "") ?? [];
+      if (!receipt || !item || !write) continue;
+      this.#ledger.accept(write, decodeURIComponent(item), receipt, outcome);
+      if (write > (this.#versions.get(item) ?? "")) this.#versions.set(item, write);
+      onItem(item);
+    }
+    return status;
+  }
+
+  /** Asks for the receipt of any write that a client was told of, settled or not. */
+  async #watchReceipts(): Promise<void> {
+    const random = createRandom(`looks ${this.#seed}`);
+    while (!this.#isOver) {
+      const write = this.#ledger.pick(random());
+      if (write) void this.#readReceipt(write, random());
+      await sleep(1_000 / READS_PER_SECOND);
+    }
+  }
+
+  /** Asks one of the APIs for the receipt of a write. */
+  async #readReceipt(write: string, number: number): Promise<void> {
+    const { receipt, shown } = this.#ledger.told.get(write) as { receipt: string; shown?: string };
+    const { status, body } = await send({ method: "GET", url: this.#getUrl(number) + receipt });
+    this.#ledger.show(write, status, body as ShownReceipt | undefined, shown);
+  }
+
+  #hotItem(number: number): string {
+    return `hot-${this.#options.prefix}${number}`;
+  }
+
+  #getUrl(number: number): string {
+    return this.#cluster.apiUrls[Math.floor((number % 1) * 2) as 0 | 1];
+  }
+}

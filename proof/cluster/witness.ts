@@ -1,0 +1,67 @@
+import { PubSub, v1 } from "@google-cloud/pubsub";
+import { collections } from "../../collections/collections.ts";
+import {
+  InvalidWriteError,
+  type MessageContent,
+  parseWrite,
+  type Write,
+} from "../../common/write.ts";
+
+/**
+ * Receives everything that is published, by a subscription of its own: also the writes whose
+ * answers were lost.
+ */
+export type Witness = {
+  /** Each write, once, however often it was published. */
+  writes: Map<string, Write>;
+  /** Ids of the messages that are not writes. */
+  garbage: Set<string>;
+  /** Publishes a message without the API. */
+  publish(message: MessageContent): Promise<void>;
+  close(): Promise<void>;
+};
+
+const NAME = "witness";
+const PUBLISH_TIMEOUT_MS = 3_000;
+
+/** Creates the subscription and receives from then on. */
+export async function startWitness(options: {
+  host: string;
+  projectId: string;
+  topic: string;
+}): Promise<Witness> {
+  const { host, projectId } = options;
+  const pubsub = new PubSub({ projectId, apiEndpoint: host, emulatorMode: true });
+  const topic = `projects/${projectId}/topics/${options.topic}`;
+  const config = (await pubsub.getClientConfig()) as v1.PublisherClient["_opts"];
+  const publisher = new v1.PublisherClient(config);
+  await pubsub.topic(options.topic).createSubscription(NAME, { ackDeadlineSeconds: 10 });
+  const subscription = pubsub.subscription(NAME, { streamingOptions: { maxStreams: 1 } });
+  const writes = new Map<string, Write>();
+  const garbage = new Set<string>();
+  subscription.on("message", (message) => {
+    try {
+      const write = parseWrite({ attributes: message.attributes, data: message.data }, collections);
+      writes.set(write.id, write);
+    } catch (error) {
+      if (!(error instanceof InvalidWriteError)) throw error;
+      garbage.add(message.id);
+    }
+    message.ack();
+  });
+  // The client reopens its stream; a final error shows as a backlog that never empties.
+  subscription.on("error", () => {});
+  return {
+    writes,
+    garbage,
+    async publish(message) {
+      const options = { isBundling: false, timeout: PUBLISH_TIMEOUT_MS, retry: null };
+      await publisher.publish({ topic, messages: [message] }, options);
+    },
+    async close() {
+      await subscription.close();
+      await publisher.close();
+      await pubsub.close();
+    },
+  };
+}

@@ -1,0 +1,174 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { PubSub, v1 } from "@google-cloud/pubsub";
+import fc from "fast-check";
+import { data } from "../../collections/data.ts";
+import { query } from "../../common/database.ts";
+import {
+  encodeWrite,
+  InvalidWriteError,
+  type MessageContent,
+  parseWrite,
+} from "../../common/write.ts";
+import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
+import { courses } from "../../test/collections/courses.ts";
+import { teachers } from "../../test/collections/teachers.ts";
+import { createTestEnvironment, type TestEnvironment } from "../../test/support/environment.ts";
+import { createClient } from "../../test/support/http.ts";
+import { until } from "../../test/support/until.ts";
+import { makeMessage, recipes } from "./messages.ts";
+
+const collections = [data, teachers, courses];
+/** Arbitrary messages of a run, and a good one for every fifth of them. */
+const HOSTILE = 40;
+const GOOD_EVERY = 5;
+/** Enough for each kind of message; `npm run proof -- fuzz-messages` runs more. */
+const RUNS = Number(process.env.FUZZ_RUNS || 15);
+/** Always the same messages, so that a new failure is a change's. */
+const SEED = Number(process.env.FUZZ_SEED || 1);
+/** Nacked messages are redelivered a few times meanwhile. */
+const DONE_SECONDS = 90;
+
+type Published = MessageContent & { messageId: string };
+
+describe("whatever is on the topic", () => {
+  let environment: TestEnvironment;
+  let publisher: v1.PublisherClient;
+  let pubsub: PubSub;
+
+  before(async () => {
+    environment = await createTestEnvironment({
+      migrations: [new URL("../../test/migrations/", import.meta.url)],
+    });
+    const { GOOGLE_CLOUD_PROJECT: projectId = "", PUBSUB_EMULATOR_HOST: apiEndpoint = "" } =
+      environment.env;
+    pubsub = new PubSub({ projectId, apiEndpoint, emulatorMode: true });
+    const config = (await pubsub.getClientConfig()) as v1.PublisherClient["_opts"];
+    publisher = new v1.PublisherClient(config);
+  });
+  after(async () => {
+    await environment.close();
+    await publisher.close();
+    await pubsub.close();
+  });
+
+  it(`is settled or dead, ${RUNS} times ${HOSTILE} messages, and the good ones are applied`, async (context) => {
+    // In this process, so that a crash fails the test.
+    await environment.startSubscriber({ collections });
+    const batches = fc.array(recipes(collections), { minLength: HOSTILE, maxLength: HOSTILE });
+    await fc.assert(
+      fc.asyncProperty(batches, async (batch) => {
+        const hostile = batch.map(makeMessage);
+        const good = hostile.filter((_, place) => place % GOOD_EVERY === 0).map(makeGood);
+        const published = await publish([...hostile, ...good]);
+        await waitUntilDone(published);
+        const marks = good.map(({ attributes }) => attributes["ce-id"]);
+        const rows = await query(environment.pool, "SELECT id FROM data WHERE version IN (?)", [
+          marks,
+        ]);
+        assert.equal(rows.length, good.length, "the good ones are applied");
+      }),
+      { numRuns: RUNS, seed: SEED, endOnFailure: true },
+    );
+    const [counts] = await query(
+      environment.pool,
+      "SELECT COUNT(*) AS dead, COUNT(DISTINCT reason) AS reasons FROM dead_letters",
+    );
+    const [dead, reasons] = [Number(counts?.dead), Number(counts?.reasons)];
+    context.diagnostic(`${dead} dead, for ${reasons} reasons, of ${RUNS * HOSTILE}`);
+    assert.ok(
+      dead > (RUNS * HOSTILE) / 4 && dead < RUNS * HOSTILE,
+      "both outcomes were among them",
+    );
+  });
+
+  it("is answered 204 or 400, and never with a failure, where it is pushed", async () => {
+    const env = { DELIVERY: "push", PUSH_AUTH: "off" };
+    const { port } = await environment.startSubscriber({ collections, env });
+    const push = createClient(`http://127.0.0.1:${port}`);
+    const odd = fc.oneof(fc.jsonValue(), fc.constantFrom<unknown>("", "\0", [], 1e99));
+    const inner = fc.record(
+      { messageId: odd, attributes: odd, data: odd, orderingKey: odd },
+      { requiredKeys: [] },
+    );
+    const body = fc.oneof(
+      fc.string({ unit: "binary", maxLength: 200 }),
+      fc.jsonValue().map((value) => JSON.stringify(value)),
+      fc.record({ message: fc.oneof(inner, odd) }).map((value) => JSON.stringify(value)),
+    );
+    const path = fc.constantFrom("/push", "/push/dead-letters");
+    await fc.assert(
+      fc.asyncProperty(body, path, async (text, at) => {
+        const { status } = await push.send("POST", at, { body: text });
+        assert.ok([204, 400].includes(status), `${status} to ${text}`);
+      }),
+      { numRuns: RUNS * 10, seed: SEED },
+    );
+    const { status } = await push.get("/health/ready");
+    assert.equal(status, 200);
+  });
+
+  async function publish(messages: readonly MessageContent[]): Promise<Published[]> {
+    const { GOOGLE_CLOUD_PROJECT, PUBSUB_TOPIC } = environment.env;
+    const topic = `projects/${GOOGLE_CLOUD_PROJECT}/topics/${PUBSUB_TOPIC}`;
+    const [{ messageIds }] = await publisher.publish({ topic, messages: [...messages] });
+    return messages.map((message, place) => {
+      return { ...message, messageId: messageIds?.[place] as string };
+    });
+  }
+
+  /** Each has one receipt or, where it is no write, a dead letter with a reason. */
+  async function waitUntilDone(published: readonly Published[]): Promise<void> {
+    let open = published;
+    const look = async () => {
+      const undone = await Promise.all(open.map(async (one) => ((await isDone(one)) ? [] : one)));
+      open = undone.flat();
+      return open.length === 0;
+    };
+    await until("all is settled or dead", look, DONE_SECONDS).catch((error) => {
+      const what = open.map(({ attributes, data: bytes }) => {
+        return `${JSON.stringify(attributes)} ${bytes.toString().slice(0, 200)}`;
+      });
+      throw new Error(`${error.message}: ${what.join("\n")}`);
+    });
+  }
+
+  async function isDone(message: Published): Promise<boolean> {
+    const { messageId, attributes } = message;
+    const id = attributes["ce-id"] ?? "";
+    const letters = await query(
+      environment.pool,
+      "SELECT reason FROM dead_letters WHERE message_id = ? OR write_id = ?",
+      [messageId, /^[\x20-\x7e]{36}$/.test(id) ? id : null],
+    );
+    for (const { reason } of letters) assert.ok(reason, `${messageId} is dead without a reason`);
+    if (getFault(message)) return letters.length > 0;
+    const others = collections.map(
+      ({ name }) => `(SELECT COUNT(*) FROM ${name} WHERE version = ?)`,
+    );
+    const [count] = await query(
+      environment.pool,
+      `SELECT (SELECT COUNT(*) FROM writes WHERE id = ?) + ${others.join(" + ")} AS receipts`,
+      [id, ...collections.map(() => id)],
+    );
+    const receipts = Number(count?.receipts) + letters.length;
+    assert.ok(receipts <= 1, `${id} has ${receipts} receipts`);
+    return receipts === 1;
+  }
+});
+
+function getFault(message: MessageContent): string | undefined {
+  try {
+    return void parseWrite(message, collections);
+  } catch (error) {
+    if (error instanceof InvalidWriteError) return error.message;
+    throw error;
+  }
+}
+
+function makeGood(): MessageContent {
+  const id = mintWriteId();
+  const acceptedAt = getWriteTime(id);
+  const item = { nombre: "good" };
+  return encodeWrite({ id, kind: "put", collection: data, itemId: `good-${id}`, acceptedAt, item });
+}
