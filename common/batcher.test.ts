@@ -178,7 +178,7 @@ test("what waits for a key does not count towards minBatchWhileBusy", async () =
 });
 
 test("an item without a result is rejected at its deadline, and what still waits never leaves", async () => {
-  const { batcher, batches } = holdBatches({ deadlineMs: 20 });
+  const { batcher, batches } = holdBatches({ deadlineMs: 300 });
   const underWay = batcher.add(1);
   await endOfTurns();
   const waiting = batcher.add(2);
@@ -195,7 +195,7 @@ test("an item without a result is rejected at its deadline, and what still waits
 });
 
 test("the deadline of an item that was answered is forgotten; later ones have their own", async () => {
-  const { batcher, batches } = holdBatches({ deadlineMs: 20, maxConcurrent: 2 });
+  const { batcher, batches } = holdBatches({ deadlineMs: 300, maxConcurrent: 2 });
   const first = batcher.add(1);
   await endOfTurns();
   const second = batcher.add(2);

@@ -142,8 +142,9 @@ describe("a topic's client", () => {
 it("without credentials no client is made, and a later one finds those that have come", async () => {
   const folder = await mkdtemp(join(tmpdir(), "constancia-"));
   const file = join(folder, "credentials.json");
-  const { GOOGLE_APPLICATION_CREDENTIALS: before = "" } = process.env;
+  const before = { ...process.env };
   process.env.GOOGLE_APPLICATION_CREDENTIALS = file;
+  delete process.env.PUBSUB_EMULATOR_HOST;
   try {
     const target = { projectId: "p", emulatorHost: "" };
     for (const name of ["PublisherClient", "SubscriberClient"] as const)
@@ -152,8 +153,7 @@ it("without credentials no client is made, and a later one finds those that have
     await writeFile(file, JSON.stringify({ type: "authorized_user", ...user }));
     await (await createGeneratedClient("PublisherClient", target)).close();
   } finally {
-    if (before) process.env.GOOGLE_APPLICATION_CREDENTIALS = before;
-    else delete process.env.GOOGLE_APPLICATION_CREDENTIALS;
+    process.env = before;
     await rm(folder, { recursive: true });
   }
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { setImmediate } from "node:timers/promises";
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { createTopicClient } from "../../api/topic-client.ts";
 import { LEASE_SECONDS, PULL_BYTES, PULL_MESSAGES } from "../../common/limits.ts";
 import { createLogger } from "../../common/telemetry/logger.ts";
@@ -216,7 +216,7 @@ describe("pulling from a server that follows a script", () => {
 
   it("delivers all of a response of which one message alone has all the bytes allowed", async () => {
     const large = { ackId: "large", data: Buffer.alloc(PULL_BYTES) };
-    onMainStream((stream) => stream.deliver({ ackId: "1" }, large, { ackId: "2" }, { ackId: "3" }));
+    onMainStream((stream) => stream.deliver(large, { ackId: "1" }, { ackId: "2" }, { ackId: "3" }));
     pull = startScripted(server, async () => APPLIED);
     await until("all are acknowledged", () => server.acked.length === 4);
     assert.deepEqual(server.acked.toSorted(), ["1", "2", "3", "large"]);
@@ -241,6 +241,8 @@ describe("pulling from a server that follows a script", () => {
       return promise;
     });
     await until("it is full", () => waiting.length >= PULL_MESSAGES);
+    // Time for more, which must not be delivered.
+    await sleep(500);
     await until("all are acknowledged", () => {
       for (const settle of waiting.splice(0, PER_RESPONSE)) settle();
       return server.acked.length === PER_RESPONSE * RESPONSES;
