@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
-import { PULL_MESSAGES } from "../../common/limits.ts";
 
 /** A process that is measured: how it is started, and its settings beside the servers. */
 export type Target = {
@@ -65,9 +64,7 @@ export const SEED_SUBSCRIBER = createTarget(SEED, "peers/express-subscriber.ts")
 export const SEED_PUSH = createTarget(SEED, "peers/express-push.ts");
 export const EXPRESS_ALONE = createTarget(LIMIT_EXPRESS, "limits/express.ts");
 /** Pulls and acknowledges as the subscriber does, and nothing else. */
-export const PULL_ALONE = createTarget(LIMIT_PULL, "limits/pull.ts", {
-  PULL_MESSAGES: String(PULL_MESSAGES),
-});
+export const PULL_ALONE = createTarget(LIMIT_PULL, "limits/pull.ts");
 
 /** Inserts `count` rows as fast as one connection can. */
 export function createInsertTarget(count: number): Target {
