@@ -23,7 +23,7 @@ const collections = [data, teachers, courses];
 const HOSTILE = 40;
 const GOOD_EVERY = 5;
 /** Enough for each kind of message; `npm run proof -- fuzz-messages` runs more. */
-const RUNS = Number(process.env.FUZZ_RUNS || 15);
+const RUNS = Number(process.env.FUZZ_RUNS || 60);
 /** Always the same messages, so that a new failure is a change's. */
 const SEED = Number(process.env.FUZZ_SEED || 1);
 /** Nacked messages are redelivered a few times meanwhile. */
