@@ -6,8 +6,9 @@ import { parseOptions, UsageError } from "../ops/command-line.ts";
 
 const HELP = `npm run proof -- all
 
-Runs a short form of each proof once, as test files: chaos, fuzz, load, soak, rollouts that are
-interrupted, MariaDB, and the contract of Pub/Sub on the local one and on Google's emulator.
+Runs the test files of proof/, a short form of each proof: chaos, load, soak, fuzz, hostile clients,
+outages of Pub/Sub, interrupted rollouts, the bench, the models of cost and load, MariaDB, and the
+contract of Pub/Sub on the local one and, if it is installed, on Google's emulator.
 
   --help  this text
 `;

@@ -28,7 +28,7 @@ export const RUNBOOKS: Record<Symptom, Runbook> = {
   ApiDown: {
     meaning: "The API is not ready or cannot be reached from more than one region.",
     command: "npm run rollout -- --status --project=PROJECT",
-    next: "If there is a new version, roll back: `npm run rollout -- --rollback --project=PROJECT`. Otherwise `GET /health/ready` names the tables that do not match, or says that MySQL cannot be reached.",
+    next: "If there is a new version, roll back: `npm run rollout -- --rollback --project=PROJECT`. Otherwise `GET /health/ready` names the tables that do not match, or says that MySQL does not respond.",
   },
   WritesRefused: {
     meaning:
