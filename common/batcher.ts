@@ -160,7 +160,7 @@ export class Batcher<Item, Result> {
   }
 
   async #dispatch(batch: Waiting<Item, Result>[]): Promise<void> {
-    const running = { items: batch, keys: getKeys(batch) };
+    const running = { items: batch, keys: collectKeys(batch) };
     this.#running.push(running);
     try {
       const results = await this.#options.dispatch(batch.map(({ item }) => item));
@@ -238,7 +238,7 @@ function countUntil<Item>(items: readonly Item[], isFound: (item: Item) => boole
   return place < 0 ? items.length : place;
 }
 
-function getKeys(batch: readonly { key: string | undefined }[]): Set<string> {
+function collectKeys(batch: readonly { key: string | undefined }[]): Set<string> {
   const keys = new Set<string>();
   for (const { key } of batch) if (key !== undefined) keys.add(key);
   return keys;

@@ -17,7 +17,7 @@ const PUSH = {
 const SHA256 = "0".repeat(64);
 
 /** The faults, a line each, that reading this environment ends in. */
-function getFaults(env: Record<string, string>, process: "api" | "subscriber" = "api"): string[] {
+function findFaults(env: Record<string, string>, process: "api" | "subscriber" = "api"): string[] {
   try {
     readConfig(env, process);
   } catch (error) {
@@ -29,7 +29,7 @@ function getFaults(env: Record<string, string>, process: "api" | "subscriber" = 
   return [];
 }
 
-const getNames = (faults: readonly string[]) =>
+const listNames = (faults: readonly string[]) =>
   faults.map((fault) => fault.split(" ")[0]).toSorted();
 
 describe("the configuration", () => {
@@ -47,7 +47,7 @@ describe("the configuration", () => {
   it("takes an empty variable for one that is not set", () => {
     const empty = Object.fromEntries(Object.keys(VARIABLES).map((name) => [name, ""]));
     assert.deepEqual(readConfig({ ...empty, ...LEAST }, "api"), readConfig(LEAST, "api"));
-    assert.deepEqual(getNames(getFaults(empty)), ["GOOGLE_CLOUD_PROJECT", "MYSQL_URL"]);
+    assert.deepEqual(listNames(findFaults(empty)), ["GOOGLE_CLOUD_PROJECT", "MYSQL_URL"]);
   });
 
   it("names every missing and every wrong variable at once, without their values", () => {
@@ -66,8 +66,8 @@ describe("the configuration", () => {
       RATE_LIMIT_PER_MINUTE: secret,
       CLIENT_ADDRESS: secret,
     };
-    const faults = getFaults(wrong);
-    assert.deepEqual(getNames(faults), ["GOOGLE_CLOUD_PROJECT", ...Object.keys(wrong)].toSorted());
+    const faults = findFaults(wrong);
+    assert.deepEqual(listNames(faults), ["GOOGLE_CLOUD_PROJECT", ...Object.keys(wrong)].toSorted());
     for (const fault of faults) {
       assert.match(fault, /^[A-Z_]+ (is missing: |must ).*\.$/);
       assert.ok(!fault.includes(secret), fault);
@@ -91,7 +91,7 @@ describe("the configuration", () => {
     for (const [name, values] of wrong)
       for (const value of values)
         assert.deepEqual(
-          getNames(getFaults({ ...LEAST, [name]: value })),
+          listNames(findFaults({ ...LEAST, [name]: value })),
           [name],
           `${name}=${value}`,
         );
@@ -120,29 +120,29 @@ describe("the configuration", () => {
   });
 
   it("does not concern a process with what only the other one reads", () => {
-    assert.deepEqual(getFaults({ ...LEAST, DELIVERY: "x", PUSH_AUTH: "off" }, "api"), []);
-    assert.deepEqual(getFaults({ ...LEAST, API_KEYS: "x" }, "subscriber"), []);
+    assert.deepEqual(findFaults({ ...LEAST, DELIVERY: "x", PUSH_AUTH: "off" }, "api"), []);
+    assert.deepEqual(findFaults({ ...LEAST, API_KEYS: "x" }, "subscriber"), []);
   });
 
   it("lets nobody push without a token, except to the emulator", () => {
-    assert.deepEqual(getFaults(PUSH, "subscriber"), []);
+    assert.deepEqual(findFaults(PUSH, "subscriber"), []);
     for (const [name, value] of [
       ["PUSH_AUTH", "off"],
       ["PUSH_CERTS_URL", "http://127.0.0.1:1/certs"],
     ] as const) {
       const env = { ...PUSH, [name]: value };
-      assert.deepEqual(getNames(getFaults(env, "subscriber")), [name]);
+      assert.deepEqual(listNames(findFaults(env, "subscriber")), [name]);
       const withEmulator = { ...env, PUBSUB_EMULATOR_HOST: "127.0.0.1:8085" };
-      assert.deepEqual(getFaults(withEmulator, "subscriber"), []);
+      assert.deepEqual(findFaults(withEmulator, "subscriber"), []);
     }
-    assert.deepEqual(getNames(getFaults({ ...LEAST, DELIVERY: "push" }, "subscriber")), [
+    assert.deepEqual(listNames(findFaults({ ...LEAST, DELIVERY: "push" }, "subscriber")), [
       "PUSH_AUDIENCE",
       "PUSH_SERVICE_ACCOUNT",
     ]);
   });
 
   it("names contradictions together with what is missing", () => {
-    assert.deepEqual(getNames(getFaults({ DELIVERY: "push", PORT: "x" }, "subscriber")), [
+    assert.deepEqual(listNames(findFaults({ DELIVERY: "push", PORT: "x" }, "subscriber")), [
       "GOOGLE_CLOUD_PROJECT",
       "MYSQL_URL",
       "PORT",

@@ -54,7 +54,7 @@ describe("the secrets that the environment names", () => {
 
   const load = (env: Record<string, string>, name: "api" | "subscriber" = "api") =>
     loadConfig(name, { ...LEAST, ...env }, (version) => accessSecret(version, address));
-  const getFault = async (env: Record<string, string>) =>
+  const findFault = async (env: Record<string, string>) =>
     load(env).then(
       () => assert.fail("it was usable"),
       (error) => {
@@ -85,18 +85,18 @@ describe("the secrets that the environment names", () => {
 
   it("stop the start where one cannot be had, with its variable and the status", async () => {
     const other = PASSWORD.replace("password", "other");
-    const fault = await getFault({ MYSQL_PASSWORD_SECRET: other });
+    const fault = await findFault({ MYSQL_PASSWORD_SECRET: other });
     assert.match(fault, /- MYSQL_PASSWORD_SECRET cannot be read: Secret Manager answered 403\.$/);
   });
 
   it("are refused in another form, and beside the value itself", async () => {
     for (const wrong of ["p@ss", "projects/p/secrets/s", "projects/p/secrets/../versions/1"])
       assert.match(
-        await getFault({ MYSQL_PASSWORD_SECRET: wrong }),
+        await findFault({ MYSQL_PASSWORD_SECRET: wrong }),
         /- MYSQL_PASSWORD_SECRET must be/,
       );
     assert.match(
-      await getFault({ MYSQL_PASSWORD_SECRET: PASSWORD, MYSQL_PASSWORD: "x" }),
+      await findFault({ MYSQL_PASSWORD_SECRET: PASSWORD, MYSQL_PASSWORD: "x" }),
       /- MYSQL_PASSWORD and MYSQL_PASSWORD_SECRET are both set; only one may be\.$/,
     );
   });

@@ -103,7 +103,7 @@ export async function selectPage(
   const values: unknown[] = [];
   for (const { field, value } of page.filters) {
     conditions.push(`${field.column} = ?`);
-    values.push(getColumn(field.kind, value));
+    values.push(toColumn(field.kind, value));
     if (field.kind !== "text") continue;
     conditions.push(`OCTET_LENGTH(${field.column}) = ?`);
     values.push(Buffer.byteLength(String(value)));
@@ -173,7 +173,7 @@ function getSql(collection: Collection): Sql {
   const sql = {
     table: `\`${collection.name}\``,
     names: columns.join(", "),
-    reads: [...COLUMNS, ...collection.fields.map(getRead)].join(", "),
+    reads: [...COLUMNS, ...collection.fields.map(formatRead)].join(", "),
     updates: columns
       .slice(1)
       .map((column) => `${column} = VALUES(${column})`)
@@ -184,7 +184,7 @@ function getSql(collection: Collection): Sql {
 }
 
 /** Reads doubles as text: the driver's parser gets the last of 16 digits wrong. */
-function getRead({ column, kind }: Field): string {
+function formatRead({ column, kind }: Field): string {
   return kind === "number" ? `CAST(\`${column}\` AS CHAR) AS \`${column}\`` : `\`${column}\``;
 }
 
@@ -199,7 +199,7 @@ function toColumns(collection: Collection, row: Row): unknown[] {
     row.deletedAt === null ? null : toDateTime(row.deletedAt),
     row.fingerprint,
     row.trace,
-    ...collection.fields.map(({ name, kind }) => getColumn(kind, row.item?.[name])),
+    ...collection.fields.map(({ name, kind }) => toColumn(kind, row.item?.[name])),
   ];
 }
 
@@ -223,19 +223,19 @@ function toItem(collection: Collection, columns: Columns): Item {
   const item: Item = {};
   for (const { name, column, kind } of collection.fields) {
     const value = columns[column];
-    if (value !== null && value !== undefined) item[name] = getField(kind, value);
+    if (value !== null && value !== undefined) item[name] = fromColumn(kind, value);
   }
   return item;
 }
 
-function getColumn(kind: FieldKind, value: unknown): unknown {
+function toColumn(kind: FieldKind, value: unknown): unknown {
   if (value === undefined) return null;
   if (kind === "dateTime") return toDateTime(Date.parse(String(value)));
   if (kind === "json") return JSON.stringify(value);
   return value;
 }
 
-function getField(kind: FieldKind, value: string | number | Buffer): unknown {
+function fromColumn(kind: FieldKind, value: string | number | Buffer): unknown {
   if (kind === "boolean") return Number(value) === 1;
   if (kind === "integer" || kind === "number") return Number(value);
   if (kind === "dateTime") return new Date(fromDateTime(String(value))).toISOString();

@@ -90,12 +90,12 @@ export function findEnvironment(
     );
   }
   const environment = environments[name] as Environment;
-  const faults = getFaults(environment);
+  const faults = findFaults(environment);
   if (faults.length === 0) return environment;
   throw new UsageError(`iac/environments.ts, ${name}: ${faults.join("; ")}.`);
 }
 
-function getFaults(environment: Environment): string[] {
+function findFaults(environment: Environment): string[] {
   const { github, workerPoolInstances, toleratedOutageHours, fleet, viewers } = environment;
   const wrongOnes = fleet.filter((id) => id === environment.projectId || !PROJECT_ID.test(id));
   const strangers = viewers.filter((member) => !/^(user|group|domain):[\w.@+-]+$/.test(member));

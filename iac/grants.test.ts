@@ -67,9 +67,9 @@ it("grants what is listed, and nothing else", () => {
     environment: EVERYTHING,
     api: { variables: { API_KEYS_SECRET } },
   });
-  assert.deepEqual(getGrants(synthesiseUnchecked(usual)), GRANTS);
+  assert.deepEqual(listGrants(synthesiseUnchecked(usual)), GRANTS);
   assert.deepEqual(
-    getGrants(synthesiseUnchecked(everything)),
+    listGrants(synthesiseUnchecked(everything)),
     [...GRANTS, ...FURTHER_GRANTS].sort(),
   );
 });
@@ -98,26 +98,26 @@ const KINDS: Record<string, [kind: string, argument: string]> = {
   google_storage_bucket_iam_member: ["bucket", "bucket"],
 };
 
-function getGrants(stacks: Stacks): string[] {
+function listGrants(stacks: Stacks): string[] {
   return listResources(stacks)
     .filter(({ type }) => /_iam_(member|binding|policy)$/.test(type))
     .map(({ type, properties }) => {
       const [kind, argument] = KINDS[type] ?? [type, "project"];
       const { role, member, condition } = properties;
       const title = (condition as Properties)?.title;
-      const on = `${kind}${getThing(String(properties[argument]))}`;
-      return `${on}: ${getRole(role)} to ${getIamMember(member)}${title ? `, ${title}` : ""}`;
+      const on = `${kind}${nameResource(String(properties[argument]))}`;
+      return `${on}: ${nameRole(role)} to ${getIamMember(member)}${title ? `, ${title}` : ""}`;
     })
     .sort();
 }
 
-function getThing(reference: string): string {
+function nameResource(reference: string): string {
   const [, id = ""] = /^\$\{\w+\.([\w-]+)\.\w+\}$/.exec(reference) ?? [];
   if (reference.includes("code_bucket")) return " of App Engine's code";
   return id === "" ? reference.replace(/^some-project$/, "") : ` ${id}`;
 }
 
-function getRole(role: unknown): string {
+function nameRole(role: unknown): string {
   return String(role).replace(/^\$\{google_project_iam_custom_role.+\}$/, "constanciaDeployer");
 }
 

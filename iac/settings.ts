@@ -95,25 +95,25 @@ function readService(
   const scaling = yaml.automatic_scaling ?? {};
   return {
     file,
-    service: getText(yaml.service, "service"),
-    serviceAccount: getText(yaml.service_account, "service_account"),
-    instanceClass: getText(yaml.instance_class, "instance_class"),
-    maxInstances: getNumber(scaling.max_instances, "automatic_scaling.max_instances"),
-    maxConcurrentRequests: getNumber(
+    service: requireText(yaml.service, "service"),
+    serviceAccount: requireText(yaml.service_account, "service_account"),
+    instanceClass: requireText(yaml.instance_class, "instance_class"),
+    maxInstances: readWholeNumber(scaling.max_instances, "automatic_scaling.max_instances"),
+    maxConcurrentRequests: readWholeNumber(
       scaling.max_concurrent_requests,
       "automatic_scaling.max_concurrent_requests",
     ),
-    poolSize: getPoolSize(variables.MYSQL_POOL_SIZE),
+    poolSize: readPoolSize(variables.MYSQL_POOL_SIZE),
     variables,
   };
 
-  function getText(value: unknown, name: string): string {
+  function requireText(value: unknown, name: string): string {
     if (typeof value === "string" && value !== "") return value;
     throw new UsageError(`${file}: ${name} is missing.`);
   }
 
   /** Parses it as the process does. App Engine allows an instance 100 connections to Cloud SQL. */
-  function getPoolSize(value = VARIABLES.MYSQL_POOL_SIZE.default ?? ""): number {
+  function readPoolSize(value = VARIABLES.MYSQL_POOL_SIZE.default ?? ""): number {
     const { data, error } = VARIABLES.MYSQL_POOL_SIZE.schema.safeParse(value);
     if (data !== undefined) return data;
     const rule = error?.issues[0]?.message;
@@ -121,7 +121,7 @@ function readService(
   }
 
   /** Required, because Google's defaults may change and these limit the number of connections. */
-  function getNumber(value: unknown, name: string): number {
+  function readWholeNumber(value: unknown, name: string): number {
     if (Number.isInteger(value) && (value as number) > 0) return value as number;
     throw new UsageError(`${file}: ${name} must be a whole number above 0, not "${value}".`);
   }

@@ -11,9 +11,9 @@ const PUSH = synthesiseUnchecked(settingsWith());
 const ALL = synthesiseUnchecked(settingsWith({ environment: EVERYTHING }));
 
 /** Every string of a configuration. */
-function getStrings(value: unknown): string[] {
+function listStrings(value: unknown): string[] {
   if (typeof value === "string") return [value];
-  return value && typeof value === "object" ? Object.values(value).flatMap(getStrings) : [];
+  return value && typeof value === "object" ? Object.values(value).flatMap(listStrings) : [];
 }
 
 describe("the stacks", () => {
@@ -51,7 +51,7 @@ describe("the stacks", () => {
           ),
           "each.value",
         ]);
-        const referred = getStrings(config).flatMap((text) => [
+        const referred = listStrings(config).flatMap((text) => [
           ...[...text.matchAll(/\$\{((?:data\.)?[\w-]+\.[\w-]+)/g)].map(([, address]) => address),
           ...(/^google_\w+\.[\w-]+$/.test(text) ? [text] : []),
         ]);
@@ -64,7 +64,9 @@ describe("the stacks", () => {
 
   it("read only existing outputs of one another", () => {
     const outputs = Object.keys(PUSH.platform.output ?? {});
-    const read = getStrings([PUSH, ALL].flatMap((stacks) => [stacks.service, stacks.observability]))
+    const read = listStrings(
+      [PUSH, ALL].flatMap((stacks) => [stacks.service, stacks.observability]),
+    )
       .map((text) => /terraform_remote_state\.platform\.outputs\.(\w+)/.exec(text)?.[1])
       .filter((name) => name !== undefined);
     assert.ok(read.length > 3);

@@ -70,7 +70,7 @@ export async function startProcess(options: ProcessOptions): Promise<LocalProces
 
 /** Whether the process runs and is the one that was started: its command line has the mark. */
 export function isRunning({ pid, mark }: { pid: number; mark: string }): boolean {
-  return getCommandLine(pid).includes(mark);
+  return readCommandLine(pid).includes(mark);
 }
 
 /** Ends a process that an earlier supervisor left behind. */
@@ -105,7 +105,7 @@ function killGroup(pid: number, signal: NodeJS.Signals): void {
 }
 
 /** The command line with spaces between the arguments; empty when there is no such process. */
-function getCommandLine(pid: number): string {
+function readCommandLine(pid: number): string {
   try {
     if (process.platform === "linux") {
       return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");

@@ -79,7 +79,7 @@ async function start(supervisor: Supervisor, options: Options, given: Settings):
   const subscriberPort =
     options.delivery === "push" ? await ports.find(WANTED_PORTS.subscriber, "the subscriber") : 0;
   writeRunEnv(supervisor, settings);
-  await createTopology(getTopology(settings, subscriberPort)).catch((error: Error) => {
+  await createTopology(describeTopology(settings, subscriberPort)).catch((error: Error) => {
     throw new Error(
       `the topics cannot be created on the Pub/Sub at ${pubsub.host}: ${error.message}`,
     );
@@ -94,7 +94,7 @@ async function start(supervisor: Supervisor, options: Options, given: Settings):
   });
   supervisor.add(subscriber);
   if (!given.PUBSUB_EMULATOR_HOST) {
-    const backlog = getBacklog(settings, options.pubsub === "local");
+    const backlog = describeBacklog(settings, options.pubsub === "local");
     supervisor.addStep(() => settleBacklog(backlog, subscriber, say));
   }
   supervisor.add(await startOwn("the API", "api/main.ts", { ...settings, PORT: String(port) }));
@@ -130,7 +130,7 @@ async function startOwnMysql(supervisor: Supervisor, ports: PortFinder, engine: 
   return mysql.url;
 }
 
-function getTopology(settings: Settings, pushPort: number) {
+function describeTopology(settings: Settings, pushPort: number) {
   const push = `http://localhost:${pushPort}/push`;
   const { PUSH_SERVICE_ACCOUNT: email, PUSH_AUDIENCE: audience } = settings;
   return {
@@ -145,8 +145,8 @@ function getTopology(settings: Settings, pushPort: number) {
   };
 }
 
-function getBacklog(settings: Settings, isKept: boolean): Backlog {
-  const { host, projectId, subscription, deadLetterSubscription } = getTopology(settings, 0);
+function describeBacklog(settings: Settings, isKept: boolean): Backlog {
+  const { host, projectId, subscription, deadLetterSubscription } = describeTopology(settings, 0);
   return { host, projectId, subscriptions: [subscription, deadLetterSubscription], isKept };
 }
 

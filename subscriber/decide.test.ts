@@ -179,7 +179,7 @@ for (const { name, write, fingerprint, cells } of table)
   for (const [state, expected] of Object.entries(cells) as [State, Expected][])
     test(`${name} on ${state} is ${expected}`, () => {
       const found = states[state] && { ...states[state], fingerprint: fingerprint ?? null };
-      assert.equal(getWord(decide(write, found)), expected);
+      assert.equal(summarize(decide(write, found)), expected);
     });
 
 test("a decision waits for the version that the write names", () => {
@@ -235,6 +235,6 @@ function row({ second, isDeleted = false }: { second: number; isDeleted?: boolea
   };
 }
 
-function getWord(decision: Decision): string {
+function summarize(decision: Decision): string {
   return decision.kind === "settled" ? decision.outcome : decision.kind;
 }

@@ -60,7 +60,7 @@ export function limitRate({ RATE_LIMIT_PER_MINUTE, CLIENT_ADDRESS }: Config): Re
     limit: RATE_LIMIT_PER_MINUTE,
     standardHeaders: "draft-8",
     legacyHeaders: false,
-    keyGenerator: (request, response) => getClient(request, response, CLIENT_ADDRESS),
+    keyGenerator: (request, response) => identifyClient(request, response, CLIENT_ADDRESS),
     // The library validates its own way to find addresses, which is not used here.
     validate: false,
     handler() {
@@ -77,7 +77,11 @@ export function limitRate({ RATE_LIMIT_PER_MINUTE, CLIENT_ADDRESS }: Config): Re
  * Whose requests are counted together. On App Engine the platform sets `X-Appengine-User-IP`
  * itself and strips a client's; `X-Forwarded-For`, which anyone can forge, is never read.
  */
-function getClient(request: Request, response: Response, source: Config["CLIENT_ADDRESS"]): string {
+function identifyClient(
+  request: Request,
+  response: Response,
+  source: Config["CLIENT_ADDRESS"],
+): string {
   const { key } = response.locals;
   if (key) return `key ${key.name}`;
   const attested = source === "appengine" ? request.get("x-appengine-user-ip") : undefined;

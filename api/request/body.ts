@@ -17,7 +17,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /** Reads the body's bytes, decompressed, if its media type is supported. */
 export const readBody: RequestHandler = (request, response, next) => {
-  getMediaType(request);
+  readMediaType(request);
   // An application's own middleware has read it.
   if (request.readableEnded) return next();
   // The readers below would wait for the end of a body that is refused anyway.
@@ -64,7 +64,7 @@ export function parseBody(request: Request): Body {
   // `express.json()`, used before ours, has parsed it.
   if (typeof body === "object" && body !== null && !Buffer.isBuffer(body)) return toBody(body);
   const text = typeof body === "string" ? body : decode(body);
-  if (getMediaType(request) === NDJSON_TYPE) {
+  if (readMediaType(request) === NDJSON_TYPE) {
     const lines = text.split("\n").filter((line) => line.trim() !== "");
     return { records: limitRecords(lines.map(parseLine)) };
   }
@@ -82,7 +82,7 @@ function toBody(value: object): Body {
 }
 
 /** RFC 9110, section 8.3; the only charset is UTF-8 (RFC 8259). */
-function getMediaType(request: Request): string {
+function readMediaType(request: Request): string {
   if (request.headers["content-type"] === JSON_TYPE) return JSON_TYPE;
   const [type = "", ...parameters] = (request.get("content-type") ?? "")
     .split(";")

@@ -67,10 +67,10 @@ function loadConsole(
     (text, [place, part]) => text.replace(place, () => part),
     read("index.html"),
   );
-  const getHash = (text: string) =>
+  const computeHash = (text: string) =>
     `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
   const policy =
-    `default-src 'none'; style-src ${getHash(style)}; script-src ${getHash(script)};` +
+    `default-src 'none'; style-src ${computeHash(style)}; script-src ${computeHash(script)};` +
     " connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
   return { html, policy };
 }

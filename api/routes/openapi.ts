@@ -33,8 +33,8 @@ export function answerDescription(collections: readonly Collection[]): RequestHa
 
 /** The OpenAPI 3.1 document, made from the same zod schemas that check the requests. */
 export function describeApi(collections: readonly Collection[]): Json {
-  const paths = collections.map((collection) => getPaths(collection));
-  const schemas = collections.map((collection) => getSchemas(collection));
+  const paths = collections.map((collection) => describePaths(collection));
+  const schemas = collections.map((collection) => describeSchemas(collection));
   return {
     openapi: "3.1.1",
     info: {
@@ -56,7 +56,7 @@ export function describeApi(collections: readonly Collection[]): Json {
   };
 }
 
-function getSchemas(collection: Collection): Json {
+function describeSchemas(collection: Collection): Json {
   const body = toJsonSchema(collection.schema);
   const { properties, required = [] } = body as { properties: Json; required?: string[] };
   const id = { ...ID_SCHEMA, description: "The item's id." };
@@ -70,7 +70,7 @@ function getSchemas(collection: Collection): Json {
   };
 }
 
-function getPaths(collection: Collection): Json {
+function describePaths(collection: Collection): Json {
   const { name, example } = collection;
   const path = `/api/${name}`;
   return {

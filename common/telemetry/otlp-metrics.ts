@@ -77,14 +77,14 @@ function toHistograms(samples: readonly Sample[], now: HrTime) {
   );
   return [...byLabels].map(([labels, own]) => {
     const buckets = own.filter(({ labels: { le } }) => le !== undefined);
-    const getSum = (suffix: string) =>
+    const findValue = (suffix: string) =>
       own.find(({ metricName }) => metricName?.endsWith(suffix))?.value ?? 0;
     const counts = buckets.map(({ value }, index) => value - (buckets[index - 1]?.value ?? 0));
     const boundaries = buckets.map(({ labels: { le } }) => Number(le)).filter(Number.isFinite);
     const value: Histogram = {
       buckets: { boundaries, counts },
-      sum: getSum("_sum"),
-      count: getSum("_count"),
+      sum: findValue("_sum"),
+      count: findValue("_count"),
     };
     return { startTime: STARTED_AT, endTime: now, attributes: JSON.parse(labels), value };
   });

@@ -33,7 +33,7 @@ export function createGcloud(options: {
 }) {
   const { project, pauseMs, stop, isDryRun } = options;
   const withProject = (args: readonly string[]) => [...args, `--project=${project}`, "--quiet"];
-  return { read, change, getCommand, isDryRun, project };
+  return { read, change, formatCommand, isDryRun, project };
 
   /** Runs a command that prints JSON, with retries. */
   async function read(args: readonly string[]): Promise<unknown> {
@@ -51,14 +51,14 @@ export function createGcloud(options: {
 
   /** Runs a command that changes something, without retries. */
   async function change(args: readonly string[], { isAbortable = false } = {}): Promise<void> {
-    if (isDryRun) return say(`would run: ${getCommand(args)}`);
+    if (isDryRun) return say(`would run: ${formatCommand(args)}`);
     stop.throwIfAborted();
     if (isAbortable) await run(withProject(args), DEPLOY_TIMEOUT_MS, stop);
     else await run(withProject(args), CHANGE_TIMEOUT_MS);
   }
 
   /** The command line, for a person to run. */
-  function getCommand(args: readonly string[]): string {
+  function formatCommand(args: readonly string[]): string {
     return describe(withProject(args));
   }
 }

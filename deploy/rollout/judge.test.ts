@@ -16,7 +16,7 @@ const figures = (more: Partial<Figures> = {}): Figures => ({
   dead: 0,
   ...more,
 });
-const getBreaches = (more: Partial<Figures>, stage = CANARY) =>
+const findBreaches = (more: Partial<Figures>, stage = CANARY) =>
   judge(figures(more), stage).breaches.map((breach) => breach.split(" ").slice(0, 2).join(" "));
 
 describe("the judge", () => {
@@ -35,47 +35,47 @@ describe("the judge", () => {
   });
 
   it("accepts each figure up to its limit, and reports a breach of it alone above", () => {
-    assert.deepEqual(getBreaches({ errors: 10 }), []);
-    assert.deepEqual(getBreaches({ errors: 11 }), ["error ratio"]);
+    assert.deepEqual(findBreaches({ errors: 10 }), []);
+    assert.deepEqual(findBreaches({ errors: 11 }), ["error ratio"]);
     const answers = (slow: number) => [...times(1_000 - slow, 50), ...times(slow, 1_001)];
-    assert.deepEqual(getBreaches({ answersMs: answers(10) }), []);
-    assert.deepEqual(getBreaches({ answersMs: answers(11) }), ["answer p99"]);
+    assert.deepEqual(findBreaches({ answersMs: answers(10) }), []);
+    assert.deepEqual(findBreaches({ answersMs: answers(11) }), ["answer p99"]);
     const lags = (late: number) => [...times(200 - late, 80), ...times(late, 10_001)];
-    assert.deepEqual(getBreaches({ lagsMs: lags(2) }), []);
-    assert.deepEqual(getBreaches({ lagsMs: lags(3) }), ["lag p99"]);
-    assert.deepEqual(getBreaches({ dead: 1 }), ["dead messages"]);
+    assert.deepEqual(findBreaches({ lagsMs: lags(2) }), []);
+    assert.deepEqual(findBreaches({ lagsMs: lags(3) }), ["lag p99"]);
+    assert.deepEqual(findBreaches({ dead: 1 }), ["dead messages"]);
   });
 
   it("accepts one failure among few requests, but not several", () => {
     const few = { requests: 3, answersMs: [50, 50, 50], lagsMs: [80] };
-    assert.deepEqual(getBreaches({ ...few, errors: 1 }), []);
-    assert.deepEqual(getBreaches({ ...few, errors: 2 }), ["error ratio"]);
-    assert.deepEqual(getBreaches({ ...few, answersMs: [50, 50, 9_000] }), []);
-    assert.deepEqual(getBreaches({ ...few, answersMs: [50, 9_000, 9_000] }), ["answer p99"]);
-    assert.deepEqual(getBreaches({ ...few, lagsMs: [90_000] }), []);
-    assert.deepEqual(getBreaches({ ...few, lagsMs: [90_000, 90_000] }), ["lag p99"]);
+    assert.deepEqual(findBreaches({ ...few, errors: 1 }), []);
+    assert.deepEqual(findBreaches({ ...few, errors: 2 }), ["error ratio"]);
+    assert.deepEqual(findBreaches({ ...few, answersMs: [50, 50, 9_000] }), []);
+    assert.deepEqual(findBreaches({ ...few, answersMs: [50, 9_000, 9_000] }), ["answer p99"]);
+    assert.deepEqual(findBreaches({ ...few, lagsMs: [90_000] }), []);
+    assert.deepEqual(findBreaches({ ...few, lagsMs: [90_000, 90_000] }), ["lag p99"]);
   });
 
   it("requires enough requests and settled writes, in proportion to the pushes", () => {
-    const getMissing = (requests: number, settled: number, stage: Stage) =>
+    const findMissing = (requests: number, settled: number, stage: Stage) =>
       judge(figures({ requests, lagsMs: times(settled, 80) }), stage).missing;
-    assert.deepEqual(getMissing(EVIDENCE.requests, EVIDENCE.settled, CANARY), []);
-    assert.deepEqual(getMissing(EVIDENCE.requests - 1, EVIDENCE.settled - 1, CANARY), [
+    assert.deepEqual(findMissing(EVIDENCE.requests, EVIDENCE.settled, CANARY), []);
+    assert.deepEqual(findMissing(EVIDENCE.requests - 1, EVIDENCE.settled - 1, CANARY), [
       "99 of 100 requests",
       "19 of 20 settled writes",
     ]);
-    assert.deepEqual(getMissing(0, EVIDENCE.settled, PUSHES), []);
-    assert.deepEqual(getMissing(0, EVIDENCE.settled - 1, PUSHES), ["19 of 20 settled writes"]);
-    assert.deepEqual(getMissing(0, 2, { ...PUSHES, percent: 10 }), []);
-    assert.deepEqual(getMissing(0, 1, { ...PUSHES, percent: 10 }), ["1 of 2 settled writes"]);
-    assert.deepEqual(getMissing(0, 0, { ...PUSHES, percent: 1 }), []);
+    assert.deepEqual(findMissing(0, EVIDENCE.settled, PUSHES), []);
+    assert.deepEqual(findMissing(0, EVIDENCE.settled - 1, PUSHES), ["19 of 20 settled writes"]);
+    assert.deepEqual(findMissing(0, 2, { ...PUSHES, percent: 10 }), []);
+    assert.deepEqual(findMissing(0, 1, { ...PUSHES, percent: 10 }), ["1 of 2 settled writes"]);
+    assert.deepEqual(findMissing(0, 0, { ...PUSHES, percent: 1 }), []);
   });
 
   it("allows the subscriber redeliveries, and judges its lag instead of its answers", () => {
-    assert.deepEqual(getBreaches({ errors: 50 }, PUSHES), []);
-    assert.deepEqual(getBreaches({ errors: 51 }, PUSHES), ["error ratio"]);
-    assert.deepEqual(getBreaches({ answersMs: times(1_000, 5_000) }, PUSHES), []);
-    assert.deepEqual(getBreaches({ dead: 1 }, PUSHES), ["dead messages"]);
+    assert.deepEqual(findBreaches({ errors: 50 }, PUSHES), []);
+    assert.deepEqual(findBreaches({ errors: 51 }, PUSHES), ["error ratio"]);
+    assert.deepEqual(findBreaches({ answersMs: times(1_000, 5_000) }, PUSHES), []);
+    assert.deepEqual(findBreaches({ dead: 1 }, PUSHES), ["dead messages"]);
   });
 
   it("allows answers as slow as those of the running version", () => {

@@ -5,7 +5,7 @@ import type { Gcloud } from "./gcloud.ts";
 import { say, withProgress } from "./say.ts";
 import { ROLLBACK_ATTEMPTS } from "./slo.ts";
 import type { Fallback } from "./traffic.ts";
-import { getTrafficShares, SERVICES, type ServiceName } from "./versions.ts";
+import { readTrafficShares, SERVICES, type ServiceName } from "./versions.ts";
 
 /** The API first, so that the new subscriber still handles what the new API has published. */
 const ORDER: readonly ServiceName[] = SERVICES.toReversed();
@@ -31,7 +31,7 @@ export async function rollBack(
   }
   if (open.length === 0) return printTraffic();
   const commands = open.map(
-    (service) => `  ${gcloud.getCommand(finishCommand(service, fallback[service] as string))}`,
+    (service) => `  ${gcloud.formatCommand(finishCommand(service, fallback[service] as string))}`,
   );
   throw new RollbackFailed(
     `${id} may still have traffic after ${ROLLBACK_ATTEMPTS} attempts. Run:\n${commands.join("\n")}`,
@@ -41,7 +41,7 @@ export async function rollBack(
   async function findOpen(): Promise<ServiceName[]> {
     const possible = ORDER.filter((service) => fallback[service] !== undefined);
     try {
-      const shares = getTrafficShares(await readVersions(gcloud), id);
+      const shares = readTrafficShares(await readVersions(gcloud), id);
       return possible.filter((service) => shares[service] > 0);
     } catch (error) {
       say(`The traffic cannot be read: ${describeError(error)}`);

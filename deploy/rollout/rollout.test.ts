@@ -19,7 +19,7 @@ describe("npm run rollout", { concurrency: 3 }, () => {
     return appEngine;
   }
 
-  const getChanges = (appEngine: AppEngine) =>
+  const listChanges = (appEngine: AppEngine) =>
     appEngine
       .calls()
       .filter((call) => CHANGES.test(call))
@@ -39,7 +39,7 @@ describe("npm run rollout", { concurrency: 3 }, () => {
       `constancia-${name}@constancia-test.iam.gserviceaccount.com`;
     const move = (service: string, splits: string, by = "random") =>
       `app services set-traffic ${service} --splits=${splits} --split-by=${by}`;
-    assert.deepEqual(getChanges(appEngine), [
+    assert.deepEqual(listChanges(appEngine), [
       `app deploy app.yaml --no-promote --version=NEW --service-account=${getAccount("api")}`,
       `app deploy subscriber.yaml --no-promote --version=NEW --service-account=${getAccount("subscriber")}`,
       move("subscriber", `NEW=0.01,${OLD}=0.99`),
@@ -60,7 +60,7 @@ describe("npm run rollout", { concurrency: 3 }, () => {
   it("takes the steps of --steps", async () => {
     const appEngine = await build();
     assert.equal((await appEngine.run("--steps=50,100")).status, 0);
-    const moves = getChanges(appEngine).filter((call) => call.includes("=0.5"));
+    const moves = listChanges(appEngine).filter((call) => call.includes("=0.5"));
     assert.equal(moves.length, 2);
     assert.deepEqual(appEngine.traffic(), ALL_NEW);
   });
@@ -108,12 +108,12 @@ describe("npm run rollout", { concurrency: 3 }, () => {
       assert.equal(status, 1);
       assert.match(err, sentence);
       assert.deepEqual(appEngine.traffic(), ALL_OLD);
-      assert.ok(!getChanges(appEngine).some((call) => call.includes("set-traffic")));
+      assert.ok(!listChanges(appEngine).some((call) => call.includes("set-traffic")));
       assert.equal(appEngine.api.left(), answers["DELETE waited"] === undefined ? 0 : 1);
     }
     appEngine.api.answerWrongly({});
     assert.equal((await appEngine.run("--steps=100")).status, 0);
-    const deploys = getChanges(appEngine).filter((call) => call.startsWith("app deploy"));
+    const deploys = listChanges(appEngine).filter((call) => call.startsWith("app deploy"));
     assert.equal(deploys.length, 2, "the version of this commit is there already");
   });
 
@@ -142,7 +142,7 @@ describe("npm run rollout", { concurrency: 3 }, () => {
     assert.equal(status, 1);
     assert.match(err, /^At 1 % of subscriber: dead messages 1 \(SLO 0\)\.\n$/);
     assert.deepEqual(appEngine.traffic(), ALL_OLD);
-    assert.ok(!getChanges(appEngine).some((call) => call.includes("set-traffic default")));
+    assert.ok(!listChanges(appEngine).some((call) => call.includes("set-traffic default")));
   });
 
   it("deletes a failed version before it deploys the next", async () => {
@@ -216,7 +216,7 @@ describe("npm run rollout", { concurrency: 3 }, () => {
     const appEngine = await build();
     const { status, out } = await appEngine.run("--dry-run", "--keep=2");
     assert.equal(status, 0);
-    assert.deepEqual(getChanges(appEngine), []);
+    assert.deepEqual(listChanges(appEngine), []);
     const said = [...out.matchAll(/would run: (.*)$/gm)].map(([, command]) => command);
     appEngine.forgetCalls();
     assert.equal((await appEngine.run("--keep=2")).status, 0);
@@ -231,7 +231,7 @@ describe("npm run rollout", { concurrency: 3 }, () => {
     const back = await appEngine.run("--rollback", "--dry-run");
     assert.equal(back.status, 0);
     assert.equal(back.out.match(/would run: /g)?.length, 2);
-    assert.deepEqual(getChanges(appEngine), []);
+    assert.deepEqual(listChanges(appEngine), []);
   });
 
   it("prints with --dry-run that it would first undo an open rollout", async () => {
@@ -245,7 +245,7 @@ describe("npm run rollout", { concurrency: 3 }, () => {
     assert.equal(status, 0);
     assert.match(out, new RegExp(`would run: .*set-traffic default --splits=${OLD}=1`));
     assert.match(out, new RegExp(`would run: .*subscriber --splits=v\\S+ddddddd=0.1,${OLD}=0.9`));
-    assert.deepEqual(getChanges(appEngine), []);
+    assert.deepEqual(listChanges(appEngine), []);
   });
 
   it("shows with --status the versions with traffic and an open rollout", async () => {

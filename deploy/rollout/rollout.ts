@@ -29,8 +29,8 @@ import {
   chooseFailed,
   chooseOld,
   findPredecessor,
-  getCommit,
   nameVersion,
+  parseCommit,
   type Version,
 } from "./versions.ts";
 
@@ -87,7 +87,7 @@ async function chooseVersion({ gcloud, options }: Run): Promise<{ traffic: Traff
   const begun = [
     findUnfinished(traffic),
     ...chooseFailed(traffic.versions, "").map((version) => version.id),
-  ].find((id) => id !== undefined && getCommit(id) === commit);
+  ].find((id) => id !== undefined && parseCommit(id) === commit);
   if (begun !== undefined) say(`continuing ${begun}, which is of this commit`);
   return { traffic, id: begun ?? nameVersion(new Date(), commit) };
 }

@@ -8,7 +8,7 @@ import { READY_WITHIN_MS, SMOKE_WAIT_SECONDS } from "./slo.ts";
 const READY_LOOK_MS = 1_000;
 
 /** The path of the collection that the rollout writes to, and an example item. */
-export function getTarget(): { path: string; item: unknown } {
+export function findTarget(): { path: string; item: unknown } {
   const [first] = collections;
   if (!first) throw new Breach("There is no collection to write to.");
   return { path: `/api/${first.name}`, item: first.example };
@@ -20,7 +20,7 @@ export function getTarget(): { path: string; item: unknown } {
  * traffic settles these writes, so the test also covers a new API beside the running subscriber.
  */
 export async function smokeTest(api: Api, stop: AbortSignal): Promise<void> {
-  const { path, item } = getTarget();
+  const { path, item } = findTarget();
   const wait = { prefer: `wait=${SMOKE_WAIT_SECONDS}` };
   await awaitReady(api, stop);
   const created = await api("POST", path, { item, headers: wait });

@@ -9,7 +9,7 @@ import { say, withProgress } from "./say.ts";
 import { EVIDENCE } from "./slo.ts";
 import { sendRequests } from "./synthetic.ts";
 import type { Fallback, Stage } from "./traffic.ts";
-import { getTrafficShares } from "./versions.ts";
+import { readTrafficShares } from "./versions.ts";
 
 export type StageOptions = {
   gcloud: Gcloud;
@@ -84,7 +84,7 @@ export async function runStage(stage: Stage, options: StageOptions): Promise<voi
 async function confirmTraffic(stage: Stage, { gcloud, id, pauseMs, stop }: StageOptions) {
   const { service, percent } = stage;
   for (let attempt = 1; ; attempt += 1) {
-    const share = getTrafficShares(await readVersions(gcloud), id)[service];
+    const share = readTrafficShares(await readVersions(gcloud), id)[service];
     if (Math.round(100 * share) === percent) return;
     if (attempt === CONFIRM_ATTEMPTS)
       throw new Failure(

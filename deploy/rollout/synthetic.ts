@@ -3,7 +3,7 @@ import { Breach, Failure } from "./failure.ts";
 import { pause } from "./pause.ts";
 import { withProgress } from "./say.ts";
 import { SYNTHETIC } from "./slo.ts";
-import { getTarget } from "./smoke.ts";
+import { findTarget } from "./smoke.ts";
 
 /**
  * Sends a bounded number of requests to a version that gets too few from clients, without
@@ -11,7 +11,7 @@ import { getTarget } from "./smoke.ts";
  * here only a failed request or an unsettled write is reported.
  */
 export async function sendRequests(api: Api, stop: AbortSignal): Promise<void> {
-  const { path, item } = getTarget();
+  const { path, item } = findTarget();
   const failures: string[] = [];
   let left: number = SYNTHETIC.rounds;
   await withProgress(`too little traffic: sending ${SYNTHETIC.rounds} rounds of requests`, () =>

@@ -5,10 +5,10 @@ import {
   chooseFailed,
   chooseOld,
   findPredecessor,
-  getCommit,
   hasSafeLength,
   isOurs,
   nameVersion,
+  parseCommit,
   type ServiceName,
   type Version,
 } from "./versions.ts";
@@ -136,7 +136,7 @@ describe("the versions", () => {
   it("are named by time and commit", () => {
     const name = nameVersion(new Date("2026-11-21T15:04:00.789Z"), "0123456789abcdef");
     assert.equal(name, "v20261121-150400-0123456");
-    assert.equal(getCommit(name), "0123456");
+    assert.equal(parseCommit(name), "0123456");
     assert.ok(isOurs(name));
     for (const other of [OTHER, "v1", `${name}0`, "v20261121-150400-012345g"])
       assert.ok(!isOurs(other));

@@ -1,8 +1,8 @@
 import { Failure } from "./failure.ts";
 import {
   findPredecessor,
-  getTrafficShares,
   isOurs,
+  readTrafficShares,
   SERVICES,
   type ServiceName,
   type Version,
@@ -35,7 +35,7 @@ export function findUnfinished({ versions, isUnjudged }: Traffic): string | unde
 
 /** Whether a version has all traffic of both services. */
 export function hasAllTraffic(versions: readonly Version[], id: string): boolean {
-  return Object.values(getTrafficShares(versions, id)).every((share) => share === 1);
+  return Object.values(readTrafficShares(versions, id)).every((share) => share === 1);
 }
 
 /**
@@ -73,7 +73,7 @@ export function withoutTraffic(
 ): Version[] {
   return versions.map((version) => {
     const { service } = version;
-    if (fallback[service] === undefined || getTrafficShares(versions, id)[service] === 0)
+    if (fallback[service] === undefined || readTrafficShares(versions, id)[service] === 0)
       return version;
     return { ...version, share: version.id === fallback[service] ? 1 : 0 };
   });
@@ -92,7 +92,7 @@ export function planStages(
   const stages: Stage[] = SERVICES.flatMap((service) =>
     (fallback[service] === undefined ? [100] : steps).map((percent) => ({ service, percent })),
   );
-  const shares = getTrafficShares(versions, id);
+  const shares = readTrafficShares(versions, id);
   const at: ServiceName = shares.subscriber === 1 && shares.default > 0 ? "default" : "subscriber";
   const percent = Math.round(shares[at] * 100);
   if (percent === 0) return stages;

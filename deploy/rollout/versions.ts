@@ -33,7 +33,7 @@ export function isOurs(id: string): boolean {
 }
 
 /** The first seven digits of the commit of a version that a rollout created. */
-export function getCommit(id: string): string | undefined {
+export function parseCommit(id: string): string | undefined {
   return NAME.exec(id)?.[1];
 }
 
@@ -43,13 +43,13 @@ export function hasSafeLength(host: string): boolean {
 }
 
 /** A version's share of the traffic of each service. */
-export function getTrafficShares(
+export function readTrafficShares(
   versions: readonly Version[],
   id: string,
 ): Record<ServiceName, number> {
-  const getShare = (service: ServiceName) =>
+  const readShare = (service: ServiceName) =>
     versions.find((version) => version.service === service && version.id === id)?.share ?? 0;
-  return { subscriber: getShare("subscriber"), default: getShare("default") };
+  return { subscriber: readShare("subscriber"), default: readShare("default") };
 }
 
 /**

@@ -30,7 +30,7 @@ export function checkObservability(stacks: Stacks): string[] {
 
 /** Without project_id, a project that shows others' metrics would add theirs to its own. */
 function checkScope(watching: Resource): string[] {
-  const names = getTexts(watching.properties)
+  const names = listTexts(watching.properties)
     .flatMap((text) => [...text.matchAll(SELECTORS)])
     .filter(([, , labels = ""]) => !/\bproject_id=/.test(labels))
     .map(([, name]) => name);
@@ -46,7 +46,7 @@ function checkLogged(watching: Resource, stacks: Stacks): string[] {
     name: String(properties.name).replaceAll("/", "_"),
     isSum: Boolean(properties.value_extractor),
   }));
-  const asked = getTexts(watching.properties)
+  const asked = listTexts(watching.properties)
     .flatMap((text) => [...text.matchAll(LOGGED)])
     .map(([, path, name = path?.replaceAll("/", "_")]) => ({ name, isPromql: !path }));
   const unknown = asked.filter(
@@ -72,10 +72,10 @@ function checkPolicy(policy: Resource): string[] {
 }
 
 /** Every string in a value; a dashboard is a string of JSON, whose strings are returned too. */
-function getTexts(value: unknown): string[] {
+function listTexts(value: unknown): string[] {
   if (typeof value === "string")
-    return value.startsWith('{"') ? getTexts(JSON.parse(value)) : [value];
+    return value.startsWith('{"') ? listTexts(JSON.parse(value)) : [value];
   return value && typeof value === "object"
-    ? Object.values(value as Properties).flatMap(getTexts)
+    ? Object.values(value as Properties).flatMap(listTexts)
     : [];
 }

@@ -80,11 +80,11 @@ function checkMemory({ environment, api, subscriber }: Settings): string[] {
       ? subscriber.maxConcurrentRequests * ITEM_BYTES * BASE64
       : PULL_BYTES;
   return [
-    ...getFault(api, api.maxConcurrentRequests * BODY_BYTES, "requests of the largest size"),
-    ...getFault(subscriber, held, "messages of the largest size"),
+    ...findFaults(api, api.maxConcurrentRequests * BODY_BYTES, "requests of the largest size"),
+    ...findFaults(subscriber, held, "messages of the largest size"),
   ];
 
-  function getFault(service: ServiceSettings, heldBytes: number, content: string): string[] {
+  function findFaults(service: ServiceSettings, heldBytes: number, content: string): string[] {
     const memoryMb = MEMORY_MB[service.instanceClass];
     if (memoryMb === undefined) {
       const known = Object.keys(MEMORY_MB).join(", ");

@@ -67,7 +67,7 @@ function checkAckDeadline(subscription: Resource, { delivery }: Environment): st
 /** Pub/Sub deletes a message after its retention, settled or not. */
 function checkRetention(subscription: Resource, environment: Environment): string[] {
   const { message_retention_duration: duration } = subscription.properties;
-  const seconds = getSeconds(duration) ?? PUBSUB_DEFAULTS.retentionSeconds;
+  const seconds = parseSeconds(duration) ?? PUBSUB_DEFAULTS.retentionSeconds;
   const { toleratedOutageHours } = environment;
   if (seconds > toleratedOutageHours * 3600) return [];
   return [
@@ -139,7 +139,10 @@ function checkAttempts(subscription: Resource, environment: Environment): string
   if (!policy) return [];
   const attempts = Number(policy.max_delivery_attempts ?? PUBSUB_DEFAULTS.deliveryAttempts);
   const retry = getBlock(subscription.properties, "retry_policy");
-  const [first, most] = [getSeconds(retry?.minimum_backoff), getSeconds(retry?.maximum_backoff)];
+  const [first, most] = [
+    parseSeconds(retry?.minimum_backoff),
+    parseSeconds(retry?.maximum_backoff),
+  ];
   let seconds = 0;
   for (let pause = 1; pause < attempts; pause += 1) {
     // Without a retry policy, a message is redelivered immediately.
@@ -164,7 +167,7 @@ function checkDatabaseAddress(instance: Resource): string[] {
   ];
 }
 
-function getSeconds(duration: unknown): number | undefined {
+function parseSeconds(duration: unknown): number | undefined {
   const [, seconds] = /^([\d.]+)s$/.exec(String(duration)) ?? [];
   return seconds === undefined ? undefined : Number(seconds);
 }

@@ -20,7 +20,7 @@ import { RUNBOOKS, SYMPTOMS } from "./runbooks.ts";
 const ROOT = new URL("../../", import.meta.url);
 const DOCUMENT = readFileSync(new URL("docs/operations.md", ROOT), "utf8");
 const HOURS: Record<string, number> = { m: 1 / 60, h: 1, d: 24 };
-const getHours = (window: string) => Number(window.slice(0, -1)) * (HOURS[window.slice(-1)] ?? 0);
+const parseHours = (window: string) => Number(window.slice(0, -1)) * (HOURS[window.slice(-1)] ?? 0);
 
 describe("the objectives", () => {
   it("can be missed, and allow the burn rates", () => {
@@ -31,10 +31,10 @@ describe("the objectives", () => {
     }
     const spent = [...BURN_RATES.page, ...BURN_RATES.ticket].map(({ rate, long, short }) => {
       assert.ok(
-        Math.abs(getHours(long) / getHours(short) - 12) < 1e-9,
+        Math.abs(parseHours(long) / parseHours(short) - 12) < 1e-9,
         "a twelfth, as in the SRE workbook",
       );
-      return (rate * getHours(long)) / (PERIOD_DAYS * 24);
+      return (rate * parseHours(long)) / (PERIOD_DAYS * 24);
     });
     assert.deepEqual(
       spent.map((share) => Math.round(share * 100)),

@@ -44,7 +44,7 @@ type ServiceLevel = { goal: number; title: string; sli: MonitoringSloRequestBase
 function listServiceLevels(settings: Settings): Record<keyof typeof OBJECTIVES, ServiceLevel> {
   const { availability, answers, freshness, durability } = OBJECTIVES;
   const { api, audit } = resourcesOfLogs(settings);
-  const getFilter = (type: string, resource: string, ...terms: string[]) =>
+  const formatFilter = (type: string, resource: string, ...terms: string[]) =>
     [
       `metric.type="${type}"`,
       `resource.type="${resource}"`,
@@ -52,10 +52,10 @@ function listServiceLevels(settings: Settings): Record<keyof typeof OBJECTIVES, 
       ...terms,
     ].join(" AND ");
   const logged = (name: string, resource: string, ...terms: string[]) =>
-    getFilter(`logging.googleapis.com/user/constancia/${name}`, resource, ...terms);
+    formatFilter(`logging.googleapis.com/user/constancia/${name}`, resource, ...terms);
   const within = (histogram: string, seconds: number, ...terms: string[]) => ({
     distributionCut: {
-      distributionFilter: getFilter(
+      distributionFilter: formatFilter(
         `prometheus.googleapis.com/${histogram}/histogram`,
         OTLP_RESOURCE,
         ...terms,

@@ -5,14 +5,14 @@ import { join } from "node:path";
 import test from "node:test";
 import { FileJournal, type Record } from "./journal.ts";
 
-const getRecord = (name: string): Record => ({ kind: "topicGone", name });
+const createRecord = (name: string): Record => ({ kind: "topicGone", name });
 
 test("what was appended is in the file once that is said, also during a write", async () => {
   const folder = mkdtempSync(join(tmpdir(), "constancia-journal-"));
   const journal = await FileJournal.open(
     folder,
     () => assert.fail("There is nothing to be applied."),
-    () => [getRecord("kept")],
+    () => [createRecord("kept")],
   );
   const read = () =>
     readFileSync(join(folder, "journal.jsonl"), "utf8")
@@ -24,7 +24,7 @@ test("what was appended is in the file once that is said, also during a write", 
   const writes: Promise<void>[] = [];
   for (let round = 0; round < 200; round += 1) {
     for (const name of [`${round}-a`, `${round}-b\u2028\n`]) {
-      journal.append(getRecord(name));
+      journal.append(createRecord(name));
       names.push(name);
     }
     const expected = [...names];
@@ -45,6 +45,6 @@ test("what was appended is in the file once that is said, also during a write", 
       () => applied,
     )
   ).close();
-  assert.deepEqual(applied, names.map(getRecord));
+  assert.deepEqual(applied, names.map(createRecord));
   rmSync(folder, { recursive: true });
 });

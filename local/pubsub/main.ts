@@ -44,10 +44,10 @@ async function main(): Promise<void> {
   });
   if (values.help) return console.log(HELP);
   const { host, controlUrl, stop } = await startPubsub({
-    port: getNumber("--port", values.port),
-    controlPort: getNumber("--control-port", values["control-port"]),
+    port: parseNumber("--port", values.port),
+    controlPort: parseNumber("--control-port", values["control-port"]),
     host: values.host,
-    seed: getNumber("--seed", values.seed),
+    seed: parseNumber("--seed", values.seed),
     rates: { ...(values.chaos ? CHAOS : {}), ...readRates(values.fault) },
     ...(values.data ? { folder: values.data } : {}),
   });
@@ -57,7 +57,7 @@ async function main(): Promise<void> {
     process.once(signal, () => stop().then(() => process.exit(0)));
 }
 
-function getNumber(option: string, text: string): number {
+function parseNumber(option: string, text: string): number {
   const value = Number(text);
   if (Number.isInteger(value) && value >= 0) return value;
   throw new Error(`${option} must be a whole number, not "${text}"`);

@@ -43,8 +43,8 @@ export class TokenSigner {
       aud: audience,
       email,
       email_verified: true,
-      azp: getSubject(email),
-      sub: getSubject(email),
+      azp: deriveSubject(email),
+      sub: deriveSubject(email),
       iat: now,
       exp: now + LIFETIME_SECONDS,
     });
@@ -85,7 +85,7 @@ export class TokenSigner {
 }
 
 /** An account's number, always the same for the same e-mail. */
-function getSubject(email: string): string {
+function deriveSubject(email: string): string {
   return BigInt(`0x${createHash("sha256").update(email).digest("hex").slice(0, 16)}`).toString();
 }
 

@@ -62,7 +62,7 @@ const GOALS: Goal[] = [
 /** The verdicts on what was measured, for each Pub/Sub; a goal without figures is left out. */
 export function judge(samples: readonly Sample[]): Verdict[] {
   return GOALS.flatMap((goal) => {
-    const own = samples.filter((sample) => isOf(goal, sample));
+    const own = samples.filter((sample) => matchesGoal(goal, sample));
     const byPubsub = Map.groupBy(own, ({ pubsub }) => pubsub);
     return [...byPubsub].flatMap(([pubsub, some]) => {
       const found = median(listValues(some, goal));
@@ -88,7 +88,7 @@ export function shorten(value: number): string {
   return String(Number(value.toFixed(Math.abs(value) >= 10 ? 1 : 2)));
 }
 
-function isOf(goal: Goal, sample: Sample): boolean {
+function matchesGoal(goal: Goal, sample: Sample): boolean {
   const isCase = sample.bench === goal.bench && sample.case === goal.case;
   return isCase && sample.cores === goal.cores;
 }

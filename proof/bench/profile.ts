@@ -37,8 +37,8 @@ function describeProfile({ nodes, samples, timeDeltas }: Profile): string {
     if (!node || node.callFrame.functionName === "(idle)") continue;
     busy += micros;
     add(byFunction, modules.describe(node.callFrame), micros);
-    add(byModule, getOwner(node), micros);
-    for (const name of getCallers(node)) add(withCallees, name, micros);
+    add(byModule, findOwner(node), micros);
+    for (const name of listCallers(node)) add(withCallees, name, micros);
   }
   return [
     `### ${modules.program || "a process"}: busy for ${Math.round(busy / 1_000)} ms`,
@@ -51,17 +51,17 @@ function describeProfile({ nodes, samples, timeDeltas }: Profile): string {
   ].join("\n\n");
 
   /** The nearest module of the bundle in its stack; without one, the frame's own name. */
-  function getOwner(node: Node): string {
+  function findOwner(node: Node): string {
     for (let at: Node | undefined = node; at; at = byId.get(parents.get(at.id) ?? -1)) {
       const name = modules.find(at.callFrame);
-      if (name) return getGroup(name);
+      if (name) return nameGroup(name);
     }
     const { functionName, url } = node.callFrame;
     return functionName.startsWith("(") ? functionName : url || "Node itself";
   }
 
   /** The functions of Constancia in its stack, each once. */
-  function getCallers(node: Node): Set<string> {
+  function listCallers(node: Node): Set<string> {
     const names = new Set<string>();
     for (let at: Node | undefined = node; at; at = byId.get(parents.get(at.id) ?? -1)) {
       const module = modules.find(at.callFrame);
@@ -103,7 +103,7 @@ class Modules {
 }
 
 /** The package, or the file of Constancia. */
-function getGroup(module: string): string {
+function nameGroup(module: string): string {
   const packages = [...module.matchAll(/node_modules\/((?:@[^/]+\/)?[^/]+)/g)];
   return packages.at(-1)?.[1] ?? module;
 }

@@ -61,13 +61,13 @@ export function publish(report: Report): PublishedReport {
 /** The panels of a plot; those of which nothing was measured are left out. */
 export function getPanels({ samples }: PublishedReport, name: PlotName): Panel[] {
   return PLOTS[name]
-    .map((place) => ({ ...place, bars: getBars(samples, place) }))
+    .map((place) => ({ ...place, bars: buildBars(samples, place) }))
     .filter(({ bars }) => bars.length > 0);
 }
 
 /** What stands in the README between its markers: the plot of the rates, and a sentence. */
 export function describeRates(report: PublishedReport): string {
-  const [posts, rows, gets] = PLOTS.rates.map((place) => getRatio(report.samples, place));
+  const [posts, rows, gets] = PLOTS.rates.map((place) => formatRatio(report.samples, place));
   const { options, machine } = report;
   const sentence =
     `Compared with the same API by hand: ${posts} times the POSTs a second, ${rows} times the rows ` +
@@ -93,7 +93,7 @@ function at(bench: string, what: string, value: string) {
   return { bench, case: what, value };
 }
 
-function getBars(samples: Report["samples"], place: Place): Bar[] {
+function buildBars(samples: Report["samples"], place: Place): Bar[] {
   const own = samples.filter(
     (sample) => sample.bench === place.bench && sample.case === place.case,
   );
@@ -108,16 +108,16 @@ function getBars(samples: Report["samples"], place: Place): Bar[] {
 }
 
 /** Constancia's to the seed shape's: the median of the ratios of each round. */
-function getRatio(samples: Report["samples"], place: Place): string {
-  const getValues = (target: string) =>
+function formatRatio(samples: Report["samples"], place: Place): string {
+  const listValues = (target: string) =>
     new Map(
       samples
         .filter((sample) => sample.bench === place.bench && sample.case === place.case)
         .filter((sample) => sample.target === target)
         .map(({ round, values }) => [round, values[place.value] ?? Number.NaN]),
     );
-  const others = getValues(SEED);
-  const ratios = [...getValues(CONSTANCIA)].map(
+  const others = listValues(SEED);
+  const ratios = [...listValues(CONSTANCIA)].map(
     ([round, own]) => own / (others.get(round) ?? Number.NaN),
   );
   return median(ratios).toFixed(1);

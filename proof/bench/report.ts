@@ -120,7 +120,7 @@ function formatCase(name: string, samples: Sample[]): string {
     ...columns.map((column) => formatSpread(some.map(({ values }) => values[column]))),
     target === CONSTANCIA ? "" : formatRatio(own, some),
   ]);
-  return formatTable([name, ...columns.map(getTitle), "rate to it"], rows);
+  return formatTable([name, ...columns.map(formatTitle), "rate to it"], rows);
 }
 
 function formatSpread(values: (number | undefined)[]): string {
@@ -140,7 +140,7 @@ function formatRatio(own: Sample[], others: Sample[]): string {
 }
 
 /** The title of `p50Ms` is "p50 ms". */
-function getTitle(column: string): string {
+function formatTitle(column: string): string {
   if (column === "perSecond") return "per second";
   return column
     .replace(/Ms$/, " ms")

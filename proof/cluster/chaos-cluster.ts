@@ -67,7 +67,7 @@ export async function startChaosCluster(options: ClusterOptions): Promise<ChaosC
   if (!isDirect) url.port = String(proxies.mysql.port);
   const pubsubHost = isDirect ? pubsub.host : `127.0.0.1:${proxies.pubsub.port}`;
   const env = {
-    ...getEnvironment(options, pubsub),
+    ...buildEnvironment(options, pubsub),
     MYSQL_URL: url.href,
     PUBSUB_EMULATOR_HOST: pubsubHost,
   };
@@ -110,7 +110,7 @@ async function createTopicAndSubscriptions(
   });
 }
 
-function getEnvironment({ folder, plan }: ClusterOptions, pubsub: PubsubServer) {
+function buildEnvironment({ folder, plan }: ClusterOptions, pubsub: PubsubServer) {
   return {
     GOOGLE_CLOUD_PROJECT: PROJECT_ID,
     PUBSUB_TOPIC: TOPIC,

@@ -45,7 +45,7 @@ export function readDocument(document: Json): Document {
   const ajv = new Ajv2020({ strict: false, formats: FORMATS });
   ajv.addSchema(document, "document");
 
-  const getCheck = (place: string[]) => {
+  const compileCheck = (place: string[]) => {
     const pointer = place.map((key) => key.replaceAll("~", "~0").replaceAll("/", "~1")).join("/");
     const validate = ajv.compile({ $ref: `document#/${encodeURI(pointer)}` });
     return (body: unknown) => (validate(body) ? undefined : ajv.errorsText(validate.errors));
@@ -57,7 +57,7 @@ export function readDocument(document: Json): Document {
     const content = (at(document, real).content ?? {}) as Record<string, { schema?: Json }>;
     const checks = Object.fromEntries(
       Object.entries(content).flatMap(([type, { schema }]) =>
-        schema ? [[type, getCheck([...real, "content", type, "schema"])]] : [],
+        schema ? [[type, compileCheck([...real, "content", type, "schema"])]] : [],
       ),
     );
     return {
@@ -101,7 +101,7 @@ export function readDocument(document: Json): Document {
       METHODS.flatMap((method) => readOperation(path, method)),
     ),
     resolve,
-    checkProblem: getCheck(["components", "schemas", "problem"]),
+    checkProblem: compileCheck(["components", "schemas", "problem"]),
   };
 }
 

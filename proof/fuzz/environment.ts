@@ -109,7 +109,7 @@ async function findTraces(
   { pool }: TestEnvironment,
   targets: readonly Target[],
 ): Promise<string[]> {
-  const told = new Set(targets.flatMap((target) => target.told.receipts.map(getWrite)));
+  const told = new Set(targets.flatMap((target) => target.told.receipts.map(parseWriteId)));
   const unnamed = targets.reduce((sum, target) => sum + target.told.unnamed, 0);
   const unknown = targets.reduce((sum, target) => sum + target.told.unknown, 0);
   let receipts = await readReceipts(pool);
@@ -149,6 +149,6 @@ function readReceipts(pool: TestEnvironment["pool"]): Promise<string[]> {
   });
 }
 
-function getWrite(receipt: string): string {
+function parseWriteId(receipt: string): string {
   return receipt.slice(receipt.lastIndexOf("/") + 1);
 }

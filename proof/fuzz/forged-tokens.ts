@@ -50,7 +50,7 @@ function algorithms(): fc.Arbitrary<Forgery> {
   return fc.tuple(fc.constantFrom(...ALGORITHMS), end).map(([alg, ending]) => ({
     what: `alg ${alg}, signature ${ending}`,
     make(valid) {
-      const [, claims, signature] = getParts(valid);
+      const [, claims, signature] = splitToken(valid);
       return `Bearer ${encode({ alg, kid: "google", typ: "JWT" })}.${claims}.${ending === "kept" ? signature : ending}`;
     },
   }));
@@ -74,7 +74,7 @@ function confusions(): fc.Arbitrary<Forgery> {
     what: `${name}${size} by the public key as ${of}`,
     make(valid, { keys }) {
       const header = encode({ alg: `${name}${size}`, kid: "google", typ: "JWT" });
-      const head = `${header}.${getParts(valid)[1]}`;
+      const head = `${header}.${splitToken(valid)[1]}`;
       const secret = forms[of](keys.publicKey);
       return `Bearer ${head}.${createHmac(`sha${size}`, secret).update(head).digest("base64url")}`;
     },
@@ -95,7 +95,7 @@ function otherKeys(): fc.Arbitrary<Forgery> {
         ...(with_ === "jwk" ? { jwk: stranger.export({ format: "jwk" }) } : {}),
         ...(with_ === "jku" || with_ === "x5u" ? { [with_]: "http://127.0.0.1:1/certs" } : {}),
       };
-      const head = `${encode({ alg: name, kid: key, typ: "JWT", ...brought })}.${getParts(valid)[1]}`;
+      const head = `${encode({ alg: name, kid: key, typ: "JWT", ...brought })}.${splitToken(valid)[1]}`;
       const hash = by === "ed25519" ? null : "sha256";
       const dsaEncoding = "ieee-p1363" as const;
       const signature = sign(hash, Buffer.from(head), { key: stranger, dsaEncoding });
@@ -110,7 +110,7 @@ function changedClaims(): fc.Arbitrary<Forgery> {
   return fc.tuple(name, fc.jsonValue({ maxDepth: 1 })).map(([claim, value]) => ({
     what: `${claim} changed to ${JSON.stringify(value)}`,
     make(valid) {
-      const [header, claims = "", signature] = getParts(valid);
+      const [header, claims = "", signature] = splitToken(valid);
       const before = JSON.parse(Buffer.from(claims, "base64url").toString());
       return `Bearer ${header}.${encode({ ...before, [claim]: value })}.${signature}`;
     },
@@ -190,8 +190,8 @@ function repeats(): fc.Arbitrary<Forgery> {
     .map(([places, by]) => ({
       what: `the parts ${places} with "${by}" between`,
       make(valid, { keys }) {
-        const [, claims] = getParts(signToken({ sub: "5678" }, {}, keys.privateKey));
-        const parts = [...getParts(valid), claims];
+        const [, claims] = splitToken(signToken({ sub: "5678" }, {}, keys.privateKey));
+        const parts = [...splitToken(valid), claims];
         return `Bearer ${places.map((place) => parts[place]).join(by)}`;
       },
     }));
@@ -225,7 +225,7 @@ function otherSchemes(): fc.Arbitrary<Forgery> {
   }));
 }
 
-function getParts(token: string): string[] {
+function splitToken(token: string): string[] {
   return token.split(".");
 }
 

@@ -48,7 +48,7 @@ function judgeOperation(operation: Operation, answer: Answer, sent: Sent): strin
   const response = operation.responses[status];
   if (!response) return [`${status} is not declared for ${name}`];
   const faults: string[] = [];
-  const type = getMediaType(answer);
+  const type = parseMediaType(answer);
   const isMinimal = /\breturn=minimal\b/.test(headers["preference-applied"] ?? "");
   if (sent.method !== "HEAD" && text === "" && response.mediaTypes.length > 0 && !isMinimal)
     faults.push(`${status} of ${name} has no body`);
@@ -66,7 +66,7 @@ function judgeOperation(operation: Operation, answer: Answer, sent: Sent): strin
 
 function judgeProblem(document: Document, answer: Answer, sent: Sent): string[] {
   const { status, headers, text } = answer;
-  const type = getMediaType(answer);
+  const type = parseMediaType(answer);
   const isHealth = sent.target.startsWith("/health/");
   if (isHealth && status === 503) return [];
   if (type !== "application/problem+json") return [`${status} is ${type || "of no media type"}`];
@@ -112,7 +112,7 @@ function isOptions({ status, headers }: Answer, { method }: Sent): boolean {
   return method === "OPTIONS" && status === 204 && Boolean(headers.allow ?? headers.vary);
 }
 
-function getMediaType({ headers }: Answer): string {
+function parseMediaType({ headers }: Answer): string {
   return (headers["content-type"] ?? "").split(";", 1)[0] as string;
 }
 

@@ -142,7 +142,7 @@ describe("whatever is on the topic", () => {
       [messageId, /^[\x20-\x7e]{36}$/.test(id) ? id : null],
     );
     for (const { reason } of letters) assert.ok(reason, `${messageId} is dead without a reason`);
-    if (getFault(message)) return letters.length > 0;
+    if (findFault(message)) return letters.length > 0;
     const others = collections.map(
       ({ name }) => `(SELECT COUNT(*) FROM ${name} WHERE version = ?)`,
     );
@@ -157,7 +157,7 @@ describe("whatever is on the topic", () => {
   }
 });
 
-function getFault(message: MessageContent): string | undefined {
+function findFault(message: MessageContent): string | undefined {
   try {
     return void parseWrite(message, collections);
   } catch (error) {

@@ -138,7 +138,7 @@ describe("a client that is hostile", { timeout: DEADLINE_MS }, () => {
     for (const bytes of [put("half").slice(0, 20), put("half").slice(0, -3), "G"]) {
       const socket = connect({ port: process.port, host: "127.0.0.1", allowHalfOpen: true });
       socket.end(bytes);
-      assert.equal(await getStatus(socket), 400);
+      assert.equal(await readStatus(socket), 400);
     }
     assert.equal(await api.countAccepted(), accepted);
   });
@@ -160,7 +160,7 @@ describe("a client that is hostile", { timeout: DEADLINE_MS }, () => {
   });
 });
 
-async function getStatus(socket: Socket): Promise<number> {
+async function readStatus(socket: Socket): Promise<number> {
   let received = "";
   socket.setEncoding("latin1").on("data", (text) => {
     received += text;

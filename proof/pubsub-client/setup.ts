@@ -24,8 +24,8 @@ export function pullFrom(
   return startPull({
     projectId: PROJECT,
     emulatorHost: host,
-    subscription: getId(names.subscription),
-    deadLetterSubscription: getId(names.deadLetterSubscription),
+    subscription: parseId(names.subscription),
+    deadLetterSubscription: parseId(names.deadLetterSubscription),
     batcher: { add },
     logger,
   });
@@ -36,7 +36,7 @@ export function publishTo(host: string, topic: string) {
   return createTopicClient({
     projectId: PROJECT,
     emulatorHost: host,
-    topic: getId(topic),
+    topic: parseId(topic),
     logger,
   });
 }
@@ -56,6 +56,6 @@ export async function waitFor(what: string, withinMs: number, condition: () => b
   return Date.now() - startedAt;
 }
 
-function getId(name: string): string {
+function parseId(name: string): string {
   return name.slice(name.lastIndexOf("/") + 1);
 }

@@ -38,7 +38,7 @@ describe("npm run rollout, with failures", { concurrency: 2 }, () => {
   }
 
   /** The calls of a run by that plan. The three reads of a log at one look count as one. */
-  async function getCalls(plan: Plan): Promise<Call[]> {
+  async function listCalls(plan: Plan): Promise<Call[]> {
     let calls: Call[] = [];
     await attempt(plan, async (appEngine) => {
       calls = appEngine.calls().map((command, index) => ({ number: index + 1, command }));
@@ -48,7 +48,7 @@ describe("npm run rollout, with failures", { concurrency: 2 }, () => {
   }
 
   /** Runs the work for each call, a few at a time. */
-  async function getForEach(calls: readonly Call[], work: (call: Call) => Promise<void>) {
+  async function forEachCall(calls: readonly Call[], work: (call: Call) => Promise<void>) {
     assert.ok(calls.length > 3);
     const left = [...calls];
     const worker = async () => {
@@ -73,7 +73,7 @@ describe("npm run rollout, with failures", { concurrency: 2 }, () => {
   const withFault = (plan: Plan, fault: Fault): Plan => ({ ...plan, faults: [fault] });
 
   it("ends with all or no traffic on a good version, whichever call of gcloud fails", async () => {
-    await getForEach(await getCalls({}), async ({ number, command }) => {
+    await forEachCall(await listCalls({}), async ({ number, command }) => {
       const kind = number % 2 === 0 ? "fail" : "fail-after";
       await attempt(withFault({}, { at: number, kind }), async (appEngine, { status }) => {
         assert.deepEqual(appEngine.traffic(), status === 0 ? ALL_NEW : ALL_OLD);
@@ -85,10 +85,10 @@ describe("npm run rollout, with failures", { concurrency: 2 }, () => {
   });
 
   it("leaves no traffic on a failed version, whichever call of the rollback fails", async () => {
-    const calls = (await getCalls(BREACH)).filter(({ command }) => !/logging read/.test(command));
+    const calls = (await listCalls(BREACH)).filter(({ command }) => !/logging read/.test(command));
     for (const kind of ["fail", "fail-after", "ignore"] as const) {
       const changes = kind === "fail" ? calls : calls.filter((call) => CHANGES.test(call.command));
-      await getForEach(changes.slice(-6), async ({ number }) => {
+      await forEachCall(changes.slice(-6), async ({ number }) => {
         await attempt(withFault(BREACH, { at: number, kind }), async (appEngine, { status }) => {
           assert.equal(status, 1);
           assert.deepEqual(appEngine.traffic(), ALL_OLD);
@@ -98,10 +98,10 @@ describe("npm run rollout, with failures", { concurrency: 2 }, () => {
   });
 
   it("prints the commands to run if gcloud keeps failing, and the next run recovers", async () => {
-    const calls = (await getCalls(BREACH)).filter(({ command }) => !/logging read/.test(command));
+    const calls = (await listCalls(BREACH)).filter(({ command }) => !/logging read/.test(command));
     // Of the reads between the changes, some: each such run waits for many processes.
     const some = calls.filter((call, index) => CHANGES.test(call.command) || index % 4 === 0);
-    await getForEach(some, async ({ number }) => {
+    await forEachCall(some, async ({ number }) => {
       const plan = withFault(BREACH, { from: number, kind: "fail" });
       await attempt(plan, async (appEngine, { status, err }) => {
         if (status !== 3) {
@@ -125,8 +125,8 @@ describe("npm run rollout, with failures", { concurrency: 2 }, () => {
   }
 
   it("continues after a crash at each step, before or after the command took effect", async () => {
-    const calls = (await getCalls({})).filter(({ command }) => !/versions list/.test(command));
-    await getForEach(calls, async ({ number, command }) => {
+    const calls = (await listCalls({})).filter(({ command }) => !/versions list/.test(command));
+    await forEachCall(calls, async ({ number, command }) => {
       const kind = command.startsWith("app deploy")
         ? "kill-between"
         : number % 2 === 0
@@ -144,9 +144,9 @@ describe("npm run rollout, with failures", { concurrency: 2 }, () => {
   });
 
   it("after a crash, rolls back a bad version", async () => {
-    const moves = (await getCalls({})).filter(({ command }) => /set-traffic/.test(command));
+    const moves = (await listCalls({})).filter(({ command }) => /set-traffic/.test(command));
     // Once the last verdict was good and marked, a rollout of this commit is a new one.
-    await getForEach(moves.slice(0, -1), async ({ number }) => {
+    await forEachCall(moves.slice(0, -1), async ({ number }) => {
       const crash = withFault({}, { at: number, kind: "kill-after" });
       await attempt(crash, async (appEngine) => {
         appEngine.plan(BREACH);
@@ -158,8 +158,8 @@ describe("npm run rollout, with failures", { concurrency: 2 }, () => {
   });
 
   it("after a crash, moves another commit's traffic back, or judges the version that has all of it", async () => {
-    const moves = (await getCalls({})).filter(({ command }) => /set-traffic/.test(command));
-    await getForEach(moves, async ({ number }) => {
+    const moves = (await listCalls({})).filter(({ command }) => /set-traffic/.test(command));
+    await forEachCall(moves, async ({ number }) => {
       const crash = withFault({}, { at: number, kind: "kill-after" });
       await attempt(crash, async (appEngine) => {
         appEngine.check("ddddddd");
@@ -174,7 +174,7 @@ describe("npm run rollout, with failures", { concurrency: 2 }, () => {
   });
 
   it("after a crash at the last step, does not keep a bad version", async () => {
-    const moves = (await getCalls({})).filter(({ command }) => /set-traffic/.test(command));
+    const moves = (await listCalls({})).filter(({ command }) => /set-traffic/.test(command));
     const at = moves.at(-2)?.number as number;
     await attempt(withFault({}, { at, kind: "kill-after" }), async (appEngine) => {
       appEngine.check("ddddddd");
@@ -188,8 +188,8 @@ describe("npm run rollout, with failures", { concurrency: 2 }, () => {
   });
 
   it("after a crash at each step, --rollback puts all traffic back", async () => {
-    const moves = (await getCalls({})).filter(({ command }) => /set-traffic/.test(command));
-    await getForEach(moves, async ({ number }) => {
+    const moves = (await listCalls({})).filter(({ command }) => /set-traffic/.test(command));
+    await forEachCall(moves, async ({ number }) => {
       const crash = withFault({}, { at: number, kind: "kill-after" });
       await attempt(crash, async (appEngine) => {
         appEngine.plan({});
@@ -221,8 +221,8 @@ describe("npm run rollout, with failures", { concurrency: 2 }, () => {
   });
 
   it("rolls back on a signal at any call of gcloud, and lets that one finish", async () => {
-    const calls = (await getCalls({})).filter(({ command }) => CHANGES.test(command));
-    await getForEach(calls, async ({ number, command }) => {
+    const calls = (await listCalls({})).filter(({ command }) => CHANGES.test(command));
+    await forEachCall(calls, async ({ number, command }) => {
       const plan = withFault({}, { at: number, kind: "signal" });
       await attempt(plan, async (appEngine, { status }) => {
         const isJudged = /delete|split-by=ip/.test(command);

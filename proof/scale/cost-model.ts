@@ -6,7 +6,7 @@ import {
   SIZES,
   TARGET_UTILISATION,
 } from "./figures.ts";
-import { GIB, getDatabaseHour, HOURS_A_MONTH, MILLION, PRICES } from "./prices.ts";
+import { findHourlyPrice, GIB, HOURS_A_MONTH, MILLION, PRICES } from "./prices.ts";
 
 /** Creates of items with so many bytes of JSON, spread evenly over so many hours of a month. */
 export type Load = { writes: number; itemBytes: number; hours: number };
@@ -96,7 +96,7 @@ export function computeCostOfWrites(shapeName: ShapeName, load: Load): CostOfWri
   return {
     messages: computePubsubCost(load, itemBytes + shape.attributes),
     instances: sum(
-      getProcessMicros(shapeName).map((micros) => computeInstanceCost(writes, micros, 0)),
+      computeProcessMicros(shapeName).map((micros) => computeInstanceCost(writes, micros, 0)),
     ),
     logs: ((writes * shape.logs) / GIB) * PRICES.loggingGib,
     traces: ((writes * shape.spans) / MILLION) * PRICES.millionSpans,
@@ -108,12 +108,12 @@ export function computeCostOfWrites(shapeName: ShapeName, load: Load): CostOfWri
 export function computeCostOfMonth(shapeName: ShapeName, load: Load): CostOfMonth {
   const { isWatched } = SHAPES[shapeName];
   const { instances: _, ...others } = computeCostOfWrites(shapeName, load);
-  const [apiMicros, subscriberMicros] = getProcessMicros(shapeName);
+  const [apiMicros, subscriberMicros] = computeProcessMicros(shapeName);
   // The uptime check keeps one instance of the API running all month.
   const apiHours = isWatched ? HOURS_A_MONTH : load.hours;
   const watching = isWatched ? listWatchingCost(true) : [];
   return {
-    ...computeDatabaseCost((getRate(load) * FIGURES[shapeName].pushMysqlMicros) / MILLION),
+    ...computeDatabaseCost((computeRate(load) * FIGURES[shapeName].pushMysqlMicros) / MILLION),
     watching: sum([listSecretsCost(), ...watching].map(({ dollars }) => dollars)),
     instances:
       computeInstanceCost(load.writes, apiMicros, apiHours) +
@@ -128,17 +128,17 @@ export function sum(numbers: readonly number[]): number {
 }
 
 /** The API's and the subscriber's processor time for one write. */
-function getProcessMicros(shapeName: ShapeName): [number, number] {
+function computeProcessMicros(shapeName: ShapeName): [number, number] {
   const { postMicros, pushMicros } = FIGURES[shapeName];
   return [postMicros, pushMicros];
 }
 
-function getRate({ writes, hours }: Load): number {
+function computeRate({ writes, hours }: Load): number {
   return writes / hours / 3_600;
 }
 
 function computePubsubCost(load: Load, messageBytes: number): number {
-  const batch = Math.min(MAX_PUBLISH_BATCH, Math.max(1, getRate(load) * PUBLISH_SECONDS));
+  const batch = Math.min(MAX_PUBLISH_BATCH, Math.max(1, computeRate(load) * PUBLISH_SECONDS));
   const published = Math.max(messageBytes, PUBSUB_REQUEST_BYTES / batch);
   const pushed = Math.max(messageBytes, PUBSUB_REQUEST_BYTES);
   return ((load.writes * (published + pushed)) / GIB / 1_024) * PRICES.pubsubTib;
@@ -164,7 +164,7 @@ function listDatabaseCost(tier: string): Line[] {
     {
       name: `Cloud SQL ${tier}`,
       basis: `${HOURS_A_MONTH} h`,
-      dollars: getDatabaseHour(tier) * HOURS_A_MONTH,
+      dollars: findHourlyPrice(tier) * HOURS_A_MONTH,
     },
     { name: "its disk", basis, dollars: DATABASE_GIB * PRICES.databaseGibMonth },
     { name: "its backups", basis, dollars: DATABASE_GIB * PRICES.backupGibMonth },

@@ -8,11 +8,11 @@ import {
   type Load,
   sum,
 } from "./cost-model.ts";
-import { chooseTier, getCores } from "./figures.ts";
+import { chooseTier, parseCores } from "./figures.ts";
 
 const LOAD: Load = { writes: 1e6, itemBytes: 300, hours: 730 };
 const SHAPES = ["constancia", "seed"] as const;
-const getTotal = ({ databaseCores: _, ...dollars }: CostOfMonth) => sum(Object.values(dollars));
+const computeTotal = ({ databaseCores: _, ...dollars }: CostOfMonth) => sum(Object.values(dollars));
 
 describe("the cost of writes", () => {
   it("is ten times as much for ten times the writes at the same rate", () => {
@@ -47,12 +47,12 @@ describe("the cost of a month", () => {
     for (const shape of SHAPES) {
       let before = 0;
       for (const writes of [1, 1e6, 1e9, 1e11, 1e12]) {
-        const dollars = getTotal(computeCostOfMonth(shape, { ...LOAD, writes }));
+        const dollars = computeTotal(computeCostOfMonth(shape, { ...LOAD, writes }));
         assert.ok(dollars >= before, shape);
         before = dollars;
       }
       const short = computeCostOfMonth(shape, { ...LOAD, hours: 10 });
-      assert.ok(getTotal(short) <= getTotal(computeCostOfMonth(shape, LOAD)), shape);
+      assert.ok(computeTotal(short) <= computeTotal(computeCostOfMonth(shape, LOAD)), shape);
     }
   });
 
@@ -76,15 +76,15 @@ it("most of a million writes is logs, half of them App Engine's, as docs/deploy.
   assert.ok(Math.abs(computeCostOfWrites("seed", LOAD).logs - cost.logs / 2) < 0.2);
   assert.equal(Math.min(...Object.values(cost)), cost.instances);
   const month = computeCostOfMonth("constancia", LOAD);
-  assert.ok(month.instances > getTotal(month) / 2);
+  assert.ok(month.instances > computeTotal(month) / 2);
 });
 
 it("chooses the smallest tier with room, and none beyond the largest", () => {
   assert.equal(chooseTier(0), "db-custom-1-3840");
   assert.equal(chooseTier(0.7), "db-custom-2-7680");
   assert.equal(chooseTier(96), undefined);
-  assert.equal(getCores("db-custom-8-30720"), 8);
-  assert.throws(() => getCores("db-perf-optimized-N-8"), /db-perf-optimized-N-8/);
+  assert.equal(parseCores("db-custom-8-30720"), 8);
+  assert.throws(() => parseCores("db-perf-optimized-N-8"), /db-perf-optimized-N-8/);
 });
 
 describe("npm run proof -- cost", () => {

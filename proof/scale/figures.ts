@@ -29,7 +29,7 @@ export const TARGET_UTILISATION = 0.6;
 export const START_SECONDS = 3;
 
 /** The cores of a Cloud SQL tier; shared cores are a fraction of one. */
-export function getCores(tier: string): number {
+export function parseCores(tier: string): number {
   const shared: Record<string, number> = { "db-f1-micro": 0.2, "db-g1-small": 0.5 };
   const cores = shared[tier] ?? Number(/^db-custom-(\d+)-\d+$/.exec(tier)?.[1]);
   if (Number.isFinite(cores)) return cores;

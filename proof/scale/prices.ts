@@ -37,7 +37,7 @@ export const GIB = 2 ** 30;
 export const MILLION = 1_000_000;
 
 /** The price of a Cloud SQL tier per hour: a shared-core name, or `db-custom-<cores>-<MiB>`. */
-export function getDatabaseHour(tier: string): number {
+export function findHourlyPrice(tier: string): number {
   const [, cores, mib] = /^db-custom-(\d+)-(\d+)$/.exec(tier) ?? [];
   if (cores && mib)
     return Number(cores) * PRICES.coreHour + (Number(mib) / 1_024) * PRICES.memoryGibHour;

@@ -51,7 +51,7 @@ export class Fleet {
   }
 
   /** The number of writes that the ready instances can handle in this second. */
-  getCapacity(at: number): number {
+  computeCapacity(at: number): number {
     return Math.floor(this.#readyAt(at).length * this.#scaling.perSecond);
   }
 

@@ -59,7 +59,7 @@ export function simulate(setup: Setup, offeredBySecond: readonly number[]): Simu
   const seconds = offeredBySecond.map((offered, at): Second => {
     pending.add(at, offered);
     api.scale(at, pending.count);
-    const accepted = pending.take(api.getCapacity(at));
+    const accepted = pending.take(api.computeCapacity(at));
     const refused = pending.dropOlderThan(at - PENDING_SECONDS);
     api.use(at, accepted);
 
@@ -67,11 +67,11 @@ export function simulate(setup: Setup, offeredBySecond: readonly number[]): Simu
     subscriber.scale(at, accepted + (backlog.count - accepted) / CLEAR_SECONDS);
     const readMicros = Math.min(setup.mysql.micros, accepted * setup.mysql.readMicros);
     const rows = Math.floor((setup.mysql.micros - readMicros) / setup.mysql.settleMicros);
-    const settled = backlog.take(Math.min(subscriber.getCapacity(at), rows));
+    const settled = backlog.take(Math.min(subscriber.computeCapacity(at), rows));
     subscriber.use(at, settled);
 
     const parts = { api: api.getPart(at, accepted), subscriber: subscriber.getPart(at, settled) };
-    const isMysqlFull = rows < subscriber.getCapacity(at);
+    const isMysqlFull = rows < subscriber.computeCapacity(at);
     return {
       at,
       offered,

@@ -1,7 +1,7 @@
 import { findEnvironment } from "../../iac/environments.ts";
 import { readSettings } from "../../iac/settings.ts";
 import { UsageError } from "../../ops/command-line.ts";
-import { F2_SLOWDOWN, FIGURES, getCores, type ShapeName, START_SECONDS } from "./figures.ts";
+import { F2_SLOWDOWN, FIGURES, parseCores, type ShapeName, START_SECONDS } from "./figures.ts";
 import type { Setup } from "./simulate-model.ts";
 
 /** The longest curve, simulated second by second. */
@@ -37,7 +37,7 @@ export function buildSetup(changes: Changes = {}): Setup {
   const ownWorkers =
     environment.delivery === "worker-pool" ? environment.workerPoolInstances : undefined;
   const workers = changes.workers ?? ownWorkers;
-  const cores = getCores(changes.tier ?? environment.tier) * (changes.databases ?? 1);
+  const cores = parseCores(changes.tier ?? environment.tier) * (changes.databases ?? 1);
   return {
     api: {
       least: 0,

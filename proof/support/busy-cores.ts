@@ -12,14 +12,14 @@ export async function keepCoresBusy(): Promise<() => Promise<void>> {
   const children = Array.from({ length: availableParallelism() }, () =>
     spawn(process.execPath, ["-e", LOOP], { stdio: "ignore" }),
   );
-  const ends = children.map(endOf);
+  const ends = children.map(createEnd);
   await Promise.all(children.map((child) => once(child, "spawn")));
   return async () => {
     for (const end of ends) await end();
   };
 }
 
-function endOf(child: ChildProcess): () => Promise<void> {
+function createEnd(child: ChildProcess): () => Promise<void> {
   const ended = once(child, "exit");
   const forget = killAtExit(() => child.kill("SIGKILL"));
   return async () => {

@@ -89,8 +89,8 @@ export class StreamingPull implements Consumer {
     checkPullable(Boolean(pushConfig?.pushEndpoint), Boolean(detached));
     this.leaseMs = checkAckDeadline(request.streamAckDeadlineSeconds ?? 0) * 1_000;
     this.#limits = {
-      messages: getLimit(request.maxOutstandingMessages),
-      bytes: getLimit(request.maxOutstandingBytes),
+      messages: toLimit(request.maxOutstandingMessages),
+      bytes: toLimit(request.maxOutstandingBytes),
     };
     this.#sendsKeepalives = (request.protocolVersion ?? 0) >= 1;
     this.#subscription = subscription;
@@ -143,6 +143,6 @@ export class StreamingPull implements Consumer {
 }
 
 /** No limit where it is left out or not above 0. */
-function getLimit(limit = 0): number {
+function toLimit(limit = 0): number {
   return limit > 0 ? limit : Number.POSITIVE_INFINITY;
 }

@@ -79,7 +79,7 @@ export function completePush(asked: PushConfig | null | undefined): PushConfig {
 }
 
 /** How long a message that was delivered so often is kept back, once it is given back. */
-export function getBackoffMs({ retryPolicy }: SubscriptionConfig, attempts: number): number {
+export function computeBackoffMs({ retryPolicy }: SubscriptionConfig, attempts: number): number {
   if (!retryPolicy) return 0;
   const leastMs = toMs(retryPolicy.minimumBackoff);
   return Math.min(leastMs * 2 ** (attempts - 1), toMs(retryPolicy.maximumBackoff));

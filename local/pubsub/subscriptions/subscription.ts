@@ -1,6 +1,6 @@
 import type { StatusError } from "../errors.ts";
 import type { Faults } from "../faults.ts";
-import { getBackoffMs } from "../services/subscription-config.ts";
+import { computeBackoffMs } from "../services/subscription-config.ts";
 import { decodeMessage, type Message, type SubscriptionConfig } from "../wire.ts";
 import { formatAckId, LeaseIds, parseAckId } from "./ack-ids.ts";
 import { Consumers } from "./consumers.ts";
@@ -233,7 +233,7 @@ export class Subscription {
       this.#options.onSettled([entry.message.id]);
       return;
     }
-    const backoffMs = getBackoffMs(this.config, entry.attempts);
+    const backoffMs = computeBackoffMs(this.config, entry.attempts);
     if (backoffMs > 0) this.#wheel.set(entry, backoffMs);
     else this.#ready.push(entry);
   }

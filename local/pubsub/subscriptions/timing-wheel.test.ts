@@ -4,7 +4,7 @@ import { type Timed, TimingWheel } from "./timing-wheel.ts";
 
 type Item = Timed & { name: string };
 
-const getItem = (name: string): Item => ({ name, slot: undefined });
+const createItem = (name: string): Item => ({ name, slot: undefined });
 
 /** A wheel on a clock that stands still until it is told to go on. */
 function mockWheel(context: TestContext, onDue?: (wheel: TimingWheel<Item>, item: Item) => void) {
@@ -31,9 +31,9 @@ function mockWheel(context: TestContext, onDue?: (wheel: TimingWheel<Item>, item
 
 test("items are due after their time, in its order, and not before", (context) => {
   const { wheel, due, pass } = mockWheel(context);
-  wheel.set(getItem("late"), 500);
-  wheel.set(getItem("soon"), 100);
-  wheel.set(getItem("now"), 0);
+  wheel.set(createItem("late"), 500);
+  wheel.set(createItem("soon"), 100);
+  wheel.set(createItem("now"), 0);
   pass(90);
   assert.deepEqual(due, ["now"]);
   pass(50);
@@ -46,7 +46,7 @@ test("items are due after their time, in its order, and not before", (context) =
 
 test("an item's time can be moved and cancelled", (context) => {
   const { wheel, due, pass } = mockWheel(context);
-  const [moved, cancelled] = [getItem("moved"), getItem("cancelled")];
+  const [moved, cancelled] = [createItem("moved"), createItem("cancelled")];
   wheel.set(moved, 100);
   wheel.set(cancelled, 100);
   pass(50);
@@ -59,7 +59,7 @@ test("an item's time can be moved and cancelled", (context) => {
 });
 
 test("what is told of one item may cancel another of the same time", (context) => {
-  const [first, second] = [getItem("first"), getItem("second")];
+  const [first, second] = [createItem("first"), createItem("second")];
   const { wheel, due, pass } = mockWheel(context, (own) => own.cancel(second));
   wheel.set(first, 100);
   wheel.set(second, 100);
@@ -71,23 +71,23 @@ test("an item can be set again when it is due", (context) => {
   const { wheel, due, pass } = mockWheel(context, (own, item) => {
     if (due.length < 3) own.set(item, 0);
   });
-  wheel.set(getItem("again"), 50);
+  wheel.set(createItem("again"), 50);
   pass(400);
   assert.deepEqual(due, ["again", "again", "again"]);
 });
 
 test("after a long standstill everything that is due is told at once", (context) => {
   const { wheel, due, jump } = mockWheel(context);
-  for (let index = 0; index < 100; index += 1) wheel.set(getItem(`${index}`), index * 100);
+  for (let index = 0; index < 100; index += 1) wheel.set(createItem(`${index}`), index * 100);
   jump(3_600_000);
   assert.equal(due.length, 100);
 });
 
 test("a cleared wheel tells nothing more, and can be used again", (context) => {
   const { wheel, due, pass } = mockWheel(context);
-  wheel.set(getItem("gone"), 100);
+  wheel.set(createItem("gone"), 100);
   wheel.clear();
-  wheel.set(getItem("there"), 100);
+  wheel.set(createItem("there"), 100);
   pass(200);
   assert.deepEqual(due, ["there"]);
 });

@@ -23,7 +23,7 @@ export class TimingWheel<Item extends Timed> {
   set(item: Item, afterMs: number): void {
     this.cancel(item);
     if (!this.#timer) this.#start();
-    const slot = Math.max(getTick(performance.now() + afterMs) + 1, this.#passed + 1);
+    const slot = Math.max(toTick(performance.now() + afterMs) + 1, this.#passed + 1);
     const items = this.#slots.get(slot) ?? new Set();
     this.#slots.set(slot, items.add(item));
     item.slot = slot;
@@ -44,12 +44,12 @@ export class TimingWheel<Item extends Timed> {
   }
 
   #start(): void {
-    this.#passed = getTick(performance.now());
+    this.#passed = toTick(performance.now());
     this.#timer = setInterval(() => this.#turn(), TICK_MS);
   }
 
   #turn(): void {
-    const now = getTick(performance.now());
+    const now = toTick(performance.now());
     while (this.#passed < now) {
       this.#passed += 1;
       // The callback of one item may cancel the next.
@@ -62,6 +62,6 @@ export class TimingWheel<Item extends Timed> {
   }
 }
 
-function getTick(timeMs: number): number {
+function toTick(timeMs: number): number {
   return Math.floor(timeMs / TICK_MS);
 }
