@@ -3,12 +3,12 @@ import type { Write } from "../common/write.ts";
 import type { Reader } from "./reader.ts";
 
 /**
- * Follows what this process accepted until it is settled, for metrics that tell even while the
- * subscriber is not there to tell anything. To cost next to nothing, it follows the last write of
- * each second only, and asks MySQL only when somebody asks for the metrics.
+ * Follows the writes that this process accepted until they are settled, for metrics that are right
+ * even while no subscriber runs. To cost little, it follows only the last write of each second, and
+ * queries MySQL only when the metrics are read.
  */
 export type Freshness = {
-  /** Tells of writes that Pub/Sub holds. */
+  /** To be called with the writes that Pub/Sub holds. */
   accepted(writes: readonly Write[]): void;
 };
 
@@ -81,7 +81,7 @@ export function createFreshness(registers: Registry[], reader: Reader): Freshnes
     return looking;
   }
 
-  /** Settling keeps no order, so each is asked for; within a second the last stands for all. */
+  /** Settling keeps no order, so each is looked up; within a second the last represents all. */
   async function forgetSettled(): Promise<void> {
     const asked = seconds.slice(0, LOOK_SECONDS);
     const settled = new Set<Second>();

@@ -4,7 +4,7 @@ import { createMetrics } from "../common/telemetry/metrics.ts";
 import { createApiMetrics } from "./metrics.ts";
 import type { Reader } from "./reader.ts";
 
-test("two that ask for the metrics at a time are told the same number of requests", async () => {
+test("two concurrent reads of the metrics see the same number of requests", async () => {
   const metrics = createMetrics();
   const { countAnswered } = createApiMetrics(metrics, {} as Reader);
   const answered = { method: "GET", route: "/", status: 400, seconds: 0 };

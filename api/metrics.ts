@@ -7,9 +7,9 @@ import type { OnAnswered } from "./request/context.ts";
 
 /** The API's own metrics, beside those of every process. */
 export type ApiMetrics = {
-  /** Tells of writes that Pub/Sub holds. */
+  /** Counts writes that Pub/Sub holds. */
   countAccepted(writes: readonly Write[]): void;
-  /** Counts each request once it is answered, or given up by its client. */
+  /** Counts each request once it is answered, or its client has closed the connection. */
   countAnswered: OnAnswered;
 };
 

@@ -82,7 +82,7 @@ export function createTopicClient(
   function connect(): Promise<v1.PublisherClient> {
     client ??= createGeneratedClient("PublisherClient", options).catch((error: Error) => {
       client = undefined;
-      logger.error("there is no connection to Pub/Sub", { error: error.message });
+      logger.error("connecting to Pub/Sub failed", { error: error.message });
       throw error;
     });
     return client;

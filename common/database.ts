@@ -44,7 +44,7 @@ export function openPool({ mysqlUrl, poolSize }: { mysqlUrl: URL; poolSize: numb
     // Otherwise the driver would capture a stack trace for each statement.
     trace: false,
   });
-  // Queued before the first statement of whoever asked for the connection.
+  // Queued before the first statement of the caller that asked for the connection.
   pool.pool.on("connection", (connection) => {
     for (const statement of SESSION)
       connection.query(statement, (error) => {

@@ -61,7 +61,7 @@ describe("a process", () => {
       assert.equal(code, 0);
       assert.deepEqual(messages, [
         "stopping",
-        "stop deadline passed; Pub/Sub redelivers what was not acknowledged",
+        "the stop deadline has passed; Pub/Sub redelivers unacknowledged messages",
       ]);
     }
   });

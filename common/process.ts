@@ -57,7 +57,7 @@ export function createStopHandler(
     isStopping = true;
     logger.info("stopping", { signal });
     setTimeout(() => {
-      logger.warn("stop deadline passed; Pub/Sub redelivers what was not acknowledged");
+      logger.warn("the stop deadline has passed; Pub/Sub redelivers unacknowledged messages");
       process.exit();
     }, STOP_DEADLINE_MS);
     const running = await starting;

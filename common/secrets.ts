@@ -5,7 +5,7 @@ const TIMEOUT_MS = 3_000;
 
 /**
  * Reads a secret version (`projects/…/secrets/…/versions/…`) as text, without the line end that
- * `echo` adds, using the application default credentials. An error tells the status and never
+ * `echo` adds, using the application default credentials. An error names the status and never
  * quotes the response.
  */
 export async function accessSecret(

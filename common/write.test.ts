@@ -115,7 +115,7 @@ for (const [what, data, reason] of bodies)
     );
   });
 
-test("a reason quotes a hundred characters of what came, and only well-formed ones", () => {
+test("a reason quotes a hundred characters of the value, and only well-formed ones", () => {
   const subject = `\ud800${"é".repeat(500)}`;
   assert.throws(
     () => parseWrite(encode({}, { "ce-subject": subject }), collections),

@@ -4,8 +4,8 @@ import { synthesiseUnchecked } from "./synth.ts";
 import { listResources } from "./terraform-json.ts";
 import { EVERYTHING, settingsWith } from "./testing.ts";
 
-/** The arguments that name something, with what Google allows, and the shape of ours. */
-const LIMITS: Record<string, [argument: string, allowed: RegExp, ours: RegExp][]> = {
+/** The arguments that name something, with what Google allows, and the form of this project. */
+const LIMITS: Record<string, [argument: string, allowed: RegExp, form: RegExp][]> = {
   google_app_engine_application: [],
   google_app_engine_service_network_settings: [["service", /^[a-z0-9-]{1,63}$/, /./]],
   google_artifact_registry_repository: [
@@ -69,9 +69,9 @@ it("gives every resource a name that Google allows and that names the project", 
     const limits = LIMITS[type];
     assert.ok(limits, `${type} has no limits here`);
     seen.add(type);
-    for (const [argument, allowed, ours] of limits) {
+    for (const [argument, allowed, form] of limits) {
       assert.match(String(properties[argument]), allowed, `${address}, ${argument}`);
-      assert.match(String(properties[argument]), ours, `${address}, ${argument}`);
+      assert.match(String(properties[argument]), form, `${address}, ${argument}`);
     }
   }
   assert.deepEqual([...seen].sort(), Object.keys(LIMITS).sort());

@@ -7,7 +7,7 @@ import type { Stacks } from "./terraform-json.ts";
 /** The first version with write-only arguments and ephemeral variables. */
 const TERRAFORM = ">= 1.11";
 
-/** What the stack `platform` tells the other stacks and the workflows, by Terraform's names. */
+/** The outputs of the stack `platform` for the other stacks and the workflows, by Terraform's names. */
 export const OUTPUTS = {
   hostname: "hostname",
   projectNumber: "project_number",

@@ -16,7 +16,7 @@ export type Stacks = Record<(typeof STACKS)[number], Config>;
 export type Resource = {
   stack: keyof Stacks;
   type: string;
-  /** Terraform's address of it: TYPE.ID. */
+  /** Terraform's address: TYPE.ID. */
   address: string;
   properties: Properties;
 };

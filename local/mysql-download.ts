@@ -18,7 +18,7 @@ const run = promisify(execFile);
 
 /**
  * Has mysql-memory-server download MySQL's own binaries, once; returns the path of mysqld. The
- * package keeps all that it has in the folder for temporary files, which therefore is ours.
+ * package keeps everything in the folder for temporary files, which is set to a folder of `.local`.
  */
 export async function downloadMysql(folder: string, say: Say): Promise<string> {
   const find = () => globSync(join(folder, "mysqlmsn", "binaries", "*", "mysql", "bin", "mysqld"));
@@ -28,7 +28,7 @@ export async function downloadMysql(folder: string, say: Say): Promise<string> {
     const args = ["--input-type=module", "--eval", PROGRAM];
     const options = { cwd: import.meta.dirname, env: { ...process.env, TMPDIR: folder } };
     const download = run(process.execPath, args, options).catch((error) => {
-      // Its own start may fail where the download did not; what counts is whether ours works.
+      // Its own start may fail where the download did not; what counts is whether mysqld is there.
       if (find().length === 0) throw error;
     });
     await withProgress(say, "downloading MySQL's own binaries", download);

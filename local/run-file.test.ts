@@ -35,17 +35,17 @@ test("a second supervisor is refused with the first one's address", async () => 
 test("a killed supervisor's process is ended; a stranger with a recorded pid is not", async () => {
   const mark = `leftover-${process.pid}`;
   const command = [process.execPath, "-e", "setInterval(() => {}, 1000)", mark];
-  const ours = await startProcess({ name: "ours", command, mark, stopDeadlineMs: 1_000 });
+  const own = await startProcess({ name: "own", command, mark, stopDeadlineMs: 1_000 });
   const stranger = { name: "a stranger", pid: process.pid, mark: "not its command line" };
-  const { name, pid } = ours;
+  const { name, pid } = own;
   writeFileSync(
     path,
     JSON.stringify({ pid: NEVER_A_PID, mark, processes: [stranger, { name, pid, mark }] }),
   );
   const said: string[] = [];
   await RunFile.claim(path, MARK, (line) => said.push(line));
-  assert.equal(isRunning(ours), false);
-  assert.deepEqual(said, [`ending ours (process ${pid}), left by a run that was killed`]);
+  assert.equal(isRunning(own), false);
+  assert.deepEqual(said, [`ending own (process ${pid}), left by a run that was killed`]);
 });
 
 test("a file that cannot be read stops nobody", async () => {

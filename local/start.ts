@@ -108,7 +108,7 @@ async function start(supervisor: Supervisor, options: Options, given: Settings):
   return address;
 }
 
-/** Tells commands such as `npm run ops -- dead-letters` where the servers are, while they run. */
+/** While the servers run, writes their addresses for commands such as `npm run ops -- dead-letters`. */
 function writeRunEnv(supervisor: Supervisor, settings: Settings): void {
   const file = join(LOCAL, "run.env");
   const names = [...Object.keys(DEFAULTS), "MYSQL_URL", "PUBSUB_EMULATOR_HOST"];

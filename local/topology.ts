@@ -105,7 +105,7 @@ export async function isBacklogEmpty(
   }
 }
 
-/** The generated clients know no emulator; the library's own client tells them what it knows. */
+/** The generated clients know no emulator; the library's own client has the options for it. */
 async function findClientOptions({ host, projectId }: { host: string; projectId: string }) {
   const client = new PubSub({ projectId, apiEndpoint: host, emulatorMode: true });
   return (await client.getClientConfig()) as ConstructorParameters<typeof v1.PublisherClient>[0];

@@ -20,7 +20,7 @@ fi
 environment=$1
 shift
 # Each write is looked at by three audits: one that does not run leaves no gap. What is younger than
-# a quarter of an hour may still be waiting, of which BacklogOld tells, and the next audit looks again.
+# a quarter of an hour may still be waiting, which BacklogOld reports, and the next audit looks again.
 [ $# -gt 0 ] || set -- --since 3h --grace 15m
 for program in gcloud cloud-sql-proxy; do
   command -v "$program" >/dev/null || { echo "audit: $program is not on the PATH; see docs/deploy.md." >&2; exit 3; }

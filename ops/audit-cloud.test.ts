@@ -12,7 +12,7 @@ const REPORT = {
   missing: [] as object[],
 };
 
-/** Runs the script with stand-ins that end as told; `line` is what was written to the log. */
+/** Runs the script with stand-ins that end as given; `line` is what was written to the log. */
 function audit(
   t: TestContext,
   { status = 0, report = JSON.stringify(REPORT), proxy = 0, gcloud = 0, args = ["staging"] } = {},
@@ -66,7 +66,7 @@ test("an audit asks for the last three hours, and writes down that none is missi
   });
 });
 
-test("an audit names what is missing, the first hundred of it, and fails", (t) => {
+test("an audit names the first hundred missing writes, and fails", (t) => {
   const missing = Array.from({ length: 150 }, (_, index) => ({ write: `${index}`, item: "it's" }));
   const report = JSON.stringify({ counts: { missing: 150 }, missing });
   const { status, written, line } = audit(t, { status: 1, report });
@@ -76,7 +76,7 @@ test("an audit names what is missing, the first hundred of it, and fails", (t) =
   assert.deepEqual(line.first, missing.slice(0, 100));
 });
 
-test("an audit that could not ask tells that, and no number", (t) => {
+test("an audit that could not run reports that, and no number", (t) => {
   for (const fault of [
     { status: 3, report: "" },
     { status: 3, report: '{"counts":{' },

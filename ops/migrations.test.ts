@@ -21,7 +21,7 @@ test("migrations only add, because the version before runs on the migrated table
     assert.ok(!isBreaking(readFileSync(new URL(file, FOLDER), "utf8")), file);
 });
 
-test("a migration that takes something away is told from one that adds", () => {
+test("a migration that removes something is distinguished from one that adds", () => {
   for (const sql of [
     "ALTER TABLE data DROP COLUMN nombre",
     "DROP TABLE data",

@@ -197,7 +197,7 @@ test("an applied write needs no reason, and every other outcome gives one in a s
     }
 });
 
-test("a superseded write is told which version was applied first", () => {
+test("the reason of a superseded write names the version that was applied first", () => {
   assert.deepEqual(decide(write("put"), states["a row of a newer version"]), {
     kind: "settled",
     outcome: "superseded",

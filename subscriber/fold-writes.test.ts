@@ -48,7 +48,7 @@ test("a chain of writes of one item in one batch is one insert and the receipts 
   );
 });
 
-test("when a row is replaced, its receipt moves with all that it told", () => {
+test("when a row is replaced, its receipt moves with everything in it", () => {
   const before = { ...row(1), appliedAt: 1_500, trace: TRACE };
   const { inserts, updates, receipts } = fold([write("delete", 2)], [before]);
   assert.deepEqual(inserts, []);
@@ -69,7 +69,7 @@ test("when a row is replaced, its receipt moves with all that it told", () => {
   ]);
 });
 
-test("a refused write's receipt tells when it was accepted and settled, its reason and trace", () => {
+test("a refused write's receipt has the times of acceptance and settling, its reason and trace", () => {
   const refused = write("put", 3, {
     ifMatch: at(1),
     traceparent: `00-${TRACE}-b7ad6b7169203331-01`,
@@ -161,7 +161,7 @@ test("an overtaken create leaves its time and fingerprint on the row, and nothin
   assert.deepEqual(words(fold([retry], updates).decisions), ["duplicate"]);
 });
 
-test("an overtaken write that tells nothing new leaves the row untouched", () => {
+test("an overtaken write with nothing new leaves the row untouched", () => {
   const { updates } = fold([write("put", 2)], [{ ...row(3), createdAt: 1_000 }]);
   assert.deepEqual(updates, []);
 });

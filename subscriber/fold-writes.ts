@@ -7,7 +7,7 @@ import { conflict, type Decision, decide, describeStale, SETTLED_BEFORE } from "
 
 /**
  * A write whose id is further ahead of this clock does not wait at all: it would wait until its own
- * time has come. Three clocks may differ: that of the version it names, that of its own, and ours.
+ * time has come. Three clocks may differ: that of the version it names, that of its own, and this process's.
  */
 export const AHEAD_LIMIT_MS = 3 * CLOCK_SKEW_MS;
 

@@ -7,7 +7,7 @@ export type Message = MessageContent & {
   messageId: string;
   /** Why it is dead unless it is settled: set where it comes from the dead-letter topic. */
   deliveryExhausted?: string;
-  /** When it was received, as `nowMs` tells it. */
+  /** When it was received, by `nowMs`. */
   receivedMs?: number;
   /** Its own span, and that of the batch that settled it. */
   span?: Span;

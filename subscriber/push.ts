@@ -114,7 +114,7 @@ export function createVerifier(options: {
 }
 
 /**
- * The last character of a signature has bits that stand for nothing, so that sixteen spellings of
+ * The last character of a signature has bits without a meaning, so that sixteen spellings of
  * a token would be read as one; the others' bytes are covered by the signature.
  */
 function hasOneSpelling(token: string): boolean {

@@ -89,7 +89,7 @@ async function settleCollection(
 
 /**
  * Two subscribers that hold the same write and find no row share no lock. A plain write makes the
- * row, and its key tells them apart. A refused one makes none, and a conditional or a dead one may
+ * row, and its key keeps them apart. A refused one makes none, and a conditional or a dead one may
  * have been decided differently by the other subscriber.
  */
 function findUnguarded(

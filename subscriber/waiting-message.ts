@@ -13,8 +13,8 @@ export type Delivery = {
 const TIMEOUT_MS = 5_000;
 
 /**
- * Finds a message that waits in a subscription, by a synchronous pull, over a client of its own:
- * what may be wrong with the one that streams is to be found out.
+ * Finds a message that waits in a subscription, by a synchronous pull. It uses a client of its own,
+ * because the one that streams may be what has failed.
  */
 export class WaitingMessages {
   readonly #target: PubsubTarget;

@@ -3,7 +3,7 @@ import { at, sleep, tell } from "./page.js";
 /** Every request of the page, and what it does while the API is away. */
 
 const ANSWER_DEADLINE_MS = 15_000;
-/** A host between us and the API says so where the API does not answer. */
+/** The statuses of a proxy whose backend, the API, does not answer. */
 const AWAY_STATUSES = [0, 502, 504];
 /** Statuses after which nobody knows what became of a request, or that pass by themselves. */
 const UNSURE_STATUSES = [...AWAY_STATUSES, 429, 500, 503];

@@ -26,7 +26,7 @@ export function link(textContent, href) {
   return make("a", { textContent, href, target: "_blank", rel: "noopener" });
 }
 
-/** Does one thing at a time in a part of the page, and tells there what went wrong. */
+/** Does one thing at a time in a part of the page, and shows there what went wrong. */
 export async function act(part, note, action, onRefusal = (_refusal) => {}) {
   if (part.ariaBusy === "true") return;
   part.ariaBusy = "true";

@@ -24,7 +24,7 @@ export const getPath = (id) => `${ITEMS}/${encodeURIComponent(id)}`;
 
 /**
  * Sends a write and shows it. Resolves once it is accepted; its `settled` then resolves with the
- * receipt. With a key it is sent until it is answered; `note` tells of that.
+ * receipt. With a key it is repeated until it is answered; `note` shows that.
  */
 export async function submit(kind, nombre, path, request, note = null) {
   if (lacksKey("writes")) {

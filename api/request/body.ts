@@ -61,7 +61,7 @@ function readBytes(request: Request, next: (error?: unknown) => void): void {
 /** Parses the body as JSON or NDJSON. Throws a Problem where the whole body is unusable. */
 export function parseBody(request: Request): Body {
   const body: unknown = request.body;
-  // `express.json()`, used before ours, has parsed it.
+  // An application that uses `express.json()` has parsed it.
   if (typeof body === "object" && body !== null && !Buffer.isBuffer(body)) return toBody(body);
   const text = typeof body === "string" ? body : decode(body);
   if (readMediaType(request) === NDJSON_TYPE) {

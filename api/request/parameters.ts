@@ -30,7 +30,7 @@ export function readParameter(request: Request, name: string): string | undefine
 
 /** Throws 400 where the query has a parameter that is not among the known ones. */
 export function refuseUnknownParameters(request: Request, known: readonly string[] = []): void {
-  // Express parses the address anew each time that `request.query` is read.
+  // Express parses the address each time that `request.query` is read.
   if (!request.url.includes("?")) return;
   const unknown = Object.keys(request.query).find((name) => !known.includes(name));
   if (unknown !== undefined)
@@ -72,7 +72,7 @@ export type Condition = { ifMatch?: string; ifNoneMatch?: true };
 
 /**
  * Reads `If-Match` with one strong entity tag or `*`, or `If-None-Match: *`. A tag that is not a
- * write id, or lies in the future, can match nothing: 412 at once.
+ * write id, or is from the future, can match nothing: 412 at once.
  */
 export function readCondition(request: Request): Condition {
   const ifMatch = request.get("if-match")?.trim();

@@ -47,8 +47,8 @@ export function answerNewest(options: {
 
 /**
  * The page as one answer, so that its parts are always of one version, also while two are served;
- * with a policy that allows its own style and script by hash, and nothing else. It is told what it
- * would otherwise find out by refusals: whether there are metrics, and what needs a key.
+ * with a policy that allows its own style and script by hash, and nothing else. The page
+ * also contains whether there are metrics, and which requests need a key.
  */
 function loadConsole(
   { METRICS, API_KEYS, API_KEYS_FOR }: Config,

@@ -55,7 +55,7 @@ export function createReads({ collections, reader, stop }: ReadsOptions) {
     const list = { collection: collection.name, newestFirst, filters };
     const cursor = readParameter(request, "cursor");
     const after = cursor === undefined ? undefined : readCursor(cursor, list);
-    // One more than requested tells whether there is a next page.
+    // One more than requested shows whether there is a next page.
     const rows = await reader.page(collection, { filters, newestFirst, after, limit: limit + 1 });
     const page = rows.slice(0, limit);
     const last = page.at(-1);

@@ -60,13 +60,13 @@ async function awaitReady(api: Api, stop: AbortSignal): Promise<void> {
 }
 
 function requireStatus(what: string, { status, body }: Answer, wanted: number): void {
-  const told = body.detail ?? (Array.isArray(body.faults) ? body.faults.join(" ") : undefined);
+  const reason = body.detail ?? (Array.isArray(body.faults) ? body.faults.join(" ") : undefined);
   const advice =
     status === 401 ? " Set CONSTANCIA_API_KEY to an API key with the scope write." : "";
   if (status !== wanted)
     throw new Breach(
       `The smoke test failed: ${what} returned ${status} instead of ${wanted}` +
-        `${told ? `: ${String(told)}` : "."}${advice}`,
+        `${reason ? `: ${String(reason)}` : "."}${advice}`,
     );
   say(`  ${what}: ${status}`);
 }

@@ -59,7 +59,7 @@ function checkLogged(watching: Resource, stacks: Stacks): string[] {
   );
 }
 
-/** An alert must notify somebody and tell what to do. */
+/** An alert must notify somebody and say what to do. */
 function checkPolicy(policy: Resource): string[] {
   const { documentation, notification_channels: channels, severity } = policy.properties;
   const { content = "" } = (documentation ?? {}) as { content?: string };

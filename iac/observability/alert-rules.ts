@@ -90,7 +90,7 @@ function missing(settings: Settings): Condition[] {
   ];
 }
 
-/** From Pub/Sub's metrics, which exist even if no process of ours runs. */
+/** From Pub/Sub's metrics, which exist even if no process of Constancia runs. */
 function backlog(settings: Settings): Condition[] {
   const { google } = selectFrom([settings.environment.projectId]);
   const subscriptions = [

@@ -107,8 +107,8 @@ function toUptimeCondition(uptime: MonitoringUptimeCheckConfig): MonitoringAlert
 }
 
 /**
- * The e-mail address that alerts are sent to, passed in as TF_VAR_alert_email so that it does not
- * stand in the repository. Without one, alerts notify nobody. Returns the names of the channels:
+ * The e-mail address that alerts are sent to, passed in as TF_VAR_alert_email so that it is
+ * not in the repository. Without one, alerts notify nobody. Returns the names of the channels:
  * none or one.
  */
 function createNotificationChannel(stack: TerraformStack): string[] {

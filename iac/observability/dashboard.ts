@@ -68,11 +68,11 @@ function listWriteTiles({ own, google, logged }: Selector, settings: Settings): 
   const { api, subscriber, audit } = resourcesOfLogs(settings);
   const lag = own("constancia_write_lag_seconds_bucket");
   const names = ["PUBSUB_SUBSCRIPTION", "PUBSUB_DEAD_LETTER_SUBSCRIPTION"] as const;
-  const ours = names.map((name) => getVariable(settings.subscriber, name)).join("|");
+  const subscriptions = names.map((name) => getVariable(settings.subscriber, name)).join("|");
   const subscription = (metric: string) =>
     `max by (subscription_id) (${google(
       `pubsub.googleapis.com/subscription/${metric}`,
-      `subscription_id=~"${ours}"`,
+      `subscription_id=~"${subscriptions}"`,
     )})`;
   const inTheHour = (selected: string) => `sum(increase(${selected}[1h]))`;
   return [

@@ -27,7 +27,7 @@ const AUDITOR_ROLES = ["roles/logging.viewer", "roles/logging.logWriter"];
 
 /**
  * The service accounts, who may act as each, and their roles on the whole project. A role on one
- * resource stands in the file of that resource; the deployer's roles are in deployer.ts.
+ * resource is in the file of that resource; the deployer's roles are in deployer.ts.
  */
 export function createAccounts(
   stack: TerraformStack,

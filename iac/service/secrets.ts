@@ -59,7 +59,7 @@ export function createSecrets(stack: TerraformStack, settings: Settings): Secret
 
 /**
  * The variables TF_VAR_name and TF_VAR_name_version. The value is ephemeral: neither the plan nor
- * the state stores it. So Terraform cannot see that it changed, and a higher version tells it.
+ * the state stores it. Terraform cannot see that it changed; a higher version shows it.
  */
 function createInput(stack: TerraformStack, name: string, description: string): SecretInput {
   const value = new TerraformVariable(stack, name, {

@@ -109,7 +109,7 @@ export class FileJournal implements Journal {
       await this.#open.file.appendFile(text);
       this.#open.bytes += text.length;
     } catch (error) {
-      // Half of it may be in the file; the next write rewrites the file.
+      // A part of the text may be in the file; the next write rewrites the file.
       this.#mostBytes = 0;
       throw error;
     }

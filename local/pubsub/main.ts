@@ -25,7 +25,7 @@ ${Object.entries(FAULTS)
 try {
   await main();
 } catch (error) {
-  console.error(`pubsub: ${(error as Error).message} (--help tells the options)`);
+  console.error(`pubsub: ${(error as Error).message} (--help lists the options)`);
   process.exit(2);
 }
 

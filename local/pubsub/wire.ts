@@ -4,7 +4,7 @@ import type { ServiceDefinition } from "@grpc/grpc-js";
 import { fromJSON, type MessageTypeDefinition } from "@grpc/proto-loader";
 
 /*
- * The protocol, from the definitions that Google's own client ships, with one change of ours: a
+ * The protocol, from the definitions that Google's own client ships, with one change: a
  * message within a publish request, and within what is delivered, is left as bytes. On the wire
  * both are the same, so a message is decoded once, to be checked, and never encoded again.
  */

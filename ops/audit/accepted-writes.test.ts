@@ -18,7 +18,7 @@ async function read(text: string, cuts: readonly number[]) {
 }
 
 const cuts = fc.array(fc.nat());
-/** Entries of other programs, whose texts may look like the ends of ours. */
+/** Entries of other programs, whose texts may look like the ends of the API's. */
 const otherEntry = fc.dictionary(fc.string(), fc.jsonValue());
 const acceptedEntry = fc.string().map((text) => ({
   textPayload: `${text}\n  },\n]`,

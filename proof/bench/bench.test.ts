@@ -70,7 +70,7 @@ describe("npm run bench", { skip }, () => {
     );
   });
 
-  it("tells the machine without its name", () => {
+  it("describes the machine without its name", () => {
     assert.deepEqual(report.failures, []);
     assert.deepEqual(Object.keys(report.versions), ["node", "mysql", "pubsub"]);
     assert.doesNotMatch(markdown, /undefined|NaN/);

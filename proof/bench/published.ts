@@ -65,7 +65,7 @@ export function getPanels({ samples }: PublishedReport, name: PlotName): Panel[]
     .filter(({ bars }) => bars.length > 0);
 }
 
-/** What stands in the README between its markers: the plot of the rates, and a sentence. */
+/** The part of the README between its markers: the plot of the rates, and a sentence. */
 export function describeRates(report: PublishedReport): string {
   const [posts, rows, gets] = PLOTS.rates.map((place) => formatRatio(report.samples, place));
   const { options, machine } = report;
@@ -76,7 +76,7 @@ export function describeRates(report: PublishedReport): string {
   return `${toPicture(report, "rates", "docs/images")}\n\n${sentence}`;
 }
 
-/** What stands in docs/proof.md between its markers: the plots and the goals. */
+/** The part of docs/proof.md between its markers: the plots and the goals. */
 export function describeGoals(report: PublishedReport): string {
   const pictures = PLOT_NAMES.filter((name) => getPanels(report, name).length > 0).map((name) =>
     toPicture(report, name, "images"),

@@ -134,12 +134,12 @@ async function runBroken(
 }
 
 function printResult(result: Result, places: readonly number[], folder: string): void {
-  const { seed, seconds, told, published, answers, peakMb, violations } = result;
+  const { seed, seconds, confirmed, published, answers, peakMb, violations } = result;
   const { delivery, skewMs, events } = makePlan(seed);
   const statuses = Object.entries(answers).map(([status, times]) => `${status}: ${times}`);
   console.log(
     `seed ${seed}: ${violations.length === 0 ? "holds" : "FAILS"}, ${seconds.toFixed(1)} s, ` +
-      `${told} told, ${published} published, ${delivery}, ${Math.round(peakMb)} MB, ${statuses.join(", ")}`,
+      `${confirmed} confirmed, ${published} published, ${delivery}, ${Math.round(peakMb)} MB, ${statuses.join(", ")}`,
   );
   if (violations.length === 0) return;
   for (const violation of violations.slice(0, 5)) console.log(`  ${violation}`);

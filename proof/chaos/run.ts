@@ -13,8 +13,8 @@ import { LOAD_MS, type Plan } from "../cluster/plan.ts";
 export type Result = {
   seed: number;
   seconds: number;
-  /** Writes that clients were told of. */
-  told: number;
+  /** Writes that the API confirmed to clients. */
+  confirmed: number;
   published: number;
   answers: Record<string, number>;
   peakMb: number;
@@ -61,7 +61,7 @@ export async function run(options: Options): Promise<Result> {
   return {
     seed,
     seconds: (performance.now() - startedAt) / 1_000,
-    told: ledger.told.size,
+    confirmed: ledger.confirmed.size,
     published: cluster?.witness.writes.size ?? 0,
     answers: Object.fromEntries(ledger.answers),
     peakMb: Math.max(0, ...processes.map(({ peakMb }) => peakMb)),

@@ -31,15 +31,16 @@ export async function checkCluster(cluster: ChaosCluster, ledger: Ledger): Promi
   return { outcomes, violations };
 }
 
-/** Every write that a client was told of was published and has the outcome that was told. */
+/** Every confirmed write was published and has the outcome that clients were shown. */
 function checkTold(
-  { told, violations: noted }: Ledger,
+  { confirmed, violations: noted }: Ledger,
   published: ReadonlyMap<string, Write>,
   outcomes: ReadonlyMap<string, string>,
 ): string[] {
   const violations = [...noted];
-  for (const [write, { shown, promised }] of told) {
-    if (!published.has(write)) violations.push(`the write ${write} was told and never published`);
+  for (const [write, { shown, promised }] of confirmed) {
+    if (!published.has(write))
+      violations.push(`the write ${write} was confirmed and never published`);
     const outcome = outcomes.get(write);
     if (outcome && shown !== undefined && !shown.startsWith(`${outcome} `))
       violations.push(`the write ${write} is ${outcome}, and was ${shown}`);

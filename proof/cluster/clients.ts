@@ -49,7 +49,7 @@ export class Clients {
   readonly #ledger: Ledger;
   readonly #seed: number;
   readonly #options: ClientOptions;
-  /** The newest write of each item that any client was told of. */
+  /** The newest confirmed write of each item. */
   readonly #versions = new Map<string, string>();
   #isOver = false;
 
@@ -78,12 +78,12 @@ export class Clients {
 
   /** Asks for the receipt of every n-th write; a write without one is a violation. */
   async checkReceipts(every = 1): Promise<void> {
-    const { told, violations } = this.#ledger;
-    const writes = [...told.keys()].filter((_, place) => place % every === 0).values();
+    const { confirmed, violations } = this.#ledger;
+    const writes = [...confirmed.keys()].filter((_, place) => place % every === 0).values();
     const reader = async (_: unknown, number: number) => {
       for (const write of writes) {
         await this.#readReceipt(write, number / READS_AT_ONCE);
-        if (told.get(write)?.shown === undefined)
+        if (confirmed.get(write)?.shown === undefined)
           violations.push(`the write ${write} has no receipt at the API`);
       }
     };
@@ -142,7 +142,7 @@ export class Clients {
     await this.#send({ method: draw < 0.5 ? "PUT" : "POST", url, body, headers });
   }
 
-  /** Sends a request and notes what its answer told; returns the answer's status. */
+  /** Sends a request and notes what its answer says; returns the answer's status. */
   async #send(call: Call, onItem: (item: string) => void = () => {}): Promise<number> {
     const startedAt = performance.now();
     const { status, headers, body } = await send(call);
@@ -166,7 +166,7 @@ export class Clients {
     return status;
   }
 
-  /** Asks for the receipt of any write that a client was told of, settled or not. */
+  /** Asks for the receipt of any confirmed write, settled or not. */
   async #watchReceipts(): Promise<void> {
     const random = createRandom(`looks ${this.#seed}`);
     while (!this.#isOver) {
@@ -178,7 +178,10 @@ export class Clients {
 
   /** Asks one of the APIs for the receipt of a write. */
   async #readReceipt(write: string, number: number): Promise<void> {
-    const { receipt, shown } = this.#ledger.told.get(write) as { receipt: string; shown?: string };
+    const { receipt, shown } = this.#ledger.confirmed.get(write) as {
+      receipt: string;
+      shown?: string;
+    };
     const { status, body } = await send({ method: "GET", url: this.#getUrl(number) + receipt });
     this.#ledger.show(write, status, body as ShownReceipt | undefined, shown);
   }

@@ -6,12 +6,12 @@ export type ShownReceipt = {
   reason: string | null;
 };
 
-/** A write that a client was told of; `shown` and `promised` are outcomes that it was told. */
-type Told = { receipt: string; itemId: string; shown?: string; promised?: string };
+/** A write that the API confirmed to a client; `shown` and `promised` are outcomes that it answered. */
+type Confirmed = { receipt: string; itemId: string; shown?: string; promised?: string };
 
-/** What clients were told: each write, and its outcome, which must never change afterwards. */
+/** The confirmed writes, and the outcomes that clients were shown, which must never change afterwards. */
 export class Ledger {
-  readonly told = new Map<string, Told>();
+  readonly confirmed = new Map<string, Confirmed>();
   /** What was wrong with an answer, in sentences. */
   readonly violations: string[] = [];
   /** Answers by status; 0 for a connection that broke. */
@@ -20,11 +20,11 @@ export class Ledger {
 
   /** `promised`: the outcome in the answer itself, to a client that waited. */
   accept(write: string, itemId: string, receipt: string, promised: string | undefined): void {
-    const known = this.told.get(write);
+    const known = this.confirmed.get(write);
     if (known && known.itemId !== itemId)
-      this.violations.push(`the write ${write} was told of two items`);
+      this.violations.push(`the write ${write} was confirmed for two items`);
     if (known) return;
-    this.told.set(write, { receipt, itemId, ...(promised ? { promised } : {}) });
+    this.confirmed.set(write, { receipt, itemId, ...(promised ? { promised } : {}) });
     this.#order.push(write);
   }
 
@@ -42,17 +42,17 @@ export class Ledger {
    * since answers may arrive in another order.
    */
   show(write: string, status: number, receipt: ShownReceipt | undefined, before?: string): void {
-    const told = this.told.get(write) as Told;
+    const confirmed = this.confirmed.get(write) as Confirmed;
     if (status === 0 || status === 503) return;
     if (status !== 200 || !receipt)
       return void this.violations.push(`the receipt of ${write} was answered ${status}`);
     const { outcome, settledAt, reason } = receipt;
     const shown = receipt.status === "settled" ? `${outcome} at ${settledAt}` : undefined;
-    const known = shown === undefined ? before : told.shown;
+    const known = shown === undefined ? before : confirmed.shown;
     if (known !== undefined && known !== shown)
       this.violations.push(`the receipt of ${write} was ${known}, then ${shown}`);
     if (shown !== undefined && outcome !== "applied" && outcome !== "duplicate" && !reason)
       this.violations.push(`the write ${write} is ${outcome} without a reason`);
-    if (shown !== undefined) told.shown = shown;
+    if (shown !== undefined) confirmed.shown = shown;
   }
 }

@@ -5,7 +5,7 @@ import type { Spawned } from "../../test/support/processes.ts";
 import { readSnapshot } from "../../test/support/snapshot.ts";
 import { until } from "../../test/support/until.ts";
 import { type Document, type Json, readDocument } from "./document.ts";
-import type { Told } from "./judge.ts";
+import type { Confirmed } from "./judge.ts";
 
 /** A process that leaks runs out of memory; by default, garbage alone grows to many times this. */
 const HEAP = "--max-old-space-size=192";
@@ -19,12 +19,12 @@ const sha256 = (key: string) => createHash("sha256").update(key).digest("hex");
 /** Read from `/metrics`. */
 export type Figures = { accepted: number; heapBytes: number; descriptors: number };
 
-/** An API process that is fuzzed, and the writes that it told clients of. */
+/** An API process that is fuzzed, and the writes that it confirmed. */
 export type Target = {
   name: string;
   api: Spawned;
-  told: Told;
-  /** Accepted writes that nobody was told of, as far as they were reported already. */
+  confirmed: Confirmed;
+  /** Accepted but unconfirmed writes that were reported already. */
   found: number;
   /** Throws where the API does not answer. */
   figures(): Promise<Figures>;
@@ -84,7 +84,7 @@ function createTarget(name: string, api: Spawned): Target {
   return {
     name,
     api,
-    told: { receipts: [], unnamed: 0, unknown: 0 },
+    confirmed: { receipts: [], unnamed: 0, unknown: 0 },
     found: 0,
     async figures() {
       const headers = { authorization: "Bearer writer" };
@@ -104,32 +104,36 @@ function createTarget(name: string, api: Spawned): Target {
   };
 }
 
-/** Compares the receipts in MySQL with those that clients were told of. */
+/** Compares the receipts in MySQL with the confirmed writes. */
 async function findTraces(
   { pool }: TestEnvironment,
   targets: readonly Target[],
 ): Promise<string[]> {
-  const told = new Set(targets.flatMap((target) => target.told.receipts.map(parseWriteId)));
-  const unnamed = targets.reduce((sum, target) => sum + target.told.unnamed, 0);
-  const unknown = targets.reduce((sum, target) => sum + target.told.unknown, 0);
+  const confirmed = new Set(
+    targets.flatMap((target) => target.confirmed.receipts.map(parseWriteId)),
+  );
+  const unnamed = targets.reduce((sum, target) => sum + target.confirmed.unnamed, 0);
+  const unknown = targets.reduce((sum, target) => sum + target.confirmed.unknown, 0);
   let receipts = await readReceipts(pool);
   await until(
     "all writes are settled",
     async () => {
       receipts = await readReceipts(pool);
       const settled = new Set(receipts);
-      return receipts.length >= told.size + unnamed && told.isSubsetOf(settled);
+      return receipts.length >= confirmed.size + unnamed && confirmed.isSubsetOf(settled);
     },
     SETTLE_SECONDS,
   ).catch(() => {});
   const faults: string[] = [];
   const settled = new Set(receipts);
-  const missing = told.difference(settled);
+  const missing = confirmed.difference(settled);
   if (missing.size > 0) faults.push(`${missing.size} writes without receipt: ${[...missing][0]}`);
   if (settled.size !== receipts.length) faults.push("a write has two receipts");
-  const untold = receipts.filter((write) => !told.has(write));
-  if (untold.length < unnamed || untold.length > unnamed + unknown)
-    faults.push(`${untold.length - unnamed} receipts that nobody was told of: ${untold[0]}`);
+  const unconfirmed = receipts.filter((write) => !confirmed.has(write));
+  if (unconfirmed.length < unnamed || unconfirmed.length > unnamed + unknown)
+    faults.push(
+      `${unconfirmed.length - unnamed} receipts of unconfirmed writes: ${unconfirmed[0]}`,
+    );
   return faults;
 }
 

@@ -4,7 +4,7 @@ import { peakMb } from "../support/process-usage.ts";
 import { type Answer, closeConnections, type Sent, send, sendBytes } from "../support/raw-http.ts";
 import { anyBytes } from "./bytes.ts";
 import type { FuzzEnvironment, Target } from "./environment.ts";
-import { judge, judgeBytes, readTold, type Told } from "./judge.ts";
+import { type Confirmed, judge, judgeBytes, readConfirmed } from "./judge.ts";
 import { KNOWN_ITEM, KNOWN_RECEIPT, KNOWN_WRITE, nearRequest } from "./requests.ts";
 
 /** Requests sent at once, so that they share batches; a failure shrinks to one. */
@@ -25,8 +25,8 @@ export type Result = {
   sent: number;
   seconds: number;
   statuses: Record<string, number>;
-  /** Writes that clients were told of. */
-  told: number;
+  /** Writes that the API confirmed to clients. */
+  confirmed: number;
   peakMb: number;
   /** The smallest heap of the open API in the second and in the last quarter of the run. */
   heapMb: [second: number, last: number];
@@ -72,8 +72,8 @@ export async function fuzz(options: {
     sent: run.sent,
     seconds: (performance.now() - startedAt) / 1_000,
     statuses: run.statuses,
-    told: environment.targets.reduce(
-      (sum, { told }) => sum + told.receipts.length + told.unnamed,
+    confirmed: environment.targets.reduce(
+      (sum, { confirmed }) => sum + confirmed.receipts.length + confirmed.unnamed,
       0,
     ),
     peakMb: Math.max(...environment.processes.map(({ child }) => peakMb(child.pid)), 0),
@@ -100,7 +100,7 @@ function oneShot(environment: FuzzEnvironment): fc.Arbitrary<Shot> {
 
 type Run = { statuses: Record<string, number> };
 
-/** Sends one and notes the writes that it was told of; returns what is wrong with the answer. */
+/** Sends one and notes the writes that its answer confirms; returns what is wrong with the answer. */
 async function fire(
   environment: FuzzEnvironment,
   target: Target,
@@ -117,14 +117,14 @@ async function fire(
       const anyWrite = { method: "POST", target: "", headers: [], body: undefined };
       for (const answer of answers) {
         count(answer);
-        if (/receipt/.test(answer.text)) keep(target.told, readTold(anyWrite, answer));
+        if (/receipt/.test(answer.text)) keep(target.confirmed, readConfirmed(anyWrite, answer));
       }
       return answers.flatMap((answer) => judgeBytes(environment.document, answer));
     }
-    const sent = withKey(target, fillIn(shot.sent, target.told.receipts));
+    const sent = withKey(target, fillIn(shot.sent, target.confirmed.receipts));
     const answer = await send(target.api.url, sent);
     count(answer);
-    keep(target.told, readTold(sent, answer));
+    keep(target.confirmed, readConfirmed(sent, answer));
     return judge(environment.document, sent, answer);
   } catch (error) {
     const what = "sent" in shot ? `${shot.sent.method} ${shot.sent.target}` : "bytes";
@@ -132,7 +132,7 @@ async function fire(
   }
 }
 
-/** Replaces the placeholders by a write that the API told of. */
+/** Replaces the placeholders by a confirmed write. */
 function fillIn(sent: Sent, receipts: readonly string[]): Sent {
   const receipt = receipts.at(-1 - (sent.target.length % 8)) ?? NO_RECEIPT;
   const [, item = "", write = ""] = /\/([^/]+)\/writes\/([^/]+)$/.exec(receipt) ?? [];
@@ -155,22 +155,22 @@ function withKey({ name }: Target, sent: Sent): Sent {
   return { ...sent, headers: [...sent.headers, ["authorization", "Bearer writer"]] };
 }
 
-function keep(told: Told, more: Told): void {
-  told.receipts.push(...more.receipts);
-  told.unnamed += more.unnamed;
-  told.unknown += more.unknown;
+function keep(confirmed: Confirmed, more: Confirmed): void {
+  confirmed.receipts.push(...more.receipts);
+  confirmed.unnamed += more.unnamed;
+  confirmed.unknown += more.unknown;
 }
 
-/** The API accepted exactly the writes that clients were told of, and none that it refused. */
+/** The API accepted exactly the confirmed writes, and none that it refused. */
 async function checkCount(target: Target, heaps: number[]): Promise<string[]> {
-  const { name, told } = target;
+  const { name, confirmed } = target;
   try {
     const { accepted, heapBytes } = await target.figures();
     if (name === "open") heaps.push(heapBytes);
-    const least = told.receipts.length + told.unnamed + target.found;
-    if (accepted >= least && accepted <= least + told.unknown) return [];
+    const least = confirmed.receipts.length + confirmed.unnamed + target.found;
+    if (accepted >= least && accepted <= least + confirmed.unknown) return [];
     target.found += accepted - least;
-    return [`${accepted} writes accepted, ${least} told, ${told.unknown} unknown`];
+    return [`${accepted} writes accepted, ${least} confirmed, ${confirmed.unknown} unknown`];
   } catch (error) {
     return [`the ${name} API does not answer: ${(error as Error).message}`];
   }

@@ -1,8 +1,8 @@
 import type { Answer, Sent } from "../support/raw-http.ts";
 import { type Document, findOperation, type Operation } from "./document.ts";
 
-/** The writes that clients were told of. */
-export type Told = {
+/** The writes that the API confirmed to clients. */
+export type Confirmed = {
   /** The addresses of receipts, one for each accepted write. */
   receipts: string[];
   /** Accepted writes without an address: many records with `return=minimal`. */
@@ -124,21 +124,21 @@ function parse(text: string): unknown {
   }
 }
 
-/** The writes that this answer tells of. */
-export function readTold(sent: Sent, { status, headers, text }: Answer): Told {
-  const told: Told = { receipts: [], unnamed: 0, unknown: 0 };
-  if (!WRITES.has(sent.method)) return told;
+/** The writes that this answer confirms. */
+export function readConfirmed(sent: Sent, { status, headers, text }: Answer): Confirmed {
+  const confirmed: Confirmed = { receipts: [], unnamed: 0, unknown: 0 };
+  if (!WRITES.has(sent.method)) return confirmed;
   const [, receipt] = /<([^>]*)>; rel="status"/.exec(headers.link ?? "") ?? [];
-  if (receipt !== undefined) return { ...told, receipts: [receipt] };
+  if (receipt !== undefined) return { ...confirmed, receipts: [receipt] };
   if (/"results":/.test(text)) {
     const { results } = JSON.parse(text) as { results: { receipt?: string; status: number }[] };
     for (const one of results)
-      if (one.receipt !== undefined) told.receipts.push(one.receipt);
-      else if (one.status === 503) told.unknown += 1;
-    return told;
+      if (one.receipt !== undefined) confirmed.receipts.push(one.receipt);
+      else if (one.status === 503) confirmed.unknown += 1;
+    return confirmed;
   }
-  if (status === 503) return { ...told, unknown: 1 };
-  return status < 300 ? { ...told, unnamed: countRecords(sent) } : told;
+  if (status === 503) return { ...confirmed, unknown: 1 };
+  return status < 300 ? { ...confirmed, unnamed: countRecords(sent) } : confirmed;
 }
 
 /** The number of records of a bulk body that was accepted as a whole. */

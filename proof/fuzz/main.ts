@@ -48,9 +48,11 @@ await runProof("fuzz", async () => {
   }
 });
 
-function print({ sent, seconds, statuses, told, peakMb, heapMb, faults }: Result): void {
+function print({ sent, seconds, statuses, confirmed, peakMb, heapMb, faults }: Result): void {
   const answers = Object.entries(statuses).map(([status, times]) => `${status}: ${times}`);
-  console.log(`${sent} requests in ${Math.round(seconds)} s, ${told} writes accepted and settled`);
+  console.log(
+    `${sent} requests in ${Math.round(seconds)} s, ${confirmed} writes accepted and settled`,
+  );
   console.log(answers.join(", "));
   console.log(
     `memory: peak ${Math.round(peakMb)} MB, live heap ${heapMb[0]} MB, later ${heapMb[1]} MB`,

@@ -6,7 +6,7 @@ import { maybe, nearValue, oddValue } from "./values.ts";
 
 /** Few, so that requests meet each other's items. */
 const IDS = ["a", "b", "c", "d", "~", ".-_", "x".repeat(64)];
-/** Placeholders for a write, its receipt and its item, once the API has told of one. */
+/** Placeholders for a write, its receipt and its item, once the API has confirmed one. */
 export const KNOWN_WRITE = "[write]";
 export const KNOWN_RECEIPT = "[receipt]";
 export const KNOWN_ITEM = "[item]";

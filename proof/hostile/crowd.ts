@@ -39,7 +39,7 @@ export const CROWD: Record<string, { clients: number; behave: Behavior }> = {
     clients: 50,
     behave: (socket) => void socket.end(`${POST}Content-Length: 100\r\n\r\n{`),
   },
-  /** Ask for a lot, at once, and read none of it. */
+  /** Request a lot at once, and read no answer. */
   deaf: {
     clients: 20,
     behave: (socket) => void socket.pause().write(LIST.repeat(PIPELINED)),

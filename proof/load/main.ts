@@ -96,7 +96,9 @@ async function run(
     pause: async () => {},
     onAccepted: (ms) => answers.push(ms),
   });
-  const progress = startProgress(() => `${ledger.told.size} of ${options.writes} writes accepted`);
+  const progress = startProgress(
+    () => `${ledger.confirmed.size} of ${options.writes} writes accepted`,
+  );
   const startedAt = performance.now();
   const running = clients.run();
   try {
@@ -118,7 +120,9 @@ async function run(
   const settled = Map.groupBy(outcomes.values(), (outcome) => outcome);
   const counts = [...settled].map(([outcome, { length }]) => `${length} ${outcome}`);
   const [p50, p99] = [0.5, 0.99].map((share) => toTenth(percentile(answers, share)));
-  console.log(`${ledger.told.size} writes accepted in ${seconds} s, by ${options.clients} clients`);
+  console.log(
+    `${ledger.confirmed.size} writes accepted in ${seconds} s, by ${options.clients} clients`,
+  );
   console.log(`answers by status: ${JSON.stringify(Object.fromEntries(ledger.answers))}`);
   console.log(`answers 202: p50 ${p50} ms, p99 ${p99} ms`);
   console.log(`settled: ${counts.join(", ")}`);
@@ -127,8 +131,8 @@ async function run(
   return violations.length === 0 ? 0 : 1;
 }
 
-async function waitForWrites({ told }: Ledger, count: number): Promise<void> {
-  while (told.size < count) await sleep(10);
+async function waitForWrites({ confirmed }: Ledger, count: number): Promise<void> {
+  while (confirmed.size < count) await sleep(10);
 }
 
 /** Runs a fault; returns the milliseconds until a write to each API is accepted and settled. */

@@ -50,7 +50,7 @@ export async function waitFor(what: string, withinMs: number, condition: () => b
   const startedAt = Date.now();
   while (!condition()) {
     if (Date.now() - startedAt > withinMs)
-      throw new Error(`Waited for ${withinMs} ms in vain: ${what}.`);
+      throw new Error(`Timed out after ${withinMs} ms: ${what}.`);
     await sleep(20);
   }
   return Date.now() - startedAt;

@@ -80,7 +80,7 @@ export async function soak(cluster: ChaosCluster, options: SoakOptions): Promise
 /** How long, at which rate and with which fault; without a rate, as much as possible. */
 type Period = { number: number; forMs: number; event?: Event; requestsPerSecond?: number };
 
-/** Counts over all periods. The tables are emptied after each, once all of it was checked. */
+/** Counts over all periods. The tables are emptied after each, once everything was checked. */
 class Soak {
   readonly #cluster: ChaosCluster;
   readonly #seed: number;
@@ -139,10 +139,10 @@ class Soak {
     await pubsub.waitUntilEmpty(SETTLE_DEADLINE_MS).catch((error: Error) => {
       this.#violations.push(error.message);
     });
-    await clients.checkReceipts(Math.ceil(ledger.told.size / RECEIPTS));
+    await clients.checkReceipts(Math.ceil(ledger.confirmed.size / RECEIPTS));
     await this.#check(ledger);
     const requests = [...ledger.answers.values()].reduce((sum, times) => sum + times, 0);
-    const settledShare = Math.max(0, 1 - backlog / ledger.told.size);
+    const settledShare = Math.max(0, 1 - backlog / ledger.confirmed.size);
     return (settledShare * requests) / seconds;
   }
 
@@ -163,7 +163,7 @@ class Soak {
       this.#outcomes[outcome] = (this.#outcomes[outcome] ?? 0) + 1;
     for (const [status, times] of ledger.answers)
       this.#statuses[status] = (this.#statuses[status] ?? 0) + times;
-    this.#accepted += ledger.told.size;
+    this.#accepted += ledger.confirmed.size;
     this.#published += witness.writes.size;
     witness.writes.clear();
     witness.garbage.clear();

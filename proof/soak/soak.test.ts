@@ -11,7 +11,7 @@ import type { SoakFigures } from "./run.ts";
 const folder = mkdtempSync(join(tmpdir(), "constancia-soak-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-test("a short soak keeps every promise, and tells of each process", async () => {
+test("a short soak keeps every promise, and reports on each process", async () => {
   const { code, output, report } = await runSoak("good", ["--minutes=0.3"]);
   assert.equal(code, 0, output);
   assert.match(output, /^every promise held$/m);

@@ -15,13 +15,13 @@ export type Sent = {
 
 export type Answer = { status: number; headers: Record<string, string>; text: string };
 
-/** An answer that takes longer never comes: a write fails after 4 s, and waits are 1 s at most. */
+/** An answer that takes longer counts as missing: a write fails after 4 s, and waits are 1 s at most. */
 const HANG_MS = 30_000;
 /** A server that waits for more bytes is silent; a busy one is not silent for as long. */
 const SILENCE_MS = 3_000;
 const agent = new Agent({ keepAlive: true, maxSockets: 64 });
 
-/** Sends a request; rejects where no answer comes. */
+/** Sends a request; rejects where there is no answer. */
 export function send(url: string, { method, target, headers, body }: Sent): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const { hostname, port, host } = new URL(url);
@@ -60,7 +60,10 @@ export function sendBytes(
     const socket = connect({ host: hostname, port: Number(port), noDelay: true });
     const chunks: Buffer[] = [];
     let isClosedByServer = true;
-    const timer = setTimeout(() => socket.destroy(new Error("it hangs")), HANG_MS);
+    const timer = setTimeout(
+      () => socket.destroy(new Error(`There was no answer within ${HANG_MS} ms.`)),
+      HANG_MS,
+    );
     socket.on("data", (chunk: Buffer) => chunks.push(chunk));
     socket.setTimeout(SILENCE_MS, () => {
       isClosedByServer = false;

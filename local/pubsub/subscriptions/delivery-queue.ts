@@ -27,7 +27,7 @@ export class DeliveryQueue {
   readonly #isOpen: (entry: Entry) => boolean;
   readonly #keepBack: (entry: Entry, delayMs: number) => void;
 
-  /** `isOpen` tells whether an entry is still unsettled; `keepBack` delays one. */
+  /** `isOpen` returns whether an entry is still unsettled; `keepBack` delays one. */
   constructor(options: {
     faults: Faults;
     isOpen: (entry: Entry) => boolean;

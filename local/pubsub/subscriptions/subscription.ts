@@ -12,11 +12,11 @@ import { TimingWheel } from "./timing-wheel.ts";
 
 export type SubscriptionOptions = {
   config: SubscriptionConfig;
-  /** Tells this subscription from an earlier one of the same name. */
+  /** Distinguishes this subscription from an earlier one of the same name. */
   uid: string;
   createdAtMs: number;
   faults: Faults;
-  /** Told which messages are settled, once they are. */
+  /** Called with the ids of messages once they are settled. */
   onSettled: (messageIds: string[]) => void;
   /** Takes a message that was delivered as often as it may be; false where it cannot. */
   onExhausted: (message: Message, attempts: number) => boolean;
@@ -63,7 +63,7 @@ export class Subscription {
     });
   }
 
-  /** The messages that are not acknowledged, in the order in which they came. */
+  /** The messages that are not acknowledged, in the order in which they arrived. */
   get backlog(): Message[] {
     return [...this.#entries.values()].map(({ message }) => message);
   }

@@ -6,7 +6,7 @@ type Item = Timed & { name: string };
 
 const createItem = (name: string): Item => ({ name, slot: undefined });
 
-/** A wheel on a clock that stands still until it is told to go on. */
+/** A wheel on a clock that stands still until it is advanced. */
 function mockWheel(context: TestContext, onDue?: (wheel: TimingWheel<Item>, item: Item) => void) {
   let now = 0;
   context.mock.timers.enable({ apis: ["setInterval"] });
@@ -58,7 +58,7 @@ test("an item's time can be moved and cancelled", (context) => {
   assert.deepEqual(due, ["moved"]);
 });
 
-test("what is told of one item may cancel another of the same time", (context) => {
+test("the callback of one item may cancel another of the same time", (context) => {
   const [first, second] = [createItem("first"), createItem("second")];
   const { wheel, due, pass } = mockWheel(context, (own) => own.cancel(second));
   wheel.set(first, 100);
@@ -76,14 +76,14 @@ test("an item can be set again when it is due", (context) => {
   assert.deepEqual(due, ["again", "again", "again"]);
 });
 
-test("after a long standstill everything that is due is told at once", (context) => {
+test("after a long standstill everything that is due is called at once", (context) => {
   const { wheel, due, jump } = mockWheel(context);
   for (let index = 0; index < 100; index += 1) wheel.set(createItem(`${index}`), index * 100);
   jump(3_600_000);
   assert.equal(due.length, 100);
 });
 
-test("a cleared wheel tells nothing more, and can be used again", (context) => {
+test("a cleared wheel calls nothing more, and can be used again", (context) => {
   const { wheel, due, pass } = mockWheel(context);
   wheel.set(createItem("gone"), 100);
   wheel.clear();
