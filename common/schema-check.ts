@@ -1,5 +1,6 @@
 import type { Collection, Field, FieldKind } from "./collection.ts";
 import { type Columns, type Pool, query } from "./database.ts";
+import { COLUMNS } from "./tables.ts";
 
 /** The column types that store each kind of field without loss. */
 const TYPES: Record<FieldKind, readonly string[]> = {
@@ -10,17 +11,6 @@ const TYPES: Record<FieldKind, readonly string[]> = {
   dateTime: ["datetime"],
   json: ["json", "longtext"],
 };
-
-const OWN_COLUMNS = [
-  "id",
-  "version",
-  "created_at",
-  "updated_at",
-  "applied_at",
-  "deleted_at",
-  "fingerprint",
-  "trace",
-];
 
 /**
  * Compares the tables with the declared collections. Returns a sentence for each thing that is
@@ -57,7 +47,7 @@ function findTableFaults(collection: Collection, columns: Columns[], indexes: Co
   const isIndexed = (name: string) =>
     indexes.some((index) => index.tableName === collection.name && index.name === name);
   return [
-    ...OWN_COLUMNS.filter((name) => !find(name)).map(
+    ...COLUMNS.filter((name) => !find(name)).map(
       (name) => `The column ${collection.name}.${name} is missing.`,
     ),
     ...collection.fields.flatMap((field) =>

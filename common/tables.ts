@@ -154,7 +154,8 @@ export function fromDateTime(text: string): number {
 
 /** Names and column lists of a collection's statements, built once. */
 type Sql = { table: string; names: string; reads: string; updates: string };
-const COLUMNS = [
+/** The columns that every collection's table has. */
+export const COLUMNS = [
   "id",
   "version",
   "created_at",

@@ -2,7 +2,8 @@ import { spawnSync } from "node:child_process";
 import { globSync } from "node:fs";
 import { join } from "node:path";
 import { findOfficialEmulator } from "../local/official-emulator.ts";
-import { parseOptions, UsageError } from "../ops/command-line.ts";
+import { parseOptions } from "../ops/command-line.ts";
+import { runProof } from "./support/command.ts";
 
 const HELP = `npm run proof -- all
 
@@ -16,15 +17,10 @@ const ROOT = join(import.meta.dirname, "..");
 /** Most proofs load or kill processes of their own, so fewer run at a time than of other tests. */
 const JOBS = 2;
 
-try {
+await runProof("all", async () => {
   const { values } = parseOptions({ options: { help: { type: "boolean", default: false } } });
-  if (values.help) console.log(HELP);
-  else process.exitCode = runAll();
-} catch (error) {
-  if (!(error instanceof UsageError)) throw error;
-  console.error(`all: ${error.message}\n\n${HELP}`);
-  process.exitCode = 2;
-}
+  return values.help ? (console.log(HELP) ?? 0) : runAll();
+});
 
 /** The exit status: 0 where every proof holds. The test runner prints how long each file took. */
 function runAll(): number {

@@ -2,11 +2,11 @@ import { join } from "node:path";
 import { type Pool, query } from "../../common/database.ts";
 import { findAnyPort } from "../../local/ports.ts";
 import { createTopology } from "../../local/topology.ts";
+import { TcpProxy } from "../support/tcp-proxy.ts";
 import { ClusterProcess } from "./cluster-process.ts";
 import type { DatabaseServer } from "./database-server.ts";
 import { type Plan, PROCESSES, type ProcessName } from "./plan.ts";
 import { PubsubServer } from "./pubsub-server.ts";
-import { TcpProxy } from "./tcp-proxy.ts";
 import { startWitness, type Witness } from "./witness.ts";
 
 const PROJECT_ID = "constancia-chaos";

@@ -7,8 +7,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { startPubsub } from "../../local/pubsub/server.ts";
 import { Bench } from "../../test/support/pubsub/bench.ts";
 import { ScriptedServer } from "../../test/support/pubsub/scripted-server.ts";
+import { TcpProxy } from "../support/tcp-proxy.ts";
 import { APPLIED, publishTo, pullFrom, toMessage, waitFor } from "./setup.ts";
-import { TcpProxy } from "./tcp-proxy.ts";
 
 /** The longest pause between two attempts to connect is 5 s; the rest is for full cores. */
 const BACK_MS = 10_000;
@@ -65,7 +65,7 @@ describe("Pub/Sub's client through outages", { concurrency: true }, () => {
     const names = await createNames(pubsub.host);
     // Clients of one address share a connection; the API and the subscriber do not.
     const port = Number(pubsub.host.split(":")[1]);
-    const proxies = await Promise.all([TcpProxy.open(port), TcpProxy.open(port)]);
+    const proxies = await Promise.all([TcpProxy.open([port]), TcpProxy.open([port])]);
     const topic = publishTo(proxies[0].host, names.topic);
     const seen = new Set<string>();
     const pull = pullFrom(proxies[1].host, names, async ({ data }) => {

@@ -2,8 +2,8 @@ import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 
 /**
- * A TCP proxy between the processes and a server, which can be slowed down or cut. Several targets
- * are used in turn, as by a load balancer.
+ * A TCP proxy between the processes and a server, whose connections can be delayed, cut or silenced.
+ * Several targets are used in turn, as by a load balancer.
  */
 export class TcpProxy {
   /** Each chunk is delayed by this, in both directions. */
@@ -33,6 +33,15 @@ export class TcpProxy {
 
   get port(): number {
     return (this.#server.address() as { port: number }).port;
+  }
+
+  get host(): string {
+    return `127.0.0.1:${this.port}`;
+  }
+
+  /** Silences the connections that exist: no byte passes, and none is closed. New ones work. */
+  silence(): void {
+    for (const socket of this.#sockets) socket.pause();
   }
 
   /** Resets every connection and refuses new ones until `restore`. */
@@ -75,7 +84,8 @@ export class TcpProxy {
     from.on("end", () => to.end());
     from.on("close", () => {
       this.#sockets.delete(from);
-      to.destroy();
+      // A connection that was silenced hears nothing of the other's end either.
+      if (!from.isPaused()) to.destroy();
     });
   }
 }
