@@ -16,9 +16,9 @@ export type Freshness = {
 type Second = { number: number; oldestAt: number; last: Write; count: number };
 
 const SECOND_MS = 1_000;
-/** What is followed at most: an hour in which nothing settles. Beyond, ages are of the newer. */
+/** At most this many are followed: an hour in which nothing settles. After that, the oldest are dropped. */
 const MAX_SECONDS = 3_600;
-/** Receipts that one look reads, oldest first; the rest is for the next look. */
+/** Receipts that one query reads, oldest first; the rest is for the next query. */
 const LOOK_SECONDS = 100;
 
 /** Makes the three gauges, which look for receipts when they are collected. */

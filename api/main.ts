@@ -56,7 +56,7 @@ export async function start(
     logger,
     stop,
   });
-  // Your own routes and middleware stand here, before the two that answer everything else.
+  // Your own routes and middleware belong here, before the two that answer everything else.
   app.use(answerUnhandled, answerProblems(logger));
   const server = await listen(app, { port: config.PORT });
   const metricsServer = await serveMetrics(metrics, config);

@@ -51,7 +51,7 @@ export function createApiMetrics({ registry }: Metrics, reader: Reader): ApiMetr
   };
 }
 
-/** The histogram knows the number of requests already, so that is read from it when it is asked. */
+/** The histogram has the number of requests already, so it is read from there when it is collected. */
 function countObserved(registers: Registry[], duration: Histogram): void {
   new Counter({
     name: "all_requests",
@@ -60,7 +60,7 @@ function countObserved(registers: Registry[], duration: Histogram): void {
     registers,
     async collect() {
       const { values } = await duration.get();
-      // From here on at once, or two that ask at a time would count everything twice.
+      // Synchronous from here on; otherwise two concurrent reads would count everything twice.
       this.reset();
       for (const { metricName, labels, value } of values) {
         if (!metricName?.endsWith("_count")) continue;

@@ -56,7 +56,7 @@ export function createTopicClient(
     const deadline = Date.now() + deadlineMs;
     for (let pauseMs = RETRY_MS.first; ; pauseMs = Math.min(2 * pauseMs, RETRY_MS.most)) {
       try {
-        // At most half of the time, so that there is some for a second attempt.
+        // At most half of the time, so that a second attempt is possible.
         return await attempt(messages, Math.min(deadline - Date.now(), deadlineMs / 2));
       } catch (error) {
         const isRetryable = RETRY_CODES.includes((error as { code?: number }).code ?? -1);
@@ -70,7 +70,7 @@ export function createTopicClient(
     const connected = await connect();
     const [{ messageIds }] = await connected.publish(
       { topic, messages: messages as MessageContent[] },
-      // An object of its own for each call, since the library writes into it. 0 would be 30 s.
+      // A new object for each call, since the library writes into it. A timeout of 0 would mean 30 s.
       { isBundling: false, timeout: Math.max(1, timeoutMs), retry: null },
     );
     const count = messageIds?.length ?? 0;

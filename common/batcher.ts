@@ -5,16 +5,16 @@
 const MAX_FURTHER_TURNS = 4;
 
 /**
- * The group commit. Items added while earlier batches are under way wait together and leave
- * together, so one trip serves many. There is no timer. A batch may leave if none is under way, or if
- * fewer than `maxConcurrent` are and `minBatchWhileBusy` items make it worth a trip; otherwise when
- * one of those ends. It leaves at the end of the event loop's turn in which its first item came, or,
- * while that turn and the next ones bring more, a few turns later. Alone, an item waits for nobody;
- * under load, batches grow by themselves. Items of one key go one batch after the other, for these
- * would only wait for each other's locks. The price is that one batch fails or succeeds in one trip,
- * so `dispatch` answers for each item by itself.
+ * The group commit. Items that are added while earlier batches are under way form the next batch, so
+ * that one call of `dispatch` serves many. There is no timer. A batch is dispatched if none is under
+ * way, or if fewer than `maxConcurrent` are and it has at least `minBatchWhileBusy` items; otherwise
+ * when one of those ends. It is dispatched at the end of the event loop's turn in which its first item
+ * was added, or a few turns later while each turn adds more. A single item does not wait; under load,
+ * batches grow by themselves. Items of one key are dispatched one batch after the other, because
+ * concurrent ones would only wait for each other's locks. `dispatch` returns a result for each item,
+ * so that one item can fail alone.
  *
- * Idea and reading order: graphql/dataloader; the name of the idea: InnoDB's group commit.
+ * The idea is that of graphql/dataloader; the name is from InnoDB's group commit.
  */
 export class Batcher<Item, Result> {
   readonly #options: BatcherOptions<Item, Result>;
@@ -103,7 +103,7 @@ export class Batcher<Item, Result> {
     return key !== undefined && this.#running.some(({ keys }) => keys.has(key));
   }
 
-  /** Items come with their deadlines in order, so one timer, for the oldest, serves them all. */
+  /** Items are added in the order of their deadlines, so one timer, for the oldest, serves them all. */
   #setDeadline(waiting: Waiting<Item, Result>): void {
     const { deadlineMs } = this.#options;
     if (deadlineMs === undefined) return;
@@ -112,9 +112,9 @@ export class Batcher<Item, Result> {
   }
 
   /**
-   * Looks through the batches and the queue, which are in the order of their deadlines. A Set of what
-   * has no result would hold all that had one, too, until the garbage collector's next full round:
-   * a Set that is added to and taken from makes table after table, and each points to the next.
+   * Rejects the late items of the batches and of the queue, which are in the order of their deadlines.
+   * A Set of the pending items would cost more: a Set with many additions and deletions allocates
+   * table after table, and keeps deleted items alive until the next full garbage collection.
    */
   #rejectLate(): void {
     const now = performance.now();
@@ -122,7 +122,7 @@ export class Batcher<Item, Result> {
     let nextAt = Number.POSITIVE_INFINITY;
     for (const line of [...this.#running.map(({ items }) => items), this.#queue]) {
       const late = countUntil(line, isInTime);
-      // In a batch, those that are answered already take no notice.
+      // In a batch, some have a result already; for these, reject() has no effect.
       for (const { reject } of line.slice(0, late)) reject(new DeadlineExceededError());
       nextAt = Math.min(nextAt, line[late]?.lateAt ?? nextAt);
     }
@@ -135,8 +135,8 @@ export class Batcher<Item, Result> {
   }
 
   /**
-   * As many as `maxItems` and `maxBytes` allow; one item always, however large it is. Those whose key
-   * is under way keep their places; where the others are not worth a trip, all do.
+   * As many as `maxItems` and `maxBytes` allow; one item always, however large it is. Items whose key
+   * is under way keep their places; where the others are fewer than `minBatchWhileBusy`, all do.
    */
   #takeBatch(): Waiting<Item, Result>[] {
     const { maxItems, maxBytes, minBatchWhileBusy, getSize } = this.#options;
@@ -195,7 +195,7 @@ export type BatcherOptions<Item, Result> = {
   /** Counted by `getSize`; a single larger item goes alone. */
   maxBytes: number;
   maxConcurrent: number;
-  /** Items that make a batch worth a trip of its own while another is under way. */
+  /** The fewest items for which a batch is dispatched while another is under way. */
   minBatchWhileBusy: number;
   maxQueued: number;
   /** An item without a result by then is rejected; one that still waits is not dispatched any more. */
@@ -232,7 +232,7 @@ type Waiting<Item, Result> = {
   lateAt: number;
 };
 
-/** How many stand before the first that `isFound`. */
+/** The number of items before the first that `isFound`. */
 function countUntil<Item>(items: readonly Item[], isFound: (item: Item) => boolean): number {
   const place = items.findIndex(isFound);
   return place < 0 ? items.length : place;

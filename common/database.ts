@@ -129,7 +129,7 @@ export async function query(
   }
 }
 
-/** Another transaction changed the same rows first: this one should run again. */
+/** Another transaction changed the same rows first, so this one should run again. */
 export class RaceError extends Error {
   override name = "RaceError";
 }
@@ -177,7 +177,7 @@ const TRANSIENT_CODES = new Set([
 ]);
 /** 1927 is MariaDB's "connection was killed", which the driver has no name for. */
 const TRANSIENT_NUMBERS = new Set([1927]);
-/** The statement is too large for the server, which closes the connection; half of it may fit. */
+/** The statement is too large for the server, which closes the connection; half of the batch may fit. */
 const OVERSIZE_CODES = new Set(["ER_NET_PACKET_TOO_LARGE", "ER_SERVER_NET_PACKET_TOO_LARGE"]);
 
 /**

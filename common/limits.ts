@@ -1,6 +1,6 @@
 /**
- * Every limit that two rooms or two people must agree on, with its reason. Limits that concern
- * one file stand in that file.
+ * Every limit that several parts of the code depend on, with its reason. A limit that concerns one
+ * file is in that file.
  */
 
 /** A request's body, also after decompression: what a bulk of ordinary records needs. */
@@ -9,7 +9,7 @@ export const BODY_BYTES = 4 * 1024 * 1024;
 export const BULK_RECORDS = 10_000;
 /** An item's JSON: far below Pub/Sub's 10 MB a message, and a batch of them fits MySQL's packet. */
 export const ITEM_BYTES = 256 * 1024;
-/** Objects and arrays within one another in an item; no recursion here meets a deeper one. */
+/** The nesting of objects and arrays in an item; recursive functions are never given a deeper one. */
 export const ITEM_DEPTH = 32;
 
 /** Pub/Sub takes 1,000 messages and 10 MB a publish request; half of both leaves room. */
@@ -22,7 +22,7 @@ export const PUBLISH = {
   /** Writes waiting to be published; about a second's worth at full speed. */
   maxQueued: 20_000,
 };
-/** A client is answered by then, with 503 where Pub/Sub has not answered. */
+/** A client is answered within this time, with 503 where Pub/Sub has not answered. */
 export const PUBLISH_DEADLINE_MS = 4_000;
 
 /** Rows in one statement: larger ones gain nothing (docs/decisions, group commit). */
@@ -32,14 +32,14 @@ export const SETTLE = {
   maxBytes: 4 * 1024 * 1024,
   maxConcurrent: 3,
   minBatchWhileBusy: 50,
-  /** Far above PULL_MESSAGES: one response of a pull may pass that by all that it holds. */
+  /** Far above PULL_MESSAGES, which one response of a pull may exceed by all its messages. */
   maxQueued: 20_000,
 };
 /** A connection that is not made in this time counts as lost; the caller backs off. */
 export const CONNECT_TIMEOUT_MS = 3_000;
 /** A statement still running after this time counts as lost, and its connection is closed. */
 export const STATEMENT_TIMEOUT_MS = 10_000;
-/** A transaction waits so long for another's rows; well inside the acknowledgement deadline. */
+/** How long a transaction waits for another's rows; well inside the acknowledgement deadline. */
 export const LOCK_WAIT_SECONDS = 5;
 /**
  * How long a batch is tried again while MySQL is away. A pulled message is leased for up to an
@@ -68,7 +68,7 @@ export const READ = {
 export const WAIT_SECONDS = 30;
 /** App Engine kills 2 s after SIGTERM; the rest is for the process's own end. */
 export const STOP_DEADLINE_MS = 1_700;
-/** What two machines' clocks may differ by; a version further ahead was never minted. */
+/** By how much two machines' clocks may differ; a version further ahead was never minted. */
 export const CLOCK_SKEW_MS = 60_000;
 /**
  * How long a conditional write waits for the version that it names, if that version is not settled.

@@ -17,8 +17,8 @@ const FLUSH_DEADLINE_MS = 1_000;
 
 /**
  * What both processes do first: reads the configuration, or exits with 1 and one message that names
- * all that is wrong with it; creates the logger; and has an uncaught error logged before the
- * process exits with 1.
+ * all that is wrong with it; creates the logger; and logs an uncaught error before the process exits
+ * with 1.
  */
 export async function prepareProcess(
   name: ProcessName,

@@ -27,7 +27,7 @@ export async function settleBacklog(
     if (hasEnded || Date.now() > deadline) {
       say(
         backlog.isKept
-          ? "some accepted writes are not settled yet; the next start goes on with them"
+          ? "some accepted writes are not settled yet; the next start settles them"
           : "some accepted writes are NOT settled; the emulator forgets them at its stop",
       );
       return;

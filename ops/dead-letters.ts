@@ -41,7 +41,7 @@ const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 100_000;
 const MAX_REASONS = 20;
 
-/** No retries: whoever waits at the terminal can run the command again. */
+/** No retries: the person at the terminal can run the command again. */
 const PUBLISH_OPTIONS = { timeout: 10_000, retry: null };
 
 /** Two replays of one item could be settled in either order; only the newest write is replayed. */

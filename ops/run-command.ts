@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { constants } from "node:os";
 
-/** A command of a room: the program that it runs, and what it does, in a line. */
+/** A command of an npm script: the program that it runs, and what it does, in a line. */
 export type Command = { program: string; does: string };
 
 /**
@@ -11,11 +11,11 @@ export type Command = { program: string; does: string };
  * answered with that list and the exit status 2.
  */
 export async function runCommand(
-  room: string,
+  script: string,
   commands: Readonly<Record<string, Command>>,
   [name = "--help", ...args]: readonly string[],
 ): Promise<number> {
-  const help = describeCommands(room, commands);
+  const help = describeCommands(script, commands);
   if (name === "--help" || name === "-h") {
     process.stdout.write(help);
     return 0;
@@ -36,16 +36,16 @@ export async function runCommand(
   return code ?? 128 + constants.signals[signal as NodeJS.Signals];
 }
 
-function describeCommands(room: string, commands: Readonly<Record<string, Command>>): string {
+function describeCommands(script: string, commands: Readonly<Record<string, Command>>): string {
   const width = Math.max(...Object.keys(commands).map((name) => name.length)) + 2;
   const lines = Object.entries(commands).map(
     ([name, { does }]) => `  ${name.padEnd(width)}${does}`,
   );
-  return `Usage: npm run ${room} -- COMMAND [options]
+  return `Usage: npm run ${script} -- COMMAND [options]
 
 Commands:
 ${lines.join("\n")}
 
-Run "npm run ${room} -- COMMAND --help" for the options of a command.
+Run "npm run ${script} -- COMMAND --help" for the options of a command.
 `;
 }

@@ -28,7 +28,7 @@ const states = {
 type State = keyof typeof states;
 type Expected = "applied" | "superseded" | "conflict" | "duplicate" | "settled-before" | "not-yet";
 
-/** Section 7 of the design, cell by cell. `fingerprint` is the row's, where it has one. */
+/** Every write on every row, cell by cell. `fingerprint` is the row's, where it has one. */
 const table: {
   name: string;
   write: Write;

@@ -5,8 +5,8 @@ import type { Write } from "../common/write.ts";
 /**
  * What becomes of a write, in one shape from {@link decide} to the acknowledgement of its message.
  * `settled`: this transaction commits its outcome. `settled-before`: an earlier one did.
- * `not-yet`: the write names a version that is perhaps still in flight; its message is nacked, and
- * every other one is acknowledged.
+ * `not-yet`: the write names a version that may still be in flight; its message is nacked. All other
+ * messages are acknowledged.
  */
 export type Decision =
   | { kind: "settled"; outcome: Outcome; reason: string | null }
@@ -14,7 +14,7 @@ export type Decision =
   | { kind: "not-yet"; version: string };
 
 /**
- * The rule of section 7 of the design: what becomes of `write` where its item's row is `row`.
+ * The rule of the README's promise: what becomes of `write` where its item's row is `row`.
  * Pure: the same write on the same row always gets the same decision, in whichever order, batch or
  * repetition it was delivered. Versions are write ids, so "newer" is a comparison of strings.
  */

@@ -8,18 +8,18 @@ import { type Delivery, WaitingMessages } from "./waiting-message.ts";
 /** Pause before a subscription is opened again; it doubles until a message is delivered. */
 const REOPEN_MS = { first: 500, most: 5_000 };
 
-/** What is under way at a stop may take so long; what is not settled by then is nacked. */
+/** Messages under way at a stop may take this long; those that are not settled then are nacked. */
 const STOP_MS = STOP_DEADLINE_MS - 700;
 /** Time for those nacks. */
 const NACK_MS = 500;
 
-/** After so long without a message, Pub/Sub is asked whether one waits. */
+/** After this time without a message, a pull looks whether one waits. */
 const SILENCE_MS = 30_000;
 
 export type PullOptions = PubsubTarget & {
   /** The subscription's id. */
   subscription: string;
-  /** Pub/Sub delivers no more while so many messages are under way. */
+  /** Pub/Sub delivers no more while this many messages are under way. */
   maxMessages: number;
   /** Acks or nacks the delivery, and resolves then. */
   onDelivery: (delivery: Delivery) => Promise<void>;
@@ -30,13 +30,13 @@ export type PullOptions = PubsubTarget & {
 /**
  * Pulls a subscription until it is stopped.
  *
- * The library replaces a stream that ends for a passing reason. What it gives up on (a subscription
- * that does not exist yet, a permission that is missing, no credentials) closes the subscription;
- * it is opened again after a pause, by a new client.
+ * The library replaces a stream that ends for a temporary reason. For any other (the subscription does
+ * not exist yet, a permission is missing, there are no credentials) it closes the subscription, which
+ * is opened again after a pause, by a new client.
  *
  * The library has also been reported to stop delivering without an error. So after `silenceMs`
- * without a message, one is asked for by a pull apart from the stream: where that finds one that has
- * been waiting, the stream is dead, and the subscription is opened again.
+ * without a message, a synchronous pull looks for one. If it finds one that has been waiting, the
+ * stream is dead, and the subscription is opened again.
  */
 export function pullSubscription(options: PullOptions): { stop(): Promise<void> } {
   const { subscription: name, logger, silenceMs = SILENCE_MS } = options;
@@ -129,7 +129,7 @@ export function pullSubscription(options: PullOptions): { stop(): Promise<void> 
   }
 }
 
-/** What is measured of each option is in docs/decisions/2026-11-28-googles-client-is-back.md. */
+/** Why each option is set, and what it costs, is in docs/decisions/2026-11-28-googles-client-is-back.md. */
 async function loadSubscriptionOptions(maxMessages: number): Promise<SubscriptionOptions> {
   const { Duration, SubscriptionCloseBehaviors } = await import("@google-cloud/pubsub");
   const lease = Duration.from({ seconds: LEASE_SECONDS });

@@ -11,7 +11,7 @@ import { DELIVERY_EXHAUSTED } from "./pull.ts";
 /** Pub/Sub's 10 MB a message, in base64, with its envelope. */
 const ENVELOPE_LIMIT = "14mb";
 
-/** Tokens that were verified, so that each is verified once in its hour; the oldest go first. */
+/** Verified tokens, so that each is verified once in its hour; the oldest are removed first. */
 const KNOWN_TOKENS = 100;
 
 /** A push in its wrapped form (Pub/Sub guide, "Receive messages from push subscriptions"). */

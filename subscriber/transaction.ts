@@ -15,8 +15,8 @@ import { type Decision, dead, isDead, SETTLED_BEFORE } from "./decide.ts";
 import type { Entry } from "./message.ts";
 
 /**
- * Settles a batch inside the transaction of `connection`: section 7 of the design, steps 1 to 3,
- * for every collection in it. Returns a decision for each entry, true once the caller commits.
+ * Settles a batch inside the transaction of `connection`: locks the rows, decides, and writes rows,
+ * receipts and dead letters. Returns a decision for each entry, which holds once the caller commits.
  * Throws {@link RaceError}, or ER_DUP_ENTRY, if another subscriber settled one of the writes
  * meanwhile: the caller rolls back and runs it again.
  */
@@ -110,8 +110,8 @@ function findUnguarded(
 }
 
 /**
- * After its own inserts each subscriber asks again, under lock: the second one sees what the first
- * did, or waits for its commit. Dead letters are a small table, and its range of these ids is nearly
+ * After its own inserts each subscriber looks again, under lock: the second one sees what the first
+ * wrote, or waits for its commit. Dead letters are a small table, and its range of these ids is nearly
  * always empty, so that this costs a batch next to nothing.
  */
 async function checkNobodyElse(

@@ -1,7 +1,7 @@
 import type { v1 } from "@google-cloud/pubsub";
 import { createGeneratedClient, type PubsubTarget } from "../common/pubsub.ts";
 
-/** A message that is to be acked or nacked. */
+/** A message to ack or nack. */
 export type Delivery = {
   id: string;
   attributes: Record<string, string>;
@@ -64,7 +64,7 @@ export class WaitingMessages {
   }
 }
 
-/** An object of its own for each call, since the library writes into it. */
+/** A new object for each call, since the library writes into it. */
 function createCallOptions() {
   return { timeout: TIMEOUT_MS, retry: null };
 }

@@ -23,7 +23,7 @@ export function internalProblem(logger: Logger, error: unknown, { locals }: Resp
     trace: getTraceId(locals.traceparent),
     error: error instanceof Error ? error.name : typeof error,
     code: (error as { code?: string } | undefined)?.code,
-    // The frames tell where, without the message, which may hold a client's data.
+    // The frames show where, without the message, which may contain a client's data.
     frames: error instanceof Error ? error.stack?.split("\n    at ").slice(1, 6) : undefined,
   });
   return new Problem(

@@ -8,7 +8,7 @@ export function say(line: string): void {
   process.stdout.write(`${new Date().toISOString().slice(11, 19)}  ${escapeControls(line)}\n`);
 }
 
-/** Prints text, with control characters escaped, because some of it comes from outside. */
+/** Prints text, with control characters escaped, because a part is from outside. */
 export function print(text: string, stream: NodeJS.WriteStream = process.stdout): void {
   stream.write(escapeControls(text));
 }

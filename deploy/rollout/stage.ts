@@ -89,7 +89,7 @@ async function confirmTraffic(stage: Stage, { gcloud, id, pauseMs, stop }: Stage
     if (attempt === CONFIRM_ATTEMPTS)
       throw new Failure(
         `${id} has ${Math.round(100 * share)} % of ${service} instead of ${percent} %. The command` +
-          " had no effect, or somebody else moved the traffic.",
+          " had no effect, or another person moved the traffic.",
       );
     await pause(pauseMs, stop);
   }

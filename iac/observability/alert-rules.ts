@@ -9,7 +9,7 @@ import type { Symptom } from "./runbooks.ts";
 
 /** An alert fires when one of its conditions is true for `forSeconds`. */
 export type Condition = { name: string; query: string; forSeconds?: number };
-/** CRITICAL pages somebody; WARNING is a ticket for working hours. */
+/** CRITICAL pages a person; WARNING is a ticket for working hours. */
 export type AlertRule = {
   symptom: Symptom;
   severity: "CRITICAL" | "WARNING";

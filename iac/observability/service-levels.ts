@@ -76,7 +76,7 @@ function listServiceLevels(settings: Settings): Record<keyof typeof OBJECTIVES, 
     },
     answers: {
       goal: answers.goal,
-      title: `${percent(answers.goal)} of the answers come within ${answers.withinSeconds} s`,
+      title: `${percent(answers.goal)} of the answers are sent within ${answers.withinSeconds} s`,
       sli: within(
         "http_server_request_duration_seconds",
         answers.withinSeconds,

@@ -55,7 +55,7 @@ export function createAccounts(
     role: "roles/iam.serviceAccountTokenCreator",
     member: getPubsubAgent(projectNumber),
   });
-  // Whoever starts a resource that runs as an account must be allowed to act as that account.
+  // An account that starts a resource running as another account must be allowed to act as that one.
   for (const name of ["api", "subscriber", "push"] as const) {
     new ServiceAccountIamMember(stack, `act-as-${name}`, {
       serviceAccountId: accounts[name].name,

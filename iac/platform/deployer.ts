@@ -70,7 +70,7 @@ const ANALYTICS_PERMISSIONS = [
   ...permissions("bigquery.tables", ["create", "get", "update"]),
 ];
 
-/** The deployer's roles on the project. Its grants on one resource stand with the resource. */
+/** The deployer's roles on the project. Its grants on one resource are beside the resource. */
 export function grantDeployer(
   stack: TerraformStack,
   { environment }: Settings,

@@ -11,7 +11,7 @@ const SUBSCRIPTION = "projects/p/subscriptions/s";
 const MINUTE_MS = 60_000;
 const MEGABYTE = 1_000_000;
 
-/** A broker with a topic and its subscription, on a clock that stands still. */
+/** A broker with a topic and its subscription, on a clock that does not run. */
 function mockBroker(context: TestContext, config: SubscriptionConfig, topicConfig: TopicConfig) {
   context.mock.timers.enable({ apis: ["setInterval", "Date"], now: Date.now() });
   const broker = new Broker({ faults: new Faults(), signer: new TokenSigner() });
@@ -32,7 +32,7 @@ function mockBroker(context: TestContext, config: SubscriptionConfig, topicConfi
 
 const TEN_MINUTES = { messageRetentionDuration: { seconds: 600 } };
 
-test("a message that nobody acknowledges is let go after the subscription's retention", async (context) => {
+test("an unacknowledged message is deleted after the subscription's retention", async (context) => {
   const { subscription, publish } = mockBroker(context, TEN_MINUTES, {});
   await publish();
   context.mock.timers.tick(5 * MINUTE_MS);

@@ -15,7 +15,7 @@ export type Theme = "light" | "dark";
 
 const WIDTH = 830;
 const MARGIN = 8;
-/** Between panels, where the labels of the bars stand. */
+/** Between panels, where the labels of the bars are. */
 const LABELS = 118;
 const VALUES = 52;
 const TITLE = 44;

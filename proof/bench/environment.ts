@@ -58,7 +58,7 @@ export class BenchEnvironment {
     dist: string;
     /** Accepts traces and metrics, and drops them. */
     sinkUrl: string;
-    /** For profiles, where there are to be any. */
+    /** For profiles, if any are taken. */
     profileFolder: string | undefined;
     supervisor: Supervisor;
     say: Say;

@@ -31,7 +31,7 @@ const SAMPLE_EVERY_MS = 500;
 
 type Options = { plan: Plan; server: DatabaseServer; folder: string; code: string };
 
-/** How far a run has come. */
+/** The progress of a run. */
 type Progress = { doing: string; ledger: Ledger; cluster?: ChaosCluster };
 
 /** One run: a cluster, its load, the events of the plan, and then every promise is checked. */

@@ -6,7 +6,7 @@ import { readChoice } from "../../ops/command-line.ts";
 /** A mistake in one file: what is replaced, and by what. Every `find` must be in the file. */
 type Break = { means: string; file: string; edits: { find: RegExp; replace: string }[] };
 
-/** Mistakes that somebody could make. A proof that finds none of them proves nothing. */
+/** Plausible mistakes. A proof that does not find them proves nothing. */
 export const BREAKS: Record<string, Break> = {
   "ack-before-commit": {
     means: "acknowledges a message before its transaction has committed",

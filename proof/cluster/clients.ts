@@ -35,7 +35,7 @@ const KEYED_TRIES = 4;
 const READS_PER_SECOND = 40;
 /** Receipts that are asked for at once when all is settled. */
 const READS_AT_ONCE = 16;
-/** The statuses of the contract; 0 where no answer came. */
+/** The statuses of the contract; 0 where there was no answer. */
 const EXPECTED = new Set([0, 200, 201, 202, 204, 207, 409, 410, 412, 422, 503]);
 /** The outcome in the answer to a client that waited. */
 const OUTCOMES: Record<number, string> = { 201: "applied", 204: "applied", 412: "conflict" };

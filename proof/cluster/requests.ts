@@ -12,7 +12,7 @@ export type Call = {
 const TIMEOUT_MS = 8_000;
 const agent = new Agent({ keepAlive: true, maxSockets: 256 });
 
-/** Sends one request; the status is 0 where no answer came in time. */
+/** Sends one request; the status is 0 where there was no answer in time. */
 export function send({ method, url, body, headers = {} }: Call): Promise<Answer> {
   const text = body === undefined ? undefined : JSON.stringify(body);
   return new Promise((resolve) => {

@@ -91,11 +91,11 @@ function otherKeys(): fc.Arbitrary<Forgery> {
     what: `signed by a strange ${by} as ${name}, kid ${key}, with ${with_}`,
     make(valid) {
       const stranger = strangers[by];
-      const brought = {
+      const keyHeaders = {
         ...(with_ === "jwk" ? { jwk: stranger.export({ format: "jwk" }) } : {}),
         ...(with_ === "jku" || with_ === "x5u" ? { [with_]: "http://127.0.0.1:1/certs" } : {}),
       };
-      const head = `${encode({ alg: name, kid: key, typ: "JWT", ...brought })}.${splitToken(valid)[1]}`;
+      const head = `${encode({ alg: name, kid: key, typ: "JWT", ...keyHeaders })}.${splitToken(valid)[1]}`;
       const hash = by === "ed25519" ? null : "sha256";
       const dsaEncoding = "ieee-p1363" as const;
       const signature = sign(hash, Buffer.from(head), { key: stranger, dsaEncoding });

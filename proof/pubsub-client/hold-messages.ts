@@ -1,6 +1,6 @@
 import { pullFrom } from "./setup.ts";
 
-/* Pulls, says so for each message, and never settles one; until it is killed. */
+/* Pulls and prints each message, and settles none, until it is killed. */
 const [host = "", subscription = "", deadLetterSubscription = ""] = process.argv.slice(2);
 pullFrom(host, { subscription, deadLetterSubscription }, async ({ data }) => {
   console.log(`holds ${data}`);

@@ -30,7 +30,7 @@ describe("leases of pulled messages", { concurrency: true }, () => {
     return { topic, subscription, deadLetterSubscription };
   };
 
-  it("are outlived by slow work: nobody else is given the message meanwhile", async () => {
+  it("are extended during slow work: the message is not redelivered meanwhile", async () => {
     const names = await createNames();
     let times = 0;
     const settled = Promise.withResolvers<Decision>();

@@ -46,7 +46,7 @@ describe("Pub/Sub's client through outages", { concurrency: true }, () => {
     await topic.publish([toMessage("unsettled")]);
     await pubsub.stop();
     const endsAt = Date.now() + 30_000;
-    // Whoever tries meanwhile only lengthens the pauses.
+    // An attempt meanwhile would only lengthen the pauses.
     while (Date.now() < endsAt) await topic.publish([toMessage("away")]).catch(() => sleep(500));
     isSettling = true;
     pubsub = await startPubsub({ port, folder });

@@ -62,7 +62,7 @@ describe("npm run rollout, with failures", { concurrency: 2 }, () => {
     await Promise.all(Array.from({ length: WORKERS }, worker));
   }
 
-  /** Whatever happened, a run without faults brings the version through. */
+  /** Whatever happened, a run without faults completes the rollout. */
   async function runsWell(appEngine: AppEngine): Promise<void> {
     appEngine.plan({});
     const { status, err } = await appEngine.run(STEPS);

@@ -51,7 +51,7 @@ export async function writeReport(report: SoakReport, folder: string): Promise<s
   await mkdir(folder, { recursive: true });
   const name = `${report.madeAt.slice(0, 19).replaceAll(":", "-")}-seed-${report.options.seed}`;
   const file = join(folder, `${name}.json`);
-  // The samples of a process stand on one line: there are thousands.
+  // The samples of a process are on one line: there are thousands.
   const replacer = (key: string, value: unknown) =>
     key === "samples" ? JSON.stringify(value) : value;
   await writeFile(file, `${JSON.stringify(report, replacer, 1)}\n`);

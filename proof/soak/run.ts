@@ -42,7 +42,7 @@ const SETTLE_DEADLINE_MS = 5 * 60_000;
 const SAMPLES_PER_PERIOD = 6;
 /** Receipts of each period that are read at the API. */
 const RECEIPTS = 200;
-/** A fault begins in this share of its period, so that the load goes on after it. */
+/** A fault begins in this share of its period, so that load follows it. */
 const FAULT_BEGIN_SHARE = 0.3;
 /** These are never ended, so that their memory can be judged. */
 const SPARED = new Set<string>(["api-2", "subscriber-2"]);
@@ -173,7 +173,7 @@ class Soak {
   }
 }
 
-/** Lets through so many a second, evenly; a turn that nobody takes is lost. */
+/** Admits a number of requests a second, evenly; a turn that is not taken is lost. */
 function createPacer(perSecond: number): () => Promise<void> {
   let nextMs = 0;
   return async () => {

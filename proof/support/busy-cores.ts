@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { availableParallelism } from "node:os";
 import { killAtExit } from "./at-exit.ts";
 
-/** A process of its own ends by itself after this, should nobody end it. */
+/** A process that is not ended exits by itself after this time. */
 const LONGEST_MS = 30 * 60_000;
 const LOOP = `const end = Date.now() + ${LONGEST_MS}; while (Date.now() < end);`;
 

@@ -84,7 +84,7 @@ export class TcpProxy {
     from.on("end", () => to.end());
     from.on("close", () => {
       this.#sockets.delete(from);
-      // A connection that was silenced hears nothing of the other's end either.
+      // A silenced connection is not closed with the other one either.
       if (!from.isPaused()) to.destroy();
     });
   }

@@ -5,7 +5,7 @@ import test from "node:test";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const EXCLUDED = /(^|\/)(node_modules|\.local|dist|cdktf\.out)$/;
-/** The rooms of the product; the other rooms run it, prove it or show it. */
+/** The folders of the product; the other folders run it, prove it or show it. */
 const PRODUCT = ["collections", "api", "subscriber", "common", "iac", "deploy", "ops"];
 /** Code of the processes themselves. */
 const PROCESSES = ["api", "subscriber", "common"];

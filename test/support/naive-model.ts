@@ -12,7 +12,7 @@ export type ModelRow = {
 };
 
 /**
- * A second implementation of section 7 of the design, which shares no code with `decide`: it keeps
+ * A second implementation of the rule of `decide`, which shares no code with it: it keeps
  * the history of each item instead of rows and receipts, and settles one write at a time.
  */
 export class NaiveModel {

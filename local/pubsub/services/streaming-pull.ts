@@ -20,7 +20,7 @@ export type StreamingPullRequest = {
 type Call = ServerDuplexStream<StreamingPullRequest, object>;
 
 /**
- * One streaming pull. It has room while the client holds less than it asked for, and while the
+ * One streaming pull. It is open for more while the client holds less than it asked for, and while the
  * connection takes what is written: a client that reads nothing is sent no more.
  */
 export class StreamingPull implements Consumer {

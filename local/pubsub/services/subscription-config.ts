@@ -78,7 +78,7 @@ export function completePush(asked: PushConfig | null | undefined): PushConfig {
   return asked;
 }
 
-/** How long a message that was delivered so often is kept back, once it is given back. */
+/** How long a message that was delivered `attempts` times waits for its redelivery after a nack. */
 export function computeBackoffMs({ retryPolicy }: SubscriptionConfig, attempts: number): number {
   if (!retryPolicy) return 0;
   const leastMs = toMs(retryPolicy.minimumBackoff);

@@ -85,7 +85,7 @@ export class Subscription {
     this.wake();
   }
 
-  /** Its leases go on until their deadlines: it may only have lost its connection. */
+  /** Its leases stay until their deadlines: it may only have lost its connection. */
   detach(consumer: Consumer): void {
     this.#consumers.delete(consumer);
   }
