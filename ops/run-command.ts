@@ -6,7 +6,7 @@ import { constants } from "node:os";
 export type Command = { program: string; does: string };
 
 /**
- * `npm run ROOM -- COMMAND [options]`: runs the command's program with the other arguments and ends
+ * `npm run SCRIPT -- COMMAND [options]`: runs the command's program with the other arguments and ends
  * as it ends. Without a command, or with `--help`, lists the commands; an unknown command is
  * answered with that list and the exit status 2.
  */
