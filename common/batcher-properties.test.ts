@@ -4,7 +4,7 @@ import { setImmediate as endOfTurn } from "node:timers/promises";
 import fc from "fast-check";
 import { Batcher, QueueFullError } from "./batcher.ts";
 
-test("whatever comes and however batches end, each item gets exactly one result of its own", async () => {
+test("whatever is added and however batches end, each item gets exactly its own result", async () => {
   await fc.assert(
     fc.asyncProperty(limits(), fc.array(step(), { maxLength: 40 }), async (given, steps) => {
       const run = new Run(given);

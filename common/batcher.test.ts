@@ -3,7 +3,7 @@ import test from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Batcher, type BatcherOptions, DeadlineExceededError, QueueFullError } from "./batcher.ts";
 
-test("an item alone leaves at the end of its turn, waiting for nobody", async () => {
+test("a single item is dispatched at the end of its turn", async () => {
   const { batcher, batches } = holdBatches();
   const result = batcher.add(1);
   assert.equal(batches.length, 0);
@@ -15,7 +15,7 @@ test("an item alone leaves at the end of its turn, waiting for nobody", async ()
   assert.equal(await result, 10);
 });
 
-test("items leave together with those of the next turns, in their order, for as long as more come", async () => {
+test("items are dispatched together with those of the next turns, in order, while each turn adds more", async () => {
   const { batcher, batches } = holdBatches();
   const results = [1, 2].map((item) => batcher.add(item));
   for (const item of [3, 4]) {
@@ -32,7 +32,7 @@ test("items leave together with those of the next turns, in their order, for as 
   assert.deepEqual(await Promise.all(results), [1, 2, 3, 4]);
 });
 
-test("a batch leaves after four more turns, though each brings more", async () => {
+test("a batch is dispatched after four further turns, even if each adds more", async () => {
   const { batcher, batches } = holdBatches();
   const results: Promise<number>[] = [];
   for (let turn = 0; batches.length === 0; turn += 1) {
@@ -47,7 +47,7 @@ test("a batch leaves after four more turns, though each brings more", async () =
   await Promise.all(results);
 });
 
-test("a batch waits for no more once it is full", async () => {
+test("a full batch is dispatched at once", async () => {
   const { batcher, batches } = holdBatches({ maxItems: 2 });
   const results = [1, 2].map((item) => batcher.add(item));
   await nextTurn();
@@ -73,7 +73,7 @@ test("items of one turn leave together, in their order", async () => {
   assert.deepEqual(await Promise.all(results), [30, 10, 20, 40]);
 });
 
-test("items that come while maxConcurrent batches run leave together when one ends", async () => {
+test("items added while maxConcurrent batches run are dispatched together when one ends", async () => {
   const { batcher, batches } = holdBatches({ maxConcurrent: 2 });
   const results: Promise<number>[] = [];
   for (const item of [1, 2, 3, 4]) {
@@ -137,7 +137,7 @@ test("a full batch leaves beside another, though it may hold fewer than minBatch
   await others[1];
 });
 
-test("an item whose key is under way keeps its place, and waits for nothing else", async () => {
+test("an item whose key is under way keeps its place, and waits only for that", async () => {
   const getKey = (item: number) => `${item % 10}`;
   const { batcher, batches } = holdBatches({ maxConcurrent: 3, getKey });
   const first = batcher.add(11);
@@ -276,7 +276,7 @@ test("an Error among the results rejects its own item only", async () => {
   assert.equal(settled[1]?.status, "rejected");
 });
 
-test("a dispatch that fails rejects its whole batch, and the next batch goes on", async () => {
+test("a dispatch that fails rejects its whole batch, and the next batch is dispatched", async () => {
   const { batcher, batches } = holdBatches();
   const lost = [1, 2].map((item) => batcher.add(item));
   await endOfTurns();
@@ -302,7 +302,7 @@ test("a dispatch that throws before it returns a promise rejects its batch as we
   assert.equal(await batcher.add(2), 2);
 });
 
-test("a dispatch that answers another number of items is told so in a sentence", async () => {
+test("a dispatch that returns another number of results is refused in a sentence", async () => {
   const { batcher, batches } = holdBatches();
   for (const [answers, count] of [
     [[], 0],
@@ -327,7 +327,7 @@ test("the batch is a copy: what dispatch does to it changes no other item's resu
   assert.deepEqual(await Promise.all([1, 2].map((item) => batcher.add(item))), [10, 20]);
 });
 
-test("drain resolves once everything added before has its result, and refuses what comes later", async () => {
+test("drain resolves once everything added before has its result, and refuses later items", async () => {
   const { batcher, batches } = holdBatches({ maxItems: 1 });
   const ended: string[] = [];
   const results = [1, 2].map((item) => batcher.add(item).then(() => ended.push(`item ${item}`)));

@@ -124,7 +124,7 @@ describe("the configuration", () => {
     assert.deepEqual(findFaults({ ...LEAST, API_KEYS: "x" }, "subscriber"), []);
   });
 
-  it("lets nobody push without a token, except to the emulator", () => {
+  it("requires a token of every push, except with the emulator", () => {
     assert.deepEqual(findFaults(PUSH, "subscriber"), []);
     for (const [name, value] of [
       ["PUSH_AUTH", "off"],

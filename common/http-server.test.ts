@@ -60,7 +60,7 @@ describe("a server that refuses", { timeout: DEADLINE_MS }, () => {
 
   const POST = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nok";
 
-  it("answers what was whole before it refuses what comes after it", async () => {
+  it("answers whole requests before it refuses the bytes after them", async () => {
     for (const parts of [[`${POST}nonsense\r\n\r\n`], [`${POST}${POST}\0`, "more", "and more"]]) {
       const { said, statuses } = await talk(parts);
       const whole = parts.join("").split("POST").length - 1;
@@ -127,7 +127,7 @@ describe("a server that refuses", { timeout: DEADLINE_MS }, () => {
     await server.close();
   });
 
-  it("accepts no more connections than its limit, and others once one is closed", async () => {
+  it("accepts connections up to its limit, and another once one is closed", async () => {
     const limits = { ...HTTP_LIMITS, connections: 2 };
     const server = await listen(echo, { port: 0, host: "127.0.0.1", limits });
     const open = () => connect(server.port, "127.0.0.1").on("error", () => {});

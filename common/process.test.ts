@@ -66,7 +66,7 @@ describe("a process", () => {
     }
   });
 
-  it("logs an error that nothing caught, and exits with 1", async () => {
+  it("logs an uncaught error, and exits with 1", async () => {
     for (const failure of [
       `throw new Error("some failure");`,
       `setTimeout(() => { throw new Error("some failure"); }); return { stop() {} };`,

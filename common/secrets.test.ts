@@ -63,7 +63,7 @@ describe("the secrets that the environment names", () => {
       },
     );
 
-  it("are read with the instance's own token, and the project stands in every value", async () => {
+  it("are read with the instance's own token, and every value may contain the project", async () => {
     asked.length = 0;
     const config = await load({ MYSQL_PASSWORD_SECRET: PASSWORD, API_KEYS_SECRET: KEYS });
     assert.equal(decodeURIComponent(config.MYSQL_URL.password), "p@ss w0rd");

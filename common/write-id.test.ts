@@ -23,7 +23,7 @@ test("an id holds the millisecond of its minting", (t) => {
   assert.equal(isWriteId(id), true);
 });
 
-test("ids go on rising while the clock stands still or goes back", (t) => {
+test("ids keep increasing while the clock stops or moves back", (t) => {
   const nowMs = Date.now() + 2 * HOUR_MS;
   t.mock.timers.enable({ apis: ["Date"], now: nowMs });
   const ids = [mintWriteId(), mintWriteId()];

@@ -57,7 +57,7 @@ Components: main
   ]);
 });
 
-test("a key that stands in the sources file itself is left to the distribution's key files", () => {
+test("a key in the sources file itself is ignored in favour of the distribution's key files", () => {
   const text = `Types: deb
 URIs: http://mirror.example/debian
 Suites: trixie

@@ -10,7 +10,7 @@ import { CHROMIUM_SOURCES, downloadChromium, findChromium } from "./chromium.ts"
 
 /**
  * What a machine does that has no Chromium. The host of Playwright's builds is stood in for by a
- * build that lies where Playwright would have unpacked it.
+ * build in the place where Playwright would have unpacked it.
  */
 describe("a machine without a Chromium of its own", () => {
   let folder: string;
@@ -37,7 +37,7 @@ describe("a machine without a Chromium of its own", () => {
     delete process.env.CHROME_PATH;
   });
 
-  it("says in a sentence what to install where nothing can be had", async () => {
+  it("says in a sentence what to install where nothing can be downloaded", async () => {
     const said: string[] = [];
     const fails = async () => {
       throw new Error("the host cannot be reached");

@@ -99,7 +99,7 @@ describe("a machine without a MySQL of its own", () => {
     }
   });
 
-  it("says in a sentence what to install where nothing can be had", async () => {
+  it("says in a sentence what to install where nothing can be downloaded", async () => {
     const data = mkdtempSync(join(folder, "nothing-"));
     await assert.rejects(
       prepareData({ ...OPTIONS, folder: data, sources: [] }),

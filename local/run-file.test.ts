@@ -48,7 +48,7 @@ test("a killed supervisor's process is ended; a stranger with a recorded pid is 
   assert.deepEqual(said, [`ending own (process ${pid}), left by a run that was killed`]);
 });
 
-test("a file that cannot be read stops nobody", async () => {
+test("an unreadable file is ignored", async () => {
   writeFileSync(path, "{");
   await RunFile.claim(path, MARK, () => {});
 });

@@ -10,7 +10,7 @@ import { AHEAD_LIMIT_MS, foldWrites } from "./fold-writes.ts";
 const NOW_MS = 100_000;
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 
-test("a write that stands twice in a batch is applied once", () => {
+test("a write that is in a batch twice is applied once", () => {
   const create = write("create", 1);
   const { decisions, inserts, updates, receipts } = fold([create, { ...create }]);
   assert.deepEqual(decisions, [
@@ -113,7 +113,7 @@ test("conditional writes of one batch see one another's versions", () => {
   assert.deepEqual(inserts.map(getVersion), [at(3)]);
 });
 
-test("a write waits for a version that may still come, without a trace in the tables", () => {
+test("a write waits for a version that may still arrive, and leaves the tables unchanged", () => {
   const nowMs = 3_000 + CONDITION_WAIT_MS - 1;
   const waiting = write("put", 3, { ifMatch: at(2) });
   for (const rows of [[], [row(1)]])
@@ -131,14 +131,14 @@ test("a write waits no longer once it is a minute old", () => {
   assert.deepEqual(words(decisions), ["conflict"]);
 });
 
-test("a write of a time that is still far off waits for nothing", () => {
+test("a write dated far in the future does not wait", () => {
   const decide = (nowMs: number) =>
     words(fold([write("put", 1_000, { ifMatch: at(2) })], [row(1)], { nowMs }).decisions);
   assert.deepEqual(decide(1_000_000 - AHEAD_LIMIT_MS), ["not-yet"]);
   assert.deepEqual(decide(1_000_000 - AHEAD_LIMIT_MS - 1), ["conflict"]);
 });
 
-test("a write waits no longer once the version that it names has another fate", () => {
+test("a write stops waiting once the version that it names is settled otherwise", () => {
   const waiting = write("put", 3, { ifMatch: at(2) });
   const known = fold([waiting], [row(1)], { nowMs: 3_000, settled: [at(2)] });
   assert.deepEqual(words(known.decisions), ["conflict"]);

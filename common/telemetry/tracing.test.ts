@@ -44,7 +44,7 @@ describe("a traceparent", () => {
 });
 
 describe("tracing", () => {
-  it("goes on with a caller's trace, below its span, and begins one where there is none", () => {
+  it("continues a caller's trace, below its span, and starts one where there is none", () => {
     const { tracing, ended } = trace(1);
     const span = tracing.enter(`00-${TRACE}-${CALLER}-00`);
     tracing.end(tracing.below(span.traceparent), END);

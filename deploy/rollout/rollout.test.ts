@@ -278,7 +278,7 @@ describe("npm run rollout", { concurrency: 3 }, () => {
     assert.equal(err, "There is no older version to go back to.\n");
   });
 
-  it("stops if somebody else moves the traffic meanwhile", async () => {
+  it("stops if another person moves the traffic meanwhile", async () => {
     const appEngine = await build();
     const { child, ended } = appEngine.start([...QUICKLY, "--hold=3600", "--steps=10,100"]);
     let out = "";

@@ -162,7 +162,7 @@ describe("the versions", () => {
     ]);
   });
 
-  it("that came after the running one and have no traffic, failed", () => {
+  it("that were deployed after the running one and have no traffic, failed", () => {
     const versions = both({ [V1]: 0, [V2]: 100, [V3]: 0, [V4]: 0 });
     assert.deepEqual(names(chooseFailed(versions, V4)), [`subscriber ${V3}`, `default ${V3}`]);
     assert.deepEqual(chooseFailed(both({ [V1]: 0, [V2]: 100 }), V4), []);

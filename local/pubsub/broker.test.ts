@@ -43,7 +43,7 @@ test("an unacknowledged message is deleted after the subscription's retention", 
   assert.equal(subscription.backlogSize, 0);
 });
 
-test("what a topic retains is let go after its retention", async (context) => {
+test("what a topic retains is deleted after its retention", async (context) => {
   const { broker, subscription, publish, settleAll } = mockBroker(context, {}, TEN_MINUTES);
   await publish();
   context.mock.timers.tick(5 * MINUTE_MS);
@@ -81,7 +81,7 @@ test("a topic retains no more than 64 MiB, the newest", async (context) => {
   assert.deepEqual(kept, ids.slice(-kept.length));
 });
 
-test("a snapshot is let go after seven days", async (context) => {
+test("a snapshot is deleted after seven days", async (context) => {
   const { broker } = mockBroker(context, {}, {});
   const expireTime = { seconds: Math.floor(Date.now() / 1_000) + 120 };
   await broker.commitSnapshot({ name: "projects/p/snapshots/s", topic: TOPIC, expireTime }, []);

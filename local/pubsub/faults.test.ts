@@ -5,7 +5,7 @@ import { CHAOS, FAULTS, type Fault, Faults } from "./faults.ts";
 const getVerdicts = (faults: Faults, fault: Fault, count = 100) =>
   Array.from({ length: count }, () => faults.hits(fault));
 
-test("nothing goes wrong that was not asked for", () => {
+test("no fault happens that was not requested", () => {
   const faults = new Faults(1);
   for (const fault of Object.keys(FAULTS) as Fault[])
     assert.ok(getVerdicts(faults, fault).every((hit) => !hit));

@@ -53,7 +53,7 @@ test("the slope of memory is that of the line through the samples", () => {
   assert.equal(computeSlope(samples), 0.002);
 });
 
-test("a heap that has grown once does not count as a leak, and one that goes on growing does", () => {
+test("a heap that has grown once does not count as a leak, and one that keeps growing does", () => {
   const looks = Array.from({ length: 60 }, (_, minute) => minute * 60_000);
   const perHour = (mbAt: (minute: number) => number) =>
     computeSlope(selectJudged(looks.map((atMs) => ({ atMs, mb: mbAt(atMs / 60_000) })))) *
