@@ -60,6 +60,7 @@ export function addContext(onAnswered: OnAnswered): RequestHandler {
         seconds: (performance.now() - startedAt) / 1_000,
       };
       onAnswered(answered);
+      // Other spans are not sent.
       if (isSampled(span.spanContext()) || answered.status >= 500)
         addAnswer(span, response, answered);
       span.end();
