@@ -4,7 +4,6 @@ import type { Config } from "../common/config.ts";
 import type { Readiness } from "../common/readiness.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
 import type { Metrics } from "../common/telemetry/metrics.ts";
-import type { Tracing } from "../common/telemetry/tracing.ts";
 import type { ApiMetrics } from "./metrics.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Reader } from "./reader.ts";
@@ -25,8 +24,6 @@ export type AppOptions = {
   readiness: Readiness;
   metrics: Metrics;
   counts: ApiMetrics;
-  /** Undefined where nothing is traced. */
-  tracing: Tracing | undefined;
   logger: Logger;
   /** Aborts when the process ends: a request that waits is answered with what is known. */
   stop: AbortSignal;
@@ -50,11 +47,11 @@ const CONSOLE = new URL("console/", import.meta.url);
  * `app.use(answerUnhandled, answerProblems(logger))`, as in main.ts.
  */
 export function createApp(options: AppOptions): Express {
-  const { config, collections, readiness, metrics, counts, tracing } = options;
+  const { config, collections, readiness, metrics, counts } = options;
   const app = express();
   app.disable("x-powered-by").disable("etag").enable("case sensitive routing");
 
-  app.use(addContext(tracing, counts.countAnswered), setDefaultHeaders);
+  app.use(addContext(counts.countAnswered), setDefaultHeaders);
   const origins = allowOrigins(config);
   const guards = [...requireKey(config), ...limitRate(config)];
   app.use("/api", createCollections(options, [...origins, ...guards]));

@@ -6,7 +6,7 @@ import { listen } from "../common/http-server.ts";
 import { createStopHandler, prepareProcess, type Running } from "../common/process.ts";
 import { watchReadiness } from "../common/readiness.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
-import { createMetrics, serveMetrics, startTracing } from "../common/telemetry/metrics.ts";
+import { createMetrics, serveMetrics, startTelemetry } from "../common/telemetry/metrics.ts";
 import { answerProblems } from "./answer/errors.ts";
 import { createApp } from "./app.ts";
 import { createApiMetrics } from "./metrics.ts";
@@ -34,14 +34,13 @@ export async function start(
   const readiness = watchReadiness({ pool, collections, logger, stop });
   const reader = createReader({ pool, metrics });
   const counts = createApiMetrics(metrics, reader);
-  const tracing = startTracing(metrics, config, "api", logger);
+  const telemetry = await startTelemetry(metrics, config, "api", logger);
   const publisher = createPublisher({
     projectId: config.GOOGLE_CLOUD_PROJECT,
     emulatorHost: config.PUBSUB_EMULATOR_HOST,
     topic: config.PUBSUB_TOPIC,
     logger,
     metrics,
-    tracing,
     onAccepted: counts.countAccepted,
   });
   const app = createApp({
@@ -52,7 +51,6 @@ export async function start(
     readiness,
     metrics,
     counts,
-    tracing,
     logger,
     stop,
   });
@@ -69,7 +67,7 @@ export async function start(
       ending.abort();
       await Promise.all([server.close(), metricsServer?.close()]);
       await publisher.stop();
-      await tracing?.flush();
+      await telemetry?.flush();
       await pool.end();
     },
   };

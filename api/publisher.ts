@@ -1,3 +1,4 @@
+import { type Span, SpanKind } from "@opentelemetry/api";
 import { DeadlineExceededError, QueueFullError } from "../common/batcher.ts";
 import { PUBLISH, PUBLISH_DEADLINE_MS } from "../common/limits.ts";
 import type { PubsubTarget } from "../common/pubsub.ts";
@@ -5,10 +6,11 @@ import type { Logger } from "../common/telemetry/logger.ts";
 import type { Metrics } from "../common/telemetry/metrics.ts";
 import {
   getTraceId,
-  isSampled,
-  nowMs,
-  type Span,
-  type Tracing,
+  getTraceparent,
+  isParentSampled,
+  setError,
+  toContext,
+  tracer,
 } from "../common/telemetry/tracing.ts";
 import { encodeWrite, type MessageContent, type Write } from "../common/write.ts";
 import { Problem } from "./answer/problem.ts";
@@ -41,11 +43,10 @@ export function createPublisher(
     topic: string;
     logger: Logger;
     metrics: Metrics;
-    tracing: Tracing | undefined;
     onAccepted: (writes: readonly Write[]) => void;
   },
 ): Publisher {
-  const { logger, metrics, tracing, onAccepted } = options;
+  const { logger, metrics, onAccepted } = options;
   const client = createTopicClient(options);
   const batcher = metrics.createBatcher<Item, void>("publish", {
     ...PUBLISH,
@@ -65,17 +66,16 @@ export function createPublisher(
   };
 
   function publish(write: Write, requestId: string): Promise<void> {
-    const from = write.traceparent;
-    const startMs = nowMs();
-    const span = tracing && isSampled(from) ? tracing.below(from, startMs) : undefined;
-    if (span) write.traceparent = span.traceparent;
+    // Recording every span would cost a write 3 µs, so one that is not sampled starts if it fails.
+    const startTime = Date.now();
+    const parent = write.traceparent;
+    const span = isParentSampled(parent) ? startSpan(write, parent) : undefined;
+    if (span) write.traceparent = getTraceparent(span);
     const item: Item = { write, requestId, content: encodeWrite(write) };
     return batcher.add(item).then(
-      () => {
-        if (span) endSpan(span, item);
-      },
+      () => endSpan(span, item),
       (error) => {
-        if (tracing) endSpan(span ?? tracing.below(from, startMs), item, error as Error);
+        endSpan(span ?? startSpan(write, parent, startTime), item, error);
         throw toProblem(error, item);
       },
     );
@@ -110,23 +110,31 @@ export function createPublisher(
     onAccepted(items.map(({ write }) => write));
   }
 
-  /** The publish span, in OpenTelemetry's semantic conventions for messaging. */
-  function endSpan(span: Span, { write, published }: Item, error?: Error & { code?: number }) {
-    tracing?.end(span, {
-      name: `send ${options.topic}`,
-      kind: "producer",
-      attributes: {
-        "messaging.system": "gcp_pubsub",
-        "messaging.operation.name": "send",
-        "messaging.operation.type": "send",
-        "messaging.destination.name": options.topic,
-        "messaging.message.id": published?.messageId,
-        "messaging.batch.message_count": published?.batch,
-        "constancia.write": write.id,
-        "constancia.collection": write.collection.name,
-      },
-      ...(error ? { error: String(error.code ?? error.name) } : {}),
-    });
+  /** Starts the publish span, by OpenTelemetry's semantic conventions for messaging. */
+  function startSpan(write: Write, parent: string | undefined, startTime?: number): Span {
+    const attributes = {
+      "messaging.system": "gcp_pubsub",
+      "messaging.operation.name": "send",
+      "messaging.operation.type": "send",
+      "messaging.destination.name": options.topic,
+      "constancia.write": write.id,
+      "constancia.collection": write.collection.name,
+    };
+    return tracer.startSpan(
+      `send ${options.topic}`,
+      { kind: SpanKind.PRODUCER, startTime, attributes },
+      toContext(parent),
+    );
+  }
+
+  function endSpan(span: Span | undefined, { published }: Item, error?: Error & { code?: number }) {
+    if (published)
+      span?.setAttributes({
+        "messaging.message.id": published.messageId,
+        "messaging.batch.message_count": published.batch,
+      });
+    if (span && error) setError(span, String(error.code ?? error.name));
+    span?.end();
   }
 
   function toProblem(error: unknown, { write, requestId }: Item): Problem {

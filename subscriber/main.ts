@@ -7,7 +7,7 @@ import { HOLD_MS, SETTLE } from "../common/limits.ts";
 import { createStopHandler, prepareProcess, type Running } from "../common/process.ts";
 import { watchReadiness } from "../common/readiness.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
-import { createMetrics, serveMetrics, startTracing } from "../common/telemetry/metrics.ts";
+import { createMetrics, serveMetrics, startTelemetry } from "../common/telemetry/metrics.ts";
 import type { Decision } from "./decide.ts";
 import type { Message } from "./message.ts";
 import { createSubscriberMetrics } from "./metrics.ts";
@@ -32,14 +32,14 @@ export async function start(
   const readiness = watchReadiness({ pool, collections, logger, stop });
   const metrics = createMetrics();
   metrics.watchPool(pool);
-  const tracing = startTracing(metrics, config, "subscriber", logger);
+  const telemetry = await startTelemetry(metrics, config, "subscriber", logger);
   const settle = createSettle({
     pool,
     collections,
     logger,
     stop,
     holdMs: HOLD_MS[config.DELIVERY],
-    trace: tracing && { tracing, names: config },
+    traced: telemetry && config,
     onSettled: createSubscriberMetrics(metrics, pool),
   });
   const batcher = metrics.createBatcher<Message, Decision>("settle", {
@@ -69,7 +69,7 @@ export async function start(
       ending.abort();
       await Promise.all([delivery.stop(), metricsServer?.close()]);
       await batcher.drain();
-      await tracing?.flush();
+      await telemetry?.flush();
       await pool.end();
     },
   };

@@ -1,5 +1,5 @@
+import type { Span } from "@opentelemetry/api";
 import type { Collection } from "../common/collection.ts";
-import type { Span, SpanPlace } from "../common/telemetry/tracing.ts";
 import { InvalidWriteError, type MessageContent, parseWrite, type Write } from "../common/write.ts";
 
 /** A message to settle. */
@@ -7,11 +7,10 @@ export type Message = MessageContent & {
   messageId: string;
   /** Why it is dead unless it is settled: set where it comes from the dead-letter topic. */
   deliveryExhausted?: string;
-  /** When it was received, by `nowMs`. */
+  /** When it was received, in milliseconds since 1970. */
   receivedMs?: number;
-  /** Its own span, and that of the batch that settled it. */
+  /** Its process span, if it is sampled. */
   span?: Span;
-  batchSpan?: SpanPlace;
 };
 
 /** A message in a batch, parsed. One without a write has a fault. */

@@ -2,7 +2,6 @@ import type { Batcher } from "../common/batcher.ts";
 import { PULL_MESSAGES } from "../common/limits.ts";
 import type { PubsubTarget } from "../common/pubsub.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
-import { nowMs } from "../common/telemetry/tracing.ts";
 import type { Decision } from "./decide.ts";
 import type { Message } from "./message.ts";
 import { pullSubscription } from "./pull-subscription.ts";
@@ -55,7 +54,7 @@ export function startPull(
 
   async function settle(delivery: Delivery, deliveryExhausted?: string): Promise<void> {
     const { id: messageId, attributes, data } = delivery;
-    const message: Message = { messageId, attributes, data, receivedMs: nowMs() };
+    const message: Message = { messageId, attributes, data, receivedMs: Date.now() };
     if (deliveryExhausted !== undefined) message.deliveryExhausted = deliveryExhausted;
     try {
       const decision = await batcher.add(message);

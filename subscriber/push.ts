@@ -3,7 +3,6 @@ import { OAuth2Client } from "google-auth-library";
 import { z } from "zod";
 import type { Batcher } from "../common/batcher.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
-import { nowMs } from "../common/telemetry/tracing.ts";
 import type { Decision } from "./decide.ts";
 import type { Message } from "./message.ts";
 import { DELIVERY_EXHAUSTED } from "./pull.ts";
@@ -61,7 +60,7 @@ export function createPush(options: {
         messageId,
         attributes,
         data: Buffer.from(data, "base64"),
-        receivedMs: nowMs(),
+        receivedMs: Date.now(),
       };
       if (request.path.endsWith("/dead-letters")) message.deliveryExhausted = DELIVERY_EXHAUSTED;
       const isSettled = await batcher.add(message).then(

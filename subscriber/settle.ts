@@ -8,10 +8,10 @@ import {
 } from "../common/database.ts";
 import type { Outcome } from "../common/receipts.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
-import { getTraceId, type Tracing } from "../common/telemetry/tracing.ts";
+import { getTraceId } from "../common/telemetry/tracing.ts";
 import { type Decision, isDead } from "./decide.ts";
 import { type Entry, type Message, readMessage } from "./message.ts";
-import { beginBatch, beginMessages, endMessages, type SpanNames } from "./spans.ts";
+import { endMessages, type SpanNames, startBatch, startMessages } from "./spans.ts";
 import { settleInTransaction } from "./transaction.ts";
 
 /** Another subscriber may win the race for a row a few times, but not every time. */
@@ -30,13 +30,13 @@ const BACKOFF_MS = { first: 50, max: 5_000 };
 export function createSettle(
   options: SettleOptions,
 ): (messages: Message[]) => Promise<(Decision | Error)[]> {
-  const { collections, trace } = options;
+  const { collections, traced } = options;
   return async (messages) => {
     const entries = messages.map((message) => readMessage(message, collections));
-    if (!trace) return settleEntries(entries, options);
-    beginMessages(trace.tracing, messages);
+    if (!traced) return settleEntries(entries, options);
+    startMessages(messages, traced);
     const decisions = await settleEntries(entries, options);
-    endMessages(trace.tracing, messages, decisions, trace.names);
+    endMessages(messages, decisions, traced);
     return decisions;
   };
 }
@@ -47,7 +47,8 @@ export type SettleOptions = {
   logger: Logger;
   holdMs: number;
   stop: AbortSignal;
-  trace?: { tracing: Tracing; names: SpanNames } | undefined;
+  /** What names the spans; undefined if none are sent. */
+  traced?: SpanNames | undefined;
   onSettled?: (writes: SettledWrite[]) => void;
 };
 
@@ -92,10 +93,10 @@ async function settleEntries(
 
 /** Runs the transaction until it commits, or fails for a reason that a retry does not remove. */
 async function settleOnce(entries: Entry[], options: SettleOptions): Promise<Decision[]> {
-  const { pool, logger, holdMs, stop, trace } = options;
+  const { pool, logger, holdMs, stop, traced } = options;
   const startedAt = Date.now();
   for (let attempt = 0, races = 0; ; attempt += 1) {
-    const span = trace && beginBatch(trace.tracing, entries, attempt);
+    const span = traced && startBatch(entries, attempt);
     try {
       const decisions = await inTransaction(
         pool,

@@ -1,11 +1,13 @@
+import { type Span, SpanKind } from "@opentelemetry/api";
 import type { Request, RequestHandler, Response } from "express";
 import type { ApiKey } from "../../common/config.ts";
 import { randomHex } from "../../common/random.ts";
 import {
-  mintTraceparent,
-  parseTraceparent,
-  type Span,
-  type Tracing,
+  getTraceparent,
+  isSampled,
+  setError,
+  toContext,
+  tracer,
 } from "../../common/telemetry/tracing.ts";
 
 declare global {
@@ -40,15 +42,15 @@ export type OnAnswered = (answered: {
 }) => void;
 
 /** Fills `response.locals`, and reports the request and its span when the response closes. */
-export function addContext(tracing: Tracing | undefined, onAnswered: OnAnswered): RequestHandler {
+export function addContext(onAnswered: OnAnswered): RequestHandler {
   return (request, response, next) => {
     const startedAt = performance.now();
     const requestId = (request.headers["x-request-id"] as string | undefined) ?? "";
     const traceparent = request.headers.traceparent as string | undefined;
-    const span = tracing?.enter(traceparent);
+    const span = tracer.startSpan("HTTP", { kind: SpanKind.SERVER }, toContext(traceparent));
     const { locals } = response;
     locals.requestId = REQUEST_ID.test(requestId) ? requestId : randomHex(16);
-    locals.traceparent = span?.traceparent ?? keepOrMint(traceparent);
+    locals.traceparent = getTraceparent(span);
     // A response closes once; `on` costs less than `once`.
     response.on("close", () => {
       const answered = {
@@ -58,16 +60,13 @@ export function addContext(tracing: Tracing | undefined, onAnswered: OnAnswered)
         seconds: (performance.now() - startedAt) / 1_000,
       };
       onAnswered(answered);
-      if (tracing && span && (span.isSampled || answered.status >= 500))
-        endSpan(tracing, span, response, answered);
+      // Other spans are not sent.
+      if (isSampled(span.spanContext()) || answered.status >= 500)
+        addAnswer(span, response, answered);
+      span.end();
     });
     next();
   };
-}
-
-/** Without tracing, the caller's span is passed on. */
-function keepOrMint(traceparent: string | undefined): string {
-  return traceparent && parseTraceparent(traceparent) ? traceparent : mintTraceparent();
 }
 
 /** The pattern of a route that was added with Express's own methods; labels are a bounded set. */
@@ -75,23 +74,18 @@ function getRoute({ baseUrl, route }: Request): string {
   return route ? `${baseUrl}${route.path}` : "unmatched";
 }
 
-/** The server span, in OpenTelemetry's semantic conventions for HTTP. */
-function endSpan(
-  tracing: Tracing,
+/** Completes the server span, by OpenTelemetry's semantic conventions for HTTP. */
+function addAnswer(
   span: Span,
   { locals, req }: Response,
   { method, route, status }: Parameters<OnAnswered>[0],
 ): void {
-  tracing.end(span, {
-    name: `${method} ${route}`,
-    kind: "server",
-    attributes: {
-      "http.request.method": method,
-      "http.route": route,
-      "http.response.status_code": status,
-      "url.scheme": req.protocol,
-      "constancia.request": locals.requestId,
-    },
-    ...(status >= 500 ? { error: String(status) } : {}),
+  span.updateName(`${method} ${route}`).setAttributes({
+    "http.request.method": method,
+    "http.route": route,
+    "http.response.status_code": status,
+    "url.scheme": req.protocol,
+    "constancia.request": locals.requestId,
   });
+  if (status >= 500) setError(span, String(status));
 }

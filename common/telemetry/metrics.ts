@@ -5,9 +5,8 @@ import type { Config } from "../config.ts";
 import type { Pool } from "../database.ts";
 import { listen } from "../http-server.ts";
 import type { Logger } from "./logger.ts";
-import type { Exporter } from "./otlp.ts";
+import type { Telemetry } from "./otlp.ts";
 import { watchPool } from "./pool-metrics.ts";
-import { createTracing, type EndedSpan, type Tracing } from "./tracing.ts";
 
 /** Three per decade. */
 const BATCH_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
@@ -87,56 +86,16 @@ export function createMetrics(): Metrics {
   };
 }
 
-/** OpenTelemetry's SDK is loaded this long after the start, so as not to delay it. */
-const LOAD_EXPORTER_MS = 1_000;
-/** At most this many spans are kept for the exporter until then. */
-const MAX_EARLY_SPANS = 10_000;
-
-/** Starts tracing, and sending metrics, if an OTLP endpoint is configured. */
-export function startTracing(
+/** Starts sending spans and metrics if an OTLP endpoint is configured; loads nothing if not. */
+export async function startTelemetry(
   { registry }: Metrics,
   config: Config,
   service: "api" | "subscriber",
   logger: Logger,
-): Tracing | undefined {
-  const endpoint = config.OTEL_EXPORTER_OTLP_ENDPOINT;
-  if (!endpoint) return undefined;
-  const early: EndedSpan[] = [];
-  let exporter: Exporter | undefined;
-  let loading: Promise<void> | undefined;
-  const load = () => {
-    loading ??= loadExporter().catch((error: Error) => {
-      logger.warn("telemetry is not sent", { error: error.message });
-    });
-    return loading;
-  };
-  setTimeout(load, LOAD_EXPORTER_MS).unref();
-  return createTracing({
-    ratio: config.OTEL_TRACES_SAMPLER_ARG,
-    exporter: {
-      add(span) {
-        if (exporter) exporter.add(span);
-        else if (early.length < MAX_EARLY_SPANS) early.push(span);
-      },
-      async flush() {
-        await load();
-        await exporter?.flush();
-      },
-    },
-  });
-
-  async function loadExporter(): Promise<void> {
-    const { createExporter } = await import("./otlp.ts");
-    exporter = await createExporter({
-      endpoint,
-      service,
-      logger,
-      projectId: config.GOOGLE_CLOUD_PROJECT,
-      appEngine: config,
-      registry: config.OTEL_METRICS_EXPORTER === "otlp" ? registry : undefined,
-    });
-    for (const span of early.splice(0)) exporter.add(span);
-  }
+): Promise<Telemetry | undefined> {
+  if (!config.OTEL_EXPORTER_OTLP_ENDPOINT) return undefined;
+  const { startOtlp } = await import("./otlp.ts");
+  return startOtlp({ config, service, registry, logger });
 }
 
 /** Serves `/metrics` on a port of its own, which clients need not reach. */

@@ -44,7 +44,6 @@ function createApi(): { api: Express; readMetrics(): Promise<string> } {
     readiness: { isReady: true, cause: undefined, faults: [] },
     metrics,
     counts: createApiMetrics(metrics, reader),
-    tracing: undefined,
     logger,
     stop: new AbortController().signal,
   });

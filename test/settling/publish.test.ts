@@ -42,7 +42,6 @@ describe("publishing a write", () => {
       projectId: "p",
       emulatorHost: server.host,
       topic: "writes",
-      tracing: undefined,
       logger,
       metrics: createMetrics(),
       onAccepted: (writes) => accepted.push(...writes.map(({ id }) => id)),
