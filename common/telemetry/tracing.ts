@@ -123,7 +123,10 @@ function formatTraceparent({ traceId, spanId, isSampled }: SpanPlace): string {
   return `00-${traceId}-${spanId}-${isSampled ? "01" : "00"}`;
 }
 
+/** A getter in Node, and slower than `now()`. */
+const { timeOrigin } = performance;
+
 /** As `Date.now()`, with fractions: most spans are shorter than a millisecond. */
 export function nowMs(): number {
-  return performance.timeOrigin + performance.now();
+  return timeOrigin + performance.now();
 }
