@@ -61,12 +61,10 @@ export async function listen(
   server.maxConnections = limits.connections;
   /** Connections with a refused request: what follows on them is not processed. */
   const refused = new WeakSet<Socket>();
-  /** Requests that are not answered yet, in the order of their arrival. */
-  const pending = new Set<ServerResponse>();
+  const pending = new PendingResponses();
   server.on("request", (request, response) => {
     if (refused.has(request.socket)) return;
     pending.add(response);
-    response.on("close", () => pending.delete(response));
     if (isHttp1(request)) return listener(request, response);
     refused.add(request.socket);
     response.writeHead(400, { Connection: "close", "Content-Length": 0 }).end();
@@ -88,12 +86,42 @@ export async function listen(
       const timer = setInterval(() => {
         server.closeIdleConnections();
         // To Node, a connection with part of a request is not idle, and its timeouts have stopped.
-        if (pending.size === 0) server.closeAllConnections();
+        if (pending.count === 0) server.closeAllConnections();
       }, CLOSE_MS);
       await closed;
       clearInterval(timer);
     },
   };
+}
+
+/**
+ * Responses that are not finished, by connection. One Set of them all would keep most answered ones
+ * in memory until the next full garbage collection, as V8's old tables point to their successors
+ * (docs/decisions/2026-11-22-fewer-full-collections.md).
+ */
+class PendingResponses {
+  readonly #bySocket = new WeakMap<Socket, ServerResponse[]>();
+  count = 0;
+
+  add(response: ServerResponse): void {
+    const { socket } = response.req;
+    let own = this.#bySocket.get(socket);
+    if (!own) {
+      own = [];
+      this.#bySocket.set(socket, own);
+    }
+    own.push(response);
+    this.count += 1;
+    response.on("close", () => {
+      own.splice(own.indexOf(response), 1);
+      this.count -= 1;
+    });
+  }
+
+  /** Those of a connection, in the order of their requests. */
+  list(socket: Socket): readonly ServerResponse[] {
+    return this.#bySocket.get(socket) ?? [];
+  }
 }
 
 /** Checks what Node does not (RFC 9112): an HTTP/1 version, and exactly one host. */
@@ -111,14 +139,14 @@ function isHttp1({ httpVersion, rawHeaders }: IncomingMessage): boolean {
  */
 function refuseBadBytes(
   server: Server,
-  options: { refused: WeakSet<Socket>; pending: Set<ServerResponse>; lingerMs: number },
+  options: { refused: WeakSet<Socket>; pending: PendingResponses; lingerMs: number },
 ): void {
   const { refused, pending, lingerMs } = options;
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
     // Each part of what follows the first error is another one.
     if (refused.has(socket)) return;
     refused.add(socket);
-    const own = [...pending].filter(({ req }) => req.socket === socket);
+    const own = pending.list(socket);
     const whole = own.findLast(({ req }) => req.complete);
     const broken = own.find(({ req }) => !req.complete);
     const refuse = () => {
