@@ -6,7 +6,9 @@ import { describe, it } from "node:test";
 import { STOP_DEADLINE_MS } from "./limits.ts";
 
 const PROCESS = import.meta.resolve("./process.ts");
+const { NODE_COMPILE_CACHE } = process.env;
 const ENV = {
+  ...(NODE_COMPILE_CACHE ? { NODE_COMPILE_CACHE } : {}),
   GOOGLE_CLOUD_PROJECT: "some-project",
   MYSQL_URL: "mysql://user@127.0.0.1:1/database",
   METADATA_SERVER_DETECTION: "none",
