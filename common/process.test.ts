@@ -6,7 +6,9 @@ import { describe, it } from "node:test";
 import { STOP_DEADLINE_MS } from "./limits.ts";
 
 const PROCESS = import.meta.resolve("./process.ts");
+const { NODE_COMPILE_CACHE } = process.env;
 const ENV = {
+  ...(NODE_COMPILE_CACHE ? { NODE_COMPILE_CACHE } : {}),
   GOOGLE_CLOUD_PROJECT: "some-project",
   MYSQL_URL: "mysql://user@127.0.0.1:1/database",
   METADATA_SERVER_DETECTION: "none",
@@ -40,23 +42,20 @@ async function run(start: string, signals: NodeJS.Signals[] = []) {
 describe("a process", () => {
   it("stops on SIGTERM and SIGINT, once", async () => {
     const stop = `return { stop: async () => logger.info("closed") };`;
-    for (const signals of [["SIGTERM"], ["SIGINT"], ["SIGINT", "SIGTERM", "SIGTERM"]])
-      assert.deepEqual(
-        await run(stop, signals as NodeJS.Signals[]).then(({ lines: _, ...rest }) => rest),
-        {
-          code: 0,
-          messages: ["stopping", "closed", "stopped"],
-        },
-      );
+    const cases: NodeJS.Signals[][] = [["SIGTERM"], ["SIGINT"], ["SIGINT", "SIGTERM", "SIGTERM"]];
+    for (const { code, messages } of await Promise.all(cases.map((signals) => run(stop, signals))))
+      assert.deepEqual([code, messages], [0, ["stopping", "closed", "stopped"]]);
   });
 
   it("exits at the deadline where stopping, or starting, takes longer", async () => {
-    for (const start of [
+    const starts = [
       "return { stop: () => new Promise(() => {}) };",
       "await new Promise(() => {});",
-    ]) {
-      const since = performance.now();
-      const { code, messages } = await run(start, ["SIGTERM"]);
+    ];
+    const since = performance.now();
+    for (const { code, messages } of await Promise.all(
+      starts.map((one) => run(one, ["SIGTERM"])),
+    )) {
       assert.ok(performance.now() - since > STOP_DEADLINE_MS);
       assert.equal(code, 0);
       assert.deepEqual(messages, [
@@ -66,13 +65,13 @@ describe("a process", () => {
     }
   });
 
-  it("logs an uncaught error, and exits with 1", async () => {
-    for (const failure of [
+  it("logs an error that nothing caught, and exits with 1", async () => {
+    const failures = [
       `throw new Error("some failure");`,
       `setTimeout(() => { throw new Error("some failure"); }); return { stop() {} };`,
       `throw "some failure";`,
-    ]) {
-      const { code, lines } = await run(failure);
+    ];
+    for (const { code, lines } of await Promise.all(failures.map((failure) => run(failure)))) {
       assert.equal(code, 1);
       assert.deepEqual(
         lines.map(({ severity }) => severity),

@@ -22,15 +22,28 @@ needs no account and changes nothing on Google Cloud. Writes nothing if the sett
 `;
 const EXIT = { unsafe: 1, usage: 2 };
 
-try {
-  main(process.argv.slice(2));
-} catch (error) {
-  if (!(error instanceof UsageError) && !(error instanceof UnsafeSettingsError)) throw error;
-  process.stderr.write(`constancia: ${error.message}\n`);
-  process.exitCode = error instanceof UsageError ? EXIT.usage : EXIT.unsafe;
+/** Where the command prints. */
+type Output = { write(text: string): unknown };
+
+if (import.meta.main) process.exitCode = main(process.argv.slice(2), process);
+
+/** Runs the command on the yaml files of `root`; returns its exit status. */
+export function main(
+  args: string[],
+  { stdout, stderr }: { stdout: Output; stderr: Output },
+  root = ROOT,
+): number {
+  try {
+    writeStacks(args, stdout, root);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof UsageError) && !(error instanceof UnsafeSettingsError)) throw error;
+    stderr.write(`constancia: ${error.message}\n`);
+    return error instanceof UsageError ? EXIT.usage : EXIT.unsafe;
+  }
 }
 
-function main(args: string[]): void {
+function writeStacks(args: string[], stdout: Output, root: string): void {
   const { values } = parseOptions({
     args,
     options: {
@@ -40,13 +53,13 @@ function main(args: string[]): void {
     },
   });
   const { environment = "", out, help } = values;
-  if (help) return void process.stdout.write(HELP);
-  const stacks = synthesise(readSettings(findEnvironment(environment)));
+  if (help) return void stdout.write(HELP);
+  const stacks = synthesise(readSettings(findEnvironment(environment), root));
   const folder = out ?? join(ROOT, ".local", "terraform", environment);
   for (const [stack, text] of Object.entries(stacks)) {
     const file = join(folder, stack, "cdk.tf.json");
     mkdirSync(join(folder, stack), { recursive: true });
     writeFileSync(file, text);
-    process.stdout.write(`constancia: wrote ${relative(process.cwd(), file)}\n`);
+    stdout.write(`constancia: wrote ${relative(process.cwd(), file)}\n`);
   }
 }

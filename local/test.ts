@@ -30,6 +30,23 @@ const COVERAGE = {
   coverageIncludeGlobs: ["{api,collections,common,subscriber}/**/*.ts"],
   coverageExcludeGlobs: ["**/*.test.ts"],
 };
+/** The test files that take longest, in their order; they do not have to be complete. */
+const LONGEST = [
+  "test/console/console.test.ts",
+  "test/settling/nothing-lost.test.ts",
+  "test/settling/outages.test.ts",
+  "deploy/rollout/rollout.test.ts",
+  "test/deploy/bundle.test.ts",
+  "test/deploy/compose.test.ts",
+  "test/operations/audit.test.ts",
+  "test/operations/monitoring.test.ts",
+  "test/operations/traces.test.ts",
+  "test/deploy/rollout.test.ts",
+  "test/docs/operations-docs.test.ts",
+  "test/settling/pull.test.ts",
+  "test/pubsub/faults.test.ts",
+  "local/mysql-server.test.ts",
+];
 /**
  * The tests' data end with them, so nothing waits for the disk; what a killed server has committed
  * is still there, since only the machine's own failure would lose it.
@@ -163,11 +180,14 @@ async function runTests(options: TestOptions, signal: AbortSignal): Promise<bool
     hasPassed = false;
   });
   const reporter = events.compose(spec);
-  events.on("test:summary", ({ file, success, duration_ms }) => {
+  events.on("test:summary", ({ success }) => {
     hasPassed &&= success;
-    if (file === undefined) return;
+  });
+  // Comes as soon as a file has ended; the reports of its tests come in the order of the files.
+  events.on("test:complete", ({ name, file, details }) => {
+    if (file === undefined || name !== file) return;
     done += 1;
-    const seconds = (duration_ms / 1_000).toFixed(1);
+    const seconds = (details.duration_ms / 1_000).toFixed(1);
     say(`${done} of ${files.length} files: ${relative(ROOT, file)} took ${seconds} s`);
   });
   reporter.pipe(process.stdout);
@@ -175,8 +195,13 @@ async function runTests(options: TestOptions, signal: AbortSignal): Promise<bool
   return hasPassed;
 }
 
+/** All test files, those that take longest first, so that none of these is the last to end. */
 function findTests(): string[] {
-  return globSync("**/*.test.ts", {
+  const files = globSync("**/*.test.ts", {
     exclude: ["**/node_modules", ".local", ".git", "proof"],
   }).sort();
+  return [
+    ...LONGEST.filter((file) => files.includes(file)),
+    ...files.filter((file) => !LONGEST.includes(file)),
+  ];
 }

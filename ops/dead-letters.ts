@@ -8,7 +8,7 @@ import { encodeWrite } from "../common/write.ts";
 import { parseOptions, readInteger, UsageError } from "./command-line.ts";
 import { explainDatabaseError } from "./database-error.ts";
 import { type Letter, planReplay, selectLetters } from "./replay.ts";
-import { print, printError, runMain } from "./terminal.ts";
+import { type Program, runMain, type Terminal } from "./terminal.ts";
 
 const HELP = `Lists, shows and replays dead letters: the messages that could not be settled.
 
@@ -47,9 +47,12 @@ const PUBLISH_OPTIONS = { timeout: 10_000, retry: null };
 /** Two replays of one item could be settled in either order; only the newest write is replayed. */
 const ANOTHER_OF_ITEM = "another write of its item was replayed just now";
 
-if (import.meta.main) await runMain(main, { help: HELP });
+/** `npm run ops -- dead-letters`. */
+export const DEAD_LETTERS: Program = { main, help: HELP };
 
-async function main(args: string[]): Promise<number> {
+if (import.meta.main) await runMain(DEAD_LETTERS);
+
+async function main(args: string[], terminal: Terminal): Promise<number> {
   const { command, ids, limit, isDryRun } = parseCommand(args);
   const config = await loadVariables([
     "MYSQL_URL",
@@ -60,11 +63,11 @@ async function main(args: string[]): Promise<number> {
   const pool = openPool({ mysqlUrl: config.MYSQL_URL, poolSize: 1 });
   const pubsub = new PubSub({ projectId: config.GOOGLE_CLOUD_PROJECT });
   try {
-    if (command === "list") return await list(pool, limit);
-    if (command === "show") return await show(pool, ids[0] as string);
-    if (isDryRun) return await replay(pool, ids, undefined);
+    if (command === "list") return await list(terminal, pool, limit);
+    if (command === "show") return await show(terminal, pool, ids[0] as string);
+    if (isDryRun) return await replay(terminal, pool, ids, undefined);
     const options = { batching: { maxMessages: 1 }, gaxOpts: PUBLISH_OPTIONS };
-    return await replay(pool, ids, pubsub.topic(config.PUBSUB_TOPIC, options));
+    return await replay(terminal, pool, ids, pubsub.topic(config.PUBSUB_TOPIC, options));
   } catch (error) {
     throw explainDatabaseError(error, config.MYSQL_URL);
   } finally {
@@ -97,14 +100,14 @@ function parseCommand(args: string[]) {
   return { command, ids, limit, isDryRun: values["dry-run"] === true };
 }
 
-async function list(pool: Pool, limit: number): Promise<number> {
+async function list(terminal: Terminal, pool: Pool, limit: number): Promise<number> {
   const letters = await query(
     pool,
     "SELECT message_id, write_id, attributes, reason, first_seen, replayed_as FROM dead_letters" +
       ` ORDER BY first_seen DESC, message_id DESC LIMIT ${limit}`,
   );
   if (letters.length === 0) {
-    print("There are no dead letters.\n");
+    terminal.print("There are no dead letters.\n");
     return 0;
   }
   for (const { message_id, write_id, attributes, reason, first_seen, replayed_as } of letters) {
@@ -115,39 +118,43 @@ async function list(pool: Pool, limit: number): Promise<number> {
     } = JSON.parse(String(attributes));
     const event = [type, source, subject].filter((part) => part !== undefined).join(" ");
     const replayed = replayed_as === null ? "" : `  [replayed as ${replayed_as}]`;
-    print(`${first_seen} UTC  ${write_id ?? message_id}  ${event}${replayed}\n    ${reason}\n`);
+    terminal.print(
+      `${first_seen} UTC  ${write_id ?? message_id}  ${event}${replayed}\n    ${reason}\n`,
+    );
   }
   const [{ total } = { total: 0 }] = await query(
     pool,
     "SELECT COUNT(*) AS total FROM dead_letters",
   );
-  if (Number(total) > letters.length) print(`\nthe newest ${letters.length} of ${total}\n`);
+  if (Number(total) > letters.length)
+    terminal.print(`\nthe newest ${letters.length} of ${total}\n`);
   const counts = await query(
     pool,
     "SELECT reason, COUNT(*) AS count, SUM(replayed_at IS NULL) AS open" +
       ` FROM dead_letters GROUP BY reason ORDER BY count DESC LIMIT ${MAX_REASONS}`,
   );
-  print("\nby reason (not replayed yet):\n");
-  for (const { reason, count, open } of counts) print(`${count} (${open})  ${reason}\n`);
+  terminal.print("\nby reason (not replayed yet):\n");
+  for (const { reason, count, open } of counts) terminal.print(`${count} (${open})  ${reason}\n`);
   return 0;
 }
 
-async function show(pool: Pool, id: string): Promise<number> {
+async function show(terminal: Terminal, pool: Pool, id: string): Promise<number> {
   const letter = await findLetter(pool, id);
   if (!letter) {
-    printError(`There is no dead letter ${id}.\n`);
+    terminal.printError(`There is no dead letter ${id}.\n`);
     return 1;
   }
   const text = letter.data.toString("utf8");
   const isText = Buffer.from(text).equals(letter.data);
   const data = isText ? text : `base64: ${letter.data.toString("base64")}`;
   const trace = getTraceId(letter.attributes.traceparent) ?? null;
-  print(`${JSON.stringify({ ...letter, trace, data }, null, 2)}\n`);
+  terminal.print(`${JSON.stringify({ ...letter, trace, data }, null, 2)}\n`);
   return 0;
 }
 
 /** Replays these letters, or all that are open; without a topic, prints what it would do. */
 async function replay(
+  terminal: Terminal,
   pool: Pool,
   ids: readonly string[],
   topic: Topic | undefined,
@@ -157,7 +164,7 @@ async function replay(
   for (const id of ids.length > 0 ? new Set(ids) : await listOpen(pool)) {
     const letter = await findLetter(pool, id);
     if (!letter) {
-      printError(`${id}: there is no such dead letter\n`);
+      terminal.printError(`${id}: there is no such dead letter\n`);
       status = 1;
       continue;
     }
@@ -166,14 +173,14 @@ async function replay(
     const item = "write" in plan ? `${plan.write.collection.name}/${plan.write.itemId}` : "";
     if ("obstacle" in plan || items.has(item)) {
       const obstacle = "obstacle" in plan ? plan.obstacle : ANOTHER_OF_ITEM;
-      printError(`${name}: not replayed: ${obstacle}\n`);
+      terminal.printError(`${name}: not replayed: ${obstacle}\n`);
       status = 1;
       continue;
     }
     items.add(item);
     const { write } = plan;
     if (!topic) {
-      print(`${name}: would be replayed: ${write.kind} ${item}\n`);
+      terminal.print(`${name}: would be replayed: ${write.kind} ${item}\n`);
       continue;
     }
     // Marked after it is published: if this process ends in between, the next replay has no effect,
@@ -186,10 +193,11 @@ async function replay(
       "UPDATE dead_letters SET replayed_at = ?, replayed_as = ? WHERE message_id = ?",
       [toDateTime(Date.now()), write.id, letter.messageId],
     );
-    print(`${name}: replayed as ${write.id}: ${write.kind} ${item}\n`);
-    print(`    its receipt: /api/${item}/writes/${write.id}\n`);
+    terminal.print(`${name}: replayed as ${write.id}: ${write.kind} ${item}\n`);
+    terminal.print(`    its receipt: /api/${item}/writes/${write.id}\n`);
   }
-  if (ids.length === 0 && items.size === 0 && status === 0) print("There is nothing to replay.\n");
+  if (ids.length === 0 && items.size === 0 && status === 0)
+    terminal.print("There is nothing to replay.\n");
   return status;
 }
 

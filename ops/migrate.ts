@@ -6,7 +6,7 @@ import { loadVariables } from "../common/config.ts";
 import { parseMysqlUrl } from "../common/database.ts";
 import { parseOptions } from "./command-line.ts";
 import { explainDatabaseError } from "./database-error.ts";
-import { print, runMain } from "./terminal.ts";
+import { runMain, type Terminal } from "./terminal.ts";
 
 const FOLDER = new URL("../migrations/", import.meta.url);
 
@@ -19,7 +19,7 @@ Several at once are safe: one migrates, the others wait. MYSQL_URL names the dat
 Exit status: 0 done, 1 a migration failed, 2 wrong usage.
 `;
 
-if (import.meta.main) await runMain(main, { help: HELP });
+if (import.meta.main) await runMain({ main, help: HELP });
 
 /**
  * Runs the numbered `.sql` files that have not run yet, in order, under a lock that the server
@@ -67,7 +67,7 @@ async function readMigrations(folders: readonly URL[]): Promise<Record<string, M
   return migrations;
 }
 
-async function main(args: string[]): Promise<number> {
+async function main(args: string[], { print }: Terminal): Promise<number> {
   parseOptions({ args });
   const { MYSQL_URL } = await loadVariables(["MYSQL_URL", "MYSQL_PASSWORD"]);
   const names = await migrate(MYSQL_URL).catch((error) => {

@@ -25,7 +25,7 @@ async function print(script: string, format = "json", readAfterMs = 0): Promise<
     await flushLog();
     process.exit();`;
   const child = spawn(process.execPath, ["--input-type=module", "--eval", source], {
-    env: { METADATA_SERVER_DETECTION: "none" },
+    env: { METADATA_SERVER_DETECTION: "none", NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE },
     stdio: ["ignore", "pipe", "inherit"],
   });
   await sleep(readAfterMs);

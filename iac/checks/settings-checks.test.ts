@@ -49,8 +49,8 @@ describe("synth refuses", () => {
       );
     assert.deepEqual(api(PUBLISH.maxQueued), []);
     assert.deepEqual(api(PUBLISH.maxQueued + 1), [
-      "app.yaml: automatic_scaling.max_concurrent_requests is 20001, but PUBLISH.maxQueued in" +
-        " common/limits.ts is 20000.",
+      `app.yaml: automatic_scaling.max_concurrent_requests is ${PUBLISH.maxQueued + 1}, but` +
+        ` PUBLISH.maxQueued in common/limits.ts is ${PUBLISH.maxQueued}.`,
     ]);
     const subscriber = (delivery: "push" | "worker-pool") =>
       getFaults({
@@ -58,8 +58,8 @@ describe("synth refuses", () => {
         subscriber: { maxConcurrentRequests: SETTLE.maxQueued + 1, instanceClass: "F4_1G" },
       }).filter((fault) => fault.includes("maxQueued"));
     assert.deepEqual(subscriber("push"), [
-      "subscriber.yaml: automatic_scaling.max_concurrent_requests is 20001, but SETTLE.maxQueued in" +
-        " common/limits.ts is 20000.",
+      `subscriber.yaml: automatic_scaling.max_concurrent_requests is ${SETTLE.maxQueued + 1}, but` +
+        ` SETTLE.maxQueued in common/limits.ts is ${SETTLE.maxQueued}.`,
     ]);
     assert.deepEqual(subscriber("worker-pool"), []);
   });

@@ -1,11 +1,12 @@
 import { createReadStream } from "node:fs";
 import { access, constants, stat } from "node:fs/promises";
+import type { Readable } from "node:stream";
 import { collections } from "../../collections/collections.ts";
 import { loadVariables } from "../../common/config.ts";
 import { openPool } from "../../common/database.ts";
 import { parseOptions, UsageError } from "../command-line.ts";
 import { explainDatabaseError } from "../database-error.ts";
-import { print, printError, runMain } from "../terminal.ts";
+import { type Program, runMain, type Terminal } from "../terminal.ts";
 import { type ReadCounts, readAcceptedWrites } from "./accepted-writes.ts";
 import { auditWrites, createFindings, type Findings } from "./auditor.ts";
 import { readCloudLogs } from "./cloud-logs.ts";
@@ -39,9 +40,12 @@ const STATUS = { allSettled: 0, someMissing: 1, incomplete: 3 };
 const UNIT_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const PROGRESS_MS = 2_000;
 
-if (import.meta.main) await runMain(main, { help: HELP, failureStatus: STATUS.incomplete });
+/** `npm run ops -- audit`. */
+export const AUDIT: Program = { main, help: HELP, failureStatus: STATUS.incomplete };
 
-async function main(args: string[]): Promise<number> {
+if (import.meta.main) await runMain(AUDIT);
+
+async function main(args: string[], { stdin, print, printError }: Terminal): Promise<number> {
   const options = readOptions(args);
   if (options.file !== undefined) await assertReadable(options.file);
   const config = await loadVariables([
@@ -58,7 +62,7 @@ async function main(args: string[]): Promise<number> {
     await auditWrites({
       pool,
       collections,
-      source: openSource(options, config.GOOGLE_CLOUD_PROJECT, read),
+      source: openSource(options, { stdin, project: config.GOOGLE_CLOUD_PROJECT }, read),
       graceMs: options.graceMs,
       retentionMs: config.RECEIPT_RETENTION_DAYS * UNIT_MS.d,
       findings,
@@ -130,9 +134,13 @@ async function assertReadable(file: string): Promise<void> {
   if ((await stat(file)).isDirectory()) throw new UsageError(`${file} is a folder, not a file.`);
 }
 
-function openSource({ file, sinceMs, untilMs }: Options, project: string, counts: ReadCounts) {
+function openSource(
+  { file, sinceMs, untilMs }: Options,
+  { stdin, project }: { stdin: Readable; project: string },
+  counts: ReadCounts,
+) {
   if (file === undefined) return readCloudLogs({ project, sinceMs, untilMs }, counts);
-  return readAcceptedWrites(file === "-" ? process.stdin : createReadStream(file), counts);
+  return readAcceptedWrites(file === "-" ? stdin : createReadStream(file), counts);
 }
 
 function describeProgress({ acceptedLines, bareIds }: ReadCounts, findings: Findings): string {

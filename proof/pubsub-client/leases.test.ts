@@ -11,7 +11,7 @@ import { ScriptedServer } from "../../test/support/pubsub/scripted-server.ts";
 import { APPLIED, pullFrom, waitFor } from "./setup.ts";
 
 /** What a machine with full cores may add to a time that is measured. */
-const SLACK_MS = 10_000;
+const SLACK_MS = 20_000;
 
 describe("leases of pulled messages", { concurrency: true }, () => {
   let pubsub: Pubsub;

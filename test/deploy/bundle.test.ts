@@ -60,7 +60,7 @@ describe("the bundle that App Engine runs", () => {
       ["subscriber", "subscriber.yaml"],
     ] as const) {
       const one = await start(name, file, debug);
-      assert.equal(await one.end(), 0);
+      assert.equal(await one.end(), 0, one.output());
       assert.match(one.output(), new RegExp(`cache for .*/dist/${name}\\.js was accepted`));
       assert.ok(one.output().includes(`reading cache from ${folder}/tmp/`));
     }
@@ -71,6 +71,6 @@ describe("the bundle that App Engine runs", () => {
   it("starts as well without it", async () => {
     await rm(join(folder, "dist", "compile-cache"), { recursive: true });
     const one = await start("api", "app.yaml", { PORT: "0" });
-    assert.equal(await one.end(), 0);
+    assert.equal(await one.end(), 0, one.output());
   });
 });

@@ -10,6 +10,8 @@ import { collections } from "../../collections/collections.ts";
 import { type Pool, query } from "../../common/database.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { auditWrites, createFindings } from "../../ops/audit/auditor.ts";
+import { AUDIT } from "../../ops/audit/main.ts";
+import { runInProcess } from "../support/commands.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { type Client, createClient } from "../support/http.ts";
 import type { Spawned } from "../support/processes.ts";
@@ -63,10 +65,10 @@ describe("npm run ops -- audit", () => {
     rmSync(folder, { recursive: true });
   });
 
-  /** The command as a process of its own; `input` is its standard input. */
-  function start(args: string[], env: Record<string, string> = {}) {
+  /** Starts the command as a process of its own. */
+  function start(args: string[]) {
     const child = spawn(process.execPath, [COMMAND, ...args], {
-      env: { PATH: process.env.PATH, ...environment.env, ...env },
+      env: { PATH: process.env.PATH, ...environment.env },
       stdio: ["pipe", "pipe", "pipe"],
     });
     // It may end before it has read all.
@@ -75,12 +77,12 @@ describe("npm run ops -- audit", () => {
     return { child, status };
   }
 
-  async function run(args: string[], input = "", env: Record<string, string> = {}) {
-    const { child, status } = start(args, env);
-    child.stdin.end(input);
-    const [out, err] = await Promise.all([readText(child.stdout), readText(child.stderr)]);
+  /** Runs the command; `input` is its standard input. */
+  async function run(args: string[], input = "", more: Record<string, string> = {}) {
+    const env = { PATH: process.env.PATH, ...environment.env, ...more };
+    const { status, out, err } = await runInProcess(AUDIT, args, { env, input });
     assert.doesNotMatch(out + err, /\n +at |node_modules/, "a stack");
-    return { status: await status, out, err: removeProgress(err) };
+    return { status, out, err: removeProgress(err) };
   }
 
   /** Audits a text, and reads the document that it prints. */
@@ -431,8 +433,8 @@ describe("npm run ops -- audit", () => {
     });
     const out = readText(child.stdout);
     child.stdin.write(getLine(lost()));
-    await until("it has printed progress", () => err.includes("\n"));
-    assert.match(err, /^read 1 accepted lines, 1 writes; 0 missing so far\n/);
+    const progress = "read 1 accepted lines, 1 writes; 0 missing so far\n";
+    await until("it has printed progress", () => err.includes(progress));
     child.stdin.end();
     assert.equal(await status, 1);
     assert.equal((JSON.parse(await out) as Report).counts.missing, 1);
@@ -452,6 +454,16 @@ describe("npm run ops -- audit", () => {
     child.stdin.end(writes.map((write) => getLine(write)).join(""));
     assert.equal(removeProgress(await readText(child.stderr)), "");
     assert.equal(await status, 1);
+  });
+
+  it("is a program: it reads its standard input, and its status is the result", async () => {
+    const { child, status } = start(["--file=-", ...NO_GRACE]);
+    child.stdin.end(getLine(lost()));
+    assert.match(await readText(child.stdout), /^missing +1$/m);
+    assert.equal(await status, 1);
+    const wrong = start(["--file=-", "--grace=x"]);
+    assert.match(await readText(wrong.child.stderr), /^--grace must be a duration/);
+    assert.equal(await wrong.status, 2);
   });
 
   it("helps on --help, and tells of wrong arguments on standard error with 2", async () => {

@@ -7,6 +7,8 @@ import { data } from "../../collections/data.ts";
 import { query } from "../../common/database.ts";
 import { encodeWrite, type MessageContent, type Write } from "../../common/write.ts";
 import { getWriteTime, isWriteId, mintWriteId } from "../../common/write-id.ts";
+import { DEAD_LETTERS } from "../../ops/dead-letters.ts";
+import { runInProcess } from "../support/commands.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { assertProblem, type Client, createClient, publishByHand } from "../support/http.ts";
 import { until } from "../support/until.ts";
@@ -15,6 +17,9 @@ const COMMAND = new URL("../../ops/dead-letters.ts", import.meta.url).pathname;
 const WAIT = { prefer: "wait=20" };
 /** What the table refuses here, though the collection allows it. */
 const REFUSED = "refused by the table";
+
+const assertNoStack = (output: string) =>
+  assert.doesNotMatch(output, /\n +at |node_modules/, "a stack");
 
 describe("npm run ops -- dead-letters", () => {
   let environment: TestEnvironment;
@@ -46,17 +51,23 @@ describe("npm run ops -- dead-letters", () => {
     }
   }
 
-  /** Runs the command as a process of its own, on the environment or on what `env` puts in its place. */
+  /** Runs the command on the environment, or on what `env` puts in its place. */
   async function run(args: string[], env: Record<string, string> = {}) {
+    const answer = await runInProcess(DEAD_LETTERS, args, { env: { ...environment.env, ...env } });
+    assertNoStack(answer.out + answer.err);
+    return answer;
+  }
+
+  /** Runs it as a process of its own. */
+  async function spawnCommand(args: string[], env: Record<string, string> = {}) {
     const child = spawn(process.execPath, [COMMAND, ...args], {
       env: { PATH: process.env.PATH, ...environment.env, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
     const ended = new Promise((resolve) => child.once("close", resolve));
     const [out, err] = await Promise.all([readText(child.stdout), readText(child.stderr)]);
-    const answer = { status: await ended, out, err };
-    assert.doesNotMatch(out + err, /\n +at |node_modules/, "a stack");
-    return answer;
+    assertNoStack(out + err);
+    return { status: await ended, out, err };
   }
 
   /** Runs it where it must succeed; what it printed. */
@@ -393,7 +404,7 @@ describe("npm run ops -- dead-letters", () => {
       [{ PUBSUB_TOPIC: "no-such-topic" }, /NOT_FOUND/],
     ];
     for (const [env, code] of pubsub) {
-      const { status, err } = await run(["replay", dead], env);
+      const { status, err } = await spawnCommand(["replay", dead], env);
       assert.equal(status, 1);
       assert.match(err, new RegExp(`^${dead}: publishing failed: .*\n$`));
       assert.match(err, code);
@@ -403,6 +414,15 @@ describe("npm run ops -- dead-letters", () => {
     const { err } = await run(["list"]);
     await query(environment.pool, "RENAME TABLE away TO dead_letters");
     assert.match(err, /^MySQL: Table .*dead_letters.* Run npm run migrate first\.\n$/);
+  });
+
+  it("is a program: it prints its help, or a sentence and the status 2", async () => {
+    const help = await spawnCommand(["--help"]);
+    assert.deepEqual([help.status, help.err], [0, ""]);
+    assert.match(help.out, /^Lists, shows and replays dead letters/);
+    const wrong = await spawnCommand(["lst"]);
+    assert.deepEqual([wrong.status, wrong.out], [2, ""]);
+    assert.match(wrong.err, /^There is no command "lst"\./);
   });
 
   it("ends with 0 when its reader closes the pipe early", async () => {

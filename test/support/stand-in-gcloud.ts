@@ -20,7 +20,8 @@ export async function installStandInGcloud(folder: string, application: Applicat
 exec 3<>/dev/tcp/127.0.0.1/${port} || exit 1
 printf '%s\\n' "$PPID" "$@" "" >&3
 read -r status <&3
-if [ "$status" = 0 ]; then cat <&3; else cat <&3 >&2; fi
+[ "$status" = 0 ] && exec cat <&3
+cat <&3 >&2
 exit "$status"
 `,
   );
