@@ -138,6 +138,9 @@ describe("the logs in production", () => {
 
   it("tell a fault of ours by its kind and the request's id, without its message", async () => {
     const own = await environment.spawn("api", JSON_LOGS);
+    const ownClient = createClient(own.url);
+    // Until its tables are checked, it would answer 503 without them.
+    await until("it is ready", async () => (await ownClient.get("/health/ready")).status === 200);
     const { body } = await client.post("/api/data", { nombre: "x" });
     await client.settled(body.receipt);
     // Stands for any error that nobody foresaw: reading a row fails, by no fault of the client.
@@ -148,7 +151,7 @@ describe("the logs in production", () => {
         " updated_at, applied_at, deleted_at, fingerprint, trace FROM kept",
     );
     const headers = { "x-request-id": "request-3" };
-    const answer = await createClient(own.url).get(`/api/data/${body.id}`, headers);
+    const answer = await ownClient.get(`/api/data/${body.id}`, headers);
     await query(environment.pool, "DROP VIEW data");
     await query(environment.pool, "RENAME TABLE kept TO data");
     assertProblem(answer, 500, "internal");
