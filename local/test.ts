@@ -46,6 +46,8 @@ const LONGEST = [
   "test/settling/pull.test.ts",
   "test/pubsub/faults.test.ts",
   "local/mysql-server.test.ts",
+  "test/settling/settle-mysql.test.ts",
+  "test/operations/monitoring-rules.test.ts",
 ];
 /**
  * The tests' data end with them, so nothing waits for the disk; what a killed server has committed
