@@ -15,7 +15,7 @@ export type Row = {
   appliedAt: number;
   /** Acceptance time of the delete, on a tombstone. */
   deletedAt: number | null;
-  /** Of the keyed create that created this item. */
+  /** The fingerprint of the keyed create that created this item. */
   fingerprint: string | null;
   /** Trace id of the current version's request. */
   trace: string | null;
@@ -102,10 +102,11 @@ export async function selectPage(
   const conditions = ["deleted_at IS NULL"];
   const values: unknown[] = [];
   for (const { field, value } of page.filters) {
-    conditions.push(`${field.column} = ?`);
+    const column = `\`${field.column}\``;
+    conditions.push(`${column} = ?`);
     values.push(toColumn(field.kind, value));
     if (field.kind !== "text") continue;
-    conditions.push(`OCTET_LENGTH(${field.column}) = ?`);
+    conditions.push(`OCTET_LENGTH(${column}) = ?`);
     values.push(Buffer.byteLength(String(value)));
   }
   if (page.after) {
@@ -189,7 +190,7 @@ function formatRead({ column, kind }: Field): string {
   return kind === "number" ? `CAST(\`${column}\` AS CHAR) AS \`${column}\`` : `\`${column}\``;
 }
 
-/** In the order of {@link getSql}'s names. */
+/** Lists the values in the order of {@link getSql}'s names. */
 function toColumns(collection: Collection, row: Row): unknown[] {
   return [
     row.id,
