@@ -83,7 +83,7 @@ const countCharacters = (count: number) => (count === 1 ? "1 character" : `${cou
 export function text({ min = 0, max }: { min?: number; max: number }): z.ZodType<string> {
   return z
     .string()
-    .refine((value) => value.length >= min, {
+    .refine((value) => [...value].length >= min, {
       error: `Must have at least ${countCharacters(min)}.`,
     })
     .refine((value) => value.length <= max || [...value].length <= max, {
@@ -130,9 +130,13 @@ export function isTooDeep(value: unknown, levels = ITEM_DEPTH): boolean {
   return levels === 0 || Object.values(value).some((part) => isTooDeep(part, levels - 1));
 }
 
-/** Formats errors as one line, for logs and reasons. */
+/** Formats errors as one sentence's end: `nombre is required; x is not a field of this collection.` */
 export function formatErrors(errors: readonly FieldError[]): string {
-  return errors.map(({ pointer, detail }) => `${pointer || "/"}: ${detail}`).join(" ");
+  const parts = errors.map(({ pointer, detail }) => {
+    const predicate = detail.charAt(0).toLowerCase() + detail.slice(1).replace(/\.$/, "");
+    return `${pointer.slice(1) || "the body"} ${predicate}`;
+  });
+  return `${parts.join("; ")}.`;
 }
 
 function defineField(collection: string, name: string, schema: z.ZodType): Field {
@@ -192,7 +196,11 @@ function escapePointer(key: string): string {
 }
 
 function toSentence(message: string): string {
-  const text = message.replace(/^Invalid input: /, "");
+  const text = message
+    .replace(/^Invalid input: expected (\w+), received (\w+)$/, "Must be a $1, not a $2")
+    .replace(/^Too (?:big|small): expected \w+ to /, "Must ")
+    .replace(/^Invalid (?:input|option): expected /, "Must be ")
+    .replace(/^Invalid input: /, "");
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith(".") ? "" : "."}`;
 }
 

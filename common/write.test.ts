@@ -98,14 +98,14 @@ const bodies: [string, Buffer | string, RegExp][] = [
   ["no JSON", "{", /^The data is not JSON in UTF-8\.$/],
   ["nothing", "", /^The data is not JSON in UTF-8\.$/],
   ["broken UTF-8", Buffer.from([0x22, 0xff, 0x22]), /^The data is not JSON in UTF-8\.$/],
-  ["an array", "[]", /^The item is not valid: \/: Must be a JSON object\.$/],
-  ["null", "null", /Must be a JSON object/],
-  ["a missing field", "{}", /^The item is not valid: \/name: Is required\.$/],
-  ["an unknown field", '{"name":"G","age":4}', /\/age: Is not a field of this collection/],
-  ["a wrong type", '{"name":4}', /\/name: /],
+  ["an array", "[]", /^The item is not valid: the body must be a JSON object\.$/],
+  ["null", "null", /must be a JSON object/],
+  ["a missing field", "{}", /^The item is not valid: name is required\.$/],
+  ["an unknown field", '{"name":"G","age":4}', /: age is not a field of this collection/],
+  ["a wrong type", '{"name":4}', /: name must be a string, not a number\.$/],
   ["a text that is too long", JSON.stringify({ name: "n".repeat(201) }), /at most 200 characters/],
-  ["a NUL", '{"name":"a\\u0000"}', /\/name: Must be well-formed Unicode/],
-  ["half a surrogate pair", '{"name":"\\ud800"}', /\/name: Must be well-formed Unicode/],
+  ["a NUL", '{"name":"a\\u0000"}', /: name must be well-formed Unicode/],
+  ["half a surrogate pair", '{"name":"\\ud800"}', /: name must be well-formed Unicode/],
 ];
 for (const [what, data, reason] of bodies)
   test(`a message whose data is ${what} is refused with the reason`, () => {
@@ -133,7 +133,7 @@ test("a write is checked before it is published as after it was delivered", () =
     { fingerprint: "1" },
   ])
     assert.throws(() => checkWrite({ ...valid(), ...wrong }), InvalidWriteError);
-  assert.throws(() => checkWrite({ ...valid(), item: undefined }), /Must be a JSON object/);
+  assert.throws(() => checkWrite({ ...valid(), item: undefined }), /must be a JSON object/);
 });
 
 test("the check leaves the item as it will be stored", () => {

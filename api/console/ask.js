@@ -49,7 +49,9 @@ export async function ask(path, { method = "GET", headers = {}, value = undefine
   const body = isJson && text ? JSON.parse(text) : text;
   if (response.ok) return { body, etag: response.headers.get("ETag") };
   const { detail = `The API answered with status ${status}.`, errors = [] } = isJson ? body : {};
-  const more = errors.map((error) => error.detail).filter((each) => !detail.includes(each));
+  const more = errors
+    .map((error) => error.detail)
+    .filter((each) => !detail.toLowerCase().includes(each.toLowerCase()));
   const retryAfterMs = 1_000 * Number(response.headers.get("Retry-After") ?? 0);
   if (status === 401 || status === 403) askForKey(detail, method);
   throw new Refusal(status, [detail, ...more], retryAfterMs);

@@ -1,5 +1,5 @@
 import type { Request, RequestHandler, Response } from "express";
-import { type Collection, checkItem, type Item } from "../../common/collection.ts";
+import { type Collection, checkItem, formatErrors, type Item } from "../../common/collection.ts";
 import type { Logger } from "../../common/telemetry/logger.ts";
 import { computeFingerprint, ITEM_ID, type Write, type WriteKind } from "../../common/write.ts";
 import { deriveItemId, getWriteTime, mintWriteId } from "../../common/write-id.ts";
@@ -175,12 +175,11 @@ function takeItemId({ value, pathId }: Draft): { itemId: string; value: unknown 
 function validateItem(collection: Collection, value: unknown): Item {
   const checked = checkItem(collection, value);
   if (checked.ok) return checked.item;
-  const first = checked.errors[0];
   const count = checked.errors.length;
   throw new Problem(
     "invalid-item",
     count === 1
-      ? `The item is not valid: ${first?.pointer || "the body"}: ${first?.detail}`
+      ? `The item is not valid: ${formatErrors(checked.errors)}`
       : `The item is not valid: ${count} fields have errors.`,
     { errors: checked.errors },
   );

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { data } from "../../collections/data.ts";
 import { findSchemaFaults } from "../../common/schema-check.ts";
 import { courses } from "../collections/courses.ts";
+import { standings } from "../collections/standings.ts";
 import { teachers } from "../collections/teachers.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { type AnswerBody, assertProblem, type Client, createClient } from "../support/http.ts";
@@ -235,5 +236,57 @@ describe("two more collections, teachers and courses", () => {
       assert.ok(body.data.some(({ id }) => id === sent.body.results[index]?.id));
       assert.ok(body.data.every(({ teacherId }) => teacherId === name));
     }
+  });
+});
+
+describe("a collection whose fields are named by words that SQL reserves", () => {
+  let environment: TestEnvironment;
+  let api: Client;
+
+  before(async () => {
+    environment = await createTestEnvironment({
+      migrations: [new URL("../migrations/", import.meta.url)],
+    });
+    api = createClient((await environment.startApi({ collections: [standings] })).url);
+    await environment.startSubscriber({ collections: [standings] });
+  });
+  after(() => environment.close());
+
+  it("is written, read and filtered like any other", async () => {
+    const created = await api.post("/api/standings", { group: "first", rank: 7 }, WAIT);
+    assert.equal(created.status, 201);
+    await api.post("/api/standings", { group: "second", rank: 8 }, WAIT);
+    for (const filter of ["group=first", "rank=7", "group=first&rank=7"]) {
+      const { status, body } = await api.get(`/api/standings?${filter}`);
+      assert.equal(status, 200, filter);
+      assert.deepEqual(
+        body.data.map(({ id }) => id),
+        [created.body.id],
+      );
+    }
+  });
+
+  it("counts the characters of a text as code points, at least and at most", async () => {
+    const short = await api.post("/api/standings", { group: "😀", rank: 1 });
+    assertProblem(short, 422, "invalid-item", ["/group"]);
+    assert.equal((await api.post("/api/standings", { group: "😀😀", rank: 1 })).status, 202);
+  });
+
+  it("says in one sentence what is wrong with a field", async () => {
+    const details: [unknown, string][] = [
+      [{ rank: 1 }, "group is required."],
+      [{ group: "x", rank: 1 }, "group must have at least 2 characters."],
+      [{ group: 1, rank: 1 }, "group must be a string, not a number."],
+      [{ group: "first", rank: 0 }, "rank must be >=1."],
+      [{ group: "first", rank: 1, x: 1 }, "x is not a field of this collection."],
+      [1, "the body must be a JSON object."],
+    ];
+    for (const [item, detail] of details)
+      assert.equal(
+        (await api.post("/api/standings", item)).body.detail,
+        `The item is not valid: ${detail}`,
+      );
+    const { body } = await api.post("/api/standings", {});
+    assert.equal(body.detail, "The item is not valid: 2 fields have errors.");
   });
 });
