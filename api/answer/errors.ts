@@ -52,7 +52,7 @@ function fromExpress(error: {
   if (known) return new Problem(...known);
   if (error instanceof URIError)
     return new Problem("malformed-request", "The path is not percent-encoded UTF-8.");
-  // Of the rest, 400 comes from the decompressors, whose codes differ from one to the other.
+  // Any other 400 comes from a decompressor; their codes differ from one to the other.
   if (error.status === 400)
     return new Problem("malformed-body", "The body does not match its Content-Encoding.");
   return undefined;

@@ -31,7 +31,7 @@ export const PROBLEMS = {
 
 export type ProblemName = keyof typeof PROBLEMS;
 
-/** Of a problem's `type`, which is a name and not an address. */
+/** Every problem's `type` begins with this; it is a name and not an address. */
 const TYPE_PREFIX = "urn:problem-type:constancia:";
 
 /** Seconds after which a client may retry. */
@@ -67,7 +67,7 @@ export class Problem extends Error {
     if (this.status === 503) this.headers["Retry-After"] ??= String(RETRY_AFTER_SECONDS);
   }
 
-  /** As `application/problem+json`, or as a record's result in a bulk answer. */
+  /** Converts it to `application/problem+json`, or to a record's result in a bulk answer. */
   toJSON(): Record<string, unknown> {
     return {
       type: TYPE_PREFIX + this.problem,
@@ -78,6 +78,11 @@ export class Problem extends Error {
       ...this.members,
     };
   }
+}
+
+/** The name of a problem, from its `type`. */
+export function getProblemName(type: string): ProblemName {
+  return type.slice(TYPE_PREFIX.length) as ProblemName;
 }
 
 /** 400: a header, a parameter or the path is not of its form. */

@@ -4,7 +4,7 @@ import type { Receipt } from "../../common/receipts.ts";
 import type { Row } from "../../common/tables.ts";
 import type { Write } from "../../common/write.ts";
 import { formatEntityTag, type Prefer } from "../request/parameters.ts";
-import { Problem, type ProblemName } from "./problem.ts";
+import { getProblemName, Problem, type ProblemName } from "./problem.ts";
 
 type Settled = { receipt: Receipt; row: Row | undefined };
 
@@ -33,7 +33,7 @@ export function answerSettled(
   settled: Settled,
   prefer: Prefer,
 ): void {
-  // Before a problem is thrown, which has them too: the write was accepted.
+  // The headers are set first: a problem that is thrown below has them too, as the write was accepted.
   const receipt = setHeaders(response, write, prefer);
   const { status, item, version } = judgeSettled(write, settled, receipt);
   if (version) response.set("ETag", formatEntityTag(version));
@@ -52,18 +52,27 @@ export function answerBulk(
 ): void {
   const statuses = new Set(results.map(({ status }) => status));
   const isRefused = (status: number) => status >= 400;
-  if (results.every(({ status, write }) => isRefused(status) && write === undefined)) {
-    const isPressure = results.some(({ status }) => status === 503);
-    throw new Problem(isPressure ? "unavailable" : "invalid-item", "No record was accepted.", {
-      members: { results },
-    });
-  }
+  if (results.every(({ status, write }) => isRefused(status) && write === undefined))
+    throw toBulkProblem(results);
   const isMixed = [...statuses].some(isRefused) || (statuses.has(202) && statuses.size > 1);
   const status = isMixed ? 207 : statuses.has(202) ? 202 : 200;
   if (prefer.applied.length > 0) response.set("Preference-Applied", prefer.applied.join(", "));
   response.status(status);
   if (prefer.isMinimal && status !== 207) response.end();
   else response.json({ results });
+}
+
+/**
+ * The problem of a request with no accepted record: a server's error if there is one, or else the
+ * problem that all records share, or else `invalid-item`.
+ */
+function toBulkProblem(results: readonly RecordResult[]): Problem {
+  const names = new Set(results.map(({ type }) => getProblemName(type as string)));
+  const [first, ...others] = names;
+  const shared = first !== undefined && others.length === 0 ? first : "invalid-item";
+  const serverError = (["unavailable", "internal"] as const).find((name) => names.has(name));
+  const detail = serverError ? "No record is known to be accepted." : "No record was accepted.";
+  return new Problem(serverError ?? shared, detail, { members: { results } });
 }
 
 /** The result of an accepted record of a bulk request. */

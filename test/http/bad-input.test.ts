@@ -142,7 +142,7 @@ describe("a bad body", () => {
       assertProblem(await send(`[${item(BODY_BYTES)}]`), 413, "too-large");
       assertProblem(await send(item(BODY_BYTES), NDJSON), 413, "too-large");
       const alone = await send(`[${item(ITEM_BYTES)}]`);
-      assertProblem(alone, 422, "invalid-item");
+      assertProblem(alone, 413, "too-large");
       assert.deepEqual(
         alone.body.results.map(({ status }) => status),
         [413],

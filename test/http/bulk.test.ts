@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
-import { BULK_RECORDS, PUBLISH } from "../../common/limits.ts";
+import { BULK_RECORDS, ITEM_BYTES, PUBLISH } from "../../common/limits.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { assertProblem, assertProblemBody, type Client, createClient } from "../support/http.ts";
 
@@ -134,6 +134,18 @@ describe("many records in one request", () => {
     assert.deepEqual(pointers, [["/nombre"], ["/nombre"], [""]]);
   });
 
+  it("answer the problem that all of them share, with every result", async () => {
+    const large = JSON.stringify({ nombre: "x".repeat(ITEM_BYTES) });
+    const send = (body: string) =>
+      api.send("POST", "/api/data", { body, headers: { "content-type": NDJSON } });
+    const tooLarge = await send(`${large}\n${large}`);
+    assertProblem(tooLarge, 413, "too-large");
+    assert.equal(tooLarge.body.detail, "No record was accepted.");
+    assert.equal(tooLarge.body.results.length, 2);
+    assertProblem(await send("{\n["), 400, "malformed-body");
+    assertProblem(await send(`${large}\n{}`), 422, "invalid-item");
+  });
+
   it("are put by their ids, in both media types", async () => {
     const first = await api.put(
       "/api/data",
@@ -235,12 +247,18 @@ describe("more records than may wait, while Pub/Sub does not answer", () => {
     );
     const underWay = PUBLISH.maxConcurrent * PUBLISH.maxItems;
     let refused = 0;
+    let unknown = 0;
     for (const answer of answers) {
       assertProblem(answer, 503, "unavailable");
+      assert.equal(answer.body.detail, "No record is known to be accepted.");
       assert.equal(answer.body.results.length, BULK_RECORDS);
-      for (const { detail } of answer.body.results)
+      for (const { detail } of answer.body.results) {
+        if (detail.includes("it is not known whether")) unknown += 1;
         if (detail.startsWith("Too many writes are waiting; nothing was accepted.")) refused += 1;
+      }
     }
+    // What was never sent is not accepted; what was sent may have been.
+    assert.ok(unknown > 0 && unknown <= underWay, `${unknown}`);
     assert.ok(refused >= requests * BULK_RECORDS - PUBLISH.maxQueued - underWay);
   });
 });

@@ -5,6 +5,7 @@ import { answerProblems } from "../../api/answer/errors.ts";
 import { Problem } from "../../api/answer/problem.ts";
 import { createApp } from "../../api/app.ts";
 import { createApiMetrics } from "../../api/metrics.ts";
+import type { Publisher } from "../../api/publisher.ts";
 import type { Reader } from "../../api/reader.ts";
 import { answerUnhandled } from "../../api/routes/route.ts";
 import { collections } from "../../collections/collections.ts";
@@ -26,7 +27,10 @@ const logger = await createLogger({
 });
 
 /** The API on a store with one item, `a`; what is written is accepted, and goes nowhere. */
-function createApi(): { api: Express; readMetrics(): Promise<string> } {
+function createApi(publish: Publisher["publish"] = async () => {}): {
+  api: Express;
+  readMetrics(): Promise<string>;
+} {
   const createdAt = Date.now();
   const version = mintWriteId();
   const row = { id: "a", version, createdAt, updatedAt: createdAt, deletedAt: null, item: ITEM };
@@ -39,7 +43,7 @@ function createApi(): { api: Express; readMetrics(): Promise<string> } {
   const api = createApp({
     config: readConfig({ GOOGLE_CLOUD_PROJECT: "p", MYSQL_URL: "mysql://u@h/d" }, "api"),
     collections,
-    publisher: { publish: async () => {}, warmUp() {}, stop: async () => {} },
+    publisher: { publish, warmUp() {}, stop: async () => {} },
     reader,
     readiness: { isReady: true, cause: undefined, faults: [] },
     metrics,
@@ -80,6 +84,20 @@ describe("the Express application that a user extends", () => {
       ["GET", "/api", "/:collection/:id", { collection: "data", id: "a" }, "t", "r-1"],
       ["POST", "/api", "/:collection", { collection: "data" }, "t", "r-1"],
     ]);
+  });
+
+  it("answers an internal error of every record as such", async (context) => {
+    const { api } = createApi(() => Promise.reject(new TypeError("a fault in the code")));
+    const client = await serve(context, api);
+    for (const records of [
+      [ITEM, ITEM],
+      [ITEM, {}],
+    ]) {
+      const answer = await client.post("/api/data", records);
+      assertProblem(answer, 500, "internal");
+      assert.equal(answer.body.detail, "No record is known to be accepted.");
+      assert.equal(answer.body.results.length, 2);
+    }
   });
 
   it("runs the user's routes and middleware after it, for what it has not answered", async (context) => {
