@@ -45,13 +45,22 @@ export function refuseUnknownParameters(request: Request, known: readonly string
 /** The supported preferences of a request (RFC 7240). */
 export type Prefer = { waitMs: number; isMinimal: boolean; applied: string[] };
 
-/** Reads `Prefer`: strict for the preferences that it knows, and ignoring others (RFC 7240). */
+/** A name, and its value: quoted, or up to the next comma or semicolon. */
+const PREFERENCE = /([^\s,;="]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^,;]*)))?/g;
+
+/**
+ * Reads `Prefer`: strict for the preferences that it knows, and ignoring others. Of a preference that
+ * is repeated, the first counts (RFC 7240, section 2).
+ */
 export function readPrefer(request: Request): Prefer {
   const prefer: Prefer = { waitMs: 0, isMinimal: false, applied: [] };
-  const header = request.get("prefer");
-  if (header === undefined) return prefer;
-  for (const part of header.split(/[,;]/)) {
-    const [name = "", value = ""] = part.split("=").map((side) => side.trim().toLowerCase());
+  const preferences = new Map<string, string>();
+  for (const [, name = "", quoted, plain = ""] of (request.get("prefer") ?? "").matchAll(
+    PREFERENCE,
+  ))
+    if (!preferences.has(name.toLowerCase()))
+      preferences.set(name.toLowerCase(), (quoted ?? plain.trim()).toLowerCase());
+  for (const [name, value] of preferences) {
     if (name === "wait") {
       if (!/^\d{1,9}$/.test(value))
         throw malformed("Prefer: wait must be a whole number of seconds.");

@@ -130,9 +130,16 @@ describe("a bad request around a good body", () => {
   it("with a wrong Prefer, If-Match or Idempotency-Key is refused", () =>
     leavesNoTrace(async () => {
       const wrong: [string, string][] = [
-        ...["wait", "wait=", "wait=-1", "wait=x", "wait=1.5", "return=minimal, wait=1e3"].map(
-          (value): [string, string] => ["prefer", value],
-        ),
+        ...[
+          "wait",
+          "wait=",
+          "wait=-1",
+          "wait=x",
+          "wait=1.5",
+          'wait="x"',
+          'wait="5',
+          "return=minimal, wait=1e3",
+        ].map((value): [string, string] => ["prefer", value]),
         ...["", "two words", "x".repeat(256), "\u00f1", "\t"].map((value): [string, string] => [
           "idempotency-key",
           value,

@@ -154,6 +154,16 @@ describe("a single write, with a subscriber running", () => {
     assert.equal(created.status, 201);
     assert.equal(created.headers.get("preference-applied"), "wait=30");
   });
+
+  it("applies the first of a repeated preference, once, and reads a quoted value", async () => {
+    const applied = async (prefer: string) =>
+      (await api.post("/api/data", { nombre: "p" }, { prefer })).headers.get("preference-applied");
+    assert.equal(await applied("wait=20, wait=1, wait=x"), "wait=20");
+    assert.equal(await applied("return=minimal, return=minimal"), "return=minimal");
+    assert.equal(await applied("return=representation, return=minimal"), null);
+    assert.equal(await applied('wait="20"'), "wait=20");
+    assert.equal(await applied('note="a, wait=x; \\" b", wait = 20; a=b'), "wait=20");
+  });
 });
 
 describe("a single write, without a subscriber", () => {
