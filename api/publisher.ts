@@ -14,7 +14,7 @@ import {
 } from "../common/telemetry/tracing.ts";
 import { encodeWrite, type MessageContent, type Write } from "../common/write.ts";
 import { Problem } from "./answer/problem.ts";
-import { createTopicClient } from "./topic-client.ts";
+import { createTopicClient, NotPublishedError } from "./topic-client.ts";
 
 /** Puts writes on the topic. */
 export type Publisher = {
@@ -33,6 +33,8 @@ type Item = {
   write: Write;
   requestId: string;
   content: MessageContent;
+  /** Whether it was handed to Pub/Sub's client. */
+  isSent: boolean;
   /** The message's id and the size of its batch, once Pub/Sub holds it. */
   published?: { messageId: string; batch: number };
 };
@@ -48,11 +50,12 @@ export function createPublisher(
 ): Publisher {
   const { logger, metrics, onAccepted } = options;
   const client = createTopicClient(options);
+  let failed: { item: Item; isUnknown: boolean; code: unknown }[] = [];
   const batcher = metrics.createBatcher<Item, void>("publish", {
     ...PUBLISH,
     deadlineMs: PUBLISH_DEADLINE_MS,
     dispatch: publishBatch,
-    // The item's bytes, and room for attributes and envelope.
+    // The item's bytes, and those of attributes and envelope.
     getSize: ({ content }) => content.data.length + 1_000,
   });
   return {
@@ -61,6 +64,7 @@ export function createPublisher(
     warmUp: () => void client.warmUp().catch(() => {}),
     async stop() {
       await batcher.drain();
+      reportFailed();
       await client.close();
     },
   };
@@ -71,7 +75,7 @@ export function createPublisher(
     const parent = write.traceparent;
     const span = isParentSampled(parent) ? startSpan(write, parent) : undefined;
     if (span) write.traceparent = getTraceparent(span);
-    const item: Item = { write, requestId, content: encodeWrite(write) };
+    const item: Item = { write, requestId, content: encodeWrite(write), isSent: false };
     return batcher.add(item).then(
       () => endSpan(span, item),
       (error) => {
@@ -82,6 +86,7 @@ export function createPublisher(
   }
 
   async function publishBatch(items: Item[]): Promise<undefined[]> {
+    for (const item of items) item.isSent = true;
     const messageIds = await client.publish(items.map(({ content }) => content));
     items.forEach((item, index) => {
       item.published = { messageId: messageIds[index] ?? "", batch: items.length };
@@ -92,21 +97,7 @@ export function createPublisher(
 
   /** One line for the whole batch: at full speed, a line for each write would cost the most. */
   function report(items: readonly Item[]): void {
-    const writes = items.map(({ write, requestId }) => ({
-      id: write.id,
-      collection: write.collection.name,
-      item: write.itemId,
-      request: requestId,
-      trace: getTraceId(write.traceparent),
-    }));
-    const only = writes.length === 1 ? writes[0] : undefined;
-    logger.info("writes accepted", {
-      // Cloud Logging can add up a number, but not count a list.
-      count: writes.length,
-      writes,
-      trace: only?.trace,
-      requestId: only?.request,
-    });
+    logger.info("writes accepted", describeItems(items));
     onAccepted(items.map(({ write }) => write));
   }
 
@@ -137,19 +128,48 @@ export function createPublisher(
     span?.end();
   }
 
-  function toProblem(error: unknown, { write, requestId }: Item): Problem {
+  function toProblem(error: unknown, item: Item): Problem {
     if (error instanceof QueueFullError)
       return new Problem("unavailable", "Too many writes are waiting; nothing was accepted.");
-    logger.error("publishing failed; the write's fate is unknown", {
-      write: write.id,
-      requestId,
-      trace: getTraceId(write.traceparent),
-      code: error instanceof DeadlineExceededError ? "late" : (error as { code?: number }).code,
-    });
-    return new Problem("unavailable", UNKNOWN_FATE);
+    const isUnknown = item.isSent && !(error instanceof NotPublishedError);
+    const code =
+      error instanceof DeadlineExceededError ? "late" : (error as { code?: unknown }).code;
+    if (failed.length === 0) setImmediate(reportFailed);
+    failed.push({ item, isUnknown, code });
+    return new Problem("unavailable", isUnknown ? MAYBE_ACCEPTED : NOT_ACCEPTED);
+  }
+
+  /** One line for the writes that failed together, since in an outage all of them fail. */
+  function reportFailed(): void {
+    for (const same of Map.groupBy(
+      failed,
+      ({ isUnknown, code }) => `${isUnknown} ${code}`,
+    ).values())
+      logger.error(
+        same[0]?.isUnknown
+          ? "publishing failed; it is not known whether the writes were accepted"
+          : "publishing failed; the writes were not accepted",
+        { ...describeItems(same.map(({ item }) => item)), code: same[0]?.code },
+      );
+    failed = [];
   }
 }
 
-const UNKNOWN_FATE =
+/** The fields of a log line about many writes. */
+function describeItems(items: readonly Item[]) {
+  const writes = items.map(({ write, requestId }) => ({
+    id: write.id,
+    collection: write.collection.name,
+    item: write.itemId,
+    request: requestId,
+    trace: getTraceId(write.traceparent),
+  }));
+  const only = writes.length === 1 ? writes[0] : undefined;
+  // Cloud Logging can add up a number, but not count a list.
+  return { count: writes.length, writes, trace: only?.trace, requestId: only?.request };
+}
+
+const NOT_ACCEPTED = "The write could not be published and was not accepted.";
+const MAYBE_ACCEPTED =
   "Pub/Sub did not answer in time, so it is not known whether the write was accepted. " +
-  "Ask again; with the same Idempotency-Key that is always safe.";
+  "Retry with the same Idempotency-Key; a retry cannot create a second item.";

@@ -10,7 +10,7 @@ import type { MessageContent } from "../common/write.ts";
 export type TopicClient = {
   /**
    * Publishes the messages in one request; resolves with an id for each. Retries until the deadline,
-   * and rejects by then.
+   * and rejects by then: with a {@link NotPublishedError} where Pub/Sub has certainly not stored them.
    */
   publish(messages: readonly MessageContent[]): Promise<string[]>;
   /** Loads the library, connects and fetches a token ahead of the first request. */
@@ -23,7 +23,20 @@ export type TopicClient = {
  * UNKNOWN, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED, INTERNAL, UNAVAILABLE.
  */
 const RETRY_CODES = [1, 2, 4, 8, 10, 13, 14];
+/** The codes by which Pub/Sub refuses a publish: INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED, UNAUTHENTICATED. */
+const REFUSAL_CODES = [3, 5, 7, 16];
 const RETRY_MS = { first: 100, most: 1_000 };
+
+/** Pub/Sub refused the messages, or they could not be sent. */
+export class NotPublishedError extends Error {
+  readonly code: number | string | undefined;
+
+  constructor(cause: Error & { code?: number | string }) {
+    super(cause.message, { cause });
+    this.name = "NotPublishedError";
+    this.code = cause.code;
+  }
+}
 
 /**
  * Publishes by the generated client, without the library's batching and retries: the batcher has
@@ -54,12 +67,20 @@ export function createTopicClient(
 
   async function publish(messages: readonly MessageContent[]): Promise<string[]> {
     const deadline = Date.now() + deadlineMs;
+    await connect().catch((error) => {
+      throw new NotPublishedError(error);
+    });
+    let isFirst = true;
     for (let pauseMs = RETRY_MS.first; ; pauseMs = Math.min(2 * pauseMs, RETRY_MS.most)) {
       try {
         // At most half of the time, so that a second attempt is possible.
         return await attempt(messages, Math.min(deadline - Date.now(), deadlineMs / 2));
       } catch (error) {
-        const isRetryable = RETRY_CODES.includes((error as { code?: number }).code ?? -1);
+        const { code = -1 } = error as { code?: number };
+        // After an attempt without an answer, the messages may be stored.
+        if (isFirst && REFUSAL_CODES.includes(code)) throw new NotPublishedError(error as Error);
+        isFirst = false;
+        const isRetryable = RETRY_CODES.includes(code);
         if (!isRetryable || Date.now() + pauseMs >= deadline) throw error;
         await sleep(pauseMs);
       }

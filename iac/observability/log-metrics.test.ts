@@ -33,7 +33,13 @@ const ENTRIES: [entry: object, counts: Record<string, number | undefined>][] = [
     { writes_settled_applied: 2, writes_settled_dead: 1 },
   ],
   [says("message is dead", { messageId: "7" }), { dead_messages: 1 }],
-  [says("publishing failed; the write's fate is unknown", { write: "a" }), { unknown_fates: 1 }],
+  [
+    says("publishing failed; it is not known whether the writes were accepted", {
+      count: 2,
+      writes: [{ id: "a" }, { id: "b" }],
+    }),
+    { unknown_fates: 2 },
+  ],
   [says("settling waits for MySQL", { batch: 3 }), {}],
   [audited({ status: 0, missing: 0 }), { audits: 1, audits_clean: 1, writes_missing: 0 }],
   [audited({ status: 1, missing: 4 }), { audits: 1, writes_missing: 4 }],
@@ -72,7 +78,9 @@ describe("the log-based metrics", () => {
         const [, message] = /^jsonPayload\.message="(.+)"$/.exec(term) ?? [];
         if (message) assert.ok(source.includes(`"${message}"`), message);
       }
-    assert.match(source, /"writes accepted", \{[^}]*\bcount: writes\.length/);
+    assert.match(source, /"writes accepted", describeItems\(/);
+    assert.match(source, /whether the writes were accepted"[^}]*\{ \.\.\.describeItems\(/);
+    assert.match(source, /return \{ count: writes\.length, writes/);
     assert.match(source, /"writes settled", \{ outcomes, writes/);
   });
 

@@ -80,7 +80,8 @@ export function listLogMetrics(settings: Settings): LogMetric[] {
     {
       name: "constancia/unknown_fates",
       description: "Writes that Pub/Sub did not acknowledge in time",
-      filter: says(api, "publishing failed; the write's fate is unknown"),
+      filter: says(api, "publishing failed; it is not known whether the writes were accepted"),
+      value: "jsonPayload.metadata.count",
     },
     {
       name: "constancia/audits",

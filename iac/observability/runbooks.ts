@@ -34,7 +34,7 @@ export const RUNBOOKS: Record<Symptom, Runbook> = {
     meaning:
       "Write requests are answered 5xx. These writes are not accepted, and no accepted write is lost.",
     command: WARNINGS,
-    next: "`publishing failed; the write's fate is unknown`: Pub/Sub is not available; clients may retry safely. Full queues: raise max_instances. No log line: App Engine itself answers; check its instances.",
+    next: "`publishing failed; it is not known whether the writes were accepted`: Pub/Sub is not available; clients may retry safely. Full queues: raise max_instances. No log line: App Engine itself answers; check its instances.",
   },
   WritesMissing: {
     meaning:

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, it } from "node:test";
+import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { Problem } from "../../api/answer/problem.ts";
 import { createPublisher, type Publisher } from "../../api/publisher.ts";
 import { createTopicClient, type TopicClient } from "../../api/topic-client.ts";
@@ -12,6 +12,8 @@ import { createLogger } from "../../common/telemetry/logger.ts";
 import { createMetrics } from "../../common/telemetry/metrics.ts";
 import type { Write } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
+import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
+import { assertProblem, createClient } from "../support/http.ts";
 import { ScriptedServer } from "../support/pubsub/scripted-server.ts";
 
 const logger = await createLogger({
@@ -69,6 +71,61 @@ describe("publishing a write", () => {
       });
     }
     assert.deepEqual(accepted, [write.id]);
+  });
+});
+
+describe("a write over HTTP that is not published", () => {
+  const RECORDS = Array.from({ length: 20 }, () => ({ nombre: "Valpo" }));
+  let environment: TestEnvironment;
+  before(async () => {
+    environment = await createTestEnvironment();
+  });
+  after(() => environment.close());
+
+  /** Posts many records, and returns the details and the lines of the log about it. */
+  async function post(env: Record<string, string>) {
+    const api = await environment.spawn("api", env);
+    const answer = await createClient(api.url).post("/api/data", RECORDS);
+    assertProblem(answer, 503, "unavailable");
+    await api.end();
+    const lines = api.output().split("\n");
+    return {
+      details: new Set(answer.body.results.map(({ detail }) => detail)),
+      lines: lines.filter((line) => line.includes("publishing failed")),
+    };
+  }
+
+  for (const code of [3, 5, 7, 16])
+    it(`is not accepted where Pub/Sub refuses it by code ${code}`, async () => {
+      server.onPublish = () => {
+        throw { code, details: "lasting" };
+      };
+      const { details, lines } = await post({ PUBSUB_EMULATOR_HOST: server.host });
+      assert.deepEqual([...details], ["The write could not be published and was not accepted."]);
+      assert.equal(lines.length, 1);
+      assert.match(lines[0] ?? "", /the writes were not accepted.*count=20/);
+    });
+
+  it("is not accepted where there are no credentials", async () => {
+    const { details, lines } = await post({
+      PUBSUB_EMULATOR_HOST: "",
+      GOOGLE_APPLICATION_CREDENTIALS: "/nowhere/credentials.json",
+    });
+    assert.deepEqual([...details], ["The write could not be published and was not accepted."]);
+    assert.equal(lines.length, 1);
+  });
+
+  it("may have been accepted where a refusal follows an attempt without an answer", async () => {
+    server.onPublish = () => {
+      server.onPublish = () => {
+        throw { code: 7, details: "lasting" };
+      };
+      throw UNAVAILABLE;
+    };
+    const { details, lines } = await post({ PUBSUB_EMULATOR_HOST: server.host });
+    assert.match([...details].join(), /^Pub\/Sub did not answer in time, so it is not known/);
+    assert.equal(lines.length, 1);
+    assert.match(lines[0] ?? "", /it is not known whether the writes were accepted.*count=20/);
   });
 });
 
