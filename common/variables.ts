@@ -156,7 +156,7 @@ export const VARIABLES = {
   API_KEYS_SECRET: variable("api", "The Secret Manager version that holds `API_KEYS`.", secret, ""),
   API_KEYS_FOR: variable(
     "api",
-    "What requires a key if `API_KEYS` is set: `writes`, or `everything` under `/api`.",
+    "What requires a key if `API_KEYS` is set: `writes`, or `everything` under `/api` and the JSON at `/`.",
     oneOf("writes", "everything"),
     "writes",
   ),
@@ -168,7 +168,7 @@ export const VARIABLES = {
   ),
   RATE_LIMIT_PER_MINUTE: variable(
     "api",
-    "Maximum requests under `/api` per minute, client and process; `0` for no limit.",
+    "Maximum requests under `/api` and for the JSON at `/`, per minute, client and process; `0` for no limit.",
     integer(0, 10_000_000),
     "0",
   ),

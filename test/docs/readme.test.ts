@@ -79,4 +79,13 @@ describe("the README's tour", () => {
     ]);
     assert.deepEqual(stderr.trim().split("\n"), said);
   });
+
+  it("shows the errors of an item as the API answers them", async () => {
+    const { url } = await environment.startApi();
+    const [, body = "", shown = ""] =
+      /-d '(\{"name":[^']*)' # 422\n```\n\n```json\n(.*?)```/s.exec(README) ?? [];
+    const headers = { "content-type": "application/json" };
+    const answer = await fetch(`${url}/api/data`, { method: "POST", headers, body });
+    assert.deepEqual(await answer.json(), JSON.parse(shown));
+  });
 });
