@@ -43,8 +43,8 @@ const CONSOLE = new URL("console/", import.meta.url);
 /**
  * The API as an ordinary Express application: its middleware and its routes, in the order in which
  * they run. It passes on what it does not answer, so that your own routes, middleware and error
- * handlers can be added to it, or it can be mounted in an application of yours. Either ends with
- * `app.use(answerUnhandled, answerProblems(logger))`, as in main.ts.
+ * handlers can be added to it, or it can be mounted in an application of yours. In both cases the
+ * last line must be `app.use(answerUnhandled, answerProblems(logger))`, as in main.ts.
  */
 export function createApp(options: AppOptions): Express {
   const { config, collections, readiness, metrics, counts } = options;
@@ -69,7 +69,7 @@ export function createApp(options: AppOptions): Express {
   return app;
 }
 
-/** A handler may override any of them. */
+/** A handler may override any of these headers. */
 const setDefaultHeaders: RequestHandler = (_request, response, next) => {
   response.set(DEFAULT_HEADERS).set("X-Request-Id", response.locals.requestId);
   next();

@@ -3,9 +3,8 @@ import type { Write } from "../common/write.ts";
 import type { Reader } from "./reader.ts";
 
 /**
- * Follows the writes that this process accepted until they are settled, for metrics that are right
- * even while no subscriber runs. To cost little, it follows only the last write of each second, and
- * queries MySQL only when the metrics are read.
+ * Tracks accepted writes until they settle, so that the backlog is visible while the subscriber is
+ * down. It samples one write per second, the last, and queries MySQL only when the metrics are read.
  */
 export type Freshness = {
   /** To be called with the writes that Pub/Sub holds. */
@@ -16,23 +15,23 @@ export type Freshness = {
 type Second = { number: number; oldestAt: number; last: Write; count: number };
 
 const SECOND_MS = 1_000;
-/** At most this many are followed: an hour in which nothing settles. After that, the oldest are dropped. */
+/** At most this many seconds are tracked: an hour in which nothing settles. After that, the oldest are dropped. */
 const MAX_SECONDS = 3_600;
 /** Receipts that one query reads, oldest first; the rest is for the next query. */
-const LOOK_SECONDS = 100;
+const SAMPLES_PER_QUERY = 100;
 
-/** Makes the three gauges, which look for receipts when they are collected. */
+/** Creates the three gauges, which query the receipts when they are collected. */
 export function createFreshness(registers: Registry[], reader: Reader): Freshness {
   let seconds: Second[] = [];
   let lagSeconds = 0;
-  let looking: Promise<void> | undefined;
+  let update: Promise<void> | undefined;
 
   new Gauge({
     name: "constancia_unsettled_writes",
     help: "Writes accepted by this process and not known to be settled, by the second.",
     registers,
     async collect() {
-      await look();
+      await updateOnce();
       this.set(seconds.reduce((sum, { count }) => sum + count, 0));
     },
   });
@@ -41,7 +40,7 @@ export function createFreshness(registers: Registry[], reader: Reader): Freshnes
     help: "Age of the oldest of them; 0 where there is none.",
     registers,
     async collect() {
-      await look();
+      await updateOnce();
       const [oldest] = seconds;
       this.set(oldest ? (Date.now() - oldest.oldestAt) / SECOND_MS : 0);
     },
@@ -51,7 +50,7 @@ export function createFreshness(registers: Registry[], reader: Reader): Freshnes
     help: "The lag of the newest write that this process has seen settled.",
     registers,
     async collect() {
-      await look();
+      await updateOnce();
       this.set(lagSeconds);
     },
   });
@@ -71,22 +70,22 @@ export function createFreshness(registers: Registry[], reader: Reader): Freshnes
     }
   }
 
-  /** One look serves all three. While MySQL is away, nothing more is known to be settled. */
-  function look(): Promise<void> {
-    looking ??= forgetSettled()
+  /** One query serves all three gauges. While MySQL is away, the samples stay as they are. */
+  function updateOnce(): Promise<void> {
+    update ??= removeSettled()
       .catch(() => {})
       .finally(() => {
-        looking = undefined;
+        update = undefined;
       });
-    return looking;
+    return update;
   }
 
   /** Settling keeps no order, so each is looked up; within a second the last represents all. */
-  async function forgetSettled(): Promise<void> {
-    const asked = seconds.slice(0, LOOK_SECONDS);
+  async function removeSettled(): Promise<void> {
+    const queried = seconds.slice(0, SAMPLES_PER_QUERY);
     const settled = new Set<Second>();
     await Promise.all(
-      asked.map(async (second) => {
+      queried.map(async (second) => {
         const { collection, itemId, id } = second.last;
         const { receipt } = await reader.receipt(collection, itemId, id);
         if (!receipt || second.last.id !== id) return;

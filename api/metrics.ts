@@ -60,7 +60,7 @@ function countObserved(registers: Registry[], duration: Histogram): void {
     registers,
     async collect() {
       const { values } = await duration.get();
-      // Synchronous from here on; otherwise two concurrent reads would count everything twice.
+      // No await may follow: otherwise two concurrent reads would count everything twice.
       this.reset();
       for (const { metricName, labels, value } of values) {
         if (!metricName?.endsWith("_count")) continue;

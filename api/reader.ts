@@ -20,8 +20,8 @@ export type Reader = {
   page(collection: Collection, page: Parameters<typeof selectPage>[2]): Promise<Row[]>;
 };
 
-/** Pauses between looks for a receipt: short at first, because most writes settle at once. */
-const LOOK_MS = { first: 5, max: 100 };
+/** Pauses between polls for a receipt: short at first, because most writes settle at once. */
+const POLL_MS = { first: 5, max: 100 };
 
 type RowKey = { collection: Collection; itemId: string };
 type ReceiptKey = RowKey & { write: string };
@@ -72,7 +72,7 @@ export function createReader({ pool, metrics }: { pool: Pool; metrics: Metrics }
 
 /**
  * Waits until a write is settled, for `waitMs` at most and not past `stop`. The reader batches the
- * looks, so that many waiting requests cost one statement. Undefined where it is not settled.
+ * polls, so that many waiting requests cost one statement. Undefined where it is not settled.
  */
 export async function awaitReceipt(
   reader: Reader,
@@ -81,8 +81,8 @@ export async function awaitReceipt(
   stop: AbortSignal,
 ): Promise<{ receipt: Receipt; row: Row | undefined } | undefined> {
   const deadline = Date.now() + waitMs;
-  for (let pauseMs = LOOK_MS.first; ; pauseMs = Math.min(2 * pauseMs, LOOK_MS.max)) {
-    const { receipt, row } = await look();
+  for (let pauseMs = POLL_MS.first; ; pauseMs = Math.min(2 * pauseMs, POLL_MS.max)) {
+    const { receipt, row } = await poll();
     if (receipt) return { receipt, row };
     const leftMs = deadline - Date.now();
     if (leftMs <= 0 || stop.aborted) return undefined;
@@ -90,7 +90,7 @@ export async function awaitReceipt(
   }
 
   /** While MySQL is away nothing settles either, so the wait goes on. */
-  async function look(): Promise<Partial<Awaited<ReturnType<Reader["receipt"]>>>> {
+  async function poll(): Promise<Partial<Awaited<ReturnType<Reader["receipt"]>>>> {
     try {
       return await reader.receipt(key.collection, key.itemId, key.write);
     } catch (error) {

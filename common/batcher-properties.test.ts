@@ -114,10 +114,10 @@ class Run {
     for (const { place } of batch.items) {
       const own = how === "errors" && place % 2 ? `error ${place}` : `answer ${place}`;
       const miscounted = `Batcher: dispatch must answer ${count} items, but answered ${count + 1}.`;
-      const all = { answers: own, errors: own, fails: "the trip failed", miscounts: miscounted };
+      const all = { answers: own, errors: own, fails: "the call failed", miscounts: miscounted };
       this.#expected.set(place, all[how]);
     }
-    if (how === "fails") batch.reject(new Error("the trip failed"));
+    if (how === "fails") batch.reject(new Error("the call failed"));
     else batch.resolve(how === "miscounts" ? [...answers, 0] : answers);
   }
 

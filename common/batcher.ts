@@ -228,7 +228,7 @@ type Waiting<Item, Result> = {
   key: string | undefined;
   resolve: (result: Result) => void;
   reject: (error: unknown) => void;
-  /** By the process's own clock; unused where there is no deadline. */
+  /** The deadline, by the clock of the process; unused where there is none. */
   lateAt: number;
 };
 

@@ -28,7 +28,7 @@ export const HTTP_LIMITS = {
    */
   connections: 5_000,
 };
-/** How often a stopping server looks for connections to close. */
+/** How often a stopping server checks for connections to close. */
 const CLOSE_MS = 20;
 
 /** The status of what is not a request, by Node's error code; 400 for any other. */

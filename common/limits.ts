@@ -79,7 +79,7 @@ export const CONDITION_WAIT_MS = 60_000;
 
 /** Throws where limits contradict each other; called by both processes at start. */
 export function assertLimits(): void {
-  const laws: [boolean, string][] = [
+  const rules: [boolean, string][] = [
     [ITEM_BYTES < PUBLISH.maxBytes, "ITEM_BYTES must be below PUBLISH.maxBytes"],
     [ITEM_BYTES <= BODY_BYTES, "ITEM_BYTES must not pass BODY_BYTES"],
     [BULK_RECORDS <= PUBLISH.maxQueued, "BULK_RECORDS must not pass PUBLISH.maxQueued"],
@@ -87,6 +87,6 @@ export function assertLimits(): void {
     [PUBLISH.maxItems <= 1_000, "PUBLISH.maxItems must not pass Pub/Sub's 1,000"],
     [STOP_DEADLINE_MS < 2_000, "STOP_DEADLINE_MS must be below App Engine's 2 s"],
   ];
-  const broken = laws.filter(([holds]) => !holds).map(([, law]) => law);
+  const broken = rules.filter(([holds]) => !holds).map(([, rule]) => rule);
   if (broken.length > 0) throw new Error(`The limits contradict each other: ${broken.join("; ")}.`);
 }

@@ -172,17 +172,17 @@ export async function insertReceipts(
 /** Inserts dead letters. For one that is there already (redelivered), updates `last_seen`. */
 export async function insertDeadLetters(
   connection: Connection,
-  letters: readonly DeadLetter[],
+  deadLetters: readonly DeadLetter[],
   nowMs: number,
 ): Promise<void> {
-  if (letters.length === 0) return;
+  if (deadLetters.length === 0) return;
   const now = toDateTime(nowMs);
-  const values = letters.map((letter) => [
-    letter.messageId,
-    letter.writeId,
-    JSON.stringify(letter.attributes),
-    letter.data.toString("base64"),
-    cut(letter.reason, DEAD_REASON_CHARACTERS),
+  const values = deadLetters.map((deadLetter) => [
+    deadLetter.messageId,
+    deadLetter.writeId,
+    JSON.stringify(deadLetter.attributes),
+    deadLetter.data.toString("base64"),
+    cut(deadLetter.reason, DEAD_REASON_CHARACTERS),
     now,
     now,
   ]);

@@ -17,7 +17,7 @@ const TEXT_CHARACTERS = 16_000;
  */
 export async function createLogger(options: {
   service: string;
-  /** Of the code; shown by Error Reporting. */
+  /** The version of the code, which Error Reporting shows. */
   version?: string;
   projectId: string;
   format: "json" | "pretty";
@@ -76,7 +76,7 @@ function createPrettyFormat(service: string) {
 
 const DIM = "\u001b[2m";
 const RESET = "\u001b[22m";
-/** Of a batch, the first few writes are shown. */
+/** The most writes of a batch that are shown. */
 const PRETTY_WRITES = 3;
 
 function formatFields(fields: Record<string, unknown>): string {
