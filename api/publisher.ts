@@ -139,19 +139,20 @@ export function createPublisher(
     return new Problem("unavailable", isUnknown ? MAYBE_ACCEPTED : NOT_ACCEPTED);
   }
 
-  /** One line for the writes that failed together, since in an outage all of them fail. */
+  /** Logs writes that failed together in one line, or in several where one would be too long. */
   function reportFailed(): void {
-    for (const same of Map.groupBy(
-      failed,
-      ({ isUnknown, code }) => `${isUnknown} ${code}`,
-    ).values())
-      logger.error(
-        same[0]?.isUnknown
-          ? "publishing failed; it is not known whether the writes were accepted"
-          : "publishing failed; the writes were not accepted",
-        { ...describeItems(same.map(({ item }) => item)), code: same[0]?.code },
-      );
+    const groups = Map.groupBy(failed, ({ isUnknown, code }) => `${isUnknown} ${code}`);
     failed = [];
+    for (const group of groups.values())
+      for (let start = 0; start < group.length; start += PUBLISH.maxItems) {
+        const line = group.slice(start, start + PUBLISH.maxItems);
+        logger.error(
+          line[0]?.isUnknown
+            ? "publishing failed; it is not known whether the writes were accepted"
+            : "publishing failed; the writes were not accepted",
+          { ...describeItems(line.map(({ item }) => item)), code: line[0]?.code },
+        );
+      }
   }
 }
 

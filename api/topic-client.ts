@@ -23,7 +23,10 @@ export type TopicClient = {
  * UNKNOWN, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED, INTERNAL, UNAVAILABLE.
  */
 const RETRY_CODES = [1, 2, 4, 8, 10, 13, 14];
-/** The codes by which Pub/Sub refuses a publish: INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED, UNAUTHENTICATED. */
+/**
+ * The codes by which Pub/Sub refuses a publish: INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED,
+ * UNAUTHENTICATED.
+ */
 const REFUSAL_CODES = [3, 5, 7, 16];
 const RETRY_MS = { first: 100, most: 1_000 };
 

@@ -239,11 +239,11 @@ describe("more records than may wait, while Pub/Sub does not answer", () => {
 
   it("are refused one and all, and those beyond the queue are not accepted later", async () => {
     const { port } = silent.address() as AddressInfo;
-    const { url } = await environment.spawn("api", { PUBSUB_EMULATOR_HOST: `127.0.0.1:${port}` });
+    const api = await environment.spawn("api", { PUBSUB_EMULATOR_HOST: `127.0.0.1:${port}` });
     const records = Array.from({ length: BULK_RECORDS }, () => ({ nombre: "x" }));
     const requests = Math.ceil(PUBLISH.maxQueued / BULK_RECORDS) + 1;
     const answers = await Promise.all(
-      Array.from({ length: requests }, () => createClient(url).post("/api/data", records)),
+      Array.from({ length: requests }, () => createClient(api.url).post("/api/data", records)),
     );
     const underWay = PUBLISH.maxConcurrent * PUBLISH.maxItems;
     let refused = 0;
@@ -258,7 +258,16 @@ describe("more records than may wait, while Pub/Sub does not answer", () => {
       }
     }
     // What was never sent is not accepted; what was sent may have been.
-    assert.ok(unknown > 0 && unknown <= underWay, `${unknown}`);
+    const failed = requests * BULK_RECORDS - refused;
+    assert.ok(unknown > 0 && unknown < failed, `${unknown}`);
+    const closed = once(api.child, "close");
+    await api.end();
+    await closed;
+    const lines = api.output().matchAll(/publishing failed.*count=(\d+)/g);
+    const counts = [...lines].map(([, count]) => Number(count));
+    assert.ok(counts.every((count) => count <= PUBLISH.maxItems));
+    const logged = counts.reduce((sum, count) => sum + count, 0);
+    assert.equal(logged, failed);
     assert.ok(refused >= requests * BULK_RECORDS - PUBLISH.maxQueued - underWay);
   });
 });

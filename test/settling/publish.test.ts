@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -87,7 +88,9 @@ describe("a write over HTTP that is not published", () => {
     const api = await environment.spawn("api", env);
     const answer = await createClient(api.url).post("/api/data", RECORDS);
     assertProblem(answer, 503, "unavailable");
+    const closed = once(api.child, "close");
     await api.end();
+    await closed;
     const lines = api.output().split("\n");
     return {
       details: new Set(answer.body.results.map(({ detail }) => detail)),
