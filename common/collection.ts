@@ -197,7 +197,7 @@ function escapePointer(key: string): string {
 
 function toSentence(message: string): string {
   const text = message
-    .replace(/^Invalid input: expected (\w+), received (\w+)$/, "Must be a $1, not a $2")
+    .replace(/^Invalid input: expected (\w+), received (\w+)$/, "Must be of type $1, not $2")
     .replace(/^Too (?:big|small): expected \w+ to /, "Must ")
     .replace(/^Invalid (?:input|option): expected /, "Must be ")
     .replace(/^Invalid input: /, "");

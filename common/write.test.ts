@@ -102,7 +102,7 @@ const bodies: [string, Buffer | string, RegExp][] = [
   ["null", "null", /must be a JSON object/],
   ["a missing field", "{}", /^The item is not valid: name is required\.$/],
   ["an unknown field", '{"name":"G","age":4}', /: age is not a field of this collection/],
-  ["a wrong type", '{"name":4}', /: name must be a string, not a number\.$/],
+  ["a wrong type", '{"name":4}', /: name must be of type string, not number\.$/],
   ["a text that is too long", JSON.stringify({ name: "n".repeat(201) }), /at most 200 characters/],
   ["a NUL", '{"name":"a\\u0000"}', /: name must be well-formed Unicode/],
   ["half a surrogate pair", '{"name":"\\ud800"}', /: name must be well-formed Unicode/],

@@ -276,7 +276,7 @@ describe("a collection whose fields are named by words that SQL reserves", () =>
     const details: [unknown, string][] = [
       [{ rank: 1 }, "group is required."],
       [{ group: "x", rank: 1 }, "group must have at least 2 characters."],
-      [{ group: 1, rank: 1 }, "group must be a string, not a number."],
+      [{ group: 1, rank: 1 }, "group must be of type string, not number."],
       [{ group: "first", rank: 0 }, "rank must be >=1."],
       [{ group: "first", rank: 1, x: 1 }, "x is not a field of this collection."],
       [1, "the body must be a JSON object."],
