@@ -4,8 +4,7 @@ import { z } from "zod";
 import type { Batcher } from "../common/batcher.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
 import type { Decision } from "./decide.ts";
-import type { Message } from "./message.ts";
-import { DELIVERY_EXHAUSTED } from "./pull.ts";
+import { DELIVERY_EXHAUSTED, type Message } from "./message.ts";
 
 /** Pub/Sub's 10 MB a message, in base64, with its envelope. */
 const ENVELOPE_LIMIT = "14mb";
