@@ -80,11 +80,11 @@ export async function awaitReceipt(
   waitMs: number,
   stop: AbortSignal,
 ): Promise<{ receipt: Receipt; row: Row | undefined } | undefined> {
-  const deadline = Date.now() + waitMs;
+  const deadline = performance.now() + waitMs;
   for (let pauseMs = LOOK_MS.first; ; pauseMs = Math.min(2 * pauseMs, LOOK_MS.max)) {
     const { receipt, row } = await look();
     if (receipt) return { receipt, row };
-    const leftMs = deadline - Date.now();
+    const leftMs = deadline - performance.now();
     if (leftMs <= 0 || stop.aborted) return undefined;
     await sleep(Math.min(pauseMs, leftMs), undefined, { signal: stop }).catch(() => {});
   }

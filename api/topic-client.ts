@@ -53,14 +53,14 @@ export function createTopicClient(
   };
 
   async function publish(messages: readonly MessageContent[]): Promise<string[]> {
-    const deadline = Date.now() + deadlineMs;
+    const deadline = performance.now() + deadlineMs;
     for (let pauseMs = RETRY_MS.first; ; pauseMs = Math.min(2 * pauseMs, RETRY_MS.most)) {
       try {
         // At most half of the time, so that a second attempt is possible.
-        return await attempt(messages, Math.min(deadline - Date.now(), deadlineMs / 2));
+        return await attempt(messages, Math.min(deadline - performance.now(), deadlineMs / 2));
       } catch (error) {
         const isRetryable = RETRY_CODES.includes((error as { code?: number }).code ?? -1);
-        if (!isRetryable || Date.now() + pauseMs >= deadline) throw error;
+        if (!isRetryable || performance.now() + pauseMs >= deadline) throw error;
         await sleep(pauseMs);
       }
     }
