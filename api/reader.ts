@@ -80,11 +80,11 @@ export async function awaitReceipt(
   waitMs: number,
   stop: AbortSignal,
 ): Promise<{ receipt: Receipt; row: Row | undefined } | undefined> {
-  const deadline = Date.now() + waitMs;
+  const deadline = performance.now() + waitMs;
   for (let pauseMs = POLL_MS.first; ; pauseMs = Math.min(2 * pauseMs, POLL_MS.max)) {
     const { receipt, row } = await poll();
     if (receipt) return { receipt, row };
-    const leftMs = deadline - Date.now();
+    const leftMs = deadline - performance.now();
     if (leftMs <= 0 || stop.aborted) return undefined;
     await sleep(Math.min(pauseMs, leftMs), undefined, { signal: stop }).catch(() => {});
   }

@@ -69,7 +69,7 @@ export function createTopicClient(
   };
 
   async function publish(messages: readonly MessageContent[]): Promise<string[]> {
-    const deadline = Date.now() + deadlineMs;
+    const deadline = performance.now() + deadlineMs;
     await connect().catch((error) => {
       throw new NotPublishedError(error);
     });
@@ -77,14 +77,14 @@ export function createTopicClient(
     for (let pauseMs = RETRY_MS.first; ; pauseMs = Math.min(2 * pauseMs, RETRY_MS.most)) {
       try {
         // At most half of the time, so that a second attempt is possible.
-        return await attempt(messages, Math.min(deadline - Date.now(), deadlineMs / 2));
+        return await attempt(messages, Math.min(deadline - performance.now(), deadlineMs / 2));
       } catch (error) {
         const { code = -1 } = error as { code?: number };
         // After an attempt without an answer, the messages may be stored.
         if (isFirst && REFUSAL_CODES.includes(code)) throw new NotPublishedError(error as Error);
         isFirst = false;
         const isRetryable = RETRY_CODES.includes(code);
-        if (!isRetryable || Date.now() + pauseMs >= deadline) throw error;
+        if (!isRetryable || performance.now() + pauseMs >= deadline) throw error;
         await sleep(pauseMs);
       }
     }

@@ -350,7 +350,7 @@ test("drain of an idle batcher resolves at once", async () => {
   await holdBatches().batcher.drain();
 });
 
-test("a limit below one, or none at all, throws a RangeError that names it", () => {
+test("a limit that is no whole number of at least one throws a RangeError that names it", () => {
   for (const name of [
     "maxItems",
     "maxBytes",
@@ -358,12 +358,12 @@ test("a limit below one, or none at all, throws a RangeError that names it", () 
     "minBatchWhileBusy",
     "maxQueued",
   ] as const)
-    for (const limit of [0, -1, Number.NaN, undefined])
+    for (const limit of [0, -1, 1.5, Number.NaN, undefined])
       assert.throws(
         () => holdBatches({ [name]: limit }),
         (error) =>
           error instanceof RangeError &&
-          error.message === `Batcher: ${name} must be at least 1, not ${limit}.`,
+          error.message === `Batcher: ${name} must be a whole number of at least 1, not ${limit}.`,
       );
 });
 

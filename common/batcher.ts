@@ -6,13 +6,15 @@ const MAX_FURTHER_TURNS = 4;
 
 /**
  * The group commit. Items that are added while earlier batches are under way form the next batch, so
- * that one call of `dispatch` serves many. There is no timer. A batch is dispatched if none is under
- * way, or if fewer than `maxConcurrent` are and it has at least `minBatchWhileBusy` items; otherwise
- * when one of those ends. It is dispatched at the end of the event loop's turn in which its first item
- * was added, or a few turns later while each turn adds more. A single item does not wait; under load,
- * batches grow by themselves. Items of one key are dispatched one batch after the other, because
- * concurrent ones would only wait for each other's locks. `dispatch` returns a result for each item,
- * so that one item can fail alone.
+ * that one call of `dispatch` serves many. `dispatch` returns a result for each item, so that one
+ * item can fail alone.
+ *
+ * - A batch is dispatched if none is under way, or if fewer than `maxConcurrent` are and it has at
+ *   least `minBatchWhileBusy` items; otherwise when a batch ends.
+ * - It is dispatched at the end of the event loop's turn in which its first item was added, or up to
+ *   four turns later while each turn adds more. No timer delays it, so a single item does not wait.
+ * - Items of one key are never in two batches at once, because their transactions would wait for each
+ *   other's locks.
  *
  * The idea is that of graphql/dataloader; the name is from InnoDB's group commit.
  */
@@ -34,7 +36,10 @@ export class Batcher<Item, Result> {
       "maxQueued",
     ] as const) {
       const limit = options[name];
-      if (!(limit >= 1)) throw new RangeError(`Batcher: ${name} must be at least 1, not ${limit}.`);
+      if (!Number.isInteger(limit) || limit < 1)
+        throw new RangeError(
+          `Batcher: ${name} must be a whole number of at least 1, not ${limit}.`,
+        );
     }
     this.#options = options;
   }
@@ -113,8 +118,8 @@ export class Batcher<Item, Result> {
 
   /**
    * Rejects the late items of the batches and of the queue, which are in the order of their deadlines.
-   * A Set of the pending items would cost more: a Set with many additions and deletions allocates
-   * table after table, and keeps deleted items alive until the next full garbage collection.
+   * A Set with steady adds and deletes keeps its old backing tables alive until a major garbage
+   * collection, so arrays are used.
    */
   #rejectLate(): void {
     const now = performance.now();

@@ -149,7 +149,6 @@ const TRANSIENT_CODES = new Set([
   "EAI_AGAIN",
   "PROTOCOL_CONNECTION_LOST",
   "PROTOCOL_SEQUENCE_TIMEOUT",
-  "POOL_CLOSED",
   "ER_LOCK_DEADLOCK",
   "ER_LOCK_WAIT_TIMEOUT",
   "ER_CON_COUNT_ERROR",
@@ -189,6 +188,8 @@ const OVERSIZE_CODES = new Set(["ER_NET_PACKET_TOO_LARGE", "ER_SERVER_NET_PACKET
 export function classifyDatabaseError(error: unknown): DatabaseFault {
   const { code = "", errno = 0, sqlState = "", sqlMessage = "" } = error as DatabaseError;
   if (error instanceof RaceError) return "race";
+  // The driver gives no code to this one, which a query after the stop gets.
+  if ((error as Error).message === "Pool is closed.") return "transient";
   if (TRANSIENT_CODES.has(code) || TRANSIENT_NUMBERS.has(errno)) return "transient";
   if (code === "ER_DUP_ENTRY" && /for key '(\w+\.)?PRIMARY'/.test(sqlMessage)) return "race";
   if (OVERSIZE_CODES.has(code)) return "oversize";

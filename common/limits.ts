@@ -3,6 +3,8 @@
  * file is in that file.
  */
 
+export const DAY_MS = 24 * 60 * 60 * 1_000;
+
 /** A request's body, also after decompression: what a bulk of ordinary records needs. */
 export const BODY_BYTES = 4 * 1024 * 1024;
 /** Records in one bulk request. */
@@ -64,6 +66,8 @@ export const READ = {
   maxQueued: 20_000,
 };
 
+/** Items in one page of a list. */
+export const PAGE_ITEMS = { default: 50, max: 1_000 };
 /** The longest `Prefer: wait`, in seconds. */
 export const WAIT_SECONDS = 30;
 /** App Engine kills 2 s after SIGTERM; the rest is for the process's own end. */

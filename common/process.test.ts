@@ -60,7 +60,7 @@ describe("a process", () => {
       assert.equal(code, 0);
       assert.deepEqual(messages, [
         "stopping",
-        "the stop deadline has passed; Pub/Sub redelivers unacknowledged messages",
+        "the stop deadline has passed; exiting with work in progress",
       ]);
     }
   });

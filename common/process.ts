@@ -12,6 +12,8 @@ export type Running = {
   stop(): Promise<void>;
 };
 
+/** At the stop deadline, so that the process still ends within App Engine's 2 seconds. */
+const DEADLINE_FLUSH_MS = 200;
 /** A process that failed waits at most this long until its last line is written. */
 const FLUSH_DEADLINE_MS = 1_000;
 
@@ -57,8 +59,9 @@ export function createStopHandler(
     isStopping = true;
     logger.info("stopping", { signal });
     setTimeout(() => {
-      logger.warn("the stop deadline has passed; Pub/Sub redelivers unacknowledged messages");
-      process.exit();
+      logger.warn("the stop deadline has passed; exiting with work in progress");
+      setTimeout(process.exit, DEADLINE_FLUSH_MS);
+      void flushLog().then(() => process.exit());
     }, STOP_DEADLINE_MS);
     const running = await starting;
     await running.stop();

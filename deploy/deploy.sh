@@ -49,9 +49,9 @@ TF_VAR_mysql_password=$(gcloud secrets versions access latest --secret="$secret"
   node -p 'crypto.randomBytes(24).toString("hex")')
 if [ -n "${GITHUB_ACTIONS:-}" ]; then echo "::add-mask::$TF_VAR_mysql_password"; fi
 # App Engine accepts the settings of a service only after its first version.
-services=$(gcloud app services list --project="$project" --format='value(id)' | sort | paste -sd ' ' -)
+services=$(gcloud app services list --project="$project" --format='value(id)')
 TF_VAR_services_deployed=false
-if [ "$services" = "default subscriber" ]; then TF_VAR_services_deployed=true; fi
+if grep -qx default <<< "$services" && grep -qx subscriber <<< "$services"; then TF_VAR_services_deployed=true; fi
 export TF_VAR_mysql_password TF_VAR_services_deployed
 apply_stack service
 

@@ -127,6 +127,18 @@ test("a first deploy generates a password, and skips the settings of services th
   assert.match(env, /apply.*: false [0-9a-f]{48}/);
 });
 
+test("a deploy keeps the settings of its services where the project has others too", async (t) => {
+  const { status, env } = await deploy(t, { services: ["another", "default", "subscriber"] });
+  assert.equal(status, 0);
+  assert.match(env, /apply.*: true /);
+});
+
+test("a service whose name only contains that of ours does not count as ours", async (t) => {
+  const { status, env } = await deploy(t, { services: ["default", "subscriber-2"] });
+  assert.equal(status, 0);
+  assert.match(env, /apply.*: false /);
+});
+
 test("a deploy explains its usage", async (t) => {
   const help = await deploy(t, { args: ["--help"] });
   assert.equal(help.status, 0);

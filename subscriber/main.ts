@@ -74,7 +74,8 @@ export async function start(
     },
   };
 
-  // Only the delivery that is configured is loaded: pulling needs gRPC, which is a large module.
+  // Only the modules of the configured delivery are loaded: push.ts imports Express and Google's
+  // authentication library; pull.ts loads Pub/Sub's library when it starts to pull.
   async function pull() {
     const { startPull } = await import("./pull.ts");
     const { stop } = startPull({

@@ -2,6 +2,10 @@ import type { Span } from "@opentelemetry/api";
 import type { Collection } from "../common/collection.ts";
 import { InvalidWriteError, type MessageContent, parseWrite, type Write } from "../common/write.ts";
 
+/** Why a message of the dead-letter topic is dead. */
+export const DELIVERY_EXHAUSTED =
+  "Pub/Sub delivered the message as often as it may, and it was never settled.";
+
 /** A message to settle. */
 export type Message = MessageContent & {
   messageId: string;

@@ -44,7 +44,7 @@ export function pullSubscription(options: PullOptions): { stop(): Promise<void> 
   const stopping = new AbortController();
   let pauseMs = REOPEN_MS.first;
   let underWay = 0;
-  let quietSince = Date.now();
+  let quietSince = performance.now();
   const stopped = run();
   return {
     async stop() {
@@ -56,7 +56,9 @@ export function pullSubscription(options: PullOptions): { stop(): Promise<void> 
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
       const pubsub = await createPubsub(options);
-      await pullUntilClosed(pubsub, await loadSubscriptionOptions(options.maxMessages));
+      const settings = await loadSubscriptionOptions(options.maxMessages);
+      // A stop during the lines above aborts before anything listens.
+      if (!stopping.signal.aborted) await pullUntilClosed(pubsub, settings);
       await pubsub.close().catch(() => {});
       await pause(pauseMs, stopping.signal);
       pauseMs = Math.min(2 * pauseMs, REOPEN_MS.most);
@@ -76,7 +78,7 @@ export function pullSubscription(options: PullOptions): { stop(): Promise<void> 
       pauseMs = REOPEN_MS.first;
       void handle(message);
     });
-    quietSince = Date.now();
+    quietSince = performance.now();
     void watch(subscription, isClosed.signal);
     await closed;
     isClosed.abort();
@@ -87,11 +89,11 @@ export function pullSubscription(options: PullOptions): { stop(): Promise<void> 
     underWay += 1;
     await options.onDelivery(delivery);
     underWay -= 1;
-    quietSince = Date.now();
+    quietSince = performance.now();
   }
 
   async function watch(subscription: Subscription, closed: AbortSignal): Promise<void> {
-    const isSilent = () => underWay === 0 && Date.now() - quietSince >= silenceMs;
+    const isSilent = () => underWay === 0 && performance.now() - quietSince >= silenceMs;
     while (!closed.aborted) {
       await pause(silenceMs, closed);
       if (closed.aborted || !isSilent()) continue;

@@ -3,13 +3,9 @@ import { PULL_MESSAGES } from "../common/limits.ts";
 import type { PubsubTarget } from "../common/pubsub.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
 import type { Decision } from "./decide.ts";
-import type { Message } from "./message.ts";
+import { DELIVERY_EXHAUSTED, type Message } from "./message.ts";
 import { pullSubscription } from "./pull-subscription.ts";
 import type { Delivery } from "./waiting-message.ts";
-
-/** Why a message of the dead-letter topic is dead. */
-export const DELIVERY_EXHAUSTED =
-  "Pub/Sub delivered the message as often as it may, and it was never settled.";
 
 /** Dead-lettered messages under way at most: they are few, and each is looked at alone. */
 const DEAD_LETTER_MESSAGES = 100;

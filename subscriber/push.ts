@@ -4,8 +4,7 @@ import { z } from "zod";
 import type { Batcher } from "../common/batcher.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
 import type { Decision } from "./decide.ts";
-import type { Message } from "./message.ts";
-import { DELIVERY_EXHAUSTED } from "./pull.ts";
+import { DELIVERY_EXHAUSTED, type Message } from "./message.ts";
 
 /** Pub/Sub's 10 MB a message, in base64, with its envelope. */
 const ENVELOPE_LIMIT = "14mb";
@@ -22,13 +21,13 @@ const envelope = z.object({
   }),
 });
 
-/** Says whether a request's `Authorization` header is Pub/Sub's own. */
+/** Says whether a request's `Authorization` header is Pub/Sub's own; rejects if that cannot be found out. */
 export type VerifyPush = (authorization: string | undefined) => Promise<boolean>;
 
 /**
  * The push endpoints: `/push` for the topic, `/push/dead-letters` for its dead-letter topic.
  * 204 once the message's outcome is committed, which acknowledges it; 503 so that Pub/Sub
- * redelivers it; 401 without a valid token.
+ * redelivers it, also while a token cannot be verified; 401 without a valid token.
  */
 export function createPush(options: {
   batcher: Batcher<Message, Decision>;
@@ -47,14 +46,21 @@ export function createPush(options: {
     async (request, response, next) => {
       // Before the body is read: an unknown sender costs no memory. Why a token was refused is not
       // logged, because the verifier's errors quote the token.
-      if (await verify(request.get("authorization"))) return next();
+      try {
+        if (await verify(request.get("authorization"))) return next();
+      } catch (error) {
+        logger.error("cannot fetch token certificates", {
+          code: (error as { code?: string }).code,
+        });
+        return void response.sendStatus(503);
+      }
       logger.warn("a push without a valid token was refused");
       response.set("WWW-Authenticate", "Bearer").sendStatus(401);
     },
     express.json({ limit: ENVELOPE_LIMIT, type: () => true }),
     async (request, response) => {
       const parsed = envelope.safeParse(request.body);
-      if (!parsed.success) return void response.sendStatus(400);
+      if (!parsed.success) return reject(response, 400);
       const { messageId, attributes, data } = parsed.data.message;
       const message: Message = {
         messageId,
@@ -63,19 +69,21 @@ export function createPush(options: {
         receivedMs: Date.now(),
       };
       if (request.path.endsWith("/dead-letters")) message.deliveryExhausted = DELIVERY_EXHAUSTED;
-      const isSettled = await batcher.add(message).then(
-        ({ kind }) => kind !== "not-yet",
-        () => false,
-      );
-      response.sendStatus(isSettled ? 204 : 503);
+      const decision = await batcher.add(message).catch(() => undefined);
+      if (!decision) return reject(response, 503, messageId);
+      response.sendStatus(decision.kind === "not-yet" ? 503 : 204);
     },
   );
   app.use(
-    (error: { status?: number }, _request: unknown, response: express.Response, _next: unknown) => {
-      response.sendStatus(error.status ?? 500);
-    },
+    (error: { status?: number }, _request: unknown, response: express.Response, _next: unknown) =>
+      reject(response, error.status ?? 500),
   );
   return app;
+
+  function reject(response: express.Response, status: number, messageId?: string): void {
+    logger.log(status < 500 ? "warn" : "error", "push request rejected", { status, messageId });
+    response.sendStatus(status);
+  }
 }
 
 /**
@@ -99,8 +107,10 @@ export function createVerifier(options: {
     if (!idToken || !hasOneSpelling(idToken)) return false;
     const knownUntil = expiryByToken.get(idToken);
     if (knownUntil !== undefined && Date.now() < knownUntil) return true;
+    // The certificates are cached. Fetched apart, because a verification error means an invalid token.
+    const { certs } = await client.getFederatedSignonCerts();
     const payload = await client
-      .verifyIdToken({ idToken, audience })
+      .verifySignedJwtWithCertsAsync(idToken, certs, audience, client.issuers)
       .then((ticket) => ticket.getPayload())
       .catch(() => undefined);
     if (!payload || payload.email !== serviceAccount || payload.email_verified !== true)

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
 import { openPool, query } from "../common/database.ts";
+import { DAY_MS } from "../common/limits.ts";
 import { insertReceipts, type Receipt } from "../common/receipts.ts";
 import { insertRows, type Row, selectRows } from "../common/tables.ts";
 import { createLogger } from "../common/telemetry/logger.ts";
@@ -9,9 +10,8 @@ import { teachers } from "../test/collections/teachers.ts";
 import { createTestEnvironment, type TestEnvironment } from "../test/support/environment.ts";
 import { versionAt } from "../test/support/schedules.ts";
 import { until } from "../test/support/until.ts";
-import { startRetention, sweep } from "./retention.ts";
+import { LOCK_NAME, startRetention, sweep } from "./retention.ts";
 
-const DAY_MS = 24 * 60 * 60 * 1000;
 const OLD_MS = Date.now() - 31 * DAY_MS;
 const YOUNG_MS = Date.now() - 29 * DAY_MS;
 const RETENTION = { collections: [teachers, courses], retentionDays: 30 };
@@ -61,12 +61,22 @@ test("only the collections that are declared are swept", async () => {
 test("while one subscriber sweeps, another leaves everything to it", async () => {
   await insertReceipts(environment.pool, [receipt(OLD_MS, 1)]);
   const connection = await environment.pool.getConnection();
-  await query(connection, "SELECT GET_LOCK('constancia-retention', 30)");
+  await query(connection, `SELECT GET_LOCK(${LOCK_NAME}, 30)`);
   assert.equal(await sweep({ pool: environment.pool, ...RETENTION }), 0);
   assert.ok((await getIds("writes")).includes(receipt(OLD_MS, 1).write));
-  await query(connection, "SELECT RELEASE_LOCK('constancia-retention')");
+  await query(connection, `SELECT RELEASE_LOCK(${LOCK_NAME})`);
   connection.release();
   assert.equal(await sweepUntilEmpty("writes", OLD_MS), 1);
+});
+
+test("the sweep of another database on the same server is not waited for", async () => {
+  const another = await createTestEnvironment();
+  await insertReceipts(environment.pool, [receipt(OLD_MS, 8)]);
+  const connection = await another.pool.getConnection();
+  await query(connection, `SELECT GET_LOCK(${LOCK_NAME}, 0)`);
+  assert.equal(await sweep({ pool: environment.pool, ...RETENTION }), 1);
+  connection.release();
+  await another.close();
 });
 
 test("a sweep gives the lock back when it is done", async () => {
@@ -74,7 +84,7 @@ test("a sweep gives the lock back when it is done", async () => {
   await sweepUntilEmpty("writes", OLD_MS);
   const mysqlUrl = new URL(environment.env.MYSQL_URL as string);
   const another = openPool({ mysqlUrl, poolSize: 1 });
-  const [lock] = await query(another, "SELECT GET_LOCK('constancia-retention', 8) AS held");
+  const [lock] = await query(another, `SELECT GET_LOCK(${LOCK_NAME}, 8) AS held`);
   await another.end();
   assert.equal(lock?.held, 1);
 });
@@ -121,7 +131,7 @@ test("a subscriber sweeps by itself, and again an hour later", async (t) => {
   stop.abort();
 });
 
-/** Another test file's subscriber may hold the lock, which is the whole server's. */
+/** Sweeps until `isDone`; returns the number of rows that were deleted. */
 async function sweepUntil(
   isDone: () => Promise<boolean>,
   collections = RETENTION.collections,

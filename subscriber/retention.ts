@@ -1,12 +1,14 @@
 import type { Collection } from "../common/collection.ts";
 import { type Pool, query, withConnection } from "../common/database.ts";
+import { DAY_MS } from "../common/limits.ts";
 import { toDateTime } from "../common/tables.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
 
-const DAY_MS = 24 * 60 * 60 * 1000;
 const SWEEP_INTERVAL_MS = 60 * 60 * 1000;
 /** Rows in one DELETE: few, so that settling hardly waits for their locks. */
 const SWEEP_ROWS = 1_000;
+/** In SQL. A lock belongs to the server, so its name contains that of the database; 64 characters at most. */
+export const LOCK_NAME = "LEFT(CONCAT(DATABASE(), ' retention'), 64)";
 
 /** Sweeps now and every hour until `stop` aborts. */
 export function startRetention(options: {
@@ -42,12 +44,12 @@ export async function sweep(options: {
   const { pool, collections, retentionDays, stop } = options;
   const cutoffMs = Date.now() - retentionDays * DAY_MS;
   return withConnection(pool, async (connection) => {
-    const lock = await query(connection, "SELECT GET_LOCK('constancia-retention', 0) AS held");
+    const lock = await query(connection, `SELECT GET_LOCK(${LOCK_NAME}, 0) AS held`);
     if (lock[0]?.held !== 1) return 0;
     let rows = 0;
     const sweepAll = async (sql: string, value: string) => {
       for (let swept = SWEEP_ROWS; swept === SWEEP_ROWS && !stop?.aborted; rows += swept) {
-        const [result] = await connection.query(`${sql} LIMIT ${SWEEP_ROWS}`, [value]);
+        const result: unknown = await query(connection, `${sql} LIMIT ${SWEEP_ROWS}`, [value]);
         swept = (result as { affectedRows: number }).affectedRows;
       }
     };
@@ -57,7 +59,7 @@ export async function sweep(options: {
         `DELETE FROM \`${name}\` WHERE deleted_at < ? ORDER BY deleted_at`,
         toDateTime(cutoffMs),
       );
-    await query(connection, "SELECT RELEASE_LOCK('constancia-retention')");
+    await query(connection, `SELECT RELEASE_LOCK(${LOCK_NAME})`);
     return rows;
   });
 }

@@ -94,7 +94,7 @@ async function settleEntries(
 /** Runs the transaction until it commits, or fails for a reason that a retry does not remove. */
 async function settleOnce(entries: Entry[], options: SettleOptions): Promise<Decision[]> {
   const { pool, logger, holdMs, stop, traced } = options;
-  const startedAt = Date.now();
+  const startedAt = performance.now();
   for (let attempt = 0, races = 0; ; attempt += 1) {
     const span = traced && startBatch(entries, attempt);
     try {
@@ -120,7 +120,7 @@ async function settleOnce(entries: Entry[], options: SettleOptions): Promise<Dec
         attempt,
       });
       const pauseMs = Math.min(BACKOFF_MS.max, BACKOFF_MS.first * 2 ** attempt);
-      if (stop.aborted || Date.now() + pauseMs - startedAt > holdMs) throw error;
+      if (stop.aborted || performance.now() + pauseMs - startedAt > holdMs) throw error;
       await sleep(pauseMs * (0.5 + Math.random()), undefined, { signal: stop }).catch(() => {});
     }
   }
@@ -151,7 +151,12 @@ function report(
   if (writes.length > 0) {
     const trace = writes.length === 1 ? writes[0]?.trace : undefined;
     const outcomes = countOutcomes(writes);
-    logger.info("writes settled", { outcomes, writes, durationMs: nowMs - startedAt, trace });
+    logger.info("writes settled", {
+      outcomes,
+      writes,
+      durationMs: Math.round(performance.now() - startedAt),
+      trace,
+    });
     onSettled?.(writes);
   }
   entries.forEach(({ message, write }, index) => {

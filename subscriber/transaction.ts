@@ -31,22 +31,22 @@ export async function settleInTransaction(
   const deadIds = await selectDeadAmong(connection, entries, { lock: false });
   // Collections and ids in one order everywhere, so that two batches never deadlock by order.
   const byName = Map.groupBy(entries.filter(hasWrite), ({ write }) => write.collection.name);
-  const unguarded: Unguarded[] = [];
+  const unlocked: Unlocked[] = [];
   for (const name of [...byName.keys()].sort()) {
     const batch = { entries: byName.get(name) as WriteEntry[], deadIds, nowMs };
     const settled = await settleCollection(connection, batch);
     for (const [entry, decision] of settled.decisions) decisions.set(entry, decision);
-    unguarded.push(settled.unguarded);
+    unlocked.push(settled.unlocked);
   }
   const letters = entries.flatMap((entry) => toDeadLetter(entry, decisions.get(entry)) ?? []);
   await insertDeadLetters(connection, letters, nowMs);
   for (const { writeId } of letters) if (writeId) deadIds.add(writeId);
-  await checkNobodyElse(connection, entries, { deadIds, unguarded });
+  await recheckUnderLock(connection, entries, { deadIds, unlocked });
   return entries.map((entry) => decisions.get(entry) as Decision);
 }
 
-/** Decisions about a row that does not exist: no lock and no key keeps another from deciding too. */
-type Unguarded = { collection: Collection; items: string[]; writes: string[] };
+/** Decisions about a row that does not exist, so that no lock and no key keeps another subscriber from deciding, too. */
+type Unlocked = { collection: Collection; items: string[]; writes: string[] };
 
 type WriteEntry = Entry & { write: Write };
 
@@ -58,7 +58,7 @@ function hasWrite(entry: Entry): entry is WriteEntry {
 async function settleCollection(
   connection: Connection,
   batch: { entries: readonly WriteEntry[]; deadIds: ReadonlySet<string>; nowMs: number },
-): Promise<{ decisions: Map<WriteEntry, Decision>; unguarded: Unguarded }> {
+): Promise<{ decisions: Map<WriteEntry, Decision>; unlocked: Unlocked }> {
   const { entries, nowMs } = batch;
   const { collection } = (entries[0] as WriteEntry).write;
   const ids = [...new Set(entries.map(({ write }) => write.itemId))].sort();
@@ -84,7 +84,7 @@ async function settleCollection(
   const withoutRow = [...decisions].filter(
     ([{ write }, { kind }]) => kind === "settled" && !rows.has(write.itemId),
   );
-  return { decisions, unguarded: findUnguarded(collection, withoutRow, applied) };
+  return { decisions, unlocked: findUnlocked(collection, withoutRow, applied) };
 }
 
 /**
@@ -92,11 +92,11 @@ async function settleCollection(
  * row, and its key keeps them apart. A refused one makes none, and a conditional or a dead one may
  * have been decided differently by the other subscriber.
  */
-function findUnguarded(
+function findUnlocked(
   collection: Collection,
   decided: readonly (readonly [WriteEntry, Decision])[],
   { inserted, recorded }: Applied,
-): Unguarded {
+): Unlocked {
   const items = new Set(decided.map(([{ write }]) => write.itemId));
   return {
     collection,
@@ -110,16 +110,17 @@ function findUnguarded(
 }
 
 /**
+ * READ COMMITTED cannot lock a missing row, so another subscriber may have decided the same write.
  * After its own inserts each subscriber looks again, under lock: the second one sees what the first
  * wrote, or waits for its commit. Dead letters are a small table, and its range of these ids is nearly
  * always empty, so that this costs a batch next to nothing.
  */
-async function checkNobodyElse(
+async function recheckUnderLock(
   connection: Connection,
   entries: readonly Entry[],
-  { deadIds, unguarded }: { deadIds: ReadonlySet<string>; unguarded: readonly Unguarded[] },
+  { deadIds, unlocked }: { deadIds: ReadonlySet<string>; unlocked: readonly Unlocked[] },
 ): Promise<void> {
-  for (const { collection, items, writes } of unguarded) {
+  for (const { collection, items, writes } of unlocked) {
     if (await isAnyRow(connection, collection, items)) throw new RaceError();
     if (await isAnySettled(connection, writes)) throw new RaceError();
   }

@@ -32,6 +32,8 @@ export class WaitingMessages {
     this.#client ??= await createGeneratedClient("SubscriberClient", this.#target);
     const client = this.#client;
     const [{ receivedMessages }] = await client.pull(
+      // Google discourages returnImmediately, because such a pull may miss a message. Here that does no
+      // harm, since the next look finds it; a pull that waits would keep the message from the stream.
       { subscription: this.#subscription, maxMessages: 1, returnImmediately: true },
       createCallOptions(),
     );

@@ -1,6 +1,6 @@
 import type { RequestHandler } from "express";
 import type { Collection } from "../../common/collection.ts";
-import { BULK_RECORDS } from "../../common/limits.ts";
+import { BULK_RECORDS, PAGE_ITEMS } from "../../common/limits.ts";
 import {
   EXAMPLE_ITEM,
   HEADER,
@@ -82,7 +82,12 @@ function describePaths(collection: Collection): Json {
           "Lists the items in order of creation, one page at a time.",
         ),
         parameters: [
-          parameter("query", "limit", { type: "integer", minimum: 1, maximum: 1000, default: 50 }),
+          parameter("query", "limit", {
+            type: "integer",
+            minimum: 1,
+            maximum: PAGE_ITEMS.max,
+            default: PAGE_ITEMS.default,
+          }),
           parameter("query", "cursor", { type: "string" }, "The `next` of the previous page."),
           parameter("query", "order", { enum: ["asc", "desc"], default: "asc" }),
           ...collection.filters.map((field) =>

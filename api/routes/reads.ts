@@ -1,5 +1,6 @@
 import type { Request, RequestHandler, Response } from "express";
 import type { Collection, Field } from "../../common/collection.ts";
+import { PAGE_ITEMS } from "../../common/limits.ts";
 import type { Row } from "../../common/tables.ts";
 import { malformed, Problem } from "../answer/problem.ts";
 import { awaitReceipt, type Reader } from "../reader.ts";
@@ -14,8 +15,6 @@ import {
   readPrefer,
   refuseUnknownParameters,
 } from "../request/parameters.ts";
-
-const PAGE_ITEMS = { default: 50, max: 1_000 };
 
 /** What the routes of reads need. `stop` ends their waiting when the process ends. */
 export type ReadsOptions = {

@@ -1,4 +1,5 @@
 import type { RequestHandler } from "express";
+import { DAY_MS } from "../../common/limits.ts";
 import type { Receipt } from "../../common/receipts.ts";
 import { getWriteTime } from "../../common/write-id.ts";
 import { Problem } from "../answer/problem.ts";
@@ -14,7 +15,6 @@ import {
 import type { ReadsOptions } from "./reads.ts";
 
 const IN_FLIGHT_RETRY_SECONDS = 1;
-const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** GET of a write's receipt. Receipts older than `retentionDays` are deleted. */
 export function createGetReceipt(

@@ -8,6 +8,7 @@ import { after, before, describe, it } from "node:test";
 import { v7 } from "uuid";
 import { collections } from "../../collections/collections.ts";
 import { type Pool, query } from "../../common/database.ts";
+import { DAY_MS } from "../../common/limits.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { auditWrites, createFindings } from "../../ops/audit/auditor.ts";
 import { AUDIT } from "../../ops/audit/main.ts";
@@ -22,7 +23,6 @@ const GCLOUD = new URL("../support/stand-in-logs.ts", import.meta.url).pathname;
 const WAIT = { prefer: "wait=20" };
 /** Of a command that ought to look at what is in flight as well. */
 const NO_GRACE = ["--grace", "0s"];
-const DAY_MS = 24 * 60 * 60 * 1_000;
 const REFUSED = "refused by the table";
 
 type Write = { id: string; collection: string; item: string; request?: string };

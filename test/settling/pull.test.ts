@@ -348,6 +348,13 @@ describe("pulling from a server that follows a script", () => {
     assert.deepEqual(started, []);
   });
 
+  it("opens nothing where it is stopped while it starts", async () => {
+    pull = startScripted(server, async () => APPLIED);
+    // A stop that was missed lasts until its deadline, by when the streams are open.
+    await pull.stop();
+    assert.deepEqual(server.streams, []);
+  });
+
   it("acknowledges at a stop what is settled in time", async () => {
     onMainStream((stream) => stream.deliver({ ackId: "1" }, { ackId: "2" }));
     const waiting: ((settlement: Decision) => void)[] = [];

@@ -122,7 +122,7 @@ describe("a subscriber that is pushed to", () => {
       assert.ok(!subscriber.output().includes(part));
   });
 
-  it("answers 400 to what is no push", async () => {
+  it("answers 400 to what is no push, and logs it", async () => {
     const bodies = [
       "",
       "{",
@@ -140,6 +140,16 @@ describe("a subscriber that is pushed to", () => {
       const { status } = await push.send("POST", "/push", { body, headers: authorized() });
       assert.equal(status, 400, body);
     }
+    const countRejected = () =>
+      getRejected(subscriber).filter(({ status }) => status === 400).length;
+    await until("each is logged", () => countRejected() === bodies.length);
+  });
+
+  it("answers 413 to a push that is larger than any of Pub/Sub's, and logs it", async () => {
+    const body = `"${"x".repeat(14 * 1024 * 1024)}"`;
+    const { status } = await push.send("POST", "/push", { body, headers: authorized() });
+    assert.equal(status, 413);
+    await until("it is logged", () => getRejected(subscriber).some(({ status }) => status === 413));
   });
 
   it("takes a message that is no write, and it is dead", async () => {
@@ -183,17 +193,35 @@ describe("a subscriber that is pushed to", () => {
   });
 
   it("answers 503, to be pushed to again, while MySQL cannot be reached", async () => {
-    const env = { ...pusher.env, MYSQL_URL: "mysql://nobody:nothing@127.0.0.1:1/none" };
-    const { port } = await environment.startSubscriber({ env });
-    const without = createClient(`http://127.0.0.1:${port}`);
+    const env = {
+      ...pusher.env,
+      LOG_FORMAT: "json",
+      MYSQL_URL: "mysql://nobody:nothing@127.0.0.1:1/none",
+    };
+    const process = await environment.spawn("subscriber", env);
+    const without = createClient(process.url);
     const write = getPut("later");
     const body = wrap(encodeWrite(write), "later");
     const answer = await without.send("POST", "/push", { body, headers: authorized() });
     assert.equal(answer.status, 503);
+    await until("it is logged", () => getRejected(process).length === 1);
+    const { severity, status, messageId } = getRejected(process)[0] ?? {};
+    assert.deepEqual([severity, status, messageId], ["ERROR", 503, "later"]);
     assert.equal((await without.get("/health/ready")).status, 503);
     assert.equal((await without.get("/health/live")).status, 200);
     assert.equal(await deliver(write), 204);
     assert.equal((await getReceipt(write)).outcome, "applied");
+  });
+
+  it("answers 503, not 401, while Google's certificates cannot be fetched, and logs no token", async () => {
+    const env = { ...pusher.env, LOG_FORMAT: "json", PUSH_CERTS_URL: "http://127.0.0.1:1/certs" };
+    const process = await environment.spawn("subscriber", env);
+    const headers = authorized();
+    const body = wrap(encodeWrite(getPut("no-certs")), "no-certs");
+    const answer = await createClient(process.url).send("POST", "/push", { body, headers });
+    assert.equal(answer.status, 503);
+    await until("it is logged", () => process.output().includes("cannot fetch token certificates"));
+    for (const part of getParts(headers.authorization)) assert.ok(!process.output().includes(part));
   });
 
   it("takes pushes without a token where the emulator, which sends none, is all there is", async () => {
@@ -244,6 +272,16 @@ it("settles what Pub/Sub pushes by tokens of its own, and nothing by those of an
     await Promise.all([pubsub.stop(), stranger.stop()]);
   }
 });
+
+/** The lines in a subscriber's log that say that it rejected a push. */
+function getRejected(subscriber: Spawned): Record<string, unknown>[] {
+  return subscriber
+    .output()
+    .split("\n")
+    .filter((line) => line.includes("push request rejected"))
+    .map((line) => JSON.parse(line))
+    .map(({ severity, metadata }) => ({ severity, ...metadata }));
+}
 
 /** The pieces of a token that are long enough to tell it by. */
 function getParts(authorization: string): string[] {
