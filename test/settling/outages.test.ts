@@ -49,7 +49,7 @@ test("without credentials for Pub/Sub the API says so, accepts nothing, and live
     assert.equal(status, 503);
     assert.ok(Number(headers["retry-after"]) > 0);
   }
-  assert.match(api.output(), /there is no connection to Pub\/Sub.*nowhere\.json/s);
+  assert.match(api.output(), /connecting to Pub\/Sub failed.*nowhere\.json/s);
   assert.equal((await send("GET", `${api.url}/health/live`)).status, 200);
 });
 
