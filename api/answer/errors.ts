@@ -1,19 +1,50 @@
+import { STATUS_CODES } from "node:http";
 import type { ErrorRequestHandler, Response } from "express";
 import type { Logger } from "../../common/telemetry/logger.ts";
 import { getTraceId } from "../../common/telemetry/tracing.ts";
 import { bodyTooLarge, Problem, type ProblemName } from "./problem.ts";
 
-/** The one error handler: answers a Problem as it is; any other error is logged and hidden. */
+/**
+ * The one error handler. Answers a Problem as it is, and an error with a `status` (or `statusCode`) of
+ * 400 to 599 by that status and its `headers`, as Express's own handler does; any other error is
+ * logged and hidden.
+ */
 export function answerProblems(logger: Logger): ErrorRequestHandler {
   return (error, _request, response, next) => {
     if (response.headersSent) return next(error);
-    const problem =
-      error instanceof Problem
-        ? error
-        : (fromExpress(error) ?? internalProblem(logger, error, response));
-    response.status(problem.status).set(problem.headers);
-    response.type("application/problem+json").json(problem);
+    const problem = error instanceof Problem ? error : fromExpress(error);
+    const status = problem?.status ?? getStatus(error);
+    response.type("application/problem+json");
+    if (problem) response.status(problem.status).set(problem.headers).json(problem);
+    else if (status !== undefined && status < 500)
+      response
+        .status(status)
+        .set(error.headers ?? {})
+        .json(describeStatus(status, error));
+    else {
+      const internal = internalProblem(logger, error, response);
+      if (status === undefined) response.status(internal.status).json(internal);
+      else response.status(status).json(describeStatus(status, {}));
+    }
   };
+}
+
+/** The status that an error asks for, such as one of `http-errors`. */
+function getStatus(error: unknown): number | undefined {
+  const { status, statusCode } = (error ?? {}) as { status?: unknown; statusCode?: unknown };
+  return [status, statusCode].find(
+    (value): value is number =>
+      Number.isInteger(value) && Number(value) >= 400 && Number(value) < 600,
+  );
+}
+
+/** A problem without a type of its own (RFC 9457, section 4.2.1); `expose` lets its message out. */
+function describeStatus(
+  status: number,
+  { expose, message }: { expose?: boolean; message?: string },
+) {
+  const title = STATUS_CODES[status] ?? "Error";
+  return { type: "about:blank", title, status, detail: (expose && message) || `${title}.` };
 }
 
 /** Logs an unexpected error, and hides it from the client behind the request id. */
@@ -23,13 +54,22 @@ export function internalProblem(logger: Logger, error: unknown, { locals }: Resp
     trace: getTraceId(locals.traceparent),
     error: error instanceof Error ? error.name : typeof error,
     code: (error as { code?: string } | undefined)?.code,
-    // The frames show where, without the message, which may contain a client's data.
-    frames: error instanceof Error ? error.stack?.split("\n    at ").slice(1, 6) : undefined,
+    frames: error instanceof Error ? readFrames(error) : undefined,
   });
-  return new Problem(
-    "internal",
-    `An internal error occurred. The request id is ${locals.requestId}.`,
-  );
+  // Unset where middleware before the application's own has failed.
+  const request = locals.requestId ? ` The request id is ${locals.requestId}.` : "";
+  return new Problem("internal", `An internal error occurred.${request}`);
+}
+
+const FRAMES = 5;
+const FRAME_CHARACTERS = 200;
+
+/** The topmost frames of the stack without the message, which may contain a client's data. */
+function readFrames({ stack = "", message }: Error): string[] {
+  const [first, ...frames] = stack.replace(message, "").split("\n    at ");
+  // The stack still has the message that the error had when it was created.
+  if (first?.includes("\n")) return [];
+  return frames.slice(0, FRAMES).map((frame) => frame.slice(0, FRAME_CHARACTERS));
 }
 
 /** Errors of Express and its body reader, by the library's stable types. */
@@ -42,18 +82,15 @@ const EXPRESS_PROBLEMS: Record<string, [ProblemName, string]> = {
   "request.aborted": ["malformed-body", "The body is incomplete."],
 };
 
-function fromExpress(error: {
-  type?: string;
-  status?: number;
-  code?: string;
-}): Problem | undefined {
-  if (error.type === "entity.too.large") return bodyTooLarge();
-  const known = EXPRESS_PROBLEMS[error.type ?? ""];
+function fromExpress(error: unknown): Problem | undefined {
+  const { type, status, code } = (error ?? {}) as { type?: string; status?: number; code?: string };
+  if (type === "entity.too.large") return bodyTooLarge();
+  const known = EXPRESS_PROBLEMS[type ?? ""];
   if (known) return new Problem(...known);
   if (error instanceof URIError)
     return new Problem("malformed-request", "The path is not percent-encoded UTF-8.");
-  // Any other 400 comes from a decompressor; their codes differ from one to the other.
-  if (error.status === 400)
+  // A 400 with a code comes from a decompressor; the codes differ from one to the other.
+  if (status === 400 && type === undefined && code !== undefined)
     return new Problem("malformed-body", "The body does not match its Content-Encoding.");
   return undefined;
 }

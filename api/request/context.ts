@@ -33,6 +33,9 @@ const CLIENT_CLOSED_REQUEST = 499;
 /** Methods with a label of their own; OpenTelemetry's semantic conventions call any other _OTHER. */
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"]);
 
+/** Routes with a label of their own; a user's mount with a parameter may have any number of them. */
+const MAX_ROUTES = 200;
+
 /** Called once for each request, when it is answered or its client has closed the connection. */
 export type OnAnswered = (answered: {
   method: string;
@@ -43,6 +46,7 @@ export type OnAnswered = (answered: {
 
 /** Fills `response.locals`, and reports the request and its span when the response closes. */
 export function addContext(onAnswered: OnAnswered): RequestHandler {
+  const routes = new Set<string>();
   return (request, response, next) => {
     const startedAt = performance.now();
     const requestId = (request.headers["x-request-id"] as string | undefined) ?? "";
@@ -55,7 +59,7 @@ export function addContext(onAnswered: OnAnswered): RequestHandler {
     response.on("close", () => {
       const answered = {
         method: METHODS.has(request.method) ? request.method : "_OTHER",
-        route: locals.route ?? getRoute(request),
+        route: limitRoutes(routes, locals.route ?? getRoute(request)),
         status: response.writableFinished ? response.statusCode : CLIENT_CLOSED_REQUEST,
         seconds: (performance.now() - startedAt) / 1_000,
       };
@@ -69,7 +73,15 @@ export function addContext(onAnswered: OnAnswered): RequestHandler {
   };
 }
 
-/** The pattern of a route that was added with Express's own methods; labels are a bounded set. */
+/** The route, or `other` beyond the first {@link MAX_ROUTES}: labels are a bounded set. */
+function limitRoutes(routes: Set<string>, route: string): string {
+  if (routes.has(route)) return route;
+  if (routes.size >= MAX_ROUTES) return "other";
+  routes.add(route);
+  return route;
+}
+
+/** The pattern of a route that was added with Express's own methods. */
 function getRoute({ baseUrl, route }: Request): string {
   return route ? `${baseUrl}${route.path}` : "unmatched";
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import express, { type ErrorRequestHandler, type Express, type Request } from "express";
-import { answerProblems } from "../../api/answer/errors.ts";
+import { answerProblems, internalProblem } from "../../api/answer/errors.ts";
 import { Problem } from "../../api/answer/problem.ts";
 import { createApp } from "../../api/app.ts";
 import { createApiMetrics } from "../../api/metrics.ts";
@@ -189,6 +189,56 @@ describe("the Express application that a user extends", () => {
       "Failed to decode param '%'",
       "short and stout",
     ]);
+  });
+
+  it("answers errors by their status, as Express does", async (context) => {
+    const fail = (more: object, message = "secret") => Object.assign(new Error(message), more);
+    const errors: Record<string, unknown> = {
+      403: fail({ status: 403, expose: true }, "Not yours."),
+      404: fail({ statusCode: 404 }),
+      416: fail({ status: 416, headers: { "Content-Range": "bytes */3" } }),
+      503: fail({ status: 503, expose: true }),
+      500: "no error at all",
+    };
+    const app = express();
+    app.get("/fail/:status", (request) => {
+      throw errors[request.params.status];
+    });
+    app.use(express.json(), createApi().api);
+    const client = await serve(context, app);
+    for (const status of Object.keys(errors)) {
+      const answer = await client.get(`/fail/${status}`);
+      assert.equal(answer.status, Number(status));
+      assert.equal(answer.body.status, Number(status));
+      assert.doesNotMatch(answer.text, /secret|undefined/);
+    }
+    assert.equal((await client.get("/fail/403")).body.detail, "Not yours.");
+    assert.equal((await client.get("/fail/416")).headers.get("content-range"), "bytes */3");
+    const broken = await client.send("POST", "/api/data", { body: "{bad" });
+    assert.equal(broken.status, 400);
+    assert.doesNotMatch(broken.text, /Content-Encoding/);
+  });
+
+  it("logs where an error came from, without its message", async () => {
+    const lines: { frames?: string[] }[] = [];
+    const silent = { error: (_: string, fields: object) => void lines.push(fields) };
+    const error = new Error(`secret\n    at secret (${"x".repeat(10_000)})`);
+    internalProblem(silent as unknown as typeof logger, error, {
+      locals: {},
+    } as Parameters<typeof internalProblem>[2]);
+    const [{ frames = [] } = {}] = lines;
+    assert.ok(frames.length > 0);
+    assert.doesNotMatch(JSON.stringify(lines), /secret/);
+    assert.ok(frames.every((frame) => frame.length <= 200));
+  });
+
+  it("keeps the labels of routes bounded below a mount with a parameter", async (context) => {
+    const { api, readMetrics } = createApi();
+    const client = await serve(context, express().use("/t/:tenant", api));
+    for (let tenant = 0; tenant < 230; tenant += 1) await client.get(`/t/t${tenant}/api/data/a`);
+    const routes = new Set((await readMetrics()).match(/http_route="[^"]*"/g));
+    assert.equal(routes.size, 201);
+    assert.ok(routes.has('http_route="other"'));
   });
 
   it("follows the user's settings", async (context) => {
