@@ -45,6 +45,8 @@ export function pullSubscription(options: PullOptions): { stop(): Promise<void> 
   let pauseMs = REOPEN_MS.first;
   let underWay = 0;
   let quietSince = performance.now();
+  /** The last message that was found waiting, and when it is acked or nacked. */
+  let found: { message: Delivery; handled: Promise<void> } | undefined;
   const stopped = run();
   return {
     async stop() {
@@ -63,7 +65,16 @@ export function pullSubscription(options: PullOptions): { stop(): Promise<void> 
       await pause(pauseMs, stopping.signal);
       pauseMs = Math.min(2 * pauseMs, REOPEN_MS.most);
     }
+    await finishFound();
     await waiting.close();
+  }
+
+  /** The library does not know of a message that was found, so that it is acked or nacked here. */
+  async function finishFound(): Promise<void> {
+    if (!found) return;
+    const { message, handled } = found;
+    const late = sleep(STOP_MS, true, { ref: false });
+    if (await Promise.race([handled.then(() => false), late])) message.nack();
   }
 
   async function pullUntilClosed(pubsub: PubSub, settings: SubscriptionOptions): Promise<void> {
@@ -79,9 +90,10 @@ export function pullSubscription(options: PullOptions): { stop(): Promise<void> 
       void handle(message);
     });
     quietSince = performance.now();
-    void watch(subscription, isClosed.signal);
+    const watching = watch(subscription, isClosed.signal);
     await closed;
     isClosed.abort();
+    await watching;
     stopping.signal.removeEventListener("abort", close);
   }
 
@@ -102,13 +114,14 @@ export function pullSubscription(options: PullOptions): { stop(): Promise<void> 
       const waitedMs = Date.now() - message.publishedAtMs;
       // One that was published just now would have been delivered by the stream, too.
       const isStalled = isSilent() && waitedMs >= silenceMs / 2;
-      void handle(message);
+      found = { message, handled: handle(message) };
       if (!isStalled) continue;
       logger.error("messages wait, but none is delivered; opening the subscription again", {
         subscription: name,
         waitedMs,
       });
-      await subscription.close();
+      void subscription.close();
+      return;
     }
   }
 

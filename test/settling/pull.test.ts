@@ -305,6 +305,36 @@ describe("pulling from a server that follows a script", () => {
     assert.equal(getStreams()[0]?.isOpen, false);
   });
 
+  for (const [what, settles] of [
+    ["acknowledges at a stop a message that was found waiting", true],
+    ["nacks at a stop a message that was found waiting and is not settled in time", false],
+  ] as const)
+    it(what, async () => {
+      onMainStream(() => {});
+      let pulls = 0;
+      server.onPull = () => {
+        pulls += 1;
+        const message = encodeMessage({ messageId: "7", data: Buffer.from("{}") });
+        return { receivedMessages: pulls > 1 ? [] : [{ ackId: "found", message }] };
+      };
+      const settled = Promise.withResolvers<Decision>();
+      let isUnderWay = false;
+      pull = startScripted(
+        server,
+        () => {
+          isUnderWay = true;
+          return settled.promise;
+        },
+        { silenceMs: 100 },
+      );
+      await until("it is under way", () => isUnderWay);
+      const stopped = pull.stop();
+      if (settles) settled.resolve(APPLIED);
+      await stopped;
+      await until("it was answered", () => server.acked.length + server.nacked.length > 0);
+      assert.deepEqual([server.acked, server.nacked], settles ? [["found"], []] : [[], ["found"]]);
+    });
+
   it("keeps the stream where silence means that nothing waits", async () => {
     let pulls = 0;
     server.onPull = () => {
