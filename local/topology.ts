@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { PubSub, v1 } from "@google-cloud/pubsub";
+import { createGeneratedClient } from "../common/pubsub.ts";
 
 export type Topology = {
   /** The Pub/Sub, as host:port. */
@@ -19,8 +19,6 @@ export type Topology = {
 };
 
 const ALREADY_EXISTS = 6;
-/** A Pub/Sub that does not answer at once is not there; the library would try for minutes. */
-const CALL_OPTIONS = { timeout: 5_000, retry: null };
 /** The shortest that there is; the emulator gives no snapshot to another subscription without. */
 const RETENTION = { messageRetentionDuration: { seconds: 600 } };
 const RETRY_POLICY = { minimumBackoff: { seconds: 1 }, maximumBackoff: { seconds: 10 } };
@@ -28,9 +26,9 @@ const RETRY_POLICY = { minimumBackoff: { seconds: 1 }, maximumBackoff: { seconds
 /** Makes what the cloud has by its infrastructure code; what is there already, stays. */
 export async function createTopology(topology: Topology): Promise<void> {
   const { projectId, ackDeadlineSeconds = 60, maxDeliveryAttempts = 100 } = topology;
-  const options = await findClientOptions(topology);
-  const publisher = new v1.PublisherClient(options);
-  const subscriber = new v1.SubscriberClient(options);
+  const target = { projectId, emulatorHost: topology.host };
+  const publisher = await createGeneratedClient("PublisherClient", target);
+  const subscriber = await createGeneratedClient("SubscriberClient", target);
   const topicPath = (name: string) => `projects/${projectId}/topics/${name}`;
   const subscribe = async (name: string, topic: string, endpoint = "", more = {}) => {
     const path = subscriptionPath(projectId, name);
@@ -47,14 +45,17 @@ export async function createTopology(topology: Topology): Promise<void> {
       pushConfig,
       ...more,
     };
-    const existed = await existsAlready(subscriber.createSubscription(subscription));
-    if (existed) await subscriber.modifyPushConfig({ subscription: path, pushConfig });
+    const existed = await existsAlready(
+      subscriber.createSubscription(subscription, createCallOptions()),
+    );
+    if (existed)
+      await subscriber.modifyPushConfig({ subscription: path, pushConfig }, createCallOptions());
   };
 
   try {
     for (const topic of [topology.topic, topology.deadLetterTopic]) {
       await existsAlready(
-        publisher.createTopic({ name: topicPath(topic), ...RETENTION }, CALL_OPTIONS),
+        publisher.createTopic({ name: topicPath(topic), ...RETENTION }, createCallOptions()),
       );
     }
     await subscribe(
@@ -82,33 +83,41 @@ export async function isBacklogEmpty(
   options: Pick<Topology, "host" | "projectId" | "subscription">,
 ): Promise<boolean> {
   const { projectId } = options;
-  const subscriber = new v1.SubscriberClient(await findClientOptions(options));
+  const target = { projectId, emulatorHost: options.host };
+  const subscriber = await createGeneratedClient("SubscriberClient", target);
   const watched = subscriptionPath(projectId, options.subscription);
   const name = `probe-${randomUUID()}`;
   const probe = subscriptionPath(projectId, name);
   const snapshot = `projects/${projectId}/snapshots/${name}`;
   try {
-    const [{ topic }] = await subscriber.getSubscription({ subscription: watched }, CALL_OPTIONS);
-    await subscriber.createSnapshot({ name: snapshot, subscription: watched });
-    await subscriber.createSubscription({ name: probe, topic });
-    await subscriber.seek({ subscription: probe, snapshot });
-    const [pulled] = await subscriber.pull({
-      subscription: probe,
-      maxMessages: 1,
-      returnImmediately: true,
-    });
-    await subscriber.deleteSubscription({ subscription: probe });
-    await subscriber.deleteSnapshot({ snapshot });
+    const [{ topic }] = await subscriber.getSubscription(
+      { subscription: watched },
+      createCallOptions(),
+    );
+    await subscriber.createSnapshot({ name: snapshot, subscription: watched }, createCallOptions());
+    await subscriber.createSubscription({ name: probe, topic }, createCallOptions());
+    await subscriber.seek({ subscription: probe, snapshot }, createCallOptions());
+    const [pulled] = await subscriber.pull(
+      { subscription: probe, maxMessages: 1, returnImmediately: true },
+      createCallOptions(),
+    );
     return pulled.receivedMessages?.length === 0;
   } finally {
+    // One that was not created cannot be deleted.
+    await Promise.allSettled([
+      subscriber.deleteSubscription({ subscription: probe }, createCallOptions()),
+      subscriber.deleteSnapshot({ snapshot }, createCallOptions()),
+    ]);
     await subscriber.close();
   }
 }
 
-/** The generated clients know no emulator; the library's own client has the options for it. */
-async function findClientOptions({ host, projectId }: { host: string; projectId: string }) {
-  const client = new PubSub({ projectId, apiEndpoint: host, emulatorMode: true });
-  return (await client.getClientConfig()) as ConstructorParameters<typeof v1.PublisherClient>[0];
+/**
+ * A Pub/Sub that does not answer at once is not there; the library would try for minutes. A new
+ * object for each call, since the library writes into it.
+ */
+function createCallOptions() {
+  return { timeout: 5_000, retry: null };
 }
 
 function subscriptionPath(projectId: string, name: string): string {

@@ -1,7 +1,8 @@
-import { PubSub, type Topic } from "@google-cloud/pubsub";
+import type { Topic } from "@google-cloud/pubsub";
 import { collections } from "../collections/collections.ts";
 import { loadVariables } from "../common/config.ts";
 import { openPool, type Pool, query } from "../common/database.ts";
+import { createPubsub } from "../common/pubsub.ts";
 import { toDateTime } from "../common/tables.ts";
 import { getTraceId } from "../common/telemetry/tracing.ts";
 import { encodeWrite } from "../common/write.ts";
@@ -59,9 +60,13 @@ async function main(args: string[], terminal: Terminal): Promise<number> {
     "MYSQL_PASSWORD",
     "GOOGLE_CLOUD_PROJECT",
     "PUBSUB_TOPIC",
+    "PUBSUB_EMULATOR_HOST",
   ]);
   const pool = openPool({ mysqlUrl: config.MYSQL_URL, poolSize: 1 });
-  const pubsub = new PubSub({ projectId: config.GOOGLE_CLOUD_PROJECT });
+  const pubsub = await createPubsub({
+    projectId: config.GOOGLE_CLOUD_PROJECT,
+    emulatorHost: config.PUBSUB_EMULATOR_HOST,
+  });
   try {
     if (command === "list") return await list(terminal, pool, limit);
     if (command === "show") return await show(terminal, pool, ids[0] as string);
@@ -159,13 +164,17 @@ async function replay(
   ids: readonly string[],
   topic: Topic | undefined,
 ): Promise<number> {
-  let status = 0;
+  let replayed = 0;
+  let failed = 0;
+  const fail = (sentence: string) => {
+    failed += 1;
+    terminal.printError(`${sentence}\n`);
+  };
   const items = new Set<string>();
   for (const id of ids.length > 0 ? new Set(ids) : await listOpen(pool)) {
     const letter = await findLetter(pool, id);
     if (!letter) {
-      terminal.printError(`${id}: there is no such dead letter\n`);
-      status = 1;
+      fail(`${id}: there is no such dead letter`);
       continue;
     }
     const name = letter.writeId ?? letter.messageId;
@@ -173,8 +182,7 @@ async function replay(
     const item = "write" in plan ? `${plan.write.collection.name}/${plan.write.itemId}` : "";
     if ("obstacle" in plan || items.has(item)) {
       const obstacle = "obstacle" in plan ? plan.obstacle : ANOTHER_OF_ITEM;
-      terminal.printError(`${name}: not replayed: ${obstacle}\n`);
-      status = 1;
+      fail(`${name}: not replayed: ${obstacle}`);
       continue;
     }
     items.add(item);
@@ -185,9 +193,12 @@ async function replay(
     }
     // Marked after it is published: if this process ends in between, the next replay has no effect,
     // because its condition does not hold any more.
-    await topic.publishMessage(encodeWrite(write)).catch((error: Error) => {
-      throw new Error(`${name}: publishing failed: ${error.message}`);
-    });
+    try {
+      await topic.publishMessage(encodeWrite(write));
+    } catch (error) {
+      fail(`${name}: publishing failed: ${(error as Error).message}`);
+      continue;
+    }
     await query(
       pool,
       "UPDATE dead_letters SET replayed_at = ?, replayed_as = ? WHERE message_id = ?",
@@ -195,10 +206,12 @@ async function replay(
     );
     terminal.print(`${name}: replayed as ${write.id}: ${write.kind} ${item}\n`);
     terminal.print(`    its receipt: /api/${item}/writes/${write.id}\n`);
+    replayed += 1;
   }
-  if (ids.length === 0 && items.size === 0 && status === 0)
-    terminal.print("There is nothing to replay.\n");
-  return status;
+  const isAll = ids.length === 0;
+  if (isAll && items.size + failed === 0) terminal.print("There is nothing to replay.\n");
+  else if (isAll && topic) terminal.print(`${replayed} replayed, ${failed} failed\n`);
+  return failed > 0 ? 1 : 0;
 }
 
 /** Message ids of the letters that were not replayed, the newest writes first. */
