@@ -119,7 +119,7 @@ function listWriteTiles({ own, google, logged }: Selector, settings: Settings): 
       lines: [
         line("missing", inTheHour(logged("constancia/writes_missing_sum", audit))),
         line("clean audits", inTheHour(logged("constancia/audits_clean", audit))),
-        line("fate unknown", inTheHour(logged("constancia/unknown_fates", api))),
+        line("fate unknown", inTheHour(logged("constancia/unknown_fates_sum", api))),
       ],
     },
   ];

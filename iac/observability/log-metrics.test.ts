@@ -81,7 +81,7 @@ describe("the log-based metrics", () => {
     assert.match(source, /"writes accepted", describeItems\(/);
     assert.match(source, /whether the writes were accepted"[^}]*\{ \.\.\.describeItems\(/);
     assert.match(source, /return \{ count: writes\.length, writes/);
-    assert.match(source, /"writes settled", \{ outcomes, writes/);
+    assert.match(source, /"writes settled", \{\s*outcomes[^}]*\bwrites,/);
   });
 
   it("stay within Google's limits of text and labels", () => {
