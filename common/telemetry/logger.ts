@@ -1,3 +1,4 @@
+import type { Options as LoggingOptions } from "@google-cloud/logging-winston";
 import { createLogger as createWinston, format, type Logger, transports } from "winston";
 
 export type { Logger } from "winston";
@@ -32,20 +33,22 @@ export async function createLogger(options: {
     });
   // Imported here so that a local start, which prints pretty lines, does not wait for it.
   const { LoggingWinston } = await import("@google-cloud/logging-winston");
+  // `fallback` is an option of Google's clients (google-gax) that the types leave out.
+  const settings: LoggingOptions & { fallback: boolean } = {
+    projectId,
+    // App Engine and Cloud Run collect standard output: no calls, and no buffer to lose at exit.
+    redirectToStdout: true,
+    // There are no calls, so no gRPC clients are needed.
+    fallback: true,
+    // Otherwise all fields would be nested under `message`.
+    useMessageField: false,
+    labels: { service },
+    serviceContext: { service: `constancia-${service}`, version },
+  };
   return createWinston({
     level,
     format: createCloudFormat(projectId, LoggingWinston.LOGGING_TRACE_KEY),
-    transports: [
-      new LoggingWinston({
-        projectId,
-        // App Engine and Cloud Run collect standard output: no calls, and no buffer to lose at exit.
-        redirectToStdout: true,
-        // Otherwise all fields would be nested under `message`.
-        useMessageField: false,
-        labels: { service },
-        serviceContext: { service: `constancia-${service}`, version },
-      }),
-    ],
+    transports: [new LoggingWinston(settings)],
   });
 }
 
