@@ -12,20 +12,18 @@ import { bodyTooLarge, Problem, type ProblemName } from "./problem.ts";
 export function answerProblems(logger: Logger): ErrorRequestHandler {
   return (error, _request, response, next) => {
     if (response.headersSent) return next(error);
-    const problem = error instanceof Problem ? error : fromExpress(error);
-    const status = problem?.status ?? getStatus(error);
     response.type("application/problem+json");
-    if (problem) response.status(problem.status).set(problem.headers).json(problem);
-    else if (status !== undefined && status < 500)
-      response
+    const problem = error instanceof Problem ? error : fromExpress(error);
+    if (problem) return void response.status(problem.status).set(problem.headers).json(problem);
+    const status = getStatus(error);
+    if (status !== undefined && status < 500)
+      return void response
         .status(status)
         .set(error.headers ?? {})
         .json(describeStatus(status, error));
-    else {
-      const internal = internalProblem(logger, error, response);
-      if (status === undefined) response.status(internal.status).json(internal);
-      else response.status(status).json(describeStatus(status, {}));
-    }
+    const internal = internalProblem(logger, error, response);
+    response.status(status ?? internal.status);
+    response.json(status === undefined ? internal : describeStatus(status, {}));
   };
 }
 
