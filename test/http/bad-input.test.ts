@@ -1,23 +1,16 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { deflateSync, gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { BODY_BYTES, ITEM_BYTES } from "../../common/limits.ts";
-import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
-import { assertNoTrace, assertProblem, type Client, createClient } from "../support/http.ts";
+import { startApi } from "../support/api.ts";
+import { assertNoTrace, assertProblem } from "../support/http.ts";
 
 const NDJSON = { "content-type": "application/x-ndjson" };
 
 /** No subscriber runs here: whatever was published would show in the count of accepted writes. */
 describe("a bad body", () => {
-  let environment: TestEnvironment;
-  let api: Client;
-
-  before(async () => {
-    environment = await createTestEnvironment();
-    api = createClient((await environment.startApi({ env: { METRICS: "on" } })).url);
-  });
-  after(() => environment.close());
+  const { environment, api } = startApi({ env: { METRICS: "on" } });
 
   const leavesNoTrace = (refused: () => Promise<void>) => assertNoTrace(environment, api, refused);
 

@@ -1,18 +1,11 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import { BODY_BYTES } from "../../common/limits.ts";
-import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
-import {
-  type Answer,
-  assertNoTrace,
-  assertProblem,
-  type Client,
-  createClient,
-  sendRaw,
-} from "../support/http.ts";
+import { startApi } from "../support/api.ts";
+import { type Answer, assertNoTrace, assertProblem, sendRaw } from "../support/http.ts";
 
 const ITEM = '{"nombre":"x"}';
 
@@ -24,14 +17,7 @@ function assertBare({ status, headers, text }: Answer): void {
 }
 
 describe("a bad request around a good body", () => {
-  let environment: TestEnvironment;
-  let api: Client;
-
-  before(async () => {
-    environment = await createTestEnvironment();
-    api = createClient((await environment.startApi({ env: { METRICS: "on" } })).url);
-  });
-  after(() => environment.close());
+  const { environment, api } = startApi({ env: { METRICS: "on" } });
 
   const leavesNoTrace = (refused: () => Promise<void>) => assertNoTrace(environment, api, refused);
 
@@ -189,15 +175,7 @@ describe("a bad request around a good body", () => {
 });
 
 describe("a good body of an unusual form", () => {
-  let environment: TestEnvironment;
-  let api: Client;
-
-  before(async () => {
-    environment = await createTestEnvironment();
-    api = createClient((await environment.startApi()).url);
-    await environment.startSubscriber();
-  });
-  after(() => environment.close());
+  const { api } = startApi({ subscriber: true });
 
   it("is kept exactly: 4-byte characters, 255 of them, spaces, quotes and line ends", async () => {
     for (const nombre of [

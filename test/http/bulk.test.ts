@@ -4,22 +4,15 @@ import { type AddressInfo, createServer, type Server } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import { BULK_RECORDS, ITEM_BYTES, PUBLISH } from "../../common/limits.ts";
+import { startApi } from "../support/api.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
-import { assertProblem, assertProblemBody, type Client, createClient } from "../support/http.ts";
+import { assertProblem, assertProblemBody, createClient } from "../support/http.ts";
 
 const WAIT = { prefer: "wait=20" };
 const NDJSON = "application/x-ndjson";
 
 describe("many records in one request", () => {
-  let environment: TestEnvironment;
-  let api: Client;
-
-  before(async () => {
-    environment = await createTestEnvironment();
-    api = createClient((await environment.startApi()).url);
-    await environment.startSubscriber();
-  });
-  after(() => environment.close());
+  const { api } = startApi({ subscriber: true });
 
   const getName = async (id: string) => (await api.get(`/api/data/${id}`)).body.nombre;
 

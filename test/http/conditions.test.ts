@@ -1,25 +1,17 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { v7 } from "uuid";
 import { data } from "../../collections/data.ts";
 import { encodeWrite } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
-import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
-import { assertProblem, type Client, createClient, publishByHand } from "../support/http.ts";
+import { startApi } from "../support/api.ts";
+import { assertProblem, createClient, publishByHand } from "../support/http.ts";
 import { until } from "../support/until.ts";
 
 const WAIT = { prefer: "wait=20" };
 
 describe("conditions and idempotency keys, with a subscriber running", () => {
-  let environment: TestEnvironment;
-  let api: Client;
-
-  before(async () => {
-    environment = await createTestEnvironment();
-    api = createClient((await environment.startApi()).url);
-    await environment.startSubscriber();
-  });
-  after(() => environment.close());
+  const { environment, api } = startApi({ subscriber: true });
 
   it("apply a put and a delete whose If-Match names the item's version", async () => {
     const created = await api.put("/api/data/m-1", { nombre: "1" }, WAIT);
@@ -157,14 +149,7 @@ describe("conditions and idempotency keys, with a subscriber running", () => {
 });
 
 describe("conditions and idempotency keys, while nothing is settled yet", () => {
-  let environment: TestEnvironment;
-  let api: Client;
-
-  before(async () => {
-    environment = await createTestEnvironment();
-    api = createClient((await environment.startApi({ env: { METRICS: "on" } })).url);
-  });
-  after(() => environment.close());
+  const { environment, api } = startApi({ env: { METRICS: "on" } });
 
   it("apply a chain of conditional writes that were sent without waiting", async () => {
     const writes = [(await api.put("/api/data/chain", { nombre: "0" })).body];

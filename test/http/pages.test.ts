@@ -1,32 +1,24 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { before, describe, it } from "node:test";
 import { data } from "../../collections/data.ts";
 import { courses } from "../collections/courses.ts";
 import { teachers } from "../collections/teachers.ts";
-import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
-import { assertProblem, type Client, createClient } from "../support/http.ts";
+import { startApi } from "../support/api.ts";
+import { assertProblem } from "../support/http.ts";
 
 const WAIT = { prefer: "wait=20" };
 const ITEMS = 250;
 
 describe("a collection that is read page by page", () => {
-  let environment: TestEnvironment;
-  let api: Client;
+  const { api } = startApi({ collections: [data, teachers, courses], subscriber: true });
   /** The items' ids in the order of their acceptance. */
   let ids: string[];
 
   before(async () => {
-    environment = await createTestEnvironment({
-      migrations: [new URL("../migrations/", import.meta.url)],
-    });
-    const collections = [data, teachers, courses];
-    api = createClient((await environment.startApi({ collections })).url);
-    await environment.startSubscriber({ collections });
     const records = Array.from({ length: ITEMS }, (_, index) => ({ nombre: `item ${index}` }));
     const { body } = await api.post("/api/data", records, WAIT);
     ids = body.results.map(({ id }) => id);
   });
-  after(() => environment.close());
 
   /** Follows `next` from the first page to the last; `between` runs after each page. */
   async function walk(path: string, between: () => Promise<unknown> = async () => {}) {

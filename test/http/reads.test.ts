@@ -1,21 +1,13 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { getWriteTime } from "../../common/write-id.ts";
-import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
-import { assertProblem, type Client, createClient } from "../support/http.ts";
+import { startApi } from "../support/api.ts";
+import { assertProblem, createClient } from "../support/http.ts";
 
 const WAIT = { prefer: "wait=20" };
 
 describe("an item that is read", () => {
-  let environment: TestEnvironment;
-  let api: Client;
-
-  before(async () => {
-    environment = await createTestEnvironment();
-    api = createClient((await environment.startApi()).url);
-    await environment.startSubscriber();
-  });
-  after(() => environment.close());
+  const { api } = startApi({ subscriber: true });
 
   it("comes with its version as ETag, and with the time of its last write", async () => {
     const { body } = await api.put("/api/data/r-1", { nombre: "x" });
@@ -87,14 +79,7 @@ describe("an item that is read", () => {
 });
 
 describe("reading what is not there yet", () => {
-  let environment: TestEnvironment;
-  let api: Client;
-
-  before(async () => {
-    environment = await createTestEnvironment();
-    api = createClient((await environment.startApi()).url);
-  });
-  after(() => environment.close());
+  const { environment, api } = startApi();
 
   it("by `after` is answered 503 with Retry-After while that write is in flight", async () => {
     const { body } = await api.put("/api/data/f-1", { nombre: "x" });

@@ -1,30 +1,20 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import fc from "fast-check";
 import { data } from "../../collections/data.ts";
 import { findSchemaFaults } from "../../common/schema-check.ts";
 import { courses } from "../collections/courses.ts";
 import { standings } from "../collections/standings.ts";
 import { teachers } from "../collections/teachers.ts";
-import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
-import { type AnswerBody, assertProblem, type Client, createClient } from "../support/http.ts";
+import { startApi } from "../support/api.ts";
+import { type AnswerBody, assertProblem } from "../support/http.ts";
 
 const WAIT = { prefer: "wait=20" };
 const collections = [data, teachers, courses];
 
 /** A file in `collections/` and a migration: nothing else was done for these two. */
 describe("two more collections, teachers and courses", () => {
-  let environment: TestEnvironment;
-  let api: Client;
-
-  before(async () => {
-    environment = await createTestEnvironment({
-      migrations: [new URL("../migrations/", import.meta.url)],
-    });
-    api = createClient((await environment.startApi({ collections })).url);
-    await environment.startSubscriber({ collections });
-  });
-  after(() => environment.close());
+  const { environment, api } = startApi({ collections, subscriber: true });
 
   it("have tables that fit them", async () => {
     assert.deepEqual(await findSchemaFaults(environment.pool, collections), []);
@@ -240,17 +230,7 @@ describe("two more collections, teachers and courses", () => {
 });
 
 describe("a collection whose fields are named by words that SQL reserves", () => {
-  let environment: TestEnvironment;
-  let api: Client;
-
-  before(async () => {
-    environment = await createTestEnvironment({
-      migrations: [new URL("../migrations/", import.meta.url)],
-    });
-    api = createClient((await environment.startApi({ collections: [standings] })).url);
-    await environment.startSubscriber({ collections: [standings] });
-  });
-  after(() => environment.close());
+  const { api } = startApi({ collections: [standings], subscriber: true });
 
   it("is written, read and filtered like any other", async () => {
     const created = await api.post("/api/standings", { group: "first", rank: 7 }, WAIT);

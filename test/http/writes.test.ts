@@ -1,24 +1,16 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { v7 } from "uuid";
 import { data } from "../../collections/data.ts";
 import { encodeWrite } from "../../common/write.ts";
 import { getWriteTime, isWriteId, mintWriteId } from "../../common/write-id.ts";
-import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
-import { assertProblem, type Client, createClient, publishByHand } from "../support/http.ts";
+import { startApi } from "../support/api.ts";
+import { assertProblem, publishByHand } from "../support/http.ts";
 
 const WAIT = { prefer: "wait=20" };
 
 describe("a single write, with a subscriber running", () => {
-  let environment: TestEnvironment;
-  let api: Client;
-
-  before(async () => {
-    environment = await createTestEnvironment();
-    api = createClient((await environment.startApi()).url);
-    await environment.startSubscriber();
-  });
-  after(() => environment.close());
+  const { environment, api } = startApi({ subscriber: true });
 
   it("goes the seed's way: posted, read, listed at the root, put in both forms", async () => {
     const posted = await api.post("/api/data", { nombre: "Your Tema Name- Valpo" });
@@ -167,14 +159,7 @@ describe("a single write, with a subscriber running", () => {
 });
 
 describe("a single write, without a subscriber", () => {
-  let environment: TestEnvironment;
-  let api: Client;
-
-  before(async () => {
-    environment = await createTestEnvironment();
-    api = createClient((await environment.startApi()).url);
-  });
-  after(() => environment.close());
+  const { environment, api } = startApi();
 
   it("is accepted all the same, and its receipt says that it is in flight", async () => {
     const { body } = await api.post("/api/data", { nombre: "early" });

@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { text as readText } from "node:stream/consumers";
-import { after, before, describe, it } from "node:test";
+import { before, describe, it } from "node:test";
 import { v7 } from "uuid";
 import { data } from "../../collections/data.ts";
 import { query } from "../../common/database.ts";
 import { encodeWrite, type MessageContent, type Write } from "../../common/write.ts";
 import { getWriteTime, isWriteId, mintWriteId } from "../../common/write-id.ts";
 import { DEAD_LETTERS } from "../../ops/dead-letters.ts";
+import { startApi } from "../support/api.ts";
 import { runInProcess } from "../support/commands.ts";
-import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
-import { assertProblem, type Client, createClient, publishByHand } from "../support/http.ts";
+import { assertProblem, publishByHand } from "../support/http.ts";
 import { until } from "../support/until.ts";
 
 const COMMAND = new URL("../../ops/dead-letters.ts", import.meta.url).pathname;
@@ -22,16 +22,9 @@ const assertNoStack = (output: string) =>
   assert.doesNotMatch(output, /\n +at |node_modules/, "a stack");
 
 describe("npm run ops -- dead-letters", () => {
-  let environment: TestEnvironment;
-  let api: Client;
+  const { environment, api } = startApi({ subscriber: true });
 
-  before(async () => {
-    environment = await createTestEnvironment();
-    api = createClient((await environment.startApi()).url);
-    await environment.startSubscriber();
-    await refuse();
-  });
-  after(() => environment.close());
+  before(() => refuse());
 
   const refuse = () =>
     query(

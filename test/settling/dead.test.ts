@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { data } from "../../collections/data.ts";
 import type { Collection, Item } from "../../common/collection.ts";
 import { query } from "../../common/database.ts";
@@ -9,8 +9,8 @@ import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { createSettle } from "../../subscriber/settle.ts";
 import { courses } from "../collections/courses.ts";
 import { teachers } from "../collections/teachers.ts";
-import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
-import { assertProblem, type Client, createClient, publishByHand } from "../support/http.ts";
+import { startApi } from "../support/api.ts";
+import { assertProblem, publishByHand } from "../support/http.ts";
 import { until } from "../support/until.ts";
 
 const collections = [data, teachers, courses];
@@ -26,17 +26,7 @@ const getReceipt = ({ attributes }: MessageContent) =>
   `${attributes["ce-source"]}/${attributes["ce-subject"]}/writes/${attributes["ce-id"]}`;
 
 describe("a message that can never be settled as a write", () => {
-  let environment: TestEnvironment;
-  let api: Client;
-
-  before(async () => {
-    environment = await createTestEnvironment({
-      migrations: [new URL("../migrations/", import.meta.url)],
-    });
-    api = createClient((await environment.startApi({ collections })).url);
-    await environment.startSubscriber({ collections });
-  });
-  after(() => environment.close());
+  const { environment, api } = startApi({ collections, subscriber: true });
 
   /**
    * Publishes a bad message between good ones, and waits until the good ones are applied and the bad
