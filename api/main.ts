@@ -1,7 +1,7 @@
 import { collections as declared } from "../collections/collections.ts";
 import type { Collection } from "../common/collection.ts";
 import type { Config } from "../common/config.ts";
-import { openPool } from "../common/database.ts";
+import { closePool, openPool } from "../common/database.ts";
 import { listen } from "../common/http-server.ts";
 import { createStopHandler, prepareProcess, type Running } from "../common/process.ts";
 import { watchReadiness } from "../common/readiness.ts";
@@ -68,7 +68,7 @@ export async function start(
       await Promise.all([server.close(), metricsServer?.close()]);
       await publisher.stop();
       await telemetry?.flush();
-      await pool.end();
+      await closePool(pool);
     },
   };
 }

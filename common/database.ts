@@ -54,6 +54,11 @@ export function openPool({ mysqlUrl, poolSize }: { mysqlUrl: URL; poolSize: numb
   return pool;
 }
 
+/** Closes the pool; a connection that is lost meanwhile, or was never made, counts as closed. */
+export async function closePool(pool: Pool): Promise<void> {
+  await pool.end().catch(() => {});
+}
+
 /**
  * Runs `work` in one transaction and commits. On any error everything is rolled back. A connection
  * that failed (lost, or timed out) is closed, because its state is unknown; the server then rolls

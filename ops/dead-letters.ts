@@ -1,7 +1,7 @@
 import type { Topic } from "@google-cloud/pubsub";
 import { collections } from "../collections/collections.ts";
 import { loadVariables } from "../common/config.ts";
-import { openPool, type Pool, query } from "../common/database.ts";
+import { closePool, openPool, type Pool, query } from "../common/database.ts";
 import { createPubsub } from "../common/pubsub.ts";
 import { toDateTime } from "../common/tables.ts";
 import { getTraceId } from "../common/telemetry/tracing.ts";
@@ -76,7 +76,7 @@ async function main(args: string[], terminal: Terminal): Promise<number> {
   } catch (error) {
     throw explainDatabaseError(error, config.MYSQL_URL);
   } finally {
-    await Promise.all([pool.end(), pubsub.close()]);
+    await Promise.all([closePool(pool), pubsub.close()]);
   }
 }
 

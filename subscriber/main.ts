@@ -1,7 +1,7 @@
 import { collections as declared } from "../collections/collections.ts";
 import type { Collection } from "../common/collection.ts";
 import type { Config } from "../common/config.ts";
-import { openPool } from "../common/database.ts";
+import { closePool, openPool } from "../common/database.ts";
 import { listen } from "../common/http-server.ts";
 import { HOLD_MS, SETTLE } from "../common/limits.ts";
 import { createStopHandler, prepareProcess, type Running } from "../common/process.ts";
@@ -70,7 +70,7 @@ export async function start(
       await Promise.all([delivery.stop(), metricsServer?.close()]);
       await batcher.drain();
       await telemetry?.flush();
-      await pool.end();
+      await closePool(pool);
     },
   };
 

@@ -3,7 +3,7 @@ import { access, constants, stat } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { collections } from "../../collections/collections.ts";
 import { loadVariables } from "../../common/config.ts";
-import { openPool } from "../../common/database.ts";
+import { closePool, openPool } from "../../common/database.ts";
 import { parseOptions, UsageError } from "../command-line.ts";
 import { explainDatabaseError } from "../database-error.ts";
 import { type Program, runMain, type Terminal } from "../terminal.ts";
@@ -73,7 +73,7 @@ async function main(args: string[], { stdin, print, printError }: Terminal): Pro
     throw explainDatabaseError(error, config.MYSQL_URL);
   } finally {
     clearInterval(progress);
-    await pool.end();
+    await closePool(pool);
   }
   print((options.json ? formatJson : formatText)(read, findings));
   if (read.unreadable > 0)
