@@ -11,10 +11,19 @@ import { deliveryCases } from "../../test/support/pubsub/delivery.ts";
 import { limitCases } from "../../test/support/pubsub/limits.ts";
 import { pushCases } from "../../test/support/pubsub/push.ts";
 import { resourceCases } from "../../test/support/pubsub/resources.ts";
+import { seekCases } from "../../test/support/pubsub/seek.ts";
+import { streamingPullCases } from "../../test/support/pubsub/streaming-pull.ts";
 
 /** Most of a case is waiting. */
 const CONCURRENCY = 8;
-const cases = [...resourceCases, ...limitCases, ...deliveryCases, ...pushCases];
+const cases = [
+  ...resourceCases,
+  ...limitCases,
+  ...deliveryCases,
+  ...streamingPullCases,
+  ...seekCases,
+  ...pushCases,
+];
 
 describe("the local Pub/Sub", { concurrency: CONCURRENCY }, () => {
   let bench: Bench;

@@ -6,8 +6,11 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 import type { Message } from "@google-cloud/pubsub";
 import { CHAOS, type Rates } from "../../local/pubsub/faults.ts";
 import { type Pubsub, startPubsub } from "../../local/pubsub/server.ts";
-import { Bench, getText, text, until } from "../support/pubsub/bench.ts";
+import { Bench, getText, text } from "../support/pubsub/bench.ts";
+import { until } from "../support/until.ts";
 
+/** For what is redelivered after its ack deadline only. */
+const SHORT_LEASES = { ackDeadlineSeconds: 10 };
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => `${index}`);
 
 describe("a local Pub/Sub that misbehaves", () => {
@@ -35,7 +38,7 @@ describe("a local Pub/Sub that misbehaves", () => {
     await pubsub.stop();
   });
 
-  /** How often each text came to streams that acknowledge all of it, until `isEnough`. */
+  /** How often each text was delivered to streams that acknowledge every message, until `isEnough`. */
   const receive = async (
     subscription: string,
     isEnough: (seen: Map<string, number>) => boolean | Promise<boolean>,
@@ -48,7 +51,7 @@ describe("a local Pub/Sub that misbehaves", () => {
     };
     const options = { streamingOptions: { maxStreams: streams } };
     await bench.stream(subscription, options, take, () =>
-      until("enough has come", () => isEnough(seen)),
+      until("enough is delivered", () => isEnough(seen)),
     );
     return seen;
   };
@@ -120,7 +123,7 @@ describe("a local Pub/Sub that misbehaves", () => {
   });
 
   it("loses acknowledgements", async () => {
-    const { topic, subscription } = await bench.createPair();
+    const { topic, subscription } = await bench.createPair(SHORT_LEASES);
     await misbehave({ dropAck: 1 });
     await bench.publish(topic, "x");
     await bench.acknowledge(subscription, await bench.pullAll(subscription, 1));
@@ -130,7 +133,7 @@ describe("a local Pub/Sub that misbehaves", () => {
   });
 
   it("loses extensions", async () => {
-    const { topic, subscription } = await bench.createPair();
+    const { topic, subscription } = await bench.createPair(SHORT_LEASES);
     await misbehave({ dropExtension: 1 });
     await bench.publish(topic, "x");
     await bench.modify(subscription, await bench.pullAll(subscription, 1), 600);
@@ -138,7 +141,7 @@ describe("a local Pub/Sub that misbehaves", () => {
   });
 
   it("ends leases early", async () => {
-    const { topic, subscription } = await bench.createPair({ ackDeadlineSeconds: 600 });
+    const { topic, subscription } = await bench.createPair();
     await misbehave({ expireEarly: 1 });
     await bench.publish(topic, "x");
     await bench.pullAll(subscription, 1);
@@ -163,10 +166,10 @@ describe("a local Pub/Sub that misbehaves", () => {
     const calls = numbers(20).map((each) =>
       bench.publisher.publish(
         { topic, messages: [{ data: text(each) }] },
-        { isBundling: false, retry: null, timeout: 500 },
+        { isBundling: false, retry: null, timeout: 3_000 },
       ),
     );
-    // All at once: one that fails before the one that is awaited would be nobody's.
+    // All are awaited together: a rejection that nothing awaits would end the process.
     await Promise.all(calls.map((call) => assert.rejects(call, { code: 4 })));
     await control("DELETE");
     const stored = await bench.pull(subscription);
@@ -174,7 +177,7 @@ describe("a local Pub/Sub that misbehaves", () => {
   });
 
   it("cuts streams, and the client comes back for the rest", async () => {
-    const { topic, subscription } = await bench.createPair();
+    const { topic, subscription } = await bench.createPair(SHORT_LEASES);
     await misbehave({ cut: 0.5 });
     for (const each of numbers(10)) await bench.publish(topic, each);
     await receive(subscription, async (seen) => {
@@ -202,7 +205,7 @@ describe("a local Pub/Sub that misbehaves", () => {
   });
 
   it("loses nothing, whatever goes wrong", async () => {
-    const { topic, subscription } = await bench.createPair();
+    const { topic, subscription } = await bench.createPair(SHORT_LEASES);
     await misbehave(CHAOS);
     const accepted: string[] = [];
     for (const each of numbers(100))

@@ -13,7 +13,8 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 import { startLocalPubsub } from "../../local/local-pubsub.ts";
 import { findAnyPort } from "../../local/ports.ts";
 import { type Pubsub, startPubsub } from "../../local/pubsub/server.ts";
-import { Bench, CODES, getText, rejectsWith, until } from "../support/pubsub/bench.ts";
+import { Bench, CODES, getText, rejectsWith } from "../support/pubsub/bench.ts";
+import { until } from "../support/until.ts";
 
 const RETENTION = { messageRetentionDuration: { seconds: 600 } };
 const MEGABYTE = 1_000_000;

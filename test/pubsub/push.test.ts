@@ -6,7 +6,8 @@ import type { AddressInfo } from "node:net";
 import test, { afterEach, beforeEach, describe, it } from "node:test";
 import { promisify } from "node:util";
 import { type Pubsub, startPubsub } from "../../local/pubsub/server.ts";
-import { Bench, until } from "../support/pubsub/bench.ts";
+import { Bench } from "../support/pubsub/bench.ts";
+import { until } from "../support/until.ts";
 
 describe("the pushes of the local Pub/Sub", () => {
   let pubsub: Pubsub;
@@ -73,7 +74,8 @@ describe("the pushes of the local Pub/Sub", () => {
   });
 
   it("are ended where they are not answered by the ack deadline", async () => {
-    const { topic } = await bench.createPair({ pushConfig: { pushEndpoint } });
+    const pushConfig = { pushEndpoint };
+    const { topic } = await bench.createPair({ pushConfig, ackDeadlineSeconds: 10 });
     await bench.publish(topic, "x");
     await until("one is under way", () => open.length === 1);
     await until("it is ended", () => open[0]?.destroyed === true);

@@ -4,7 +4,8 @@ import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { json, text as readText } from "node:stream/consumers";
 import { OAuth2Client } from "google-auth-library";
-import { type Case, CODES, getText, rejectsWith, text, until } from "./bench.ts";
+import { until } from "../until.ts";
+import { type Case, CODES, getText, rejectsWith, text } from "./bench.ts";
 
 type Body = {
   message: Record<string, unknown> & { messageId: string; data?: string };
@@ -13,11 +14,14 @@ type Body = {
 };
 type Answer = (request: IncomingMessage) => number | Promise<number>;
 
-/** After it, what was given back would come again; the emulator keeps it back for a second. */
+/** A nacked message is redelivered within this time; the emulator waits for a second. */
 const BACKOFF_MS = 1_500;
+const MIN_ACK_DEADLINE_SECONDS = 10;
+/** Of an endpoint that does not respond. */
+const NO_STATUS = -1;
 const ACCOUNT = "pusher@conformance.iam.gserviceaccount.com";
 
-/** Runs an endpoint while `work` is done; `answer` says each request's status. */
+/** Runs an endpoint while `work` is done; `answer` returns the status of each response. */
 async function withEndpoint(answer: Answer, work: (url: string) => Promise<void>): Promise<void> {
   const server = createServer(async (request, response) => {
     const status = await answer(request);
@@ -33,7 +37,7 @@ async function withEndpoint(answer: Answer, work: (url: string) => Promise<void>
   }
 }
 
-/** Pushes one message to an endpoint that answers these statuses, one after the other. */
+/** Pushes one message to an endpoint that responds with these statuses, one after the other. */
 function answersCase(statuses: number[], count: number, what: string, gap?: string): Case {
   return {
     title: `a push is ${what}`,
@@ -46,10 +50,13 @@ function answersCase(statuses: number[], count: number, what: string, gap?: stri
         return statuses[ids.length - 1] ?? 204;
       };
       await withEndpoint(answer, async (pushEndpoint) => {
-        const { topic, subscription } = await bench.createPair({ pushConfig: { pushEndpoint } });
+        const { topic, subscription } = await bench.createPair({
+          pushConfig: { pushEndpoint },
+          ...(statuses.includes(NO_STATUS) ? { ackDeadlineSeconds: MIN_ACK_DEADLINE_SECONDS } : {}),
+        });
         const [id] = await bench.publish(topic, "x");
         await until(`it was pushed ${count} times`, () => ids.length === count);
-        // Made to a pull subscription, it has nothing left.
+        // As a pull subscription it has no unacknowledged message.
         await bench.subscriber.modifyPushConfig({ subscription, pushConfig: {} });
         await bench.expectNothing(subscription, BACKOFF_MS);
         assert.deepEqual(ids, Array(count).fill(id));
@@ -61,7 +68,7 @@ function answersCase(statuses: number[], count: number, what: string, gap?: stri
 /** What is pushed. */
 export const pushCases: Case[] = [
   {
-    title: "a push has the message in its wrapped form",
+    title: "a push request has the message in its wrapped form",
     async run(bench) {
       const bodies: Body[] = [];
       const answer: Answer = async (request) => {
@@ -86,7 +93,7 @@ export const pushCases: Case[] = [
   },
   {
     title: "a push subscription cannot be pulled",
-    gap: "can be pulled all the same",
+    gap: "accepts the pull",
     async run(bench) {
       const pushConfig = { pushEndpoint: "http://127.0.0.1:1/push" };
       const { subscription } = await bench.createPair({ pushConfig });
@@ -97,12 +104,20 @@ export const pushCases: Case[] = [
   answersCase([201], 1, "acknowledged by 201"),
   answersCase([204], 1, "acknowledged by 204"),
   answersCase([102], 1, "acknowledged by 102"),
-  answersCase([202], 1, "acknowledged by 202", "takes it for a refusal"),
-  answersCase([203], 2, "given back by 203", "takes it for an acknowledgement"),
-  answersCase([302, 400, 503], 4, "given back by 302, 400 and 503, until it is acknowledged"),
-  answersCase([-1], 2, "given back by an endpoint that does not answer in time"),
+  answersCase([202], 1, "acknowledged by 202", "treats it as a nack"),
+  answersCase([203], 2, "nacked by 203", "treats it as an acknowledgement"),
+  answersCase(
+    [302, 400, 503],
+    4,
+    "nacked by 302, 400 and 503, and redelivered until it is acknowledged",
+  ),
+  answersCase(
+    [NO_STATUS],
+    2,
+    "nacked by an endpoint that does not respond within the ack deadline",
+  ),
   {
-    title: "a push has a signed token of the account and the audience",
+    title: "a push request has a signed OIDC token of its service account and audience",
     gap: "sends no token",
     async run(bench) {
       const tokens: string[] = [];
@@ -127,8 +142,8 @@ export const pushCases: Case[] = [
     },
   },
   {
-    title: "many pushes are under way at once",
-    gap: "has two at once",
+    title: "many push requests of a subscription are outstanding at the same time",
+    gap: "has at most two",
     async run(bench) {
       const { promise: enough, resolve } = Promise.withResolvers<void>();
       let done = 0;
@@ -147,13 +162,13 @@ export const pushCases: Case[] = [
       await withEndpoint(answer, async (pushEndpoint) => {
         const { topic } = await bench.createPair({ pushConfig: { pushEndpoint } });
         await bench.publish(topic, ...Array(100).fill("x"));
-        await until("ten are under way", () => waiting >= 10).finally(resolve);
+        await until("ten are outstanding", () => waiting >= 10).finally(resolve);
       });
     },
   },
   {
-    title: "a push tells its attempt where there is a dead-letter policy",
-    gap: "leaves it out",
+    title: "a push request has its delivery attempt where there is a dead-letter policy",
+    gap: "omits it",
     async run(bench) {
       const attempts: unknown[] = [];
       const answer: Answer = async (request) => {
@@ -173,7 +188,8 @@ export const pushCases: Case[] = [
     },
   },
   {
-    title: "a message that is refused too often goes to the dead-letter topic",
+    title:
+      "a message whose pushes are nacked maxDeliveryAttempts times is forwarded to the dead-letter topic",
     async run(bench) {
       let pushes = 0;
       const answer: Answer = () => {
@@ -194,7 +210,7 @@ export const pushCases: Case[] = [
     },
   },
   {
-    title: "an unwrapped push has the data as its body, the rest in headers",
+    title: "an unwrapped push request has the data as its body and the metadata in headers",
     async run(bench) {
       const pushes: { body: string; headers: IncomingMessage["headers"] }[] = [];
       const answer: Answer = async (request) => {

@@ -6,7 +6,7 @@ const DAY_SECONDS = 24 * 3_600;
 /** Topics, subscriptions and snapshots as resources. */
 export const resourceCases: Case[] = [
   {
-    title: "a topic can be made, got, listed and deleted",
+    title: "a topic can be created, got, listed and deleted",
     async run(bench) {
       const topic = await bench.createTopic({ labels: { team: "data" } });
       const [got] = await bench.publisher.getTopic({ topic });
@@ -19,7 +19,7 @@ export const resourceCases: Case[] = [
     },
   },
   {
-    title: "what is there already is not made again",
+    title: "creating a resource that exists is rejected with ALREADY_EXISTS",
     async run(bench) {
       const { topic, subscription: name } = await bench.createPair();
       await rejectsWith(CODES.alreadyExists, bench.publisher.createTopic({ name: topic }));
@@ -27,7 +27,7 @@ export const resourceCases: Case[] = [
     },
   },
   {
-    title: "what is not there is not found",
+    title: "a request for a resource that does not exist is rejected with NOT_FOUND",
     async run(bench) {
       const [topic, subscription] = [bench.name("topics"), bench.name("subscriptions")];
       const snapshot = bench.name("snapshots");
@@ -44,7 +44,7 @@ export const resourceCases: Case[] = [
     },
   },
   {
-    title: "a name begins with a letter, has 3 to 255 characters and no other than allowed",
+    title: "a name starts with a letter and has 3 to 255 of the allowed characters",
     async run(bench) {
       for (const last of ["1abc", "ab", "a".repeat(256), "a b", "ábc"]) {
         const name = `projects/${bench.project}/topics/${last}`;
@@ -56,16 +56,17 @@ export const resourceCases: Case[] = [
     },
   },
   {
-    title: "a name does not begin with goog",
+    title: "a name does not start with goog",
     async run(bench) {
       const name = `projects/${bench.project}/topics/google`;
       await rejectsWith(CODES.invalidArgument, bench.publisher.createTopic({ name }));
     },
   },
   {
-    title: "a subscription gets production's defaults",
+    title: "a subscription has production's defaults",
     async run(bench) {
-      const { topic, subscription } = await bench.createPair();
+      // A deadline of 0 is one that was not set.
+      const { topic, subscription } = await bench.createPair({ ackDeadlineSeconds: 0 });
       const [got] = await bench.subscriber.getSubscription({ subscription });
       assert.equal(got.topic, topic);
       assert.equal(got.ackDeadlineSeconds, 10);
@@ -74,8 +75,8 @@ export const resourceCases: Case[] = [
     },
   },
   {
-    title: "a subscription that nobody uses is to go after 31 days",
-    gap: "has no expiration policy that was not asked for",
+    title: "a subscription expires by default after 31 days of inactivity",
+    gap: "has no default expiration policy",
     async run(bench) {
       const { subscription } = await bench.createPair();
       const [got] = await bench.subscriber.getSubscription({ subscription });
@@ -83,7 +84,7 @@ export const resourceCases: Case[] = [
     },
   },
   {
-    title: "a subscription is as it was asked for",
+    title: "a subscription has the configuration that it was created with",
     async run(bench) {
       const deadLetterTopic = await bench.createTopic();
       const { subscription } = await bench.createPair({
@@ -106,7 +107,7 @@ export const resourceCases: Case[] = [
     },
   },
   {
-    title: "an update changes what its mask names, and nothing else",
+    title: "an update changes only the fields in its mask",
     async run(bench) {
       const { subscription: name } = await bench.createPair({ labels: { a: "1" } });
       const subscription = { name, ackDeadlineSeconds: 60, labels: { b: "2" } };
@@ -147,7 +148,7 @@ export const resourceCases: Case[] = [
     },
   },
   {
-    title: "a deleted topic leaves its subscriptions, and what is in them",
+    title: "a deleted topic's subscriptions and their messages remain",
     async run(bench) {
       const { topic, subscription } = await bench.createPair();
       await bench.publish(topic, "left");
@@ -159,7 +160,7 @@ export const resourceCases: Case[] = [
     },
   },
   {
-    title: "a detached subscription gets nothing and cannot be pulled",
+    title: "a detached subscription receives no messages and cannot be pulled",
     gap: "answers UNIMPLEMENTED to `DetachSubscription`",
     async run(bench) {
       const { topic, subscription } = await bench.createPair();
