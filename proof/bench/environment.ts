@@ -144,12 +144,12 @@ export class BenchEnvironment {
   /** Starts a process; resolves once it has started. */
   async start(target: Target, place: Place): Promise<RunningTarget> {
     const port = await findAnyPort();
-    const env = this.getVariables(target, place, port);
+    const env = this.buildVariables(target, place, port);
     return startTarget(target, { port, env, supervisor: this.#supervisor });
   }
 
   /** The environment variables of a process. */
-  getVariables(target: Target, place: Place, port: number): Record<string, string> {
+  buildVariables(target: Target, place: Place, port: number): Record<string, string> {
     const names = listNames(place.topic ?? "none");
     return {
       PATH: process.env.PATH ?? "",

@@ -4,9 +4,9 @@ import { parseOptions } from "../../ops/command-line.ts";
 import { runProof } from "../support/command.ts";
 import { drawBarPlot } from "./bar-plot.ts";
 import {
+  buildPanels,
   describeGoals,
   describeRates,
-  getPanels,
   PLOT_NAMES,
   type PublishedReport,
   publish,
@@ -43,7 +43,7 @@ function run(file: string | undefined): void {
   for (const name of PLOT_NAMES)
     for (const theme of THEMES) {
       const image = join(ROOT, "docs", "images", `bench-${name}-${theme}.svg`);
-      writeFileSync(image, drawBarPlot(getPanels(report, name), theme));
+      writeFileSync(image, drawBarPlot(buildPanels(report, name), theme));
     }
   replaceBetween("README.md", "rates", describeRates(report));
   replaceBetween("docs/proof.md", "goals", describeGoals(report));

@@ -59,7 +59,7 @@ export function publish(report: Report): PublishedReport {
 }
 
 /** The panels of a plot; those of which nothing was measured are left out. */
-export function getPanels({ samples }: PublishedReport, name: PlotName): Panel[] {
+export function buildPanels({ samples }: PublishedReport, name: PlotName): Panel[] {
   return PLOTS[name]
     .map((place) => ({ ...place, bars: buildBars(samples, place) }))
     .filter(({ bars }) => bars.length > 0);
@@ -78,7 +78,7 @@ export function describeRates(report: PublishedReport): string {
 
 /** The part of docs/proof.md between its markers: the plots and the goals. */
 export function describeGoals(report: PublishedReport): string {
-  const pictures = PLOT_NAMES.filter((name) => getPanels(report, name).length > 0).map((name) =>
+  const pictures = PLOT_NAMES.filter((name) => buildPanels(report, name).length > 0).map((name) =>
     toPicture(report, name, "images"),
   );
   return [describeConditions(report), ...pictures, describeVerdicts(report.verdicts)].join("\n\n");
@@ -129,7 +129,7 @@ function toPicture(report: PublishedReport, name: PlotName, folder: string): str
     "<picture>",
     `  <source media="(prefers-color-scheme: dark)" srcset="${folder}/bench-${name}-dark.svg">`,
     `  <img src="${folder}/bench-${name}-light.svg" width="830"`,
-    `    alt="${describePanels(getPanels(report, name))}">`,
+    `    alt="${describePanels(buildPanels(report, name))}">`,
     "</picture>",
   ].join("\n");
 }

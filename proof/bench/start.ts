@@ -27,7 +27,7 @@ export async function benchStart(environment: BenchEnvironment): Promise<void> {
         for (const target of [environment.createOwn("api"), SEED_API]) {
           const own = target.title === SEED ? seedDatabase : database;
           const port = await findAnyPort();
-          const env = environment.getVariables(target, { database: own, topic }, port);
+          const env = environment.buildVariables(target, { database: own, topic }, port);
           const values = await measureStart(target, env, port);
           const sample = { bench: "start", case: "first 202", cores, round: start };
           environment.record({ ...sample, target: target.title, values });

@@ -29,7 +29,7 @@ const DEFAULTS: ClientOptions = {
 };
 /** After a refused connection, while its process is down. */
 const REFUSED_PAUSE_MS = 100;
-/** How often a keyed create is tried while its fate is unknown. */
+/** Attempts of a keyed create, which is retried while it may or may not have been accepted. */
 const KEYED_TRIES = 4;
 /** Receipts that are asked for again and again meanwhile, a second. */
 const READS_PER_SECOND = 40;

@@ -7,7 +7,7 @@ export type Confirmed = {
   receipts: string[];
   /** Accepted writes without an address: many records with `return=minimal`. */
   unnamed: number;
-  /** Writes that were answered 503: their fate is unknown. */
+  /** Writes that were answered 503: they may have been accepted. */
   unknown: number;
 };
 

@@ -31,7 +31,7 @@ const DONE_SECONDS = 90;
 
 type Published = MessageContent & { messageId: string };
 
-describe("whatever is on the topic", () => {
+describe("a message of any content", () => {
   let environment: TestEnvironment;
   let publisher: v1.PublisherClient;
   let pubsub: PubSub;

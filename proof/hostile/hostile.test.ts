@@ -143,7 +143,7 @@ describe("a client that is hostile", { timeout: DEADLINE_MS }, () => {
     assert.equal(await api.countAccepted(), accepted);
   });
 
-  it("keeps no other client out, in a crowd of each kind, and leaves no descriptor open", async () => {
+  it("does not keep others from being served by a crowd of its kind, and leaves no descriptor open", async () => {
     const open = async () =>
       Number(/^process_open_fds (\d+)$/m.exec((await api.get("/metrics")).text)?.[1]);
     const before = await open();

@@ -41,7 +41,7 @@ describe("Pub/Sub's client through outages", { concurrency: true }, () => {
       await rm(folder, { recursive: true });
     });
     await topic.publish([toMessage("first")]);
-    await waitFor("the first is delivered", 30_000, () => seen.has("first"));
+    await waitFor("the first is delivered", 60_000, () => seen.has("first"));
     isSettling = false;
     await topic.publish([toMessage("unsettled")]);
     await pubsub.stop();
@@ -78,7 +78,7 @@ describe("Pub/Sub's client through outages", { concurrency: true }, () => {
       await pubsub.stop();
     });
     await topic.publish([toMessage("before")]);
-    await waitFor("the first is delivered", 30_000, () => seen.has("before"));
+    await waitFor("the first is delivered", 60_000, () => seen.has("before"));
     // Longer than the keepalive interval, so that the publisher's connection is idle.
     await sleep(25_000);
     for (const proxy of proxies) proxy.silence();
@@ -105,8 +105,8 @@ describe("Pub/Sub's client through outages", { concurrency: true }, () => {
     t.after(() => pull.stop());
     await sleep(50_000);
     server.answersKeepalives = true;
-    await waitFor("the stream was replaced", 30_000, () => delivered > 2);
-    await waitFor("all are acknowledged", 30_000, () => server.acked.length === delivered);
+    await waitFor("the stream was replaced", 60_000, () => delivered > 2);
+    await waitFor("all are acknowledged", 60_000, () => server.acked.length === delivered);
     assert.equal(seen.size, delivered);
   });
 });

@@ -31,7 +31,7 @@ describe("the console page, in a browser", { skip }, () => {
 
   /** Stores an item as another client would. */
   async function store(id: string, nombre: string): Promise<void> {
-    const { status } = await api.put(`/api/data/${id}`, { nombre }, { prefer: "wait=20" });
+    const { status } = await api.put(`/api/data/${id}`, { nombre }, { prefer: "wait=30" });
     assert.ok(status === 200 || status === 201, String(status));
   }
 
@@ -45,7 +45,7 @@ describe("the console page, in a browser", { skip }, () => {
     const { page, requests, assertClean } = await browser.visit(api.url);
     await send(page, "Valpo <b>");
     await travelled(page);
-    const steps = await getSteps(page);
+    const steps = await readSteps(page);
     assert.deepEqual(
       steps.map(([name]) => name),
       ["Accepted", "Published", "Settled", "Readable"],
@@ -130,7 +130,7 @@ describe("the console page, in a browser", { skip }, () => {
     const row = page.locator("[data-id=vanished]");
     await row.getByRole("button", { name: "Edit Here" }).click();
     await row.getByLabel("Nombre").fill("Typed with care");
-    await api.delete("/api/data/vanished", { prefer: "wait=20" });
+    await api.delete("/api/data/vanished", { prefer: "wait=30" });
     await row.getByRole("button", { name: "Save" }).click();
     await row.getByText("Your text: Typed with care").waitFor();
     await row.getByRole("button", { name: "Write it as a new tema" }).click();
@@ -152,7 +152,7 @@ describe("the console page, in a browser", { skip }, () => {
     await row.waitFor({ state: "detached" });
     assert.equal((await api.get("/api/data/deleted")).status, 410);
     await travelled(page);
-    assert.match((await getSteps(page))[3]?.join(" ") ?? "", /^Gone [\d,]+ ms/);
+    assert.match((await readSteps(page))[3]?.join(" ") ?? "", /^Gone [\d,]+ ms/);
     assertClean([410, 412]);
   });
 
@@ -200,7 +200,7 @@ describe("the console page, in a browser", { skip }, () => {
     assertClean();
   });
 
-  it("shows a write that waits, and the backlog, until somebody settles it", async () => {
+  it("shows a write that waits, and the backlog, until it is settled", async () => {
     const idle = await createTestEnvironment();
     try {
       const { url } = await idle.startApi({ env: { METRICS: "on" } });
@@ -321,7 +321,7 @@ describe("the console page, in a browser", { skip }, () => {
     other.assertClean([401]);
   });
 
-  it("survives the API's going away: nothing typed is lost, nothing is sent twice", async () => {
+  it("loses nothing typed and sends nothing twice while the API is away", async () => {
     await store("kept-open", "Open");
     const first = await environment.spawn("api");
     const { page, requests, assertClean } = await browser.visit(first.url);
@@ -367,7 +367,7 @@ describe("the console page, in a browser", { skip }, () => {
     assertClean([0]);
   });
 
-  it("goes on sending what was refused for now, and stops when told to", async () => {
+  it("retries a write that is refused temporarily, until it is told to stop", async () => {
     const { page, assertClean } = await browser.visit(api.url);
     const body = JSON.stringify({ detail: "The queue is full." });
     await page.route("**/api/data", (route) =>
@@ -384,7 +384,7 @@ describe("the console page, in a browser", { skip }, () => {
     assertClean([503]);
   });
 
-  it("has no barrier that axe knows of, light or dark, as the system or the reader wants", async () => {
+  it("has no accessibility violation that axe finds, light or dark, by the system's setting or the reader's", async () => {
     await store("barrier", "Here to be edited");
     const { page, assertClean } = await browser.visit(api.url, { colorScheme: "light" });
     await send(page, "Read aloud");
@@ -478,7 +478,7 @@ describe("the console page, in a browser", { skip }, () => {
     assertClean();
   });
 
-  it("stands still for those who want less motion", async () => {
+  it("has no animation where reduced motion is preferred", async () => {
     for (const [reducedMotion, expected] of [
       ["reduce", "none"],
       ["no-preference", "wait"],
@@ -510,7 +510,7 @@ async function travelled(page: Page): Promise<void> {
 }
 
 /** Name, milliseconds and where of each step of the latest write. */
-async function getSteps(page: Page): Promise<string[][]> {
+async function readSteps(page: Page): Promise<string[][]> {
   const steps: Locator[] = await page.locator("#latest .steps > li").all();
   return Promise.all(steps.map((step) => step.locator("> *").allTextContents()));
 }

@@ -34,13 +34,13 @@ describe("the bundle that App Engine runs", () => {
     return environment.spawn(name, { TMPDIR: join(folder, "tmp"), ...env }, args);
   }
 
-  it("accepts a write, settles it, tells of it and shows its page, with no node_modules", async () => {
+  it("accepts and settles a write, and answers its receipt and the page, without node_modules", async () => {
     const [{ url }, subscriber] = await Promise.all([
       start("api", "app.yaml", {}),
       start("subscriber", "subscriber.yaml", {}),
     ]);
     const api = createClient(url);
-    const written = await api.post("/api/data", { nombre: "Bundled" }, { prefer: "wait=20" });
+    const written = await api.post("/api/data", { nombre: "Bundled" }, { prefer: "wait=30" });
     assert.equal(written.status, 201, written.text + subscriber.output());
     const { id } = written.body;
     const version = written.headers.get("etag")?.replaceAll('"', "");

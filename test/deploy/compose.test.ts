@@ -130,7 +130,7 @@ describe("compose.yaml", () => {
     }
   });
 
-  it("lets nobody look without a password, and has none by default", () => {
+  it("requires a password, and has no default one", () => {
     const { grafana, elasticsearch } = services;
     assert.equal(grafana?.environment?.GF_AUTH_ANONYMOUS_ENABLED, "false");
     assert.equal(grafana?.environment?.GF_USERS_ALLOW_SIGN_UP, "false");
@@ -155,7 +155,7 @@ describe("compose.yaml", () => {
     assert.equal(refused.status, 1);
   });
 
-  it("shows Prometheus what it scrapes", async () => {
+  it("configures Prometheus to scrape both processes", async () => {
     const { scrape_configs, alerting } = parse(await read("monitoring/prometheus.yml"));
     const targets = [...scrape_configs, ...alerting.alertmanagers].flatMap(
       ({ static_configs: [{ targets: all }] }) => all,
@@ -169,7 +169,7 @@ describe("compose.yaml", () => {
     for (const { ports = [] } of Object.values(services)) assert.ok(!/9464/.test(ports.join()));
   });
 
-  it("keeps what it collects in volumes, and not for ever", async () => {
+  it("keeps collected data in volumes, for a limited time", async () => {
     const named = Object.values(services).flatMap(({ volumes: all = [] }) =>
       all.flatMap((volume) => /^(\w+):/.exec(volume)?.[1] ?? []),
     );
@@ -204,7 +204,7 @@ describe("compose.yaml", () => {
     });
 
     /** The service's variables, with the addresses of the servers that run here. */
-    const getEnv = (name: string) => ({
+    const buildEnv = (name: string) => ({
       ...interpolate(services[name]?.environment ?? {}),
       MYSQL_URL: environment.env.MYSQL_URL ?? "",
       PUBSUB_EMULATOR_HOST: environment.env.PUBSUB_EMULATOR_HOST ?? "",
@@ -218,27 +218,35 @@ describe("compose.yaml", () => {
       TMPDIR: folder,
     });
     /** The arguments of a command that begins with node. */
-    const getArgs = (command: unknown) => {
+    const toNodeArgs = (command: unknown) => {
       const [node, ...args] = command as string[];
       assert.equal(node, "node");
       return args.map((arg) => arg.replace(/(\.\/)?dist\//, `${folder}/dist/`));
     };
 
-    it("set up, settle what is pushed, and answer; the healthchecks find them well", async () => {
-      const [script, pushTo = ""] = getArgs(services.setup?.command);
+    it("set up, settle pushes and answer, and the health checks pass", async () => {
+      const [script, pushTo = ""] = toNodeArgs(services.setup?.command);
       assert.equal(pushTo, "--push-to=http://subscriber:8080/push");
       const here = pushTo.replace("subscriber:8080", `127.0.0.1:${subscriberPort}`);
       const setup = spawnSync(process.execPath, [join(ROOT, script ?? ""), here], {
-        env: { ...getEnv("setup"), PATH: process.env.PATH },
+        env: { ...buildEnv("setup"), PATH: process.env.PATH },
         encoding: "utf8",
       });
       assert.equal(setup.status, 0, setup.stderr);
       const [, command = ""] = /^CMD (.*)$/m.exec(await read("Dockerfile")) ?? [];
-      const env = { ...getEnv("subscriber"), PORT: String(subscriberPort) };
-      const subscriber = await environment.spawn("subscriber", env, getArgs(JSON.parse(command)));
-      const api = await environment.spawn("api", getEnv("api"), getArgs(services.api?.command));
+      const env = { ...buildEnv("subscriber"), PORT: String(subscriberPort) };
+      const subscriber = await environment.spawn(
+        "subscriber",
+        env,
+        toNodeArgs(JSON.parse(command)),
+      );
+      const api = await environment.spawn(
+        "api",
+        buildEnv("api"),
+        toNodeArgs(services.api?.command),
+      );
       const client = createClient(api.url);
-      const answer = await client.post("/api/data", { nombre: "Compose" }, { prefer: "wait=20" });
+      const answer = await client.post("/api/data", { nombre: "Compose" }, { prefer: "wait=30" });
       assert.equal(answer.status, 201, answer.text + subscriber.output());
       for (const [name, port] of [
         ["subscriber", subscriberPort],

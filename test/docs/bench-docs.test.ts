@@ -3,9 +3,9 @@ import { readFileSync } from "node:fs";
 import test from "node:test";
 import { drawBarPlot } from "../../proof/bench/bar-plot.ts";
 import {
+  buildPanels,
   describeGoals,
   describeRates,
-  getPanels,
   PLOT_NAMES,
   type PublishedReport,
   THEMES,
@@ -26,7 +26,7 @@ test("the README and the page on proof have the figures of the committed report"
 test("the plots are drawn from the committed report", () => {
   for (const name of PLOT_NAMES)
     for (const theme of THEMES) {
-      const drawn = drawBarPlot(getPanels(REPORT, name), theme);
+      const drawn = drawBarPlot(buildPanels(REPORT, name), theme);
       assert.equal(read(`docs/images/bench-${name}-${theme}.svg`), drawn, CURE);
     }
 });

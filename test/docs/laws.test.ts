@@ -85,8 +85,8 @@ function findBreaches(sources: Sources): string[] {
 }
 
 function isForbidden(file: string, { path, isType }: Import): boolean {
-  const from = getRoom(file);
-  const to = getRoom(path);
+  const from = getTopFolder(file);
+  const to = getTopFolder(path);
   if (from === "api" && to === "subscriber") return true;
   if (from === "subscriber" && to === "api") return true;
   if (isTest(file)) return false;
@@ -96,7 +96,7 @@ function isForbidden(file: string, { path, isType }: Import): boolean {
 }
 
 function findProcessBreaches(file: string, text: string): string[] {
-  if (!PROCESSES.includes(getRoom(file)) || isTest(file)) return [];
+  if (!PROCESSES.includes(getTopFolder(file)) || isTest(file)) return [];
   const breaches: string[] = [];
   const readsEnvironment = /\bprocess\.env\b|\benv\b.*from "node:process"/.test(text);
   if (readsEnvironment && file !== "common/config.ts")
@@ -147,7 +147,7 @@ function parseImports(file: string, text: string): Import[] {
   }));
 }
 
-function getRoom(file: string): string {
+function getTopFolder(file: string): string {
   return file.split("/")[0] as string;
 }
 

@@ -27,11 +27,11 @@ test("docs/scale.md has the output of its commands", () => {
 
 test("the statements of docs/scale.md about other loads are true", () => {
   const [, curve = ""] = /--curve (\S+) -->/.exec(DOCUMENT) ?? [];
-  const getSummary = (options: string) =>
+  const simulate = (options: string) =>
     JSON.parse(runProof(`simulate --json --curve ${curve} ${options}`).stdout).summary;
-  const bigger = getSummary("--tier db-custom-2-7680 --subscriber-instances 8");
+  const bigger = simulate("--tier db-custom-2-7680 --subscriber-instances 8");
   assert.ok(bigger.maxLagSeconds <= 3);
-  const seed = getSummary("--shape seed");
+  const seed = simulate("--shape seed");
   assert.equal(Math.round(seed.offered / seed.refused), 3);
   assert.ok(seed.maxLagSeconds > 6 * 60 && seed.backlog > 0);
 });

@@ -43,7 +43,7 @@ describe("API keys and the rate limit", () => {
     assert.equal(headers.get("ratelimit"), null);
   });
 
-  it("guard the writes alone, where nothing else is said", async () => {
+  it("guard only writes by default", async () => {
     const api = await start({ API_KEYS });
     assert.equal((await api.get("/api/data")).status, 200);
     assertUnauthorized(await api.post("/api/data", ITEM));
@@ -57,7 +57,7 @@ describe("API keys and the rate limit", () => {
     assert.equal((await api.delete("/api/data/x", lowerCase)).status, 202);
   });
 
-  it("guard everything under /api where that is said, and nothing beside it", async () => {
+  it("guard everything under /api if configured so, and nothing else", async () => {
     const api = await start({ API_KEYS, API_KEYS_FOR: "everything" });
     for (const path of ["/api/data", "/api/data/x", "/api/unknown", "/api/data/x/writes/y"]) {
       assertUnauthorized(await api.get(path));
@@ -148,7 +148,7 @@ describe("API keys and the rate limit", () => {
     assert.notEqual(await post(WRITER), await post(OTHER));
   });
 
-  it("never stand in the logs, nor does any other that was tried", async () => {
+  it("are never logged, and neither is a wrong one", async () => {
     const env = { API_KEYS, LOG_FORMAT: "json", LOG_LEVEL: "debug", RATE_LIMIT_PER_MINUTE: "4" };
     const api = await environment.spawn("api", env);
     const client = createClient(api.url);
@@ -162,7 +162,7 @@ describe("API keys and the rate limit", () => {
       assert.ok(!api.output().includes(secret));
   });
 
-  it("let each holder have a rate of its own, and tell it", async () => {
+  it("have a rate limit each, which the response reports", async () => {
     const api = await start({ API_KEYS, RATE_LIMIT_PER_MINUTE: "3" });
     for (const key of [WRITER, OTHER]) {
       for (const left of [2, 1, 0]) {
@@ -182,7 +182,7 @@ describe("API keys and the rate limit", () => {
     assert.equal((await api.get("/health/live")).status, 200, "only /api is limited");
   });
 
-  it("limit an address, whatever it writes into any header that a proxy would", async () => {
+  it("limit an address, whatever forwarding headers it sends", async () => {
     const names = [
       "x-forwarded-for",
       "forwarded",
@@ -234,7 +234,7 @@ describe("API keys and the rate limit", () => {
     }
   });
 
-  it("limit by the address that App Engine attests, where we run there", async () => {
+  it("limit by the address that App Engine reports, when run there", async () => {
     const api = await start({ RATE_LIMIT_PER_MINUTE: "2", CLIENT_ADDRESS: "appengine" });
     const get = async (address: string, more: Record<string, string> = {}) =>
       (await api.get("/api/data", { "x-appengine-user-ip": address, ...more })).status;

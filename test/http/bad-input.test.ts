@@ -197,7 +197,7 @@ describe("a bad body", () => {
       assertProblem(other, 422, "invalid-item", ["/id"]);
     }));
 
-  it("is never our fault, whatever JSON it is", () =>
+  it("is answered 4xx, whatever JSON it is", () =>
     leavesNoTrace(async () => {
       const value = fc.oneof(
         fc.json({ maxDepth: 5 }),

@@ -8,13 +8,13 @@ import { startApi } from "../support/api.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { assertProblem, assertProblemBody, createClient } from "../support/http.ts";
 
-const WAIT = { prefer: "wait=20" };
+const WAIT = { prefer: "wait=30" };
 const NDJSON = "application/x-ndjson";
 
 describe("many records in one request", () => {
   const { api } = startApi({ subscriber: true });
 
-  const getName = async (id: string) => (await api.get(`/api/data/${id}`)).body.nombre;
+  const readName = async (id: string) => (await api.get(`/api/data/${id}`)).body.nombre;
 
   it("are accepted from an array, with a result for each in its order", async () => {
     const names = Array.from({ length: 1_200 }, (_, index) => `array ${index}`);
@@ -35,7 +35,7 @@ describe("many records in one request", () => {
         const result = body.results[place];
         assert.ok(result);
         assert.equal((await api.settled(result.receipt)).outcome, "applied");
-        assert.equal(await getName(result.id), `array ${place}`);
+        assert.equal(await readName(result.id), `array ${place}`);
       }),
     );
   });
@@ -56,7 +56,7 @@ describe("many records in one request", () => {
       assert.equal(answer.results.length, 3);
       for (const [place, { id, receipt }] of answer.results.entries()) {
         await api.settled(receipt);
-        assert.equal(await getName(id), `line ${place}`);
+        assert.equal(await readName(id), `line ${place}`);
       }
     }
   });
@@ -75,7 +75,7 @@ describe("many records in one request", () => {
       WAIT,
     );
     assert.equal(status, 200);
-    assert.equal(headers.get("preference-applied"), "wait=20");
+    assert.equal(headers.get("preference-applied"), "wait=30");
     assert.deepEqual(
       body.results.map((result) => [result.status, result.outcome]),
       [
@@ -85,7 +85,7 @@ describe("many records in one request", () => {
     );
   });
 
-  it("do not suffer from a bad one in their middle: 207, and the good ones are accepted", async () => {
+  it("are accepted beside a bad one, and the answer is 207", async () => {
     const { status, body, headers } = await api.post("/api/data", [
       { nombre: "good 0" },
       { nombre: "" },
@@ -103,7 +103,7 @@ describe("many records in one request", () => {
     for (const { id, receipt, status } of [good, last]) {
       assert.equal(status, 202);
       await api.settled(receipt);
-      assert.match(String(await getName(id)), /^good/);
+      assert.match(String(await readName(id)), /^good/);
     }
   });
 
@@ -161,7 +161,7 @@ describe("many records in one request", () => {
       headers: { "content-type": NDJSON, ...WAIT },
     });
     assert.equal(second.status, 200);
-    assert.deepEqual([await getName("bulk-1"), await getName("bulk-2")], ["A", "B"]);
+    assert.deepEqual([await readName("bulk-1"), await readName("bulk-2")], ["A", "B"]);
   });
 
   it("of one id in one request are applied in their order: the last one stays", async () => {
@@ -171,7 +171,7 @@ describe("many records in one request", () => {
     }));
     const { status, body } = await api.put("/api/data", records, WAIT);
     assert.ok(status === 200 || status === 207, `${status}`);
-    assert.equal(await getName("same"), "version 19");
+    assert.equal(await readName("same"), "version 19");
     for (const { receipt } of body.results) {
       const { outcome } = await api.settled(receipt);
       assert.ok(outcome === "applied" || outcome === "superseded");
@@ -193,7 +193,7 @@ describe("many records in one request", () => {
     assert.equal(again.status, 200);
   });
 
-  it("give back no body to return=minimal, except where some were refused", async () => {
+  it("have an empty response body for return=minimal, unless some were refused", async () => {
     const prefer = { prefer: "return=minimal" };
     const all = await api.post("/api/data", [{ nombre: "a" }, { nombre: "b" }], prefer);
     assert.equal(all.status, 202);
@@ -203,7 +203,7 @@ describe("many records in one request", () => {
     assert.equal(some.body.results.length, 2);
   });
 
-  it("must go to the collection, without a condition, and be some but not too many", async () => {
+  it("are refused at an item's path, with a condition, or if there are none or too many", async () => {
     const one = [{ id: "x", nombre: "x" }];
     assertProblem(await api.put("/api/data/x", one), 400, "malformed-request");
     for (const header of ["if-match", "if-none-match"])
@@ -230,7 +230,7 @@ describe("more records than may wait, while Pub/Sub does not answer", () => {
     silent.close();
   });
 
-  it("are refused one and all, and those beyond the queue are not accepted later", async () => {
+  it("are all refused, and those beyond the queue are not accepted later", async () => {
     const { port } = silent.address() as AddressInfo;
     const api = await environment.spawn("api", { PUBSUB_EMULATOR_HOST: `127.0.0.1:${port}` });
     const records = Array.from({ length: BULK_RECORDS }, () => ({ nombre: "x" }));

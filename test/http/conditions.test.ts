@@ -8,7 +8,7 @@ import { startApi } from "../support/api.ts";
 import { assertProblem, createClient, publishByHand } from "../support/http.ts";
 import { until } from "../support/until.ts";
 
-const WAIT = { prefer: "wait=20" };
+const WAIT = { prefer: "wait=30" };
 
 describe("conditions and idempotency keys, with a subscriber running", () => {
   const { environment, api } = startApi({ subscriber: true });
@@ -192,7 +192,7 @@ describe("conditions and idempotency keys, while nothing is settled yet", () => 
       assert.ok(winner && loser);
       assert.equal(winner.status, success);
       assertProblem(loser, 412, "failed-precondition");
-      // It was accepted, so it is told like any other.
+      // It was accepted, so its outcome is reported like any other.
       assert.equal(loser.headers.get("link"), `<${loser.body.receipt}>; rel="status"`);
       assert.equal((await api.settled(String(loser.body.receipt))).outcome, "conflict");
       assert.equal((await api.get(path)).body.nombre, winner.body.nombre);

@@ -7,7 +7,7 @@ import { createTestEnvironment, type TestEnvironment } from "../support/environm
 import { assertProblem, createClient } from "../support/http.ts";
 import { until } from "../support/until.ts";
 
-describe("the API's face", () => {
+describe("the API's responses of every route", () => {
   let environment: TestEnvironment;
 
   before(async () => {
@@ -199,12 +199,12 @@ describe("the API's face", () => {
       assert.ok(Array.isArray((await api.get("/", { accept })).body.data), accept);
   });
 
-  it("gives back a request id of a safe form, and mints one in place of any other", async () => {
+  it("returns a request id of a safe form, and generates one in place of any other", async () => {
     const api = await start();
-    const getId = async (id: string) =>
+    const sendRequestId = async (id: string) =>
       (await api.get("/health/live", { "x-request-id": id })).headers.get("x-request-id");
-    assert.equal(await getId("my-request.1:a_B"), "my-request.1:a_B");
+    assert.equal(await sendRequestId("my-request.1:a_B"), "my-request.1:a_B");
     for (const unsafe of ["", "a b", "x".repeat(129), '"x"', "{}", "ñ"])
-      assert.match((await getId(unsafe)) ?? "", /^[0-9a-f]{32}$/);
+      assert.match((await sendRequestId(unsafe)) ?? "", /^[0-9a-f]{32}$/);
   });
 });

@@ -6,7 +6,7 @@ import { teachers } from "../collections/teachers.ts";
 import { startApi } from "../support/api.ts";
 import { assertProblem } from "../support/http.ts";
 
-const WAIT = { prefer: "wait=20" };
+const WAIT = { prefer: "wait=30" };
 const ITEMS = 250;
 
 describe("a collection that is read page by page", () => {

@@ -4,12 +4,12 @@ import { getWriteTime } from "../../common/write-id.ts";
 import { startApi } from "../support/api.ts";
 import { assertProblem, createClient } from "../support/http.ts";
 
-const WAIT = { prefer: "wait=20" };
+const WAIT = { prefer: "wait=30" };
 
 describe("an item that is read", () => {
   const { api } = startApi({ subscriber: true });
 
-  it("comes with its version as ETag, and with the time of its last write", async () => {
+  it("has its version as ETag and the time of its last write as Last-Modified", async () => {
     const { body } = await api.put("/api/data/r-1", { nombre: "x" });
     await api.settled(body.receipt);
     const { status, headers, body: item } = await api.get("/api/data/r-1");
@@ -52,12 +52,12 @@ describe("an item that is read", () => {
     assertProblem(await api.get("/api/data/CASE"), 404, "not-found");
   });
 
-  it("is shown by `after` once that write is settled", async () => {
+  it("is returned to `after` once that write is settled", async () => {
     const { body } = await api.put("/api/data/r-4", { nombre: "x" });
     const got = await api.get(`/api/data/r-4?after=${body.write}`, WAIT);
     assert.equal(got.status, 200);
     assert.equal(got.body.nombre, "x");
-    assert.equal(got.headers.get("preference-applied"), "wait=20");
+    assert.equal(got.headers.get("preference-applied"), "wait=30");
     assert.equal(got.headers.get("etag"), `"${body.write}"`);
     assert.equal((await api.get(`/api/data/r-4?after=${body.write}`)).status, 200);
     const gone = await api.delete("/api/data/r-4");
@@ -78,7 +78,7 @@ describe("an item that is read", () => {
   });
 });
 
-describe("reading what is not there yet", () => {
+describe("reading while a write is in flight, or MySQL is away", () => {
   const { environment, api } = startApi();
 
   it("by `after` is answered 503 with Retry-After while that write is in flight", async () => {
@@ -92,7 +92,7 @@ describe("reading what is not there yet", () => {
     await subscriber.stop();
   });
 
-  it("by what is no write is refused", async () => {
+  it("by `after` is refused where it is not a write's id", async () => {
     const future = "ffffffff-ffff-7000-8000-000000000000";
     for (const write of ["", "x", "1", future, "01968B3E-7C00-7000-8000-0123456789AB"])
       assertProblem(await api.get(`/api/data/f-1?after=${write}`), 400, "malformed-request");

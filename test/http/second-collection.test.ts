@@ -9,7 +9,7 @@ import { teachers } from "../collections/teachers.ts";
 import { startApi } from "../support/api.ts";
 import { type AnswerBody, assertProblem } from "../support/http.ts";
 
-const WAIT = { prefer: "wait=20" };
+const WAIT = { prefer: "wait=30" };
 const collections = [data, teachers, courses];
 
 /** A file in `collections/` and a migration: nothing else was done for these two. */

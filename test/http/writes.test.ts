@@ -7,12 +7,12 @@ import { getWriteTime, isWriteId, mintWriteId } from "../../common/write-id.ts";
 import { startApi } from "../support/api.ts";
 import { assertProblem, publishByHand } from "../support/http.ts";
 
-const WAIT = { prefer: "wait=20" };
+const WAIT = { prefer: "wait=30" };
 
 describe("a single write, with a subscriber running", () => {
   const { environment, api } = startApi({ subscriber: true });
 
-  it("goes the seed's way: posted, read, listed at the root, put in both forms", async () => {
+  it("is posted, read, listed at the root and put in both forms, as in the seed", async () => {
     const posted = await api.post("/api/data", { nombre: "Your Tema Name- Valpo" });
     assert.equal(posted.status, 202);
     const { id, write, receipt } = posted.body;
@@ -63,7 +63,7 @@ describe("a single write, with a subscriber running", () => {
     assert.equal(created.status, 201);
     const { id } = created.body;
     assert.deepEqual(created.body, { id, nombre: "waited for" });
-    assert.equal(created.headers.get("preference-applied"), "wait=20");
+    assert.equal(created.headers.get("preference-applied"), "wait=30");
     assert.equal(created.headers.get("location"), `/api/data/${id}`);
     const got = await api.get(`/api/data/${id}`);
     assert.deepEqual(got.body, created.body);
@@ -80,7 +80,7 @@ describe("a single write, with a subscriber running", () => {
     assert.notEqual(replaced.headers.get("etag"), created.headers.get("etag"));
   });
 
-  it("takes an id that stands in address and body alike", async () => {
+  it("accepts an id that is the same in the path and the body", async () => {
     const put = await api.put("/api/data/put-2", { id: "put-2", nombre: "twice" }, WAIT);
     assert.equal(put.status, 201);
   });
@@ -95,7 +95,7 @@ describe("a single write, with a subscriber running", () => {
     assert.ok(list.body.data.every(({ id }) => id !== "gone-1"));
   });
 
-  it("lets a newer put make a deleted item anew", async () => {
+  it("creates a deleted item again by a newer put", async () => {
     await api.put("/api/data/gone-3", { nombre: "soon gone" }, WAIT);
     await api.delete("/api/data/gone-3", WAIT);
     const again = await api.put("/api/data/gone-3", { nombre: "back" }, WAIT);
@@ -124,23 +124,23 @@ describe("a single write, with a subscriber running", () => {
     assertProblem(await api.get("/api/data/gone-2"), 410, "deleted");
   });
 
-  it("gives back no body to return=minimal, and says which preferences it applied", async () => {
+  it("has an empty response body for return=minimal, and names the preferences applied", async () => {
     const minimal = await api.post("/api/data", { nombre: "m" }, { prefer: "return=minimal" });
     assert.equal(minimal.status, 202);
     assert.equal(minimal.text, "");
     assert.equal(minimal.headers.get("preference-applied"), "return=minimal");
     assert.match(minimal.headers.get("link") ?? "", /^<\/api\/data\/[^/]+\/writes\/[^/]+>/);
-    const both = { prefer: "return=minimal, wait=20" };
+    const both = { prefer: "return=minimal, wait=30" };
     const created = await api.put("/api/data/min-1", { nombre: "m" }, both);
     assert.equal(created.status, 201);
     assert.equal(created.text, "");
-    assert.equal(created.headers.get("preference-applied"), "return=minimal, wait=20");
+    assert.equal(created.headers.get("preference-applied"), "return=minimal, wait=30");
     assert.match(created.headers.get("etag") ?? "", /^"[0-9a-f-]{36}"$/);
     const replaced = await api.put("/api/data/min-1", { nombre: "n" }, both);
     assert.equal(replaced.status, 204);
   });
 
-  it("leaves unknown preferences aside, and waits no longer than 30 s", async () => {
+  it("ignores unknown preferences, and waits 30 s at most", async () => {
     const prefer = "respond-async, wait=999999, handling=lenient";
     const created = await api.post("/api/data", { nombre: "p" }, { prefer });
     assert.equal(created.status, 201);
@@ -150,18 +150,18 @@ describe("a single write, with a subscriber running", () => {
   it("applies the first of a repeated preference, once, and reads a quoted value", async () => {
     const applied = async (prefer: string) =>
       (await api.post("/api/data", { nombre: "p" }, { prefer })).headers.get("preference-applied");
-    assert.equal(await applied("wait=20, wait=1, wait=x"), "wait=20");
+    assert.equal(await applied("wait=30, wait=1, wait=x"), "wait=30");
     assert.equal(await applied("return=minimal, return=minimal"), "return=minimal");
     assert.equal(await applied("return=representation, return=minimal"), null);
-    assert.equal(await applied('wait="20"'), "wait=20");
-    assert.equal(await applied('note="a, wait=x; \\" b", wait = 20; a=b'), "wait=20");
+    assert.equal(await applied('wait="30"'), "wait=30");
+    assert.equal(await applied('note="a, wait=x; \\" b", wait = 30; a=b'), "wait=30");
   });
 });
 
 describe("a single write, without a subscriber", () => {
   const { environment, api } = startApi();
 
-  it("is accepted all the same, and its receipt says that it is in flight", async () => {
+  it("is accepted, and its receipt says that it is in flight", async () => {
     const { body } = await api.post("/api/data", { nombre: "early" });
     const receipt = await api.get(body.receipt);
     assert.equal(receipt.status, 200);
@@ -198,7 +198,7 @@ describe("a single write, without a subscriber", () => {
       assertProblem(await api.get(`/api/data/any/writes/${write}`), 404, "not-found");
   });
 
-  it("settles what was accepted before once a subscriber comes", async () => {
+  it("is settled once a subscriber starts", async () => {
     const { body } = await api.post("/api/data", { nombre: "waits" });
     const subscriber = await environment.startSubscriber();
     assert.equal((await api.settled(body.receipt)).outcome, "applied");

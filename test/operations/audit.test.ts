@@ -20,7 +20,7 @@ import { until } from "../support/until.ts";
 
 const COMMAND = new URL("../../ops/audit/main.ts", import.meta.url).pathname;
 const GCLOUD = new URL("../support/stand-in-logs.ts", import.meta.url).pathname;
-const WAIT = { prefer: "wait=20" };
+const WAIT = { prefer: "wait=30" };
 /** Of a command that ought to look at what is in flight as well. */
 const NO_GRACE = ["--grace", "0s"];
 const REFUSED = "refused by the table";
@@ -103,9 +103,9 @@ describe("npm run ops -- audit", () => {
     return { ...answer, calls };
   }
 
-  const getLine = (...writes: Write[]) =>
+  const formatLine = (...writes: Write[]) =>
     `${JSON.stringify({ severity: "INFO", message: "writes accepted", metadata: { writes } })}\n`;
-  const getEntry = (insertId: number, timestamp: string, ...writes: Write[]) => ({
+  const buildEntry = (insertId: number, timestamp: string, ...writes: Write[]) => ({
     insertId: String(insertId),
     timestamp,
     jsonPayload: { message: "writes accepted", metadata: { writes } },
@@ -166,7 +166,7 @@ describe("npm run ops -- audit", () => {
     await query(environment.pool, "DELETE FROM data WHERE id = ?", [row.item]);
     await query(environment.pool, "DELETE FROM writes WHERE id = ?", [replaced.write]);
     const moved = lost({ id: replaced.write, item: "moved", request: "r-2" });
-    const input = getLine(row, kept) + getLine(moved);
+    const input = formatLine(row, kept) + formatLine(moved);
     const { status, counts, missing, err } = await audit(input);
     assert.equal(err, "");
     assert.equal(status, 1);
@@ -197,17 +197,17 @@ describe("npm run ops -- audit", () => {
 
   it("takes no receipt of another item or write for a write's own", async () => {
     const [one] = (await create(1)) as [Write];
-    const { status, missing } = await audit(getLine(lost({ item: one.item })));
+    const { status, missing } = await audit(formatLine(lost({ item: one.item })));
     assert.equal(status, 1);
     assert.equal(missing.length, 1);
-    const elsewhere = await audit(getLine(lost({ collection: "unheardOf", item: one.item })));
+    const elsewhere = await audit(formatLine(lost({ collection: "unheardOf", item: one.item })));
     assert.equal(elsewhere.missing[0]?.collection, "unheardOf");
   });
 
   it("counts as in flight what is younger than the grace, if it is unsettled", async () => {
     const [settled] = (await create(1)) as [Write];
     const input =
-      getLine(lost(), settled) + getLine(lost({ id: v7({ msecs: Date.now() - 61_000 }) }));
+      formatLine(lost(), settled) + formatLine(lost({ id: v7({ msecs: Date.now() - 61_000 }) }));
     const { status, counts } = await audit(input, []);
     assert.equal(status, 1);
     assert.equal(counts.inFlight, 1);
@@ -223,7 +223,7 @@ describe("npm run ops -- audit", () => {
     const oldRow = v7({ msecs: Date.now() - 31 * DAY_MS });
     const [row] = (await create(1)) as [Write];
     await query(environment.pool, "UPDATE data SET version = ? WHERE id = ?", [oldRow, row.item]);
-    const input = getLine(lost({ id: old }), { ...row, id: oldRow });
+    const input = formatLine(lost({ id: old }), { ...row, id: oldRow });
     const { status, counts } = await audit(input);
     assert.equal(status, 0);
     assert.equal(counts.beyondRetention, 1);
@@ -236,7 +236,7 @@ describe("npm run ops -- audit", () => {
   it("counts a write that is read again once", async () => {
     const [one, two] = (await create(2)) as [Write, Write];
     const gone = lost();
-    const input = `${getLine(one, two, gone)}${getLine(two)}${getLine(gone)}${one.id}\n`;
+    const input = `${formatLine(one, two, gone)}${formatLine(two)}${formatLine(gone)}${one.id}\n`;
     const { status, counts, missing } = await audit(input);
     assert.equal(status, 1);
     assert.deepEqual([counts.writes, counts.repeated, missing.length], [3, 3, 1]);
@@ -251,7 +251,7 @@ describe("npm run ops -- audit", () => {
       timestamp: time,
       textPayload: 'writes accepted ] } " \\" [ { of a text',
     };
-    const entries = [getEntry(1, time, one), other, getEntry(2, time, two, lost()), "a string"];
+    const entries = [buildEntry(1, time, one), other, buildEntry(2, time, two, lost()), "a string"];
     const inputs = [
       JSON.stringify(entries, null, 2),
       JSON.stringify(entries),
@@ -327,15 +327,15 @@ describe("npm run ops -- audit", () => {
 
   it("says that broken input may hide writes, and ends with 3, or with 1 if some are missing", async () => {
     const [one] = (await create(1)) as [Write];
-    const whole = getLine(one);
-    const array = JSON.stringify([getEntry(1, "t", one), getEntry(2, "t", one)], null, 2);
+    const whole = formatLine(one);
+    const array = JSON.stringify([buildEntry(1, "t", one), buildEntry(2, "t", one)], null, 2);
     const broken = [
       whole + whole.slice(0, -20),
       `${whole}api-1  | 12:00:00.000 api info writes accepted [x | y]\n`,
-      whole + getLine({ ...one, id: "not-an-id" }),
-      whole + getLine({ ...one, item: "ñ" }),
-      whole + getLine(),
-      whole + getLine(one).replace('"metadata"', '"elsewhere"'),
+      whole + formatLine({ ...one, id: "not-an-id" }),
+      whole + formatLine({ ...one, item: "ñ" }),
+      whole + formatLine(),
+      whole + formatLine(one).replace('"metadata"', '"elsewhere"'),
       array.slice(0, -3),
       array.slice(0, -1),
     ];
@@ -346,7 +346,7 @@ describe("npm run ops -- audit", () => {
       assert.equal(status, 3);
       assert.match(err, /^Some of the input is broken, .*\n$/);
     }
-    assert.equal((await audit(getLine(lost()) + whole.slice(0, -20))).status, 1);
+    assert.equal((await audit(formatLine(lost()) + whole.slice(0, -20))).status, 1);
     const long = `${"x".repeat(3_000_000)}\n${whole}`;
     assert.deepEqual((await audit(long)).counts.others, 1);
     assert.equal((await audit("")).status, 0);
@@ -358,7 +358,7 @@ describe("npm run ops -- audit", () => {
     // The first page ends among entries of one instant.
     const entries = writes.map((write, index) => {
       const tick = index > 900 && index < 1_100 ? 900 : index;
-      return getEntry(index, new Date(startMs + tick).toISOString(), write);
+      return buildEntry(index, new Date(startMs + tick).toISOString(), write);
     });
     const { status, out, err, calls } = await auditLogs([...entries].reverse());
     assert.equal(err, "");
@@ -379,18 +379,18 @@ describe("npm run ops -- audit", () => {
     const ago = (ms: number) => new Date(Date.now() - ms).toISOString();
     const [old, middle, young] = [lost(), lost(), lost()];
     const entries = [
-      getEntry(1, ago(3_000_000), old),
-      getEntry(2, ago(1_000_000), middle),
-      getEntry(3, ago(1_000), young),
+      buildEntry(1, ago(3_000_000), old),
+      buildEntry(2, ago(1_000_000), middle),
+      buildEntry(3, ago(1_000), young),
     ];
-    const getNames = async (...args: string[]) => {
+    const findMissing = async (...args: string[]) => {
       const { status, out } = await auditLogs(entries, [...args, "--json"]);
       assert.equal(status, 1);
       return (JSON.parse(out) as Report).missing.map(({ write }) => write);
     };
-    assert.deepEqual(await getNames("--since=1h"), [old.id, middle.id, young.id]);
-    assert.deepEqual(await getNames("--since=30m", "--until=90s"), [middle.id]);
-    assert.deepEqual(await getNames(`--since=${ago(3_100_000)}`, `--until=${ago(900_000)}`), [
+    assert.deepEqual(await findMissing("--since=1h"), [old.id, middle.id, young.id]);
+    assert.deepEqual(await findMissing("--since=30m", "--until=90s"), [middle.id]);
+    assert.deepEqual(await findMissing(`--since=${ago(3_100_000)}`, `--until=${ago(900_000)}`), [
       old.id,
       middle.id,
     ]);
@@ -399,7 +399,7 @@ describe("npm run ops -- audit", () => {
   });
 
   it("ends with 3, and says why, where gcloud or MySQL cannot be asked", async () => {
-    const entries = [getEntry(1, new Date().toISOString(), lost())];
+    const entries = [buildEntry(1, new Date().toISOString(), lost())];
     const faults: [Record<string, string>, RegExp][] = [
       [{ FAULT: "fail" }, /^gcloud logging read failed \(status 1\): .*PERMISSION_DENIED.*\n$/],
       [{ FAULT: "garbage" }, /^gcloud logging read printed something that is not JSON\.\n$/],
@@ -419,7 +419,7 @@ describe("npm run ops -- audit", () => {
     assert.equal(status, 3);
     assert.match(err, /^MySQL cannot be reached/);
     await query(environment.pool, "RENAME TABLE writes TO away");
-    const tableless = await run(["--file=-"], getLine(lost()));
+    const tableless = await run(["--file=-"], formatLine(lost()));
     await query(environment.pool, "RENAME TABLE away TO writes");
     assert.equal(tableless.status, 3);
     assert.match(tableless.err, /^MySQL: Table .* Run npm run migrate first\.\n$/);
@@ -432,7 +432,7 @@ describe("npm run ops -- audit", () => {
       err += chunk;
     });
     const out = readText(child.stdout);
-    child.stdin.write(getLine(lost()));
+    child.stdin.write(formatLine(lost()));
     const progress = "read 1 accepted lines, 1 writes; 0 missing so far\n";
     await until("it has printed progress", () => err.includes(progress));
     child.stdin.end();
@@ -442,23 +442,23 @@ describe("npm run ops -- audit", () => {
 
   it("names very many, and lets nothing that was logged steer the terminal", async () => {
     const writes = Array.from({ length: 20_000 }, () => lost({ request: "\u001b[2J" }));
-    const { missing } = await audit(writes.map((write) => getLine(write)).join(""));
+    const { missing } = await audit(writes.map((write) => formatLine(write)).join(""));
     assert.deepEqual(
       missing.map(({ write }) => write),
       writes.map(({ id }) => id),
     );
-    const { out } = await run(["--file=-", ...NO_GRACE], getLine(...writes.slice(0, 2)));
+    const { out } = await run(["--file=-", ...NO_GRACE], formatLine(...writes.slice(0, 2)));
     assert.doesNotMatch(out, /[\p{Cc}--\n]/v);
     const { child, status } = start(["--file=-", ...NO_GRACE]);
     child.stdout.destroy();
-    child.stdin.end(writes.map((write) => getLine(write)).join(""));
+    child.stdin.end(writes.map((write) => formatLine(write)).join(""));
     assert.equal(removeProgress(await readText(child.stderr)), "");
     assert.equal(await status, 1);
   });
 
   it("is a program: it reads its standard input, and its status is the result", async () => {
     const { child, status } = start(["--file=-", ...NO_GRACE]);
-    child.stdin.end(getLine(lost()));
+    child.stdin.end(formatLine(lost()));
     assert.match(await readText(child.stdout), /^missing +1$/m);
     assert.equal(await status, 1);
     const wrong = start(["--file=-", "--grace=x"]);

@@ -47,7 +47,7 @@ describe("the logs in production", () => {
   after(() => environment.close());
 
   /** Whole lines. */
-  const getLines = (process: Spawned): Line[] =>
+  const readLines = (process: Spawned): Line[] =>
     process
       .output()
       .split("\n")
@@ -55,10 +55,10 @@ describe("the logs in production", () => {
       .map((line) => JSON.parse(line))
       .filter((line) => !(DIAGNOSTIC in line));
 
-  /** The one line that tells of a write; waits until it is there. */
-  async function getLine(process: Spawned, message: string, write: string): Promise<Line> {
+  /** Waits for the line with this message about a write. */
+  async function waitForLine(process: Spawned, message: string, write: string): Promise<Line> {
     const find = () =>
-      getLines(process).filter(
+      readLines(process).filter(
         (line) => line.message === message && line.metadata?.writes?.some(({ id }) => id === write),
       );
     await until(`${message}: ${write}`, () => find().length > 0);
@@ -73,7 +73,7 @@ describe("the logs in production", () => {
     assert.equal(answered.get("x-request-id"), "request-1");
     const { id: item, write } = body;
 
-    const accepted = await getLine(api, "writes accepted", write);
+    const accepted = await waitForLine(api, "writes accepted", write);
     assert.equal(accepted.severity, "INFO");
     assert.equal(accepted.metadata?.requestId, "request-1");
     assert.equal(accepted.metadata?.count, 1);
@@ -82,7 +82,7 @@ describe("the logs in production", () => {
     ]);
     assert.equal(accepted[TRACE_FIELD], `projects/constancia-test/traces/${TRACE}`);
 
-    const settled = await getLine(subscriber, "writes settled", write);
+    const settled = await waitForLine(subscriber, "writes settled", write);
     assert.equal(settled.severity, "INFO");
     const lagMs = settled.metadata?.writes?.[0]?.lagMs;
     assert.ok(Number.isInteger(lagMs));
@@ -100,13 +100,13 @@ describe("the logs in production", () => {
     const headers = { "x-request-id": "request-2", traceparent: TRACEPARENT };
     const { body } = await client.post("/api/data", names, headers);
     for (const { write, id: item } of body.results) {
-      const accepted = await getLine(api, "writes accepted", write);
+      const accepted = await waitForLine(api, "writes accepted", write);
       assert.deepEqual(
         accepted.metadata?.writes?.find(({ id }) => id === write),
         { id: write, collection: "data", item, request: "request-2", trace: TRACE },
       );
       assert.equal(accepted.metadata?.count, accepted.metadata?.writes?.length);
-      const settled = await getLine(subscriber, "writes settled", write);
+      const settled = await waitForLine(subscriber, "writes settled", write);
       assert.equal(settled.metadata?.writes?.find(({ id }) => id === write)?.outcome, "applied");
       assert.deepEqual(settled.metadata?.outcomes, { applied: settled.metadata?.writes?.length });
     }
@@ -116,7 +116,7 @@ describe("the logs in production", () => {
     for (const traceparent of [undefined, "x", `00-${"0".repeat(32)}-00f067aa0ba902b7-01`]) {
       const headers = traceparent === undefined ? {} : { traceparent };
       const { body } = await client.post("/api/data", { nombre: "x" }, headers as never);
-      const line = await getLine(api, "writes accepted", body.write);
+      const line = await waitForLine(api, "writes accepted", body.write);
       const trace = line.metadata?.writes?.[0]?.trace;
       assert.match(String(trace), /^(?!0{32})[0-9a-f]{32}$/);
       assert.equal(line[TRACE_FIELD], `projects/constancia-test/traces/${trace}`);
@@ -129,7 +129,7 @@ describe("the logs in production", () => {
     const bad = { attributes, data: Buffer.from("secret-of-the-message") };
     const [messageId] = await publishByHand(environment, [bad]);
     const find = () =>
-      getLines(subscriber).find((line) => line.metadata?.messageId === messageId) as Line;
+      readLines(subscriber).find((line) => line.metadata?.messageId === messageId) as Line;
     await until("it is logged", () => subscriber.output().includes(`"${messageId}"`));
     assert.equal(find().message, "message is dead");
     assert.equal(find().severity, "WARNING");
@@ -143,7 +143,7 @@ describe("the logs in production", () => {
     await until("it is ready", async () => (await ownClient.get("/health/ready")).status === 200);
     const { body } = await client.post("/api/data", { nombre: "x" });
     await client.settled(body.receipt);
-    // Stands for any error that nobody foresaw: reading a row fails, by no fault of the client.
+    // An unexpected error: reading a row fails, by no fault of the client.
     await query(environment.pool, "RENAME TABLE data TO kept");
     await query(
       environment.pool,
@@ -157,7 +157,7 @@ describe("the logs in production", () => {
     assertProblem(answer, 500, "internal");
     assert.match(answer.body.detail, /request-3/);
     await own.end();
-    const [line] = getLines(own).filter(({ message }) => message === "a request failed");
+    const [line] = readLines(own).filter(({ message }) => message === "a request failed");
     assert.equal(line?.severity, "ERROR");
     assert.equal(line.metadata?.requestId, "request-3");
     assert.equal(line.metadata?.code, "ER_DATA_OUT_OF_RANGE");
@@ -170,7 +170,7 @@ describe("the logs in production", () => {
       ["api", api],
       ["subscriber", subscriber],
     ] as const) {
-      const lines = getLines(process);
+      const lines = readLines(process);
       for (const line of lines) {
         assert.match(line.severity, /^(DEBUG|INFO|WARNING|ERROR)$/);
         assert.equal(typeof line.message, "string");

@@ -8,7 +8,7 @@ import {
   OBJECTIVES,
   THRESHOLDS,
 } from "../../iac/observability/objectives.ts";
-import { getPath, readMonitoring } from "../support/monitoring.ts";
+import { readMonitoring, resolvePath } from "../support/monitoring.ts";
 
 type Rule = { alert?: string; record?: string; expr: string; labels: Record<string, string> };
 
@@ -56,7 +56,7 @@ describe("the local alerts", () => {
   });
 
   it("have a section each in the runbook", async () => {
-    const runbook = await readFile(getPath("../docs/operations.md"), "utf8");
+    const runbook = await readFile(resolvePath("../docs/operations.md"), "utf8");
     for (const { alert } of rules)
       if (alert) assert.match(runbook, new RegExp(`^### ${alert}$`, "m"));
   });

@@ -8,10 +8,10 @@ import { parse } from "yaml";
 import { addWebhook, hasten } from "../../monitoring/config.ts";
 import {
   findMissingMonitoring,
-  getPath,
   listAlerts,
   Monitoring,
   readMonitoring,
+  resolvePath,
 } from "../support/monitoring.ts";
 import { until } from "../support/until.ts";
 
@@ -49,15 +49,15 @@ describe("the alerts", { skip }, () => {
   });
   after(() => monitoring.close());
 
-  it("and the configurations are what Prometheus and Alertmanager can read", async () => {
+  it("and the configurations are valid for Prometheus and Alertmanager", async () => {
     const { promtool, amtool } = monitoring.programs;
-    await run(promtool, ["check", "config", getPath("prometheus.yml")]);
-    await run(promtool, ["check", "rules", getPath("rules.yml")]);
-    await run(amtool, ["check-config", getPath("alertmanager.yml")]);
+    await run(promtool, ["check", "config", resolvePath("prometheus.yml")]);
+    await run(promtool, ["check", "rules", resolvePath("rules.yml")]);
+    await run(amtool, ["check-config", resolvePath("alertmanager.yml")]);
   });
 
   it("fire when they should and stay silent when they should", async () => {
-    await run(monitoring.programs.promtool, ["test", "rules", getPath("rules.test.yml")]);
+    await run(monitoring.programs.promtool, ["test", "rules", resolvePath("rules.test.yml")]);
     const { tests } = parse(await readMonitoring("rules.test.yml"), { merge: true });
     const cases = tests.flatMap((one: Case) => one.alert_rule_test ?? []);
     for (const name of ALERTS) {
@@ -80,7 +80,7 @@ describe("the alerts", { skip }, () => {
     }
   });
 
-  it("are of one kind whether time is hastened or not", async () => {
+  it("are the same with shortened durations", async () => {
     const rules = hasten(await readMonitoring("rules.yml"), 20);
     assert.match(rules, /max\(constancia_oldest_unsettled_write_seconds\) > 3\n +for: 6000ms/);
     assert.match(rules, /constancia:writes:sum\[180000ms\]/);
@@ -119,14 +119,16 @@ describe("the alerts", { skip }, () => {
     });
   });
 
-  it("go to a webhook where one is named, and to nobody else", async () => {
+  it("are sent to the configured webhook, and nowhere else", async () => {
     const config = await readMonitoring("alertmanager.yml");
     assert.deepEqual(parse(config).receivers, [{ name: "people" }]);
     const url = "http://127.0.0.1:9/alerts";
     const folder = join(monitoring.folder, "compose");
     await mkdir(folder);
     await writeFile(join(folder, "in.yml"), config);
-    const { services } = parse(await readFile(getPath("../compose.yaml"), "utf8"), { merge: true });
+    const { services } = parse(await readFile(resolvePath("../compose.yaml"), "utf8"), {
+      merge: true,
+    });
     const [shell, options] = services.alertmanager.entrypoint;
     // What the container runs, up to the server itself.
     const script = services.alertmanager.command[0]

@@ -15,11 +15,11 @@ import { type Client, createClient } from "../support/http.ts";
 import {
   ask,
   findMissingMonitoring,
-  getPath,
   listAlerts,
   Monitoring,
   metricsIn,
   readMonitoring,
+  resolvePath,
 } from "../support/monitoring.ts";
 import { until } from "../support/until.ts";
 
@@ -50,7 +50,7 @@ describe("the monitoring of a running environment", { skip }, () => {
   let hook: Server;
   const told: Notification["alerts"] = [];
   const ports = { api: 0, subscriber: 0 };
-  const getAddress = (name: keyof typeof ports) => `127.0.0.1:${ports[name]}`;
+  const formatAddress = (name: keyof typeof ports) => `127.0.0.1:${ports[name]}`;
   const startSubscriber = () =>
     environment.startSubscriber({ env: { METRICS_PORT: String(ports.subscriber) } });
 
@@ -70,8 +70,8 @@ describe("the monitoring of a running environment", { skip }, () => {
     const routes = addWebhook(await readMonitoring("alertmanager.yml"), hookUrl);
     alertmanager = await monitoring.startAlertmanager(hasten(routes, TIMES_FASTER));
     const addresses = {
-      api: getAddress("api"),
-      subscriber: getAddress("subscriber"),
+      api: formatAddress("api"),
+      subscriber: formatAddress("subscriber"),
       alertmanager: alertmanager.replace("http://", ""),
     };
     prometheus = await monitoring.startPrometheus(
@@ -85,8 +85,8 @@ describe("the monitoring of a running environment", { skip }, () => {
     await environment.close();
   });
 
-  const create = () => client.post("/api/data", { nombre: "Seen" }, { prefer: "wait=20" });
-  const getNumber = async (query: string) => Number((await ask(prometheus, query))[0]?.value[1]);
+  const create = () => client.post("/api/data", { nombre: "Seen" }, { prefer: "wait=30" });
+  const queryNumber = async (query: string) => Number((await ask(prometheus, query))[0]?.value[1]);
 
   it("finds both processes, and a write in their metrics", async () => {
     assert.equal((await create()).status, 201);
@@ -97,7 +97,7 @@ describe("the monitoring of a running environment", { skip }, () => {
       ['constancia_writes_settled_total{collection="data", outcome="applied"}', 1],
       ['all_requests{method="POST", route="/api/:collection", status="201"}', 1],
     ] as const)
-      await until(`${query} is ${value}`, async () => (await getNumber(query)) === value);
+      await until(`${query} is ${value}`, async () => (await queryNumber(query)) === value);
   });
 
   it("evaluates every rule, and finds nothing missing", async () => {
@@ -120,17 +120,17 @@ describe("the monitoring of a running environment", { skip }, () => {
     );
   });
 
-  describe("on the dashboards", () => {
+  describe("the dashboards", () => {
     const dashboards: Dashboard[] = [];
     let exported: Set<string>;
     let recorded: string[];
     let ruleMetrics: string[];
 
     before(async () => {
-      for (const file of await readdir(getPath("grafana/dashboards")))
+      for (const file of await readdir(resolvePath("grafana/dashboards")))
         dashboards.push(JSON.parse(await readMonitoring(`grafana/dashboards/${file}`)));
       const readMetrics = async (name: keyof typeof ports) =>
-        metricsIn(await (await fetch(`http://${getAddress(name)}/metrics`)).text());
+        metricsIn(await (await fetch(`http://${formatAddress(name)}/metrics`)).text());
       exported = (await readMetrics("api")).union(await readMetrics("subscriber"));
       type Rule = { record?: string; expr: string };
       const { groups } = parse(await readMonitoring("rules.yml"), { merge: true });
@@ -139,7 +139,7 @@ describe("the monitoring of a running environment", { skip }, () => {
       ruleMetrics = rules.flatMap(({ expr }) => listMetrics(expr));
     });
 
-    it("every query is one, and answers with the labels that its legend names", async () => {
+    it("have valid queries, whose results have the labels of their legends", async () => {
       assert.equal(dashboards.length, 1);
       assert.equal((await client.get("/api/data")).status, 200);
       for (const { panel, expr, legendLabels } of dashboards.flatMap(listQueries)) {
@@ -151,7 +151,7 @@ describe("the monitoring of a running environment", { skip }, () => {
       }
     });
 
-    it("and in the rules no metric is named that nobody exports", () => {
+    it("and the rules query only metrics that are exported", () => {
       const named = [...dashboards.flatMap(listQueries).flatMap(({ expr }) => listMetrics(expr))];
       const known = exported.union(new Set([...recorded, ...OF_PROMETHEUS]));
       assert.deepEqual(
@@ -160,26 +160,26 @@ describe("the monitoring of a running environment", { skip }, () => {
       );
     });
 
-    it("or in the rules everything is used that we export", () => {
+    it("or the rules use every metric that is exported", () => {
       const named = new Set(
         dashboards.flatMap(listQueries).flatMap(({ expr }) => listMetrics(expr)),
       );
       const used = named.union(new Set(ruleMetrics));
-      const isUsed = (name: string) => [...used].some((one) => getBase(one) === name);
-      const own = [...exported].filter((name) => OURS.test(name) && getBase(name) === name);
+      const isUsed = (name: string) => [...used].some((one) => toBaseName(one) === name);
+      const own = [...exported].filter((name) => OURS.test(name) && toBaseName(name) === name);
       assert.ok(own.length >= 12, own.join());
       assert.deepEqual(
         own.filter((name) => !isUsed(name)),
         Object.keys(UNUSED),
       );
       /** A histogram's own name, of one of its parts. */
-      function getBase(name: string): string {
+      function toBaseName(name: string): string {
         const base = name.replace(/_(bucket|sum|count)$/, "");
         return exported.has(base) ? base : name;
       }
     });
 
-    it("panels lie beside each other and within the screen", () => {
+    it("have panels that do not overlap and fit the screen", () => {
       for (const { panels } of dashboards) {
         const taken = new Set<string>();
         for (const { title, type, gridPos, datasource } of panels) {

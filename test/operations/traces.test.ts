@@ -48,16 +48,16 @@ for (const delivery of ["pull", "push"] as const)
       await receiver.close();
     });
 
-    const getSpans = (trace: string) => receiver.spans.filter(({ traceId }) => traceId === trace);
+    const findSpans = (trace: string) => receiver.spans.filter(({ traceId }) => traceId === trace);
     const named = (spans: ReceivedSpan[], name: string) =>
       spans.filter((span) => span.name === name || span.name.startsWith(`${name} `));
     /** The spans of a trace, once the subscriber's have come too. */
     async function collect(trace: string, processed = 1): Promise<ReceivedSpan[]> {
       await until(`the whole trace ${trace} has come`, () => {
-        const spans = getSpans(trace);
+        const spans = findSpans(trace);
         return named(spans, "process").length >= processed && named(spans, "POST").length > 0;
       });
-      return getSpans(trace);
+      return findSpans(trace);
     }
 
     it("leads from the caller through Pub/Sub into MySQL", async () => {
@@ -138,7 +138,7 @@ for (const delivery of ["pull", "push"] as const)
       const { body } = await api.post("/api/data", { nombre: "twice" }, headers);
       await api.settled(body.receipt);
       const [process] = named(await collect(trace), "process");
-      const send = named(getSpans(trace), "send")[0] as ReceivedSpan;
+      const send = named(findSpans(trace), "send")[0] as ReceivedSpan;
       await publishByHand(environment, [
         {
           attributes: {
@@ -165,8 +165,8 @@ for (const delivery of ["pull", "push"] as const)
         { attributes: { traceparent }, data: Buffer.from("no write") },
       ]);
       // Not sampled, and sent all the same, because it is an error.
-      await until("its span has come", () => getSpans(trace).length > 0);
-      const [span] = getSpans(trace);
+      await until("its span has come", () => findSpans(trace).length > 0);
+      const [span] = findSpans(trace);
       assert.equal(span?.error, "dead");
       assert.equal(span?.attributes["messaging.message.id"], messageId);
       const [letter] = await query(
@@ -182,7 +182,7 @@ for (const delivery of ["pull", "push"] as const)
       const { body } = await api.post("/api/data", { nombre: "last" });
       const { trace } = await api.settled(body.receipt);
       for (const process of processes) assert.equal(await process.end("SIGTERM"), 0);
-      const names = getSpans(trace as string).map(({ name }) => name.split(" ")[0]);
+      const names = findSpans(trace as string).map(({ name }) => name.split(" ")[0]);
       for (const name of ["POST", "send", "process", "settle", "COMMIT"])
         assert.ok(names.includes(name), `${name}: ${names}`);
       const find = (service: string, name: string) =>

@@ -58,7 +58,7 @@ describe("a local Pub/Sub that misbehaves", () => {
   const allTwice = (count: number) => (seen: Map<string, number>) =>
     seen.size === count && [...seen.values()].every((times) => times >= 2);
 
-  it("is told over its control interface, and refuses what is no fault", async () => {
+  it("is configured over its control interface, which rejects unknown faults", async () => {
     await misbehave({ cut: 0.5 });
     assert.deepEqual(((await (await control("GET")).json()) as { rates: Rates }).rates, {
       cut: 0.5,
@@ -70,7 +70,7 @@ describe("a local Pub/Sub that misbehaves", () => {
     assert.equal((await fetch(`${pubsub.controlUrl}/nothing`)).status, 404);
   });
 
-  it("tells its backlog", async () => {
+  it("reports its backlog", async () => {
     const { topic, subscription } = await bench.createPair();
     await bench.publish(topic, "x", "y");
     const read = async () => (await fetch(`${pubsub.controlUrl}/backlog`)).json();
@@ -176,7 +176,7 @@ describe("a local Pub/Sub that misbehaves", () => {
     assert.ok(stored.length > 0 && stored.length < 20, String(stored.length));
   });
 
-  it("cuts streams, and the client comes back for the rest", async () => {
+  it("ends streams, which the client reopens", async () => {
     const { topic, subscription } = await bench.createPair(SHORT_LEASES);
     await misbehave({ cut: 0.5 });
     for (const each of numbers(10)) await bench.publish(topic, each);

@@ -50,7 +50,7 @@ describe("a local Pub/Sub with a journal", () => {
     rmSync(folder, { recursive: true });
   });
 
-  it("has after a restart what was not settled, and nothing else", async () => {
+  it("keeps unacknowledged messages over a restart, and no others", async () => {
     const { topic, subscription } = await bench.createPair();
     const ids = await bench.publish(topic, "settled", "open", "held");
     const received = await bench.pullAll(subscription, 3);
@@ -69,7 +69,7 @@ describe("a local Pub/Sub with a journal", () => {
     assert.ok(!ids.includes(next ?? ""));
   });
 
-  it("takes an ack id of before the restart, and none of a subscription that is gone", async () => {
+  it("accepts an ack ID from before a restart, and rejects one of a deleted subscription", async () => {
     const { topic, subscription } = await bench.createPair();
     await bench.publish(topic, "x");
     const received = await bench.pullAll(subscription, 1);
@@ -87,7 +87,7 @@ describe("a local Pub/Sub with a journal", () => {
     assert.deepEqual((await bench.pullAll(subscription, 1)).map(getText), ["z"]);
   });
 
-  it("keeps resources as they are", async () => {
+  it("keeps resources over a restart", async () => {
     const deadLetterTopic = await bench.createTopic();
     const { topic, subscription } = await bench.createPair({
       deadLetterPolicy: { deadLetterTopic },
@@ -117,7 +117,7 @@ describe("a local Pub/Sub with a journal", () => {
     await bench.expectNothing(subscription);
   });
 
-  it("keeps snapshots, and what a seek has made of a subscription", async () => {
+  it("keeps snapshots, and the state of a subscription after a seek", async () => {
     const { topic, subscription } = await bench.createPair({}, RETENTION);
     await bench.publish(topic, "one", "two");
     const snapshot = bench.name("snapshots");
@@ -131,7 +131,7 @@ describe("a local Pub/Sub with a journal", () => {
     assert.deepEqual(again.map(getText).sort(), ["one", "three", "two"]);
   });
 
-  it("passes over a last line that was cut off, and refuses a line that is spoilt", async () => {
+  it("ignores a last line that was cut off, and refuses a malformed line", async () => {
     const { topic, subscription } = await bench.createPair();
     await bench.publish(topic, "x");
     await stop();
@@ -145,7 +145,7 @@ describe("a local Pub/Sub with a journal", () => {
     await assert.rejects(start(), /journal .* cannot be read .*line 1/);
   });
 
-  it("does not grow with what is settled", async () => {
+  it("does not grow with acknowledged messages", async () => {
     const { topic, subscription } = await bench.createPair();
     for (let round = 0; round < 100; round += 1) {
       await bench.publish(topic, { data: Buffer.alloc(MEGABYTE) });
@@ -166,7 +166,7 @@ describe("a local Pub/Sub with a journal", () => {
     assert.equal(statSync(join(folder, "key.pem")).mode & 0o777, 0o600);
   });
 
-  it("has every message whose id it told, also when it is killed", async () => {
+  it("keeps every message whose id it returned, also when it is killed", async () => {
     const port = await findAnyPort();
     const options = { port, folder: join(folder, "killed"), logFile: join(folder, "log") };
     const say = () => {};

@@ -43,7 +43,7 @@ describe("the pushes of the local Pub/Sub", () => {
     await once(endpoint, "close");
   });
 
-  it("start with three at once, and become more with each that is acknowledged", async () => {
+  it("start with three outstanding, and grow with each acknowledgement", async () => {
     const { topic } = await bench.createPair({ pushConfig: { pushEndpoint } });
     await bench.publish(topic, ...Array(200).fill("x"));
     // The window grows by as many as were under way: it doubles with each round.
@@ -56,7 +56,7 @@ describe("the pushes of the local Pub/Sub", () => {
     }
   });
 
-  it("become fewer, and pause, while the endpoint refuses, and go on when it does not", async () => {
+  it("are reduced and delayed while the endpoint nacks, and resume when it acknowledges", async () => {
     const { topic, subscription } = await bench.createPair({ pushConfig: { pushEndpoint } });
     await bench.publish(topic, ...Array(100).fill("x"));
     await until("three are under way", () => open.length === 3);
@@ -73,7 +73,7 @@ describe("the pushes of the local Pub/Sub", () => {
     );
   });
 
-  it("are ended where they are not answered by the ack deadline", async () => {
+  it("are ended at the ack deadline", async () => {
     const pushConfig = { pushEndpoint };
     const { topic } = await bench.createPair({ pushConfig, ackDeadlineSeconds: 10 });
     await bench.publish(topic, "x");
@@ -81,7 +81,7 @@ describe("the pushes of the local Pub/Sub", () => {
     await until("it is ended", () => open[0]?.destroyed === true);
   });
 
-  it("go to where the subscription says now, and nowhere once it is deleted", async () => {
+  it("are sent to the current endpoint, and to none once the subscription is deleted", async () => {
     const elsewhere = { pushEndpoint: "http://127.0.0.1:1/nobody" };
     const { topic, subscription } = await bench.createPair({ pushConfig: elsewhere });
     await bench.publish(topic, "x");
@@ -95,7 +95,7 @@ describe("the pushes of the local Pub/Sub", () => {
   });
 });
 
-test("the local Pub/Sub's command tells its options, and refuses others", async () => {
+test("the local Pub/Sub's command prints its options, and rejects others", async () => {
   const run = (...args: string[]) =>
     promisify(execFile)(process.execPath, ["local/pubsub/main.ts", ...args]);
   const { stdout } = await run("--help");

@@ -16,13 +16,13 @@ import { until } from "../support/until.ts";
 const collections = [data, teachers, courses];
 
 /** A message as the API would publish it. */
-function getMessage(collection: Collection, itemId: string, item: Item): MessageContent {
+function buildMessage(collection: Collection, itemId: string, item: Item): MessageContent {
   const id = mintWriteId();
   const acceptedAt = getWriteTime(id);
   return encodeWrite({ id, kind: "put", collection, itemId, acceptedAt, item });
 }
 
-const getReceipt = ({ attributes }: MessageContent) =>
+const formatReceiptPath = ({ attributes }: MessageContent) =>
   `${attributes["ce-source"]}/${attributes["ce-subject"]}/writes/${attributes["ce-id"]}`;
 
 describe("a message that can never be settled as a write", () => {
@@ -33,12 +33,14 @@ describe("a message that can never be settled as a write", () => {
    * one is dead. Returns its dead letter.
    */
   async function publishBetween(bad: MessageContent) {
-    const getName = () => `neighbour-${mintWriteId()}`;
-    const good = Array.from({ length: 10 }, () => getMessage(data, getName(), { nombre: "good" }));
+    const mintName = () => `neighbour-${mintWriteId()}`;
+    const good = Array.from({ length: 10 }, () =>
+      buildMessage(data, mintName(), { nombre: "good" }),
+    );
     const messages = [...good.slice(0, 5), bad, ...good.slice(5)];
     const messageId = (await publishByHand(environment, messages))[5];
     for (const message of good)
-      assert.equal((await api.settled(getReceipt(message))).outcome, "applied");
+      assert.equal((await api.settled(formatReceiptPath(message))).outcome, "applied");
     const find = () =>
       query(environment.pool, "SELECT * FROM dead_letters WHERE message_id = ?", [messageId]);
     await until("it is dead", async () => (await find()).length === 1);
@@ -51,7 +53,7 @@ describe("a message that can never be settled as a write", () => {
 
   /** The message of a write, with these attributes or data changed. */
   function spoil(attributes: Record<string, string | undefined>, bytes?: string | Buffer) {
-    const sound = getMessage(data, "spoilt", { nombre: "x" });
+    const sound = buildMessage(data, "spoilt", { nombre: "x" });
     const entries = Object.entries({ ...sound.attributes, ...attributes });
     const kept = entries.filter((entry): entry is [string, string] => entry[1] !== undefined);
     return {
@@ -93,7 +95,7 @@ describe("a message that can never be settled as a write", () => {
     const { reason, writeId } = await publishBetween(message);
     assert.match(reason, /not a CloudEvent of version 1\.0: ce-specversion is "2\.0"/);
     assert.equal(writeId, message.attributes["ce-id"]);
-    const receipt = await api.settled(getReceipt(message));
+    const receipt = await api.settled(formatReceiptPath(message));
     assert.equal(receipt.outcome, "dead");
     assert.equal(receipt.reason, reason);
     assert.equal(receipt.version, null);
@@ -114,7 +116,7 @@ describe("a message that can never be settled as a write", () => {
     for (const [body, reason] of bodies) {
       const message = spoil({}, body);
       assert.match((await publishBetween(message)).reason, reason);
-      assert.equal((await api.settled(getReceipt(message))).outcome, "dead");
+      assert.equal((await api.settled(formatReceiptPath(message))).outcome, "dead");
     }
     assertProblem(await api.get("/api/data/spoilt"), 404, "not-found");
   });
@@ -126,11 +128,11 @@ describe("a message that can never be settled as a write", () => {
 
   it("is dead where the table refuses what the collection allows", async () => {
     const refused = { ...courses.example, title: "Algebra", price: 0 };
-    const message = getMessage(courses, "free-algebra", refused);
+    const message = buildMessage(courses, "free-algebra", refused);
     const { reason } = await publishBetween(message);
     assert.match(reason, /MySQL refused the item: .*no_free_algebra/);
     assert.doesNotMatch(reason, /INSERT/);
-    const receipt = await api.settled(getReceipt(message));
+    const receipt = await api.settled(formatReceiptPath(message));
     assert.equal(receipt.outcome, "dead");
     assert.equal(receipt.reason, reason);
     assertProblem(await api.get("/api/courses/free-algebra"), 404, "not-found");
@@ -139,12 +141,12 @@ describe("a message that can never be settled as a write", () => {
   it("leaves the other writes of its collection alone, wherever it is in the batch", async () => {
     const titles = ["Logic", "Algebra", "Sets", "Algebra", "Graphs", "Algebra", "Groups"];
     const messages = titles.map((title, index) =>
-      getMessage(courses, `batch-${index}`, { ...courses.example, title, price: 0 }),
+      buildMessage(courses, `batch-${index}`, { ...courses.example, title, price: 0 }),
     );
     await publishByHand(environment, messages);
     for (const [index, message] of messages.entries()) {
       const isRefused = titles[index] === "Algebra";
-      const { outcome } = await api.settled(getReceipt(message));
+      const { outcome } = await api.settled(formatReceiptPath(message));
       assert.equal(outcome, isRefused ? "dead" : "applied");
       const { status } = await api.get(`/api/courses/batch-${index}`);
       assert.equal(status, isRefused ? 404 : 200);
@@ -157,7 +159,7 @@ describe("a message that can never be settled as a write", () => {
     );
     const messages = titles.map((title, place) => {
       const item = `among-${place % 30}`;
-      return getMessage(courses, item, { ...courses.example, title, price: 0 });
+      return buildMessage(courses, item, { ...courses.example, title, price: 0 });
     });
     const logged: unknown[] = [];
     const logger = await createLogger({
@@ -195,12 +197,12 @@ describe("a message that can never be settled as a write", () => {
 
   it("is reported to the client that waits for it, and to the one that asks later", async () => {
     const refused = { ...courses.example, title: "Algebra", price: 0 };
-    const answer = await api.post("/api/courses", refused, { prefer: "wait=20" });
+    const answer = await api.post("/api/courses", refused, { prefer: "wait=30" });
     assertProblem(answer, 422, "dead-write");
     assert.match(answer.body.detail, /no_free_algebra/);
     assert.equal((await api.settled(answer.body.receipt)).outcome, "dead");
     const many = await api.post("/api/courses", [refused, courses.example], {
-      prefer: "wait=20",
+      prefer: "wait=30",
     });
     assert.equal(many.status, 207);
     assert.deepEqual(
@@ -214,7 +216,7 @@ describe("a message that can never be settled as a write", () => {
 
   it("leaves an item as it was when a put to it is refused, and the next put is applied", async () => {
     const put = (title: string) =>
-      api.put("/api/courses/stays", { ...courses.example, title, price: 0 }, { prefer: "wait=20" });
+      api.put("/api/courses/stays", { ...courses.example, title, price: 0 }, { prefer: "wait=30" });
     assert.equal((await put("Logic")).status, 201);
     assertProblem(await put("Algebra"), 422, "dead-write");
     assert.equal((await api.get("/api/courses/stays")).body.title, "Logic");
@@ -225,9 +227,9 @@ describe("a message that can never be settled as a write", () => {
     const message = spoil({ "ce-specversion": "3.0" });
     await publishBetween(message);
     const [again = ""] = await publishByHand(environment, [message]);
-    const after = getMessage(data, "after-it", { nombre: "x" });
+    const after = buildMessage(data, "after-it", { nombre: "x" });
     await publishByHand(environment, [after]);
-    await api.settled(getReceipt(after));
+    await api.settled(formatReceiptPath(after));
     const letters = await query(
       environment.pool,
       "SELECT message_id FROM dead_letters WHERE write_id = ? OR message_id = ?",

@@ -16,7 +16,7 @@ const UNDER_LOAD = 4_000;
  * By its own clock a process stops within STOP_DEADLINE_MS. This is for one that hangs: on a busy
  * machine App Engine's two seconds may pass before it runs at all.
  */
-const HANG_MS = 20_000;
+const HANG_MS = 60_000;
 
 let environment: TestEnvironment;
 before(async () => {
@@ -61,7 +61,7 @@ test("ten kills of the subscriber in 8,000 writes lose, double and overwrite not
   await Promise.all([api.end(), subscriber.end()]);
 });
 
-test("what a client was told is settled, though the API was killed under load", async () => {
+test("every accepted write is settled, though the API was killed under load", async () => {
   await environment.renewSubscription();
   const subscriber = await environment.spawn("subscriber");
   const accepted = [];

@@ -41,7 +41,7 @@ after(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-test("without credentials for Pub/Sub the API says so, accepts nothing, and lives on", async () => {
+test("without credentials for Pub/Sub the API logs it, refuses writes and keeps running", async () => {
   const noneThere = { PUBSUB_EMULATOR_HOST: "", GOOGLE_APPLICATION_CREDENTIALS: "/nowhere.json" };
   const api = await environment.spawn("api", noneThere);
   for (let time = 1; time <= 2; time += 1) {
@@ -78,7 +78,7 @@ test("without MySQL the API accepts, reads answer 503, and the backlog drains af
     "if-none-match": "*",
   });
   assert.equal(conditional.status, 202, "a verdict that needs the row is left to settlement");
-  // What it held unsettled goes back to Pub/Sub, and comes to the next one.
+  // Pub/Sub redelivers its unsettled messages to the next one.
   assert.equal(await subscriber.end("SIGTERM"), 0);
   await load.pauseFor(() => environment.renewSubscription());
   subscriber = await environment.spawn("subscriber");
@@ -110,14 +110,14 @@ test("a frozen Pub/Sub is answered 503 in time, in bounded memory, and recovers"
   try {
     // Twice as many refusals as clients: the first were in flight, the second came afterwards,
     // and all of them were answered while nothing could answer but the deadline.
-    await until("every client is refused twice", () => (load.failures.get(503) ?? 0) >= 512, 60);
+    await until("every client is refused twice", () => (load.failures.get(503) ?? 0) >= 512);
   } finally {
     process.kill(pubsub.pid, "SIGCONT");
   }
   const grownMb = residentMb(api.child.pid as number).now - memoryMb;
   assert.ok(grownMb < MAX_GROWTH_MB, `the API grew by ${grownMb} MB`);
   const accepted = load.accepted.length;
-  await until("writes are accepted again", () => load.accepted.length > accepted + 1_000, 60);
+  await until("writes are accepted again", () => load.accepted.length > accepted + 1_000);
   load.stop();
   await running;
   assert.deepEqual([...load.failures.keys()], [503]);

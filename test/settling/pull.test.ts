@@ -46,12 +46,12 @@ describe("pulling", () => {
   });
 
   const start = (add: (message: Message) => Promise<Decision>) => {
-    const getId = (name: string) => name.slice(name.lastIndexOf("/") + 1);
+    const parseId = (name: string) => name.slice(name.lastIndexOf("/") + 1);
     pull = startPull({
       projectId: bench.project,
       emulatorHost: pubsub.host,
-      subscription: getId(subscription),
-      deadLetterSubscription: getId(deadLetterSubscription),
+      subscription: parseId(subscription),
+      deadLetterSubscription: parseId(deadLetterSubscription),
       batcher: { add },
       logger,
     });

@@ -11,7 +11,7 @@ import type { Spawned } from "../support/processes.ts";
 import { AUDIENCE, SERVICE_ACCOUNT, startPusher, wrap } from "../support/pusher.ts";
 import { until } from "../support/until.ts";
 
-function getPut(itemId: string, nombre = "pushed"): Write {
+function buildPut(itemId: string, nombre = "pushed"): Write {
   const id = mintWriteId();
   return {
     id,
@@ -51,38 +51,38 @@ describe("a subscriber that is pushed to", () => {
   ) =>
     (await push.send("POST", path, { body: wrap(encodeWrite(write), `m-${write.id}`), headers }))
       .status;
-  const getReceipt = ({ itemId, id }: Write) => api.settled(`/api/data/${itemId}/writes/${id}`);
+  const waitForReceipt = ({ itemId, id }: Write) => api.settled(`/api/data/${itemId}/writes/${id}`);
   const countLetters = async ({ id }: Write) =>
     (await query(environment.pool, "SELECT 1 FROM dead_letters WHERE write_id = ?", [id])).length;
 
   it("answers 204 to a valid token once the write is settled", async () => {
-    const write = getPut("p-1");
+    const write = buildPut("p-1");
     assert.equal(await deliver(write), 204);
     const [row] = await query(
       environment.pool,
       "SELECT version, nombre FROM data WHERE id = 'p-1'",
     );
     assert.deepEqual({ ...row }, { version: write.id, nombre: "pushed" });
-    assert.equal((await getReceipt(write)).outcome, "applied");
+    assert.equal((await waitForReceipt(write)).outcome, "applied");
   });
 
   it("settles many concurrent pushes, each with its own answer", async () => {
-    const writes = Array.from({ length: 100 }, (_, index) => getPut(`many-${index}`));
+    const writes = Array.from({ length: 100 }, (_, index) => buildPut(`many-${index}`));
     const statuses = await Promise.all(writes.map((write) => deliver(write)));
     assert.deepEqual(new Set(statuses), new Set([204]));
-    for (const write of writes) assert.equal((await getReceipt(write)).outcome, "applied");
+    for (const write of writes) assert.equal((await waitForReceipt(write)).outcome, "applied");
   });
 
   it("settles a message once, however often it is delivered", async () => {
-    const write = getPut("p-2");
-    const newer = getPut("p-2", "newer");
+    const write = buildPut("p-2");
+    const newer = buildPut("p-2", "newer");
     const statuses = await Promise.all([deliver(write), deliver(write), deliver(write)]);
     assert.deepEqual(statuses, [204, 204, 204]);
-    const receipt = await getReceipt(write);
+    const receipt = await waitForReceipt(write);
     assert.equal(await deliver(newer), 204);
     assert.equal(await deliver(write), 204);
-    assert.equal((await getReceipt(write)).outcome, "applied");
-    assert.deepEqual(await getReceipt(write), receipt);
+    assert.equal((await waitForReceipt(write)).outcome, "applied");
+    assert.deepEqual(await waitForReceipt(write), receipt);
     assert.equal((await api.get("/api/data/p-2")).body.nombre, "newer");
     const [count] = await query(
       environment.pool,
@@ -94,13 +94,13 @@ describe("a subscriber that is pushed to", () => {
   it("refuses every forged token with 401, settles nothing, and logs no part of it", async () => {
     const forged = Object.entries(pusher.forgedTokens());
     for (const path of ["/push", "/push/dead-letters"]) {
-      const write = getPut("forged");
+      const write = buildPut("forged");
       const body = wrap(encodeWrite(write), "forged");
       for (const [what, authorization] of forged) {
         const answer = await push.send("POST", path, { body, headers: { authorization } });
         assert.equal(answer.status, 401, what);
         assert.equal(answer.headers.get("www-authenticate"), "Bearer");
-        for (const part of getParts(authorization)) assert.ok(!answer.text.includes(part), what);
+        for (const part of splitToken(authorization)) assert.ok(!answer.text.includes(part), what);
       }
       assert.equal((await push.send("POST", path, { body })).status, 401, "no token");
       assert.equal(await countLetters(write), 0);
@@ -109,20 +109,20 @@ describe("a subscriber that is pushed to", () => {
     const refusals = () => subscriber.output().split("a push without a valid token").length - 1;
     await until("all refusals are logged", () => refusals() === 2 * (forged.length + 1));
     for (const [what, authorization] of forged)
-      for (const part of getParts(authorization))
+      for (const part of splitToken(authorization))
         assert.ok(!subscriber.output().includes(part), `${what} is in the log`);
   });
 
   it("never logs a valid token either", async () => {
     const headers = authorized();
-    const write = getPut("p-3");
+    const write = buildPut("p-3");
     assert.equal(await deliver(write, "/push", headers), 204);
     await until("it is logged", () => subscriber.output().includes(write.id));
-    for (const part of getParts(headers.authorization))
+    for (const part of splitToken(headers.authorization))
       assert.ok(!subscriber.output().includes(part));
   });
 
-  it("answers 400 to what is no push, and logs it", async () => {
+  it("answers 400 to a request that is not a push, and logs it", async () => {
     const bodies = [
       "",
       "{",
@@ -141,7 +141,7 @@ describe("a subscriber that is pushed to", () => {
       assert.equal(status, 400, body);
     }
     const countRejected = () =>
-      getRejected(subscriber).filter(({ status }) => status === 400).length;
+      readRejections(subscriber).filter(({ status }) => status === 400).length;
     await until("each is logged", () => countRejected() === bodies.length);
   });
 
@@ -149,10 +149,12 @@ describe("a subscriber that is pushed to", () => {
     const body = `"${"x".repeat(14 * 1024 * 1024)}"`;
     const { status } = await push.send("POST", "/push", { body, headers: authorized() });
     assert.equal(status, 413);
-    await until("it is logged", () => getRejected(subscriber).some(({ status }) => status === 413));
+    await until("it is logged", () =>
+      readRejections(subscriber).some(({ status }) => status === 413),
+    );
   });
 
-  it("takes a message that is no write, and it is dead", async () => {
+  it("stores a message that is not a write as a dead letter", async () => {
     const body = wrap({ attributes: { hello: "world" }, data: Buffer.from("") }, "no-write");
     const { status } = await push.send("POST", "/push", { body, headers: authorized() });
     assert.equal(status, 204);
@@ -161,26 +163,26 @@ describe("a subscriber that is pushed to", () => {
     assert.match(String(letter?.reason), /not a CloudEvent/);
   });
 
-  it("gives up a dead-lettered write unless it is settled already", async () => {
-    const [lost, settled] = [getPut("lost"), getPut("kept")];
+  it("makes a dead-lettered write dead unless it is settled already", async () => {
+    const [lost, settled] = [buildPut("lost"), buildPut("kept")];
     assert.equal(await deliver(lost, "/push/dead-letters"), 204);
-    const receipt = await getReceipt(lost);
+    const receipt = await waitForReceipt(lost);
     assert.equal(receipt.outcome, "dead");
     assert.match(receipt.reason as string, /as often as it may/);
     assert.equal((await api.get("/api/data/lost")).status, 404);
 
     assert.equal(await deliver(settled), 204);
     assert.equal(await deliver(settled, "/push/dead-letters"), 204);
-    assert.equal((await getReceipt(settled)).outcome, "applied");
+    assert.equal((await waitForReceipt(settled)).outcome, "applied");
     assert.equal(await countLetters(settled), 0);
   });
 
   it("keeps a dead write dead when it is delivered once more", async () => {
-    const write = getPut("lost-2");
+    const write = buildPut("lost-2");
     assert.equal(await deliver(write, "/push/dead-letters"), 204);
     assert.equal(await deliver(write), 204);
     assert.equal(await deliver(write, "/push/dead-letters"), 204);
-    assert.equal((await getReceipt(write)).outcome, "dead");
+    assert.equal((await waitForReceipt(write)).outcome, "dead");
     assert.equal((await api.get("/api/data/lost-2")).status, 404);
     assert.equal(await countLetters(write), 1);
   });
@@ -200,38 +202,39 @@ describe("a subscriber that is pushed to", () => {
     };
     const process = await environment.spawn("subscriber", env);
     const without = createClient(process.url);
-    const write = getPut("later");
+    const write = buildPut("later");
     const body = wrap(encodeWrite(write), "later");
     const answer = await without.send("POST", "/push", { body, headers: authorized() });
     assert.equal(answer.status, 503);
-    await until("it is logged", () => getRejected(process).length === 1);
-    const { severity, status, messageId } = getRejected(process)[0] ?? {};
+    await until("it is logged", () => readRejections(process).length === 1);
+    const { severity, status, messageId } = readRejections(process)[0] ?? {};
     assert.deepEqual([severity, status, messageId], ["ERROR", 503, "later"]);
     assert.equal((await without.get("/health/ready")).status, 503);
     assert.equal((await without.get("/health/live")).status, 200);
     assert.equal(await deliver(write), 204);
-    assert.equal((await getReceipt(write)).outcome, "applied");
+    assert.equal((await waitForReceipt(write)).outcome, "applied");
   });
 
   it("answers 503, not 401, while Google's certificates cannot be fetched, and logs no token", async () => {
     const env = { ...pusher.env, LOG_FORMAT: "json", PUSH_CERTS_URL: "http://127.0.0.1:1/certs" };
     const process = await environment.spawn("subscriber", env);
     const headers = authorized();
-    const body = wrap(encodeWrite(getPut("no-certs")), "no-certs");
+    const body = wrap(encodeWrite(buildPut("no-certs")), "no-certs");
     const answer = await createClient(process.url).send("POST", "/push", { body, headers });
     assert.equal(answer.status, 503);
     await until("it is logged", () => process.output().includes("cannot fetch token certificates"));
-    for (const part of getParts(headers.authorization)) assert.ok(!process.output().includes(part));
+    for (const part of splitToken(headers.authorization))
+      assert.ok(!process.output().includes(part));
   });
 
-  it("takes pushes without a token where the emulator, which sends none, is all there is", async () => {
+  it("accepts pushes without a token for the emulator, which sends none", async () => {
     const env = { DELIVERY: "push", PUSH_AUTH: "off" };
     const { port } = await environment.startSubscriber({ env });
     const open = createClient(`http://127.0.0.1:${port}`);
-    const write = getPut("open");
+    const write = buildPut("open");
     const body = wrap(encodeWrite(write), "open");
     assert.equal((await open.send("POST", "/push", { body })).status, 204);
-    assert.equal((await getReceipt(write)).outcome, "applied");
+    assert.equal((await waitForReceipt(write)).outcome, "applied");
   });
 });
 
@@ -266,7 +269,7 @@ it("settles what Pub/Sub pushes by tokens of its own, and nothing by those of an
       Number((await query(environment.pool, "SELECT COUNT(*) AS rows_ FROM data"))[0]?.rows_);
     assert.equal(await count(), 0);
     await environment.pushTo(subscriber.port ?? 0, oidcToken);
-    await until("all are settled", async () => (await count()) === ids.length, 60);
+    await until("all are settled", async () => (await count()) === ids.length);
   } finally {
     await environment.close();
     await Promise.all([pubsub.stop(), stranger.stop()]);
@@ -274,7 +277,7 @@ it("settles what Pub/Sub pushes by tokens of its own, and nothing by those of an
 });
 
 /** The lines in a subscriber's log that say that it rejected a push. */
-function getRejected(subscriber: Spawned): Record<string, unknown>[] {
+function readRejections(subscriber: Spawned): Record<string, unknown>[] {
   return subscriber
     .output()
     .split("\n")
@@ -284,7 +287,7 @@ function getRejected(subscriber: Spawned): Record<string, unknown>[] {
 }
 
 /** The pieces of a token that are long enough to tell it by. */
-function getParts(authorization: string): string[] {
+function splitToken(authorization: string): string[] {
   const parts = authorization.split(/[ .]/).filter((part) => part.length > 20);
   return authorization.length > 30 ? [...parts, authorization] : parts;
 }

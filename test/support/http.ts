@@ -139,7 +139,7 @@ export function assertProblemBody(
 }
 
 /** A server that has sent nothing for so long will not, however busy the machine is. */
-const SILENCE_MS = 30_000;
+const SILENCE_MS = 60_000;
 
 /**
  * Writes bytes to the server and reads all that it answers until it closes; so the bytes should
@@ -152,7 +152,7 @@ export async function sendRaw(
 ): Promise<Answer> {
   const { hostname, port } = new URL(url);
   const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
-  // A server that has heard enough may close while we still write.
+  // The server may close the connection while we still write.
   socket.on("error", () => {});
   socket.setTimeout(SILENCE_MS, () => socket.destroy());
   for (const part of bytes) socket.write(part);

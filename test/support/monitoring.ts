@@ -18,7 +18,7 @@ export type ActiveAlert = {
 const ROOT = join(import.meta.dirname, "..", "..", "monitoring");
 
 export const readMonitoring = (file: string) => readFile(join(ROOT, file), "utf8");
-export const getPath = (file: string) => join(ROOT, file);
+export const resolvePath = (file: string) => join(ROOT, file);
 
 /** Why there is no Prometheus to test with, or false. In CI, where there must be one, it throws. */
 export async function findMissingMonitoring(say: (line: string) => void): Promise<string | false> {

@@ -20,7 +20,7 @@ export type ReceivedSpan = {
 };
 export type ReceivedMetric = { service: string; name: string; kind: string; points: unknown[] };
 
-/** Listens as an OpenTelemetry collector does, and keeps what comes by OTLP over HTTP. */
+/** Listens as an OpenTelemetry collector does, and keeps what it receives by OTLP over HTTP. */
 export async function startOtlpReceiver() {
   const spans: ReceivedSpan[] = [];
   const metrics: ReceivedMetric[] = [];

@@ -7,7 +7,7 @@ const ROOT = join(import.meta.dirname, "..", "..");
 /** Less than a test may take (local/test.ts), so that what was printed until then is seen. */
 const DEADLINE_MS = 12 * 60_000;
 
-/** Runs one of the project's own programs to its end; it is told to end where the tests do. */
+/** Runs one of the project's own programs to its end; it is ended when the tests end. */
 export async function runProgram(
   file: string,
   args: readonly string[],

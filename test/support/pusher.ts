@@ -56,7 +56,7 @@ export function wrap({ attributes, data }: MessageContent, messageId: string): s
   });
 }
 
-/** `Authorization` headers that nobody may come in with, by what is wrong with them. */
+/** Invalid `Authorization` headers, by what is wrong with them. */
 function forgedTokens(google: KeyObject, stranger: KeyObject, pem: string) {
   const now = Math.floor(Date.now() / 1_000);
   const valid = signToken({}, {}, google);

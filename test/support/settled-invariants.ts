@@ -25,7 +25,7 @@ export function checkSettled(
   stored: Stored,
   { isUnconditional, mayDie = hasNoPrice }: CheckOptions,
 ): Map<string, string> {
-  const outcomes = getOutcomes(writes, stored);
+  const outcomes = collectOutcomes(writes, stored);
   const byItem = Map.groupBy(writes, ({ itemId }) => itemId);
   for (const [itemId, own] of byItem) {
     const row = stored.rows.find(({ id }) => id === itemId);
@@ -51,7 +51,7 @@ export function checkSettled(
 }
 
 /** Each write has exactly one receipt: its row, or one in `writes`, or one in `dead_letters`. */
-function getOutcomes(writes: readonly Write[], { rows, receipts, dead }: Stored) {
+function collectOutcomes(writes: readonly Write[], { rows, receipts, dead }: Stored) {
   const outcomes = new Map<string, string>();
   for (const { id } of writes) {
     const current = rows.filter(({ version }) => version === id).map(() => "applied");

@@ -16,7 +16,7 @@ function listLines(application: Application, query: Query): unknown[] {
   const { module, version, since, filter } = query;
   const { good, requests } = application;
   const isGood = good.includes(version);
-  const pushed = Math.round(100 * getShare(application, "subscriber", version));
+  const pushed = Math.round(100 * findShare(application, "subscriber", version));
   const figures = chooseFigures(application, version);
   const own = figures.isBlind ? [] : requests.filter(({ time }) => time >= since);
   if (filter.includes('jsonPayload.message="writes settled"')) {
@@ -46,15 +46,15 @@ function listLines(application: Application, query: Query): unknown[] {
 /** What the plan says for the step at which the version is. */
 function chooseFigures(application: Application, version: string) {
   const { plan, good } = application;
-  const service = getShare(application, "default", version) > 0 ? "default" : "subscriber";
-  const percent = Math.round(100 * getShare(application, service, version));
+  const service = findShare(application, "default", version) > 0 ? "default" : "subscriber";
+  const percent = Math.round(100 * findShare(application, service, version));
   const override = plan.figures?.find(
     (one) => one.service === service && one.percent === percent && !good.includes(version),
   );
   return { ...plan.always, ...override };
 }
 
-function getShare({ state }: Application, service: string, version: string): number {
+function findShare({ state }: Application, service: string, version: string): number {
   return state.services[service]?.versions.find(({ id }) => id === version)?.share ?? 0;
 }
 

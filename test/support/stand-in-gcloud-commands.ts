@@ -74,13 +74,13 @@ function listVersions({ state }: Application) {
 }
 
 function describeService(application: Application, { operands }: Command) {
-  const { versions, shardBy } = getService(application, operands[0]);
+  const { versions, shardBy } = findService(application, operands[0]);
   const live = versions.filter(({ share }) => share > 0).map(({ id, share }) => [id, share]);
   return { id: operands[0], split: { allocations: Object.fromEntries(live), shardBy } };
 }
 
 function deleteVersions(application: Application, { operands, flags }: Command): void {
-  const service = getService(application, flags.service);
+  const service = findService(application, flags.service);
   for (const id of operands) {
     const version = service.versions.find((one) => one.id === id);
     if (!version) fail(`no version ${id}`);
@@ -90,7 +90,7 @@ function deleteVersions(application: Application, { operands, flags }: Command):
 }
 
 function setTraffic(application: Application, { operands, flags }: Command): void {
-  const service = getService(application, operands[0]);
+  const service = findService(application, operands[0]);
   const splits = (flags.splits ?? "").split(",").map((split) => split.split("="));
   for (const [id] of splits)
     if (!service.versions.some((one) => one.id === id)) fail(`no version ${id}`);
@@ -113,7 +113,7 @@ function deploy(
     if (id !== "default" && !application.state.services.default)
       fail("The first service (module) you upload to a new application must be the 'default'");
     application.state.services[id] ??= { shardBy: "UNSPECIFIED", versions: [] };
-    const { versions } = getService(application, id);
+    const { versions } = findService(application, id);
     application.state.clock += 60_000;
     const createTime = new Date(application.state.clock).toISOString();
     // The first version of a service gets all of its traffic, as on App Engine.
@@ -122,6 +122,6 @@ function deploy(
   }
 }
 
-function getService({ state }: Application, id = ""): StandInService {
+function findService({ state }: Application, id = ""): StandInService {
   return state.services[id] ?? fail(`no service ${id}`);
 }

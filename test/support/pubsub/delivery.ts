@@ -143,8 +143,7 @@ export const deliveryCases: Case[] = [
     },
   },
   {
-    title:
-      "messages with an ordering key are delivered in order, also when one is nacked",
+    title: "messages with an ordering key are delivered in order, also when one is nacked",
     gap: "delivers the next one after a nack",
     async run(bench) {
       const { topic, subscription } = await bench.createPair({ enableMessageOrdering: true });
