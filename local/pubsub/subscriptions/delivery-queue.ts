@@ -15,6 +15,18 @@ export type Entry = Timed & {
   wasDelayed: boolean;
 };
 
+/** An entry that was not delivered yet. */
+export function createEntry(message: Message): Entry {
+  return {
+    message,
+    attempts: 0,
+    slot: undefined,
+    wasDelayed: false,
+    lease: undefined,
+    holder: undefined,
+  };
+}
+
 /** How far from its place a message is taken by the fault `reorder`. */
 const REORDER_DISTANCE = 1_000;
 /** How late a message is delivered at most by the fault `delay`. */

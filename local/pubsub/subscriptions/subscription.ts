@@ -5,7 +5,7 @@ import { decodeMessage, type Message, type SubscriptionConfig } from "../wire.ts
 import { formatAckId, LeaseIds, parseAckId } from "./ack-ids.ts";
 import { Consumers } from "./consumers.ts";
 import type { Consumer, Delivery } from "./delivery.ts";
-import { DeliveryQueue, type Entry } from "./delivery-queue.ts";
+import { createEntry, DeliveryQueue, type Entry } from "./delivery-queue.ts";
 import { type Filter, parseFilter } from "./filter.ts";
 import { Ordering } from "./ordering.ts";
 import { TimingWheel } from "./timing-wheel.ts";
@@ -132,7 +132,7 @@ export class Subscription {
     for (const { messageId, lease } of ackIds.map((ackId) => parseAckId(ackId, this.uid))) {
       const entry = this.#entries.get(messageId);
       if (!entry?.lease || entry.lease !== lease) continue;
-      if (seconds === 0) this.#giveBack(entry);
+      if (seconds === 0) this.#redeliver(entry);
       else if (!this.#options.faults.hits("dropExtension"))
         this.#setDeadline(entry, seconds * 1_000);
     }
@@ -158,14 +158,7 @@ export class Subscription {
   }
 
   #addOne(message: Message): void {
-    const entry: Entry = {
-      message,
-      attempts: 0,
-      slot: undefined,
-      wasDelayed: false,
-      lease: undefined,
-      holder: undefined,
-    };
+    const entry = createEntry(message);
     this.#entries.set(message.id, entry);
     const mustWait = this.config.enableMessageOrdering && this.#ordering.queue(entry);
     if (!mustWait) this.#ready.push(entry);
@@ -219,13 +212,13 @@ export class Subscription {
   }
 
   #onDue(entry: Entry): void {
-    if (entry.lease) this.#giveBack(entry);
+    if (entry.lease) this.#redeliver(entry);
     else this.#ready.push(entry);
     this.wake();
   }
 
-  /** A nack, or a deadline that has passed. */
-  #giveBack(entry: Entry): void {
+  /** After a nack, or when the ack deadline has passed. */
+  #redeliver(entry: Entry): void {
     this.#endLease(entry);
     const most = this.config.deadLetterPolicy?.maxDeliveryAttempts ?? Number.POSITIVE_INFINITY;
     if (entry.attempts >= most && this.#options.onExhausted(entry.message, entry.attempts)) {
