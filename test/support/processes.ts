@@ -66,7 +66,8 @@ export async function spawnProcess(
     stream?.on("data", (chunk) => {
       output = (output + chunk).slice(-MAX_OUTPUT_CHARACTERS);
     });
-  const ended = once(child, "exit");
+  // Not "exit", by when its last output may not have been read.
+  const ended = once(child, "close");
   await until(`the ${name} has started`, () => {
     if (child.exitCode !== null) throw new Error(`The ${name} ended at once: ${output}`);
     return output.includes(`${name} started`);
