@@ -1,0 +1,15 @@
+import { constants } from "node:os";
+import { killDescendants } from "./processes.ts";
+
+/**
+ * Loaded first into each test file's process, which ends with everything that its tests have
+ * started: servers are in process groups of their own, and would go on.
+ */
+process.on("exit", killDescendants);
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+  process.once(signal, () => process.exit(128 + constants.signals[signal]));
+// The pipe of the runner: its end is the runner's, also where it was killed.
+process.stdin
+  .on("end", () => process.exit(1))
+  .resume()
+  .unref();
