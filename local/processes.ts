@@ -34,7 +34,10 @@ export type ProcessOptions = {
  * supervisor, which then stops the processes in the right order.
  */
 export async function startProcess(options: ProcessOptions): Promise<LocalProcess> {
-  const { name, command, mark, env = process.env, cwd, logFile, stopDeadlineMs } = options;
+  const { name, command, mark, cwd, logFile, stopDeadlineMs } = options;
+  // The child sees a pipe, also where this process shows its output in a terminal with colours.
+  const isColored = process.stdout.isTTY && process.stdout.hasColors();
+  const env = { ...(isColored ? { FORCE_COLOR: "1" } : {}), ...(options.env ?? process.env) };
   const output = logFile === undefined ? "pipe" : openSync(logFile, "a");
   const [file = "", ...args] = command;
   const child = spawn(file, args, { detached: true, env, cwd, stdio: ["ignore", output, output] });
