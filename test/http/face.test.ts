@@ -170,6 +170,17 @@ describe("the API's face", () => {
     }
   });
 
+  it("answers the newest items as JSON at / whatever else a program accepts", async () => {
+    const api = await start();
+    for (const accept of ["*/*", "application/json", "image/png", "text/html;q=0"]) {
+      const { status, headers, body } = await api.get("/", { accept });
+      assert.equal(status, 200, accept);
+      assert.match(headers.get("content-type") ?? "", /^application\/json\b/);
+      assert.match(headers.get("vary") ?? "", /\bAccept\b/);
+      assert.ok(Array.isArray(body.data));
+    }
+  });
+
   it("shows browsers a page that runs its own style and script and loads nothing else", async () => {
     const api = await start();
     const browser = { accept: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8" };
