@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import { ITEM_DEPTH } from "./limits.ts";
 
@@ -45,11 +46,15 @@ const RESERVED_FIELDS = new Set([
   "after",
 ]);
 
+const CHANGES =
+  "must not change its value when it is checked again: the API checks an item, and the subscriber" +
+  " checks what the API has published. Remove the transform, or use overwrite()";
+
 /**
  * Declares a collection. `fields` are zod schemas (use {@link text} and {@link dateTime} for
  * those two kinds). `filters` names the fields that `GET ?field=` may filter on; each needs an index
  * `(field, deleted_at, created_at, id)`. `example` is shown in the OpenAPI document. Throws an error
- * with a sentence if the declaration is invalid.
+ * that names the collection and the field if the declaration is invalid.
  */
 export function defineCollection<Shape extends Record<string, z.ZodType>>(declaration: {
   name: string;
@@ -59,22 +64,33 @@ export function defineCollection<Shape extends Record<string, z.ZodType>>(declar
 }): Collection {
   const { name, example } = declaration;
   if (!NAME.test(name) || RESERVED_TABLES.has(name.toLowerCase()))
-    throw new Error(`The collection name "${name}" is reserved or is not of the form ${NAME}.`);
+    throw declarationError(name, `the name is reserved or is not of the form ${NAME}`);
   const fields = Object.entries(declaration.fields).map(([field, schema]) =>
     defineField(name, field, schema),
   );
   const filters = (declaration.filters ?? []).map((filter) => {
     const field = fields.find((candidate) => candidate.name === filter);
     if (!field || field.kind === "json")
-      throw new Error(`The collection "${name}" cannot filter on "${filter}".`);
+      throw declarationError(name, "cannot be filtered on", filter);
     return field;
   });
   const schema = z.strictObject(declaration.fields) as unknown as z.ZodType<Item>;
   const collection = { name, fields, filters, schema, example };
   const check = checkItem(collection, example);
   if (!check.ok)
-    throw new Error(`The example of "${name}" is not valid: ${formatErrors(check.errors)}`);
+    throw declarationError(name, `the example is not valid: ${formatErrors(check.errors)}`);
+  const changed = fields.find(({ name: field, schema }) => {
+    const value = check.item[field];
+    return !isDeepStrictEqual(schema.safeParse(value).data, value);
+  });
+  if (changed) throw declarationError(name, CHANGES, changed.name);
   return collection;
+}
+
+/** The error of a wrong declaration, which names the collection, and the field if it is one's. */
+function declarationError(collection: string, fault: string, field?: string): Error {
+  const place = field === undefined ? "" : `, field "${field}"`;
+  return new Error(`Collection "${collection}"${place}: ${fault.replace(/\.$/, "")}.`);
 }
 
 const countCharacters = (count: number) => (count === 1 ? "1 character" : `${count} characters`);
@@ -140,25 +156,36 @@ export function formatErrors(errors: readonly FieldError[]): string {
 }
 
 function defineField(collection: string, name: string, schema: z.ZodType): Field {
+  const fail = (fault: string) => declarationError(collection, fault, name);
   if (!NAME.test(name) || RESERVED_FIELDS.has(name))
-    throw new Error(`The field "${name}" of "${collection}" has a reserved or unusable name.`);
-  const { type, format, anyOf } = z.toJSONSchema(schema, { io: "input" }) as {
-    [key: string]: unknown;
-  };
-  if (anyOf || Array.isArray(type))
-    throw new Error(`The field "${name}" of "${collection}" must have one type; not null.`);
+    throw fail(`the name is reserved or is not of the form ${NAME}`);
+  const input = toJsonSchema(schema, "input");
+  if (input?.anyOf || Array.isArray(input?.type)) throw fail("must have one type, not null");
   const kinds: Record<string, FieldKind> = {
-    string: format === "date-time" ? "dateTime" : "text",
+    string: input?.format === "date-time" ? "dateTime" : "text",
     integer: "integer",
     number: "number",
     boolean: "boolean",
     array: "json",
     object: "json",
   };
-  const kind = kinds[String(type)];
-  if (!kind) throw new Error(`The field "${name}" of "${collection}" has no known type.`);
+  const kind = kinds[String(input?.type)];
+  if (!kind) throw fail(`must have one of JSON's types: ${Object.keys(kinds).join(", ")}`);
+  if (!toJsonSchema(schema, "output")) throw fail(CHANGES);
   const required = !schema.safeParse(undefined).success;
   return { name, column: toSnakeCase(name), kind, schema, required };
+}
+
+/** Undefined for a type that JSON lacks; as `output`, also for a schema that transforms a value. */
+function toJsonSchema(schema: z.ZodType, io: "input" | "output") {
+  const refuseCodec = ({ zodSchema }: { zodSchema: z.core.$ZodType }) => {
+    if (io === "output" && zodSchema instanceof z.core.$ZodCodec) throw new TypeError("a codec");
+  };
+  try {
+    return z.toJSONSchema(schema, { io, override: refuseCodec });
+  } catch {
+    return undefined;
+  }
 }
 
 function toSnakeCase(name: string): string {

@@ -12,8 +12,9 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
+import { runInProcess } from "../test/support/commands.ts";
 import { ENVIRONMENTS, type Environment, findEnvironment } from "./environments.ts";
-import { main } from "./main.ts";
+import { createSynth } from "./main.ts";
 import { readSettings } from "./settings.ts";
 import { STACKS } from "./terraform-json.ts";
 import { ENVIRONMENT } from "./testing.ts";
@@ -24,23 +25,17 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Runs the command in this process, on the yaml files of a folder. */
 function synth(args: string[], root = ROOT) {
-  let [stdout, stderr] = ["", ""];
-  const output = {
-    stdout: { write: (text: string) => (stdout += text) },
-    stderr: { write: (text: string) => (stderr += text) },
-  };
-  const status = main(args, output, root);
-  return { status, stdout, stderr };
+  return runInProcess(createSynth(root), args, { env: process.env });
 }
 
 describe("npm run synth", () => {
   for (const environment of Object.keys(ENVIRONMENTS))
-    it(`writes the stacks of ${environment}`, () => {
+    it(`writes the stacks of ${environment}`, async () => {
       const out = join(folder, environment);
-      const { status, stdout, stderr } = synth(["--environment", environment, "--out", out]);
-      assert.deepEqual([status, stderr], [0, ""]);
+      const synthesised = await synth(["--environment", environment, "--out", out]);
+      assert.deepEqual([synthesised.status, synthesised.err], [0, ""]);
       assert.equal(
-        stdout.match(/^constancia: wrote \S+\/\w+\/cdk\.tf\.json$/gm)?.length,
+        synthesised.out.match(/^wrote \S+\/\w+\/cdk\.tf\.json$/gm)?.length,
         STACKS.length,
       );
       for (const stack of STACKS) {
@@ -52,24 +47,24 @@ describe("npm run synth", () => {
       }
     });
 
-  it("prints its options, and explains a wrong one in a sentence", () => {
-    const help = synth(["--help"]);
+  it("prints its options, and explains a wrong one in a sentence", async () => {
+    const help = await synth(["--help"]);
     assert.equal(help.status, 0);
     for (const name of ["--environment", "--out", ...Object.keys(ENVIRONMENTS)])
-      assert.ok(help.stdout.includes(name), name);
+      assert.ok(help.out.includes(name), name);
     const wrong: [string[], RegExp][] = [
-      [[], /^constancia: --environment is required: production, staging\.\n$/],
+      [[], /^--environment is required: production, staging\.\n\nnpm run synth -- /],
       [
         ["--environment", "prod"],
-        /^constancia: There is no environment "prod"\. iac\/environments\.ts declares production, s/,
+        /^There is no environment "prod"\. iac\/environments\.ts declares production, s/,
       ],
       [["--environment", "toString"], /There is no environment "toString"/],
-      [["--enviroment", "production"], /^constancia: Unknown option '--enviroment'/],
+      [["--enviroment", "production"], /^Unknown option '--enviroment'/],
     ];
     for (const [args, sentence] of wrong) {
-      const { status, stdout, stderr } = synth(args);
-      assert.deepEqual([status, stdout], [2, ""]);
-      assert.match(stderr, sentence);
+      const { status, out, err } = await synth(args);
+      assert.deepEqual([status, out], [2, ""]);
+      assert.match(err, sentence);
     }
   });
 
@@ -77,39 +72,40 @@ describe("npm run synth", () => {
     const command = [join(ROOT, "iac", "main.ts"), "--environment", "prod"];
     const { status, stdout, stderr } = spawnSync(process.execPath, command, { encoding: "utf8" });
     assert.deepEqual([status, stdout], [2, ""]);
-    assert.match(stderr, /^constancia: There is no environment "prod"/);
+    assert.match(stderr, /^There is no environment "prod"/);
   });
 
-  it("writes nothing if app.yaml is unsafe, and says why", () => {
+  it("writes nothing if app.yaml is unsafe, and says why", async () => {
     const root = join(folder, "unsafe");
     for (const file of ["app.yaml", "subscriber.yaml"]) cpSync(join(ROOT, file), join(root, file));
     const args = ["--environment", "production", "--out", join(root, "out")];
     const text = readFileSync(join(ROOT, "app.yaml"), "utf8");
 
     writeFileSync(join(root, "app.yaml"), text.replace(/(max_instances:) \d+/, "$1 900"));
-    const refused = synth(args, root);
-    assert.deepEqual([refused.status, refused.stdout], [1, ""]);
+    const refused = await synth(args, root);
+    assert.deepEqual([refused.status, refused.out], [1, ""]);
     assert.match(
-      refused.stderr,
-      /^constancia: The settings are unsafe:\n {2}- app\.yaml, subscriber\.yaml: 2 versions of 900 /,
+      refused.err,
+      /^The settings are unsafe:\n {2}- app\.yaml, subscriber\.yaml: 2 versions of 900 /,
     );
     assert.equal(existsSync(join(root, "out")), false);
 
     writeFileSync(join(root, "app.yaml"), text.replace(/max_instances: \d+/, ""));
     assert.match(
-      synth(args, root).stderr,
-      /^constancia: app\.yaml: automatic_scaling\.max_instances must be a whole number above 0, not/,
+      (await synth(args, root)).err,
+      /^app\.yaml: automatic_scaling\.max_instances must be a whole number above 0, not/,
     );
     writeFileSync(join(root, "app.yaml"), text.replace(/^( +MYSQL_POOL_SIZE:).+/m, "$1 101"));
     assert.match(
-      synth(args, root).stderr,
-      /^constancia: app\.yaml: env_variables\.MYSQL_POOL_SIZE is "101", but must be from 1 to 100\.$/m,
+      (await synth(args, root)).err,
+      /^app\.yaml: env_variables\.MYSQL_POOL_SIZE is "101", but must be from 1 to 100\.$/m,
     );
     rmSync(join(root, "app.yaml"));
-    assert.equal(synth(args, root).stderr, "constancia: app.yaml cannot be read (ENOENT).\n");
+    const [sentence] = (await synth(args, root)).err.split("\n\n");
+    assert.equal(sentence, "app.yaml cannot be read (ENOENT).");
 
     cpSync(join(ROOT, "app.yaml"), join(root, "app.yaml"));
-    assert.equal(synth(args, root).status, 0);
+    assert.equal((await synth(args, root)).status, 0);
     assert.deepEqual(readdirSync(join(root, "out")).sort(), STACKS.toSorted());
   });
 });

@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from "node:child_process";
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** Prints one line of progress. */
@@ -34,7 +34,10 @@ export type ProcessOptions = {
  * supervisor, which then stops the processes in the right order.
  */
 export async function startProcess(options: ProcessOptions): Promise<LocalProcess> {
-  const { name, command, mark, env = process.env, cwd, logFile, stopDeadlineMs } = options;
+  const { name, command, mark, cwd, logFile, stopDeadlineMs } = options;
+  // The child sees a pipe, also where this process shows its output in a terminal with colours.
+  const isColored = process.stdout.isTTY && process.stdout.hasColors();
+  const env = { ...(isColored ? { FORCE_COLOR: "1" } : {}), ...(options.env ?? process.env) };
   const output = logFile === undefined ? "pipe" : openSync(logFile, "a");
   const [file = "", ...args] = command;
   const child = spawn(file, args, { detached: true, env, cwd, stdio: ["ignore", output, output] });
@@ -83,6 +86,17 @@ export async function endLeftover(leftover: { pid: number; mark: string }): Prom
   }
 }
 
+/**
+ * Kills every process that this one has started, and those that they have started, in whichever
+ * process group they are. Synchronous, so that it can run in `exit`.
+ */
+export function killDescendants(): void {
+  const childrenByParent = Map.groupBy(listProcesses(), ({ parent }) => parent);
+  const getDescendants = (pid: number): number[] =>
+    (childrenByParent.get(pid) ?? []).flatMap((child) => [child.pid, ...getDescendants(child.pid)]);
+  for (const pid of getDescendants(process.pid)) kill(pid, "SIGKILL");
+}
+
 /** Prints the sentence with the seconds so far, every two seconds, until the work has ended. */
 export async function withProgress<T>(say: Say, sentence: string, work: Promise<T>): Promise<T> {
   const startedAt = Date.now();
@@ -97,8 +111,13 @@ export async function withProgress<T>(say: Say, sentence: string, work: Promise<
 }
 
 function killGroup(pid: number, signal: NodeJS.Signals): void {
+  kill(-pid, signal);
+}
+
+/** Sends a signal to a process, or to the group of a negative one; one that has ended is ignored. */
+function kill(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(-pid, signal);
+    process.kill(pid, signal);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
@@ -113,5 +132,27 @@ function readCommandLine(pid: number): string {
     return execFileSync("ps", ["-ww", "-o", "command=", "-p", String(pid)], { encoding: "utf8" });
   } catch {
     return "";
+  }
+}
+
+/** All processes of this machine with their parents. */
+function listProcesses(): { pid: number; parent: number }[] {
+  const lines =
+    process.platform === "linux"
+      ? readdirSync("/proc").flatMap((name) => (/^\d+$/.test(name) ? [readStat(name)] : []))
+      : execFileSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" }).trim().split("\n");
+  return lines.map((line) => {
+    const [pid = 0, parent = 0] = line.trim().split(/\s+/).map(Number);
+    return { pid, parent };
+  });
+}
+
+/** `PID PPID`, from proc_pid_stat(5): the name of the program, in parentheses, may hold any text. */
+function readStat(pid: string): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return `${pid} ${stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]}`;
+  } catch {
+    return ""; // It has ended meanwhile.
   }
 }

@@ -1,6 +1,5 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { type Backlog, settleBacklog } from "./backlog.ts";
 import { startMysql } from "./mysql.ts";
 import { ENGINE_NAMES } from "./mysql-server.ts";
@@ -8,6 +7,7 @@ import { DEFAULTS, type Options, readOptions, readSettings, type Settings } from
 import { PortFinder } from "./ports.ts";
 import { type LocalProcess, startProcess, withProgress } from "./processes.ts";
 import { describePubsub, startPubsub } from "./pubsub.ts";
+import { waitUntilReady } from "./readiness.ts";
 import { AlreadyRunning, RunFile } from "./run-file.ts";
 import { Supervisor } from "./supervisor.ts";
 import { createTopology } from "./topology.ts";
@@ -18,7 +18,6 @@ const LOCAL = join(ROOT, ".local");
 const WANTED_PORTS = { subscriber: 8090, mysql: 13306, metrics: 9464 };
 /** The processes stop within two seconds, as App Engine requires. */
 const PROCESS_STOP_DEADLINE_MS = 5_000;
-const READY_DEADLINE_MS = 120_000;
 
 const say = (line: string) => console.log(`constancia: ${line}`);
 
@@ -165,29 +164,6 @@ async function startOwn(name: string, script: string, settings: Settings): Promi
     env: settings,
     stopDeadlineMs: PROCESS_STOP_DEADLINE_MS,
   });
-}
-
-async function waitUntilReady(address: string): Promise<void> {
-  const deadline = Date.now() + READY_DEADLINE_MS;
-  for (;;) {
-    const reason = await checkReadiness(address);
-    if (reason === undefined) return;
-    if (Date.now() > deadline)
-      throw new Error(`the API is not ready after ${READY_DEADLINE_MS / 1_000} s: ${reason}`);
-    await sleep(100);
-  }
-}
-
-/** Why the API is not ready; undefined once it is. */
-async function checkReadiness(address: string): Promise<string | undefined> {
-  try {
-    const signal = AbortSignal.timeout(2_000);
-    const response = await fetch(`${address}/health/ready`, { signal });
-    const body = await response.text();
-    return response.ok ? undefined : `it answers ${response.status} ${body}`;
-  } catch (error) {
-    return `it does not answer (${(error as Error).message})`;
-  }
 }
 
 function describeRunning(address: string): string {

@@ -12,7 +12,7 @@ import { startLocalPubsub } from "./local-pubsub.ts";
 import { startMysql } from "./mysql.ts";
 import { startEmulator } from "./official-emulator.ts";
 import { findAnyPort } from "./ports.ts";
-import { isRunning, withProgress } from "./processes.ts";
+import { isRunning, killDescendants, withProgress } from "./processes.ts";
 import { endLeftovers, RunFile } from "./run-file.ts";
 import { Supervisor } from "./supervisor.ts";
 import { HELP, readTestOptions, type TestOptions } from "./test-options.ts";
@@ -79,13 +79,16 @@ async function main(options: TestOptions): Promise<void> {
   process.chdir(ROOT);
   await removeLeftovers();
   mkdirSync(FOLDER, { recursive: true });
-  process.once("exit", () => rmSync(FOLDER, { recursive: true, force: true }));
+  process.once("exit", () => {
+    killDescendants();
+    rmSync(FOLDER, { recursive: true, force: true });
+  });
   const supervisor = new Supervisor(await RunFile.claim(join(FOLDER, "run.json"), MARK, say), say);
   const interrupted = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.on(signal, async () => {
+    process.on(signal, () => {
       interrupted.abort();
-      await supervisor.stop(128 + constants.signals[signal]);
+      void supervisor.interrupt(128 + constants.signals[signal]);
     });
   }
   try {
@@ -172,6 +175,7 @@ async function runTests(options: TestOptions, signal: AbortSignal): Promise<bool
   const events = run({
     files: files.map((file) => join(ROOT, file)),
     concurrency: options.jobs,
+    execArgv: [`--import=${join(import.meta.dirname, "test-process.ts")}`],
     timeout: TEST_TIMEOUT_MS,
     signal,
     ...(options.coverage ? COVERAGE : {}),

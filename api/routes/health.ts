@@ -7,11 +7,11 @@ export const answerLive: RequestHandler = (_request, response) => {
   response.json({ live: true });
 };
 
-/** Whether the tables match the collections; 503 with the faults where they do not. */
+/** Whether the tables match the collections; 503 with the cause and the faults where they do not. */
 export function answerReady(readiness: Readiness): RequestHandler {
   return (_request, response) => {
-    const { isReady, faults } = readiness;
-    response.status(isReady ? 200 : 503).json({ ready: isReady, faults });
+    const { isReady, cause, faults } = readiness;
+    response.status(isReady ? 200 : 503).json({ ready: isReady, cause, faults });
   };
 }
 

@@ -3,7 +3,6 @@ import { readFileSync } from "node:fs";
 import type { Request, RequestHandler, Response } from "express";
 import type { Collection } from "../../common/collection.ts";
 import type { Config } from "../../common/config.ts";
-import { malformed } from "../answer/problem.ts";
 import type { Reader } from "../reader.ts";
 
 /** The newest items that a program is shown at `/`. */
@@ -17,14 +16,17 @@ const IMPORT = /^import \{[^}]*\} from "\.\/([a-z-]+\.js)";\n/gm;
  */
 export function answerConsole(config: Config, folder: URL): RequestHandler {
   let page: { html: string; policy: string } | undefined;
-  return (request: Request, response: Response, next) => {
-    response.vary("Accept");
-    const form = request.accepts(["json", "html"]);
-    if (!form) throw malformed("This resource supports application/json and text/html.");
-    if (form === "json") return next();
-    page ??= loadConsole(config, folder);
-    response.set("Content-Security-Policy", page.policy);
-    response.type("html").send(page.html);
+  return (_request, response, next) => {
+    const toPrograms = () => next();
+    response.format({
+      json: toPrograms,
+      html() {
+        page ??= loadConsole(config, folder);
+        response.set("Content-Security-Policy", page.policy).send(page.html);
+      },
+      // As the other resources do, which have one form (RFC 9110, section 12.5.1).
+      default: toPrograms,
+    });
   };
 }
 

@@ -102,17 +102,20 @@ export function createWrites(options: WritesOptions) {
 
   /** Makes a write of a record, and resolves once Pub/Sub holds it. Rejects with a Problem. */
   async function accept(draft: Draft): Promise<Write> {
-    const write = draftWrite(draft);
-    if (write.ifMatch || write.ifNoneMatch) {
-      const isSeen = await checkCondition(reader, write);
-      if (write.ifMatch && write.ifMatch !== "*") {
-        write.id = mintWriteId({ version: write.ifMatch, seen: isSeen });
-        write.acceptedAt = getWriteTime(write.id);
-      }
-    }
+    const drafted = draftWrite(draft);
+    const isConditional = drafted.ifMatch || drafted.ifNoneMatch;
+    const write = isConditional ? await applyCondition(drafted) : drafted;
     if (write.fingerprint) await checkReusedKey(reader, write);
     await publisher.publish(write, draft.response.locals.requestId);
     return write;
+  }
+
+  /** Checks the condition; the id of a write that names a version is minted anew, to sort after it. */
+  async function applyCondition(write: Write): Promise<Write> {
+    const isSeen = await checkCondition(reader, write);
+    if (!write.ifMatch || write.ifMatch === "*") return write;
+    const id = mintWriteId({ version: write.ifMatch, seen: isSeen });
+    return { ...write, id, acceptedAt: getWriteTime(id) };
   }
 
   function waitFor(write: Write, prefer: Prefer) {

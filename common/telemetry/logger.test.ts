@@ -16,7 +16,10 @@ const DIAGNOSTIC = "logging.googleapis.com/diagnostic";
 const TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 /** The lines of a process that runs `script` with a logger, and then exits. */
-async function print(script: string, format = "json", readAfterMs = 0): Promise<string[]> {
+async function print(
+  script: string,
+  { format = "json", readAfterMs = 0, env = {} } = {},
+): Promise<string[]> {
   const source = `
     const { createLogger, flushLog } = await import(${JSON.stringify(LOGGER)});
     const options = { service: "api", version: "v7", projectId: "some-project", level: "info" };
@@ -25,7 +28,11 @@ async function print(script: string, format = "json", readAfterMs = 0): Promise<
     await flushLog();
     process.exit();`;
   const child = spawn(process.execPath, ["--input-type=module", "--eval", source], {
-    env: { METADATA_SERVER_DETECTION: "none", NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE },
+    env: {
+      METADATA_SERVER_DETECTION: "none",
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
+      ...env,
+    },
     stdio: ["ignore", "pipe", "inherit"],
   });
   await sleep(readAfterMs);
@@ -98,7 +105,7 @@ describe("a log line for Cloud Logging", () => {
 
   it("is not lost when the process exits, however slowly it is read", async () => {
     const script = `for (let i = 0; i < 2_000; i += 1) logger.info("event", { i, x: "x".repeat(500) });`;
-    const lines = (await print(script, "json", 1_000)).map((line) => JSON.parse(line));
+    const lines = (await print(script, { readAfterMs: 1_000 })).map((line) => JSON.parse(line));
     const numbers = lines.flatMap(({ message, metadata }) => (message ? [metadata.i] : []));
     assert.deepEqual(
       numbers,
@@ -108,18 +115,21 @@ describe("a log line for Cloud Logging", () => {
 });
 
 describe("a log line for people", () => {
-  it("has the time, the service, the level, the message and the fields", async () => {
-    const writes = [1, 2, 3, 4].map((id) => ({ id, outcome: "applied" }));
-    const [line = ""] = await print(
-      `logger.info("some event", { text: "a b", list: [1], writes: ${JSON.stringify(writes)} });`,
-      "pretty",
-    );
-    const ESCAPE = "\u001b";
-    const plain = line.replaceAll(new RegExp(`${ESCAPE}\\[\\d+m`, "g"), "");
-    assert.match(plain, /^\d\d:\d\d:\d\d\.\d{3} api {8}info some event /);
+  const writes = [1, 2, 3, 4].map((id) => ({ id, outcome: "applied" }));
+  const script = `logger.info("some event", { text: "a b", list: [1], writes: ${JSON.stringify(writes)} });`;
+
+  it("has the time, the service, the level, the message and the fields, and no colours in a pipe", async () => {
+    const [line = ""] = await print(script, { format: "pretty" });
+    assert.match(line, /^\d\d:\d\d:\d\d\.\d{3} api {8}info some event /);
     assert.match(
-      plain,
+      line,
       / text=a b list=\[1\] \[1 applied \| 2 applied \| 3 applied \| and 1 more\]$/,
     );
+  });
+
+  it("is coloured where FORCE_COLOR says so, as npm start does for its terminal", async () => {
+    const [line = ""] = await print(script, { format: "pretty", env: { FORCE_COLOR: "1" } });
+    assert.ok(line.includes(" \u001b[32minfo\u001b[39m some event \u001b[2mtext=a b "), line);
+    assert.ok(line.endsWith(" and 1 more]\u001b[22m"), line);
   });
 });

@@ -1,3 +1,4 @@
+import { styleText } from "node:util";
 import type { Options as LoggingOptions } from "@google-cloud/logging-winston";
 import { createLogger as createWinston, format, type Logger, transports } from "winston";
 
@@ -14,7 +15,8 @@ const TEXT_CHARACTERS = 16_000;
 
 /**
  * Creates the process's logger. `json` is for Cloud Logging: one line of JSON per event on standard
- * output, written by Google's own transport. `pretty` is for people: coloured lines.
+ * output, written by Google's own transport. `pretty` is for people: lines that are coloured where
+ * Node's `styleText` finds that standard output shows colours (a terminal; NO_COLOR, FORCE_COLOR).
  */
 export async function createLogger(options: {
   service: string;
@@ -72,13 +74,17 @@ function createCloudFormat(projectId: string, traceKey: string) {
 function createPrettyFormat(service: string) {
   const line = format.printf(({ level, message, timestamp, ...fields }) => {
     const time = String(timestamp).slice(11, 23);
-    return `${time} ${service.padEnd(10)} ${level} ${message}${formatFields(fields)}`;
+    const shownLevel = styleText(LEVEL_COLORS[level] ?? "blue", level);
+    return `${time} ${service.padEnd(10)} ${shownLevel} ${message}${formatFields(fields)}`;
   });
-  return format.combine(format.timestamp(), format.colorize(), line);
+  return format.combine(format.timestamp(), line);
 }
 
-const DIM = "\u001b[2m";
-const RESET = "\u001b[22m";
+const LEVEL_COLORS: Record<string, "red" | "yellow" | "green"> = {
+  error: "red",
+  warn: "yellow",
+  info: "green",
+};
 /** The most writes of a batch that are shown. */
 const PRETTY_WRITES = 3;
 
@@ -88,7 +94,7 @@ function formatFields(fields: Record<string, unknown>): string {
     if (name === "writes" && Array.isArray(value)) return [formatWrites(value)];
     return [`${name}=${typeof value === "string" ? value : JSON.stringify(value)}`];
   });
-  return parts.length > 0 ? ` ${DIM}${parts.join(" ")}${RESET}` : "";
+  return parts.length > 0 ? ` ${styleText("dim", parts.join(" "))}` : "";
 }
 
 function formatWrites(writes: Record<string, unknown>[]): string {

@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { bundle } from "../../deploy/bundle.ts";
-import { isRunning, withProgress } from "../../local/processes.ts";
+import { isRunning, killDescendants, withProgress } from "../../local/processes.ts";
 import { endLeftovers, RunFile } from "../../local/run-file.ts";
 import { Supervisor } from "../../local/supervisor.ts";
 import { UsageError } from "../../ops/command-line.ts";
@@ -53,7 +53,10 @@ async function main(options: Options): Promise<void> {
   process.env.METADATA_SERVER_DETECTION = "none";
   await removeLeftovers();
   mkdirSync(FOLDER, { recursive: true });
-  process.once("exit", () => rmSync(FOLDER, { recursive: true, force: true }));
+  process.once("exit", () => {
+    killDescendants();
+    rmSync(FOLDER, { recursive: true, force: true });
+  });
   const supervisor = new Supervisor(await RunFile.claim(join(FOLDER, "run.json"), MARK, say), say);
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
     process.on(signal, () => supervisor.stop(128 + constants.signals[signal]));

@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import { killAtExit } from "../support/at-exit.ts";
 import { peakMb } from "../support/process-usage.ts";
 
 /** App Engine's time between SIGTERM and SIGKILL. */
@@ -55,7 +54,6 @@ export class ClusterProcess {
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#child = child;
-    const forget = killAtExit(() => child.kill("SIGKILL"));
     let printed: string | undefined = "";
     const { promise: started, resolve, reject } = Promise.withResolvers<void>();
     const timer = setTimeout(
@@ -72,7 +70,6 @@ export class ClusterProcess {
         resolve();
       });
     child.once("exit", (code, signal) => {
-      forget();
       this.#child = undefined;
       if (!this.#isEnding)
         this.unexpectedExit = `${this.name} exited by itself: ${signal ?? `exit code ${code}`}`;

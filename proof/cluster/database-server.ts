@@ -5,7 +5,6 @@ import { type Mysql, startMysql } from "../../local/mysql.ts";
 import { findAnyPort } from "../../local/ports.ts";
 import type { LocalProcess } from "../../local/processes.ts";
 import { migrate } from "../../ops/migrate.ts";
-import { killProcessAtExit } from "../support/at-exit.ts";
 
 /** All tables are in one file of at most this size, so that it can be filled without root. */
 const TABLESPACE_MB = 32;
@@ -173,7 +172,6 @@ async function startServer(folder: string, port: number, args: string[]): Promis
     args,
     onStart(one) {
       started = one;
-      killProcessAtExit(one);
     },
   });
   return { mysql, process: started as LocalProcess };

@@ -3,7 +3,6 @@ import { type LocalPubsubOptions, startLocalPubsub } from "../../local/local-pub
 import { findAnyPort } from "../../local/ports.ts";
 import type { LocalProcess } from "../../local/processes.ts";
 import type { Rates } from "../../local/pubsub/faults.ts";
-import { killProcessAtExit } from "../support/at-exit.ts";
 
 /** The backlog is empty once it was found empty so often in a row. */
 const EMPTY_IN_A_ROW = 3;
@@ -92,7 +91,6 @@ async function startServer(options: LocalPubsubOptions): Promise<LocalProcess> {
     ...options,
     onStart(one) {
       started = one;
-      killProcessAtExit(one);
     },
   });
   return started as LocalProcess;

@@ -7,7 +7,6 @@ import { parseOptions, readInteger } from "../../ops/command-line.ts";
 import { createTestEnvironment } from "../../test/support/environment.ts";
 import { send } from "../../test/support/load.ts";
 import type { Spawned } from "../../test/support/processes.ts";
-import { killAtExit } from "../support/at-exit.ts";
 import { runProof } from "../support/command.ts";
 import { startServers } from "../support/servers.ts";
 import { percentile, toTenth } from "../support/statistics.ts";
@@ -66,8 +65,6 @@ await runProof("hostile", async () => {
 /** The crowd is a process of its own, so that it does not slow down the clients that measure. */
 async function startCrowdProcess(url: string) {
   const crowd = fork(join(import.meta.dirname, "crowd.ts"), [url]);
-  const forget = killAtExit(() => crowd.kill("SIGKILL"));
-  crowd.once("exit", forget);
   const ended = once(crowd, "exit").then(([code]) => {
     throw new Error(`The crowd exited with ${code}.`);
   });

@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { availableParallelism } from "node:os";
-import { killAtExit } from "./at-exit.ts";
 
 /** A process that is not ended exits by itself after this time. */
 const LONGEST_MS = 30 * 60_000;
@@ -21,10 +20,8 @@ export async function keepCoresBusy(): Promise<() => Promise<void>> {
 
 function createEnd(child: ChildProcess): () => Promise<void> {
   const ended = once(child, "exit");
-  const forget = killAtExit(() => child.kill("SIGKILL"));
   return async () => {
     child.kill("SIGKILL");
     await ended;
-    forget();
   };
 }

@@ -1,14 +1,16 @@
 import { existsSync } from "node:fs";
+import { killDescendants } from "../../local/processes.ts";
 import { UsageError } from "../../ops/command-line.ts";
 
 /**
- * Runs the command `npm run proof -- NAME` and ends the process with the exit status that `main`
- * returns. Wrong use is answered with a sentence and the status 2; any other error is a failure of
- * the proof itself.
+ * Runs the command `npm run proof -- NAME` and ends the process, and all that it has started, with
+ * the exit status that `main` returns. Wrong use is answered with a sentence and the status 2; any
+ * other error is a failure of the proof itself.
  */
 export async function runProof(name: string, main: () => Promise<number>): Promise<never> {
   // Google's clients would look for the metadata server of a Google machine.
   process.env.METADATA_SERVER_DETECTION = "none";
+  process.once("exit", killDescendants);
   try {
     return process.exit(await main());
   } catch (error) {

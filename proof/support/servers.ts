@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { startLocalPubsub } from "../../local/local-pubsub.ts";
 import { startMysql } from "../../local/mysql.ts";
 import { findAnyPort } from "../../local/ports.ts";
-import { exitOnSignals, killAtExit, killProcessAtExit } from "./at-exit.ts";
 
 const LOCAL = join(import.meta.dirname, "..", "..", ".local");
 
@@ -14,16 +13,15 @@ export type Servers = { mysqlUrl: string; pubsubHost: string; stop(): Promise<vo
 /** Starts both. Whatever ends the command, the servers and their data are gone afterwards. */
 export async function startServers(name: string): Promise<Servers> {
   const folder = await createWorkFolder(name);
-  killAtExit(() => rmSync(folder, { recursive: true, force: true }));
-  const common = { say: () => {}, onStart: killProcessAtExit };
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
   const mysql = await startMysql({
     folder: join(folder, "mysql"),
     port: await findAnyPort(),
     engine: "mysql",
-    ...common,
+    say: () => {},
   });
   const logFile = join(folder, "pubsub.log");
-  const pubsub = await startLocalPubsub({ port: await findAnyPort(), logFile, ...common });
+  const pubsub = await startLocalPubsub({ port: await findAnyPort(), logFile, say: () => {} });
   return {
     mysqlUrl: mysql.url,
     pubsubHost: pubsub.host,
@@ -34,10 +32,14 @@ export async function startServers(name: string): Promise<Servers> {
   };
 }
 
-/** A folder of this process's own below `.local/`, which signals remove. */
+/** A folder of this process's own below `.local/`, which signals remove; they end the process. */
 export async function createWorkFolder(name: string): Promise<string> {
   const folder = join(LOCAL, `${name}-${process.pid}`);
   await mkdir(folder, { recursive: true });
-  exitOnSignals(folder);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.on(signal, () => {
+      rmSync(folder, { recursive: true, force: true });
+      process.exit(130);
+    });
   return folder;
 }

@@ -10,9 +10,9 @@ const PRODUCT = ["collections", "api", "subscriber", "common", "iac", "deploy", 
 /** Code of the processes themselves. */
 const PROCESSES = ["api", "subscriber", "common"];
 const NOT_PRODUCT = ["local", "proof", "test", "examples"];
-/** What the infrastructure may import: limits, variables, declarations, and the reader of options. */
+/** What the infrastructure may import: limits, variables, declarations, and what a command is made of. */
 const SHARED_WITH_IAC =
-  /^(common\/(limits|config|variables)\.ts|collections\/|iac\/|ops\/command-line\.ts$)/;
+  /^(common\/(limits|config|variables)\.ts|collections\/|iac\/|ops\/(command-line|terminal)\.ts$)/;
 
 type Sources = ReadonlyMap<string, string>;
 type Import = { path: string; isType: boolean };

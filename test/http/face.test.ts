@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { data } from "../../collections/data.ts";
+import { waitUntilReady } from "../../local/readiness.ts";
 import { teachers } from "../collections/teachers.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { assertProblem, createClient } from "../support/http.ts";
@@ -63,7 +64,7 @@ describe("the API's responses of every route", () => {
   it("says that it lives and that it is ready", async () => {
     const api = await start();
     assert.deepEqual((await api.get("/health/live")).body, { live: true });
-    await until("it is ready", async () => (await api.get("/health/ready")).status === 200);
+    await waitUntilReady(api.url);
     assert.deepEqual((await api.get("/health/ready")).body, { ready: true, faults: [] });
     assert.equal((await api.get("/_ah/warmup")).status, 200);
   });
@@ -77,7 +78,10 @@ describe("the API's responses of every route", () => {
     );
     const { status, body } = await api.get("/health/ready");
     assert.equal(status, 503);
-    assert.deepEqual(body, { ready: false, faults: [fault] });
+    assert.deepEqual(body, { ready: false, cause: "schema", faults: [fault] });
+    await assert.rejects(waitUntilReady(url), {
+      message: `all migrations have run, but the tables do not match the collections; add a migration to migrations/. ${fault}`,
+    });
     assert.equal((await api.get("/health/live")).status, 200);
     assertProblem(await api.get("/api/data"), 503, "unavailable");
     assertProblem(await api.post("/api/teachers", teachers.example), 503, "unavailable");
@@ -163,6 +167,17 @@ describe("the API's responses of every route", () => {
       assert.equal(headers.get("cache-control"), "no-cache");
       assert.equal(headers.get("x-powered-by"), null);
       assert.match(headers.get("x-request-id") ?? "", /^[\w.:-]{1,128}$/);
+    }
+  });
+
+  it("answers the newest items as JSON at / whatever else a program accepts", async () => {
+    const api = await start();
+    for (const accept of ["*/*", "application/json", "image/png", "text/html;q=0"]) {
+      const { status, headers, body } = await api.get("/", { accept });
+      assert.equal(status, 200, accept);
+      assert.match(headers.get("content-type") ?? "", /^application\/json\b/);
+      assert.match(headers.get("vary") ?? "", /\bAccept\b/);
+      assert.ok(Array.isArray(body.data));
     }
   });
 

@@ -88,7 +88,6 @@ export class Monitoring {
       { cwd: this.programs.cwd, stdio: ["ignore", "ignore", "pipe"] },
     );
     this.#children.push(child);
-    process.once("exit", () => child.kill("SIGKILL"));
     let log = "";
     child.stderr.on("data", (chunk) => {
       log = (log + chunk).slice(-10_000);

@@ -7,7 +7,7 @@ const ROOT = join(import.meta.dirname, "..", "..");
 /** Less than a test may take (local/test.ts), so that what was printed until then is seen. */
 const DEADLINE_MS = 12 * 60_000;
 
-/** Runs one of the project's own programs to its end; it is ended when the tests end. */
+/** Runs one of the project's own programs to its end. */
 export async function runProgram(
   file: string,
   args: readonly string[],
@@ -15,8 +15,6 @@ export async function runProgram(
   const child = spawn(process.execPath, [join(ROOT, file), ...args], {
     stdio: ["ignore", "pipe", "pipe"],
   });
-  const kill = () => child.kill("SIGTERM");
-  process.once("exit", kill);
   let output = "";
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding("utf8").on("data", (text: string) => {
@@ -24,10 +22,9 @@ export async function runProgram(
     });
   const timer = setTimeout(() => {
     output += `\nended: it ran for more than ${DEADLINE_MS} ms\n`;
-    kill();
+    child.kill("SIGTERM");
   }, DEADLINE_MS);
   const [code] = (await once(child, "close")) as [number | null];
   clearTimeout(timer);
-  process.off("exit", kill);
   return { code, output };
 }
