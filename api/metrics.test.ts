@@ -9,6 +9,6 @@ test("two concurrent reads of the metrics see the same number of requests", asyn
   const { countAnswered } = createApiMetrics(metrics, {} as Reader);
   const answered = { method: "GET", route: "/", status: 400, seconds: 0 };
   for (let count = 0; count < 3; count += 1) countAnswered(answered);
-  const ask = () => metrics.registry.getSingleMetricAsString("http_requests_total");
+  const ask = () => metrics.registry.getSingleMetricAsString("all_requests");
   for (const text of await Promise.all([ask(), ask()])) assert.match(text, /status="400"\} 3$/m);
 });

@@ -54,7 +54,7 @@ export function createApiMetrics({ registry }: Metrics, reader: Reader): ApiMetr
 /** The histogram has the number of requests already, so it is read from there when it is collected. */
 function countObserved(registers: Registry[], duration: Histogram): void {
   new Counter({
-    name: "http_requests_total",
+    name: "all_requests",
     help: "Requests that were answered.",
     labelNames: ["method", "route", "status"],
     registers,

@@ -26,16 +26,16 @@ describe("synth refuses in the stack observability", () => {
   }
 
   it("a query that would add up the metrics of several projects", () => {
-    assert.deepEqual(ask('max(http_requests_total{status="500"}) > 1'), [
-      `${PLACE}: queries http_requests_total without project_id, and so for every project.`,
+    assert.deepEqual(ask('max(all_requests{status="500"}) > 1'), [
+      `${PLACE}: queries all_requests without project_id, and so for every project.`,
     ]);
-    assert.deepEqual(ask('max(http_requests_total{project_id="some-project"}) > 1'), []);
+    assert.deepEqual(ask('max(all_requests{project_id="some-project"}) > 1'), []);
     const faults = faultsAfter((stacks) => {
       const dashboard = getResource(stacks, "google_monitoring_dashboard", "dashboard");
       const text = String(dashboard.dashboard_json);
       dashboard.dashboard_json = text.replace('{project_id=\\"some-project\\"}', "{}");
     });
-    assert.match(String(faults), /dashboard: queries http_requests_total without project_id/);
+    assert.match(String(faults), /dashboard: queries all_requests without project_id/);
   });
 
   it("a log-based metric that does not exist, or is of another kind", () => {

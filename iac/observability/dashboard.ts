@@ -40,15 +40,12 @@ function listClientTiles({ own, logged }: Selector, settings: Settings): Tile[] 
   return [
     {
       title: "Traffic, requests a second",
-      lines: [line("{{method}} {{route}}", rate(own("http_requests_total"), "method", "route"))],
+      lines: [line("{{method}} {{route}}", rate(own("all_requests"), "method", "route"))],
     },
     {
       title: "Errors, 5xx a second",
       lines: [
-        line(
-          "{{status}} {{route}}",
-          rate(own("http_requests_total", 'status=~"5.."'), "status", "route"),
-        ),
+        line("{{status}} {{route}}", rate(own("all_requests", 'status=~"5.."'), "status", "route")),
         line(
           "{{status}} of writes, as App Engine answered",
           rate(logged("constancia/write_requests", api, 'status=~"5.."'), "status"),

@@ -5,7 +5,7 @@
 const ALWAYS = ["project_id", "job", "instance"];
 
 const COUNTERS_AND_GAUGES: Record<string, string[]> = {
-  http_requests_total: ["method", "route", "status"],
+  all_requests: ["method", "route", "status"],
   constancia_writes_accepted_total: ["collection"],
   constancia_unsettled_writes: [],
   constancia_oldest_unsettled_write_seconds: [],

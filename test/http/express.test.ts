@@ -131,7 +131,7 @@ describe("the Express application that a user extends", () => {
     ]);
     assert.match(
       await readMetrics(),
-      /^http_requests_total\{method="GET",route="\/mine\/:name",status="200"\} 1$/m,
+      /^all_requests\{method="GET",route="\/mine\/:name",status="200"\} 1$/m,
     );
   });
 

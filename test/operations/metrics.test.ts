@@ -63,7 +63,7 @@ describe("the metrics", () => {
     assert.equal(ofApi.get("constancia_oldest_unsettled_write_seconds"), 0);
     assert.ok((ofApi.get("constancia_watched_lag_seconds") as number) > 0);
     const labels = '{method="POST",route="/api/:collection",status="202"}';
-    assert.equal(ofApi.get(`http_requests_total${labels}`), 2);
+    assert.equal(ofApi.get(`all_requests${labels}`), 2);
     assert.equal(
       ofApi.get(
         'http_server_request_duration_seconds_count{http_request_method="POST",' +
@@ -166,22 +166,18 @@ describe("the metrics", () => {
       for (const method of ["PROPFIND", "TRACE", "SEARCH", "LINK", "PATCH"])
         await fetchWith(url, method);
       const series = await read(url);
-      return [...series.keys()].filter((key) =>
-        /^(http_requests_total|http_server|constancia)/.test(key),
-      );
+      return [...series.keys()].filter((key) => /^(all_requests|http_server|constancia)/.test(key));
     };
     await flood("first");
     const known = await flood("second");
     assert.deepEqual(await flood("third"), known);
     assert.ok(known.length < 500, `${known.length} series`);
-    assert.ok(
-      known.includes('http_requests_total{method="_OTHER",route="unmatched",status="404"}'),
-    );
+    assert.ok(known.includes('all_requests{method="_OTHER",route="unmatched",status="404"}'));
   });
 
   it("count a request that its client gave up as 499", async () => {
     const path = `${url}/api/data/x?after=${mintWriteId()}`;
-    const key = 'http_requests_total{method="GET",route="/api/:collection/:id",status="499"}';
+    const key = 'all_requests{method="GET",route="/api/:collection/:id",status="499"}';
     await until("it is counted", async () => {
       const signal = AbortSignal.timeout(100);
       await fetch(path, { headers: { prefer: "wait=30" }, signal }).catch(() => {});

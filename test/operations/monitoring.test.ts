@@ -30,7 +30,7 @@ const TIMES_FASTER = 20;
 const PACE = "1s";
 /** Alerts depend on time that passes; this is for a machine that is busy with other work. */
 const DEADLINE_SECONDS = 180;
-const OURS = /^(constancia_|http_requests_total|http_server_|db_client_)/;
+const OURS = /^(constancia_|all_requests|http_server_|db_client_)/;
 /** Prometheus makes them itself. */
 const OF_PROMETHEUS = ["up", "ALERTS"];
 /** What is exported and shown nowhere, and why. */
@@ -95,7 +95,7 @@ describe("the monitoring of a running environment", { skip }, () => {
       ['up{job="subscriber"}', 1],
       ['constancia_writes_accepted_total{collection="data"}', 1],
       ['constancia_writes_settled_total{collection="data", outcome="applied"}', 1],
-      ['http_requests_total{method="POST", route="/api/:collection", status="201"}', 1],
+      ['all_requests{method="POST", route="/api/:collection", status="201"}', 1],
     ] as const)
       await until(`${query} is ${value}`, async () => (await queryNumber(query)) === value);
   });

@@ -206,7 +206,7 @@ for (const delivery of ["pull", "push"] as const)
         point.bucketCounts.reduce((sum, count) => sum + count, 0),
         point.count,
       );
-      const requests = find("api", "http_requests_total")?.points as { attributes: object }[];
+      const requests = find("api", "all_requests")?.points as { attributes: object }[];
       assert.ok(
         requests.some(
           ({ attributes }) =>
