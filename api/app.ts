@@ -30,12 +30,12 @@ export type AppOptions = {
 };
 
 /** Answers are data: never rendered, sniffed, framed or served from a cache unasked. */
-const DEFAULT_HEADERS = {
-  "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-  "X-Content-Type-Options": "nosniff",
-  "Referrer-Policy": "no-referrer",
-  "Cache-Control": "no-cache",
-};
+const DEFAULT_HEADERS = new Map([
+  ["Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"],
+  ["X-Content-Type-Options", "nosniff"],
+  ["Referrer-Policy", "no-referrer"],
+  ["Cache-Control", "no-cache"],
+]);
 
 /** Files of the console page; beside this file in the source, and beside the bundle. */
 const CONSOLE = new URL("console/", import.meta.url);
@@ -71,6 +71,6 @@ export function createApp(options: AppOptions): Express {
 
 /** A handler may override any of these headers. */
 const setDefaultHeaders: RequestHandler = (_request, response, next) => {
-  response.set(DEFAULT_HEADERS).set("X-Request-Id", response.locals.requestId);
+  response.setHeaders(DEFAULT_HEADERS).setHeader("X-Request-Id", response.locals.requestId);
   next();
 };

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { randomBytes } from "./random.ts";
+import { fillRandom } from "./random.ts";
 
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
@@ -65,7 +65,7 @@ const made = Buffer.alloc(16);
  * counter, the variant, the counter's other 20 bits, and 42 random bits.
  */
 function formatId(ms: number, sequence: number): string {
-  randomBytes(6).copy(made, 10);
+  fillRandom(made, 10, 6);
   made.writeUIntBE(ms, 0, 6);
   made[6] = 0x70 | (sequence >>> 28);
   made[7] = sequence >>> 20;
@@ -86,5 +86,6 @@ function formatUuid(uuid: Buffer): string {
  * millisecond have 73 random bits; the highest bit is 0, to leave room for counting.
  */
 function startSequence(): number {
-  return randomBytes(4).readUInt32BE() >>> 1;
+  fillRandom(made, 0, 4);
+  return made.readUInt32BE() >>> 1;
 }

@@ -4,6 +4,7 @@ import type { Receipt } from "../../common/receipts.ts";
 import type { Row } from "../../common/tables.ts";
 import type { Write } from "../../common/write.ts";
 import { formatEntityTag, type Prefer } from "../request/parameters.ts";
+import { sendJson } from "./json.ts";
 import { getProblemName, Problem, type ProblemName } from "./problem.ts";
 
 type Settled = { receipt: Receipt; row: Row | undefined };
@@ -23,7 +24,7 @@ export function answerAccepted(response: Response, write: Write, prefer: Prefer)
   const receipt = setHeaders(response, write, prefer);
   response.status(202);
   if (prefer.isMinimal) response.end();
-  else response.json({ id: write.itemId, write: write.id, status: "accepted", receipt });
+  else sendJson(response, { id: write.itemId, write: write.id, status: "accepted", receipt });
 }
 
 /** Answers a settled write to a client that waited for it. */
@@ -37,7 +38,7 @@ export function answerSettled(
   const receipt = setHeaders(response, write, prefer);
   const { status, item, version } = judgeSettled(write, settled, receipt);
   if (version) response.set("ETag", formatEntityTag(version));
-  if (item && !prefer.isMinimal) response.status(status).json(item);
+  if (item && !prefer.isMinimal) sendJson(response.status(status), item);
   else response.status(item && status === 200 ? 204 : status).end();
 }
 
@@ -59,7 +60,7 @@ export function answerBulk(
   if (prefer.applied.length > 0) response.set("Preference-Applied", prefer.applied.join(", "));
   response.status(status);
   if (prefer.isMinimal && status !== 207) response.end();
-  else response.json({ results });
+  else sendJson(response, { results });
 }
 
 /**
@@ -135,8 +136,8 @@ function setHeaders(response: Response, write: Write, prefer: Prefer): string {
   const item = getItemPath(response.req, write.collection, write.itemId);
   const receipt = getReceiptPath(item, write.id);
   // RFC 8631: the status of what this answer is about.
-  response.set("Link", `<${receipt}>; rel="status"`);
-  if (write.kind === "create") response.set("Location", item);
+  response.setHeader("Link", `<${receipt}>; rel="status"`);
+  if (write.kind === "create") response.setHeader("Location", item);
   if (prefer.applied.length > 0) response.set("Preference-Applied", prefer.applied.join(", "));
   return receipt;
 }

@@ -54,10 +54,10 @@ const PREFERENCE = /([^\s,;="]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^,;]*)))?/g;
  */
 export function readPrefer(request: Request): Prefer {
   const prefer: Prefer = { waitMs: 0, isMinimal: false, applied: [] };
+  const header = request.get("prefer");
+  if (header === undefined) return prefer;
   const preferences = new Map<string, string>();
-  for (const [, name = "", quoted, plain = ""] of (request.get("prefer") ?? "").matchAll(
-    PREFERENCE,
-  ))
+  for (const [, name = "", quoted, plain = ""] of header.matchAll(PREFERENCE))
     if (!preferences.has(name.toLowerCase()))
       preferences.set(name.toLowerCase(), (quoted ?? plain.trim()).toLowerCase());
   for (const [name, value] of preferences) {

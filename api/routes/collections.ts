@@ -14,21 +14,22 @@ export function createCollections(
   guards: RequestHandler[],
 ): Router {
   const router = Router({ caseSensitive: true });
-  router.use(...guards, requireTables(options.readiness));
+  if (guards.length > 0) router.use(...guards);
+  const checkTables = requireTables(options.readiness);
   const { create, put, putItem, deleteItem } = createWrites(options);
   const { getPage, getItem } = createReads(options);
   const getReceipt = createGetReceipt(options, options.config.RECEIPT_RETENTION_DAYS);
   addRoute(router, "/:collection", {
-    get: [getPage],
-    post: [readBody, create],
-    put: [readBody, put],
+    get: [checkTables, getPage],
+    post: [checkTables, readBody, create],
+    put: [checkTables, readBody, put],
   });
   addRoute(router, "/:collection/:id", {
-    get: [getItem],
-    put: [readBody, putItem],
-    delete: [skipBody, deleteItem],
+    get: [checkTables, getItem],
+    put: [checkTables, readBody, putItem],
+    delete: [checkTables, skipBody, deleteItem],
   });
-  addRoute(router, "/:collection/:id/writes/:write", { get: [getReceipt] });
+  addRoute(router, "/:collection/:id/writes/:write", { get: [checkTables, getReceipt] });
   return router;
 }
 

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import type { Request, RequestHandler, Response } from "express";
 import type { Collection } from "../../common/collection.ts";
 import type { Config } from "../../common/config.ts";
+import { sendJson } from "../answer/json.ts";
 import type { Reader } from "../reader.ts";
 
 /** The newest items that a program is shown at `/`. */
@@ -43,7 +44,7 @@ export function answerNewest(options: {
       newestFirst: true,
       limit: NEWEST_ITEMS,
     });
-    response.json({ data: rows.map((row) => [row.id, row.item?.[firstField] ?? null]) });
+    sendJson(response, { data: rows.map((row) => [row.id, row.item?.[firstField] ?? null]) });
   };
 }
 

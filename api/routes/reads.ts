@@ -2,6 +2,7 @@ import type { Request, RequestHandler, Response } from "express";
 import type { Collection, Field } from "../../common/collection.ts";
 import { PAGE_ITEMS } from "../../common/limits.ts";
 import type { Row } from "../../common/tables.ts";
+import { sendJson } from "../answer/json.ts";
 import { malformed, Problem } from "../answer/problem.ts";
 import { awaitReceipt, type Reader } from "../reader.ts";
 import { readCursor, writeCursor } from "../request/cursor.ts";
@@ -34,12 +35,12 @@ export function createReads({ collections, reader, stop }: ReadsOptions) {
     const row = await reader.row(collection, id);
     if (!row) throw new Problem("not-found", "The item does not exist.");
     if (!row.item) throw new Problem("deleted", "The item was deleted.");
-    response.set("ETag", formatEntityTag(row.version));
-    response.set("Last-Modified", new Date(row.updatedAt).toUTCString());
+    response.setHeader("ETag", formatEntityTag(row.version));
+    response.setHeader("Last-Modified", new Date(row.updatedAt).toUTCString());
     if (isNotModified(request, row.version)) return void response.status(304).end();
     // Express would compare it to the second, within which an item may change.
     delete request.headers["if-modified-since"];
-    response.json(showItem(row));
+    sendJson(response, showItem(row));
   };
   const getPage: RequestHandler = async (request, response) => {
     const collection = findCollection(collections, request);
@@ -59,7 +60,7 @@ export function createReads({ collections, reader, stop }: ReadsOptions) {
     const page = rows.slice(0, limit);
     const last = page.at(-1);
     const next = last && rows.length > limit ? writeCursor(last, list) : null;
-    response.json({ data: page.map(showItem), next });
+    sendJson(response, { data: page.map(showItem), next });
   };
   return { getItem, getPage };
 

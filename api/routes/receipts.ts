@@ -2,6 +2,7 @@ import type { RequestHandler } from "express";
 import { DAY_MS } from "../../common/limits.ts";
 import type { Receipt } from "../../common/receipts.ts";
 import { getWriteTime } from "../../common/write-id.ts";
+import { sendJson } from "../answer/json.ts";
 import { Problem } from "../answer/problem.ts";
 import { getItemPath, getReceiptPath } from "../answer/writes.ts";
 import { awaitReceipt } from "../reader.ts";
@@ -32,12 +33,12 @@ export function createGetReceipt(
       waitMs > 0
         ? await awaitReceipt(reader, { collection, itemId, write }, waitMs, stop)
         : await reader.receipt(collection, itemId, write);
-    if (settled?.receipt) return void response.json(showReceipt(settled.receipt));
+    if (settled?.receipt) return sendJson(response, showReceipt(settled.receipt));
     if (Date.now() - getWriteTime(write) > retentionDays * DAY_MS)
       throw new Problem("not-found", "The receipt does not exist, or was deleted.");
     const receipt = getReceiptPath(getItemPath(request, collection, itemId), write);
     response.set("Retry-After", String(IN_FLIGHT_RETRY_SECONDS));
-    response.json({ ...showInFlight(write), receipt });
+    sendJson(response, { ...showInFlight(write), receipt });
   };
 }
 
