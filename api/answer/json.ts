@@ -11,5 +11,7 @@ export function sendJson(response: Response, value: unknown): void {
   if (!isPlain || app.get("etag fn") || app.get("json escape")) return void response.json(value);
   const text = JSON.stringify(value, app.get("json replacer"), app.get("json spaces"));
   response.setHeader("Content-Type", "application/json; charset=utf-8");
+  // Node would leave it out of the answer to HEAD.
+  response.setHeader("Content-Length", Buffer.byteLength(text));
   response.end(text);
 }
