@@ -58,8 +58,10 @@ export class NaiveModel {
     if (write.kind === "create") {
       if (!last) return "applied";
       const fingerprint = this.#findFingerprint(write.itemId);
-      if (fingerprint && fingerprint === write.fingerprint) return "duplicate";
-      return isTooLate && !fingerprint ? "superseded" : "conflict";
+      if (!fingerprint && isTooLate) return "superseded";
+      // Nobody knows the id of a keyed create before it: what is there came after the first of them.
+      const isRetry = write.fingerprint === (fingerprint ?? write.fingerprint);
+      return write.fingerprint && isRetry ? "duplicate" : "conflict";
     }
     if (write.ifNoneMatch && exists) return "conflict";
     if (write.ifMatch && write.ifMatch !== "*") {
