@@ -39,6 +39,7 @@ const RESERVED_FIELDS = new Set([
   "deletedAt",
   "fingerprint",
   "trace",
+  "createdItem",
   "limit",
   "cursor",
   "order",

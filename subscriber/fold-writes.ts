@@ -97,6 +97,7 @@ function applyWrite(write: Write, row: Row | undefined, nowMs: number): Row {
     deletedAt: write.kind === "delete" ? write.acceptedAt : null,
     fingerprint: row?.fingerprint ?? write.fingerprint ?? null,
     trace: getTraceId(write.traceparent) ?? null,
+    created: write.kind !== "delete" && (row === undefined || row.deletedAt !== null),
   };
 }
 
@@ -122,6 +123,7 @@ function toRefusedReceipt(
     itemId: write.itemId,
     outcome,
     reason,
+    created: false,
     acceptedAt: write.acceptedAt,
     settledAt: nowMs,
     trace: getTraceId(write.traceparent) ?? null,

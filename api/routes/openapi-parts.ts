@@ -46,6 +46,7 @@ export function sharedSchemas(): Json {
         "status",
         "outcome",
         "version",
+        "created",
         "reason",
         "acceptedAt",
         "settledAt",
@@ -56,6 +57,12 @@ export function sharedSchemas(): Json {
         status: { enum: ["accepted", "settled"] },
         outcome: { enum: ["applied", "superseded", "conflict", "duplicate", "dead", null] },
         version: nullable(WRITE_SCHEMA),
+        created: {
+          type: ["boolean", "null"],
+          description:
+            "Whether the write created the item, also after a delete, rather than replaced it." +
+            " Null until it is settled, and where a release without this member settled it.",
+        },
         reason: { type: ["string", "null"] },
         acceptedAt: time,
         settledAt: nullable(time),

@@ -17,6 +17,8 @@ export type ModelRow = {
  */
 export class NaiveModel {
   readonly outcomes = new Map<string, string>();
+  /** The writes that created their item, also after a delete. */
+  readonly created = new Set<string>();
   /** Of each item: its applied writes, oldest first, and its superseded ones. */
   readonly #histories = new Map<string, { applied: Write[]; late: Write[] }>();
 
@@ -27,6 +29,8 @@ export class NaiveModel {
     if (outcome === "wait") return;
     this.outcomes.set(write.id, outcome);
     const history = this.#getHistory(write.itemId);
+    const isAbsent = (history.applied.at(-1)?.kind ?? "delete") === "delete";
+    if (outcome === "applied" && write.kind !== "delete" && isAbsent) this.created.add(write.id);
     if (outcome === "applied") history.applied.push(write);
     if (outcome === "superseded") history.late.push(write);
     this.#histories.set(write.itemId, history);
