@@ -66,14 +66,13 @@ function duplicate(reason: string): Decision {
 /**
  * A row without a fingerprint is that of a put or delete which was delivered before its item's
  * create: the client knew the id from that create. The create itself, which is older than the row,
- * is superseded, and leaves its fingerprint. A newer one with a key is its retry: whether it has the
- * same body is not known before the create is there.
+ * is superseded. A newer one with a key is its retry, and so a duplicate. Both leave their fingerprint.
  */
 function decideCreate(write: Write, row: Row | undefined): Decision {
   if (!row) return APPLIED;
   if (row.fingerprint && write.fingerprint)
     return row.fingerprint === write.fingerprint
-      ? duplicate("The same create was accepted before.")
+      ? duplicate("The same create was settled before.")
       : conflict("The item was created from another body.");
   if (!row.fingerprint && row.version > write.id) return superseded(row);
   if (!row.fingerprint && write.fingerprint)

@@ -176,6 +176,16 @@ test("an overtaken create leaves its time and fingerprint on the row, and nothin
   assert.deepEqual(words(fold([retry], updates).decisions), ["duplicate"]);
 });
 
+test("of two bodies of one key, the one that is settled first is the key's", () => {
+  const first = write("create", 1, { fingerprint: "a".repeat(64) });
+  const retry = write("create", 3, { fingerprint: "b".repeat(64) });
+  const { updates, decisions, receipts } = fold([retry], [row(2)]);
+  assert.deepEqual(words(decisions), ["duplicate"]);
+  assert.equal(receipts[0]?.created, false);
+  assert.deepEqual(updates, [{ ...row(2), fingerprint: retry.fingerprint }]);
+  assert.deepEqual(words(fold([first], updates).decisions), ["conflict"]);
+});
+
 test("a keyed create that is repeated is never a conflict, in whichever order they are delivered", () => {
   const fingerprint = "a".repeat(64);
   const create = write("create", 1, { fingerprint });
@@ -197,7 +207,7 @@ test("a keyed create that is repeated is never a conflict, in whichever order th
       ],
       [
         [next, retry, create],
-        ["applied", "duplicate", "superseded"],
+        ["applied", "duplicate", "duplicate"],
       ],
       // The retry that makes the item is newer than the write that it overtook.
       [

@@ -106,7 +106,7 @@ describe("the answer to a write that waits", () => {
       const answers = [await retry()];
       await publishByHand(environment, [encodeWrite(first)]);
       const receipt = await api.settled(`/api/data/${itemId}/writes/${first.id}`);
-      assert.deepEqual([receipt.outcome, receipt.created], ["superseded", false]);
+      assert.deepEqual([receipt.outcome, receipt.created], ["duplicate", false]);
       answers.push(await retry());
       for (const { status, body, headers } of answers) {
         assert.equal(status, kind === "put" ? 200 : 410);
