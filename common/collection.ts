@@ -40,6 +40,7 @@ const RESERVED_FIELDS = new Set([
   "deletedAt",
   "fingerprint",
   "trace",
+  "createdItem",
   "limit",
   "cursor",
   "order",

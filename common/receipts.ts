@@ -1,6 +1,6 @@
 import type { Collection } from "./collection.ts";
 import { type Connection, query } from "./database.ts";
-import { fromDateTime, type Row, selectRows, toDateTime } from "./tables.ts";
+import { fromDateTime, type Row, selectRows, toDateTime, toFlag } from "./tables.ts";
 import { getTraceId } from "./telemetry/tracing.ts";
 import { getWriteTime } from "./write-id.ts";
 
@@ -14,10 +14,15 @@ export type Receipt = {
   itemId: string;
   outcome: Outcome;
   reason: string | null;
+  /** Whether the write began the item's life; null where an earlier release applied it. */
+  created: boolean | null;
   acceptedAt: number;
   settledAt: number;
   trace: string | null;
 };
+
+/** A receipt is found by its write's id together with its item's. */
+type ReceiptKey = { itemId: string; write: string };
 
 /** A message that can never be settled as a write. */
 export type DeadLetter = {
@@ -40,6 +45,7 @@ export function toReceipt(collection: Collection, row: Row): Receipt {
     itemId: row.id,
     outcome: "applied",
     reason: null,
+    created: row.created,
     acceptedAt: row.updatedAt,
     settledAt: row.appliedAt,
     trace: row.trace,
@@ -48,31 +54,38 @@ export function toReceipt(collection: Collection, row: Row): Receipt {
 
 /**
  * Selects the receipts of these writes and the rows of their items, by id. A write without a receipt
- * is not settled. The caller checks that a receipt belongs to the item that it asked for. The rows
- * are read first: if a version is replaced meanwhile, its receipt is in `writes` when that is read.
+ * is not settled. The caller checks that a receipt belongs to the item that it asked for.
+ *
+ * Each statement sees what is committed when it runs. The rows are read first: if a version is
+ * replaced meanwhile, its receipt is in `writes` when that is read. Items whose receipt is found
+ * there are read again, so that no row is older than its receipt: the item that a duplicate repeats
+ * may have been created between the two statements.
  */
 export async function selectReceipts(
   connection: Connection,
   collection: Collection,
-  keys: readonly { itemId: string; write: string }[],
+  keys: readonly ReceiptKey[],
 ): Promise<{ receipts: Map<string, Receipt>; rows: Map<string, Row> }> {
-  const ids = [...new Set(keys.map(({ itemId }) => itemId))];
-  const rows = new Map(
-    (await selectRows(connection, collection, ids)).map((row) => [row.id, row] as const),
-  );
+  const rows = new Map<string, Row>();
+  const readRows = async (own: readonly ReceiptKey[]) => {
+    const ids = [...new Set(own.map(({ itemId }) => itemId))];
+    for (const row of await selectRows(connection, collection, ids)) rows.set(row.id, row);
+  };
+  await readRows(keys);
   const receipts = new Map<string, Receipt>();
-  const others: string[] = [];
-  for (const { itemId, write } of keys) {
-    const row = rows.get(itemId);
-    if (row?.version === write) receipts.set(write, toReceipt(collection, row));
-    else others.push(write);
+  const others: ReceiptKey[] = [];
+  for (const key of keys) {
+    const row = rows.get(key.itemId);
+    if (row?.version === key.write) receipts.set(key.write, toReceipt(collection, row));
+    else others.push(key);
   }
   const keep = (receipt: Receipt) => {
     if (receipt.collection === collection.name) receipts.set(receipt.write, receipt);
   };
-  (await selectSettled(connection, others)).forEach(keep);
-  const unsettled = others.filter((write) => !receipts.has(write));
-  (await selectDead(connection, unsettled)).forEach(keep);
+  const listLeft = () => others.map(({ write }) => write).filter((write) => !receipts.has(write));
+  (await selectSettled(connection, listLeft())).forEach(keep);
+  (await selectDead(connection, listLeft())).forEach(keep);
+  await readRows(others.filter(({ write }) => receipts.has(write)));
   return { receipts, rows };
 }
 
@@ -84,7 +97,8 @@ export async function selectSettled(
   if (ids.length === 0) return [];
   const rows = await query(
     connection,
-    "SELECT id, collection, item_id, outcome, reason, settled_at, trace FROM writes WHERE id IN (?)",
+    "SELECT id, collection, item_id, outcome, reason, created, settled_at, trace FROM writes" +
+      " WHERE id IN (?)",
     [ids],
   );
   return rows.map((columns) => ({
@@ -93,6 +107,7 @@ export async function selectSettled(
     itemId: columns.item_id as string,
     outcome: columns.outcome as Outcome,
     reason: columns.reason as string | null,
+    created: toFlag(columns.created),
     acceptedAt: getWriteTime(columns.id as string),
     settledAt: fromDateTime(columns.settled_at as string),
     trace: columns.trace as string | null,
@@ -118,6 +133,7 @@ export async function selectDead(
       itemId: attributes["ce-subject"] ?? "",
       outcome: "dead",
       reason: columns.reason as string,
+      created: false,
       acceptedAt: getWriteTime(columns.write_id as string),
       settledAt: fromDateTime(columns.first_seen as string),
       trace: getTraceId(attributes.traceparent) ?? null,
@@ -159,12 +175,14 @@ export async function insertReceipts(
     receipt.itemId,
     receipt.outcome,
     cut(receipt.reason, WRITES_REASON_CHARACTERS),
+    receipt.created,
     toDateTime(receipt.settledAt),
     receipt.trace,
   ]);
   await query(
     connection,
-    "INSERT INTO writes (id, collection, item_id, outcome, reason, settled_at, trace) VALUES ?",
+    "INSERT INTO writes (id, collection, item_id, outcome, reason, created, settled_at, trace)" +
+      " VALUES ?",
     [values],
   );
 }

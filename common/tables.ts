@@ -19,6 +19,8 @@ export type Row = {
   fingerprint: string | null;
   /** Trace id of the current version's request. */
   trace: string | null;
+  /** Whether the current version began the item's life; null where an earlier release applied it. */
+  created: boolean | null;
 };
 
 /** Selects the rows with these ids, in no particular order. */
@@ -165,6 +167,7 @@ export const COLUMNS = [
   "deleted_at",
   "fingerprint",
   "trace",
+  "created_item",
 ];
 const sqlByCollection = new WeakMap<Collection, Sql>();
 
@@ -201,6 +204,7 @@ function toColumns(collection: Collection, row: Row): unknown[] {
     row.deletedAt === null ? null : toDateTime(row.deletedAt),
     row.fingerprint,
     row.trace,
+    row.created,
     ...collection.fields.map(({ name, kind }) => toColumn(kind, row.item?.[name])),
   ];
 }
@@ -217,7 +221,13 @@ function toRow(collection: Collection, columns: Columns): Row {
     deletedAt: deletedAt === null ? null : fromDateTime(deletedAt),
     fingerprint: columns.fingerprint as string | null,
     trace: columns.trace as string | null,
+    created: toFlag(columns.created_item),
   };
+}
+
+/** Converts a TINYINT(1) that may be NULL. */
+export function toFlag(value: Columns[string] | undefined): boolean | null {
+  return value === null || value === undefined ? null : Number(value) === 1;
 }
 
 /** Converts columns to an item; NULL is an absent field. */

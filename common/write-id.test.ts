@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { deriveItemId, getWriteTime, isWriteId, mintWriteId } from "./write-id.ts";
+import { deriveItemId, deriveNextId, getWriteTime, isWriteId, mintWriteId } from "./write-id.ts";
 
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const UUID_V8 = /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
@@ -65,6 +65,54 @@ test("a version that a client merely names does not move the sequence", (t) => {
   const next = mintWriteId();
   assert.ok(next > before && next < version, `${next} must stay at the process's own time`);
   assert.equal(getWriteTime(next), nowMs);
+});
+
+test("ids that follow one version of a faster clock are in the order of their minting", (t) => {
+  const nowMs = Date.now() + 6 * HOUR_MS;
+  t.mock.timers.enable({ apis: ["Date"], now: nowMs });
+  const version = versionAt(nowMs + 5_000);
+  const ids = Array.from({ length: 50 }, () => mintWriteId({ version, seen: false }));
+  ids.push(mintWriteId({ version, seen: true }), mintWriteId({ version, seen: false }));
+  ids.push(mintWriteId());
+  assert.deepEqual(ids, ids.toSorted());
+  assert.equal(new Set(ids).size, ids.length);
+});
+
+test("a derived id stands after its own id and before the next that a process mints", (t) => {
+  t.mock.timers.enable({ apis: ["Date"], now: Date.now() + 7 * HOUR_MS });
+  let last = mintWriteId();
+  for (let minted = 0; minted < 1_000; minted += 1) {
+    const next = mintWriteId();
+    assert.equal(getWriteTime(next), getWriteTime(last), "the clock stands still");
+    const derived = deriveNextId(last);
+    const again = deriveNextId(derived);
+    assert.match(derived, UUID_V7);
+    assert.deepEqual([next, again, derived, last].toSorted(), [last, derived, again, next]);
+    assert.equal(deriveNextId(last), derived, "one id derives one");
+    last = next;
+  }
+});
+
+test("a derived id has the next counter and bits of the SHA-256, today and next year", () => {
+  for (const [id, derived] of [
+    ["01968b3e-7c00-7000-8000-0123456789ab", "01968b3e-7c00-7000-8000-0528b879945f"],
+    ["01968b3e-7c00-7000-bfff-fd23456789ab", "01968b3e-7c00-7001-8000-02e70cc9bb84"],
+    ["01968b3e-7c00-7fff-bfff-ff23456789ab", "01968b3e-7c01-7000-8000-0242960cf5bd"],
+  ] as const)
+    assert.equal(deriveNextId(id), derived);
+});
+
+test("ids keep increasing where a clock that has moved back outlasts the counter", (t) => {
+  const nowMs = Date.now() + 8 * HOUR_MS;
+  t.mock.timers.enable({ apis: ["Date"], now: nowMs });
+  let last = mintWriteId();
+  for (let minted = 0; getWriteTime(last) === nowMs; minted += 1) {
+    const id = mintWriteId();
+    assert.ok(id > last, `${id} came after ${last}`);
+    assert.ok(minted < 2 ** 16, "the counter ends");
+    last = id;
+  }
+  assert.equal(getWriteTime(last), nowMs + 1);
 });
 
 test("only a UUIDv7 in lower case is a write id", () => {

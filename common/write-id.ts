@@ -3,9 +3,16 @@ import { fillRandom } from "./random.ts";
 
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
-/** The time and counter of the last id; they never decrease. */
+/** The counter's 32 bits. */
+const MAX_SEQUENCE = 2 ** 32 - 1;
+/** From one id to the next; the counters between are those of {@link deriveNextId}. */
+const SEQUENCE_STEP = 2 ** 16;
+
+/** The time and counter of the last id; together they never decrease. */
 let lastMs = 0;
 let lastSequence = 0;
+/** The counter of the last id that was minted ahead of this process's clock. */
+let lastAheadSequence = startSequence();
 
 /**
  * Mints a write id: a UUIDv7 (RFC 9562, section 6.2, method 1: a 32-bit counter after the
@@ -14,25 +21,43 @@ let lastSequence = 0;
  * With `after`, the version that a conditional write names, the id is also greater than that
  * version, even if another machine's clock is ahead. Pass `seen: true` only for a version that was
  * read from the database: it advances the process's sequence. A version that a client merely names
- * must not, or any client could push the sequence ahead.
+ * must not, or any client could push the sequence ahead: such an id is ahead of the sequence, in
+ * order with the others that are, and the ids without `after` are less until the clock has passed.
  */
 export function mintWriteId(after?: { version: string; seen: boolean }): string {
   const nowMs = Date.now();
   if (after) {
     const afterMs = getWriteTime(after.version) + 1;
     if (afterMs > nowMs && afterMs > lastMs) {
-      if (!after.seen) return formatId(afterMs, startSequence());
+      if (!after.seen) return formatId(afterMs, countAhead());
       lastMs = afterMs;
-      lastSequence = startSequence();
+      lastSequence = countAhead();
     }
   }
   if (nowMs > lastMs) {
     lastMs = nowMs;
     lastSequence = startSequence();
+  } else if (lastSequence + SEQUENCE_STEP > MAX_SEQUENCE) {
+    // The clock has stood still, or moved back, for tens of thousands of ids.
+    lastMs += 1;
+    lastSequence = startSequence();
   } else {
-    lastSequence += 1;
+    lastSequence += SEQUENCE_STEP;
   }
   return formatId(lastMs, lastSequence);
+}
+
+/**
+ * Derives the id of the write that repeats another one: the next counter of the same millisecond,
+ * and 42 bits of the id's SHA-256. So it stands in the other's place in the order of all writes: a
+ * process leaves 65,535 counters after each id that it mints. The same id always derives the same one.
+ */
+export function deriveNextId(id: string): string {
+  const sequence = readSequence(id);
+  const digest = createHash("sha256").update(id).digest();
+  return sequence === MAX_SEQUENCE
+    ? formatId(getWriteTime(id) + 1, 0, digest)
+    : formatId(getWriteTime(id), sequence + 1, digest);
 }
 
 /** Whether `value` is a UUIDv7 in its canonical lower-case form. */
@@ -62,10 +87,11 @@ const made = Buffer.alloc(16);
 
 /**
  * Formats a UUIDv7 (RFC 9562, section 5.7): 48 bits of milliseconds, the version, 12 bits of the
- * counter, the variant, the counter's other 20 bits, and 42 random bits.
+ * counter, the variant, the counter's other 20 bits, and 42 bits of `tail`, its first 6 bytes.
  */
-function formatId(ms: number, sequence: number): string {
-  fillRandom(made, 10, 6);
+function formatId(ms: number, sequence: number, tail?: Buffer): string {
+  if (tail) tail.copy(made, 10, 0, 6);
+  else fillRandom(made, 10, 6);
   made.writeUIntBE(ms, 0, 6);
   made[6] = 0x70 | (sequence >>> 28);
   made[7] = sequence >>> 20;
@@ -73,6 +99,13 @@ function formatId(ms: number, sequence: number): string {
   made[9] = sequence >>> 6;
   made[10] = ((sequence & 0x3f) << 2) | ((made[10] as number) & 0x03);
   return formatUuid(made);
+}
+
+/** The counter inside a write id. */
+function readSequence(id: string): number {
+  const bytes = Buffer.from(id.replaceAll("-", ""), "hex");
+  const high = bytes.readUInt16BE(6) & 0x0fff;
+  return high * 2 ** 20 + ((bytes.readUIntBE(8, 3) & 0x3fffff) >>> 2);
 }
 
 /** 8, 4, 4, 4 and 12 hexadecimal digits (RFC 9562, section 4). */
@@ -88,4 +121,11 @@ function formatUuid(uuid: Buffer): string {
 function startSequence(): number {
   fillRandom(made, 0, 4);
   return made.readUInt32BE() >>> 1;
+}
+
+/** Returns the next counter of the ids that are ahead of the clock, so that those are in order. */
+function countAhead(): number {
+  lastAheadSequence += SEQUENCE_STEP;
+  if (lastAheadSequence > MAX_SEQUENCE) lastAheadSequence = startSequence();
+  return lastAheadSequence;
 }

@@ -1,3 +1,4 @@
+-- A new collection has the columns of this table, and `created_item` as in 0003-created.sql.
 -- The fields are NULL on a tombstone, which keeps no content; the API requires them otherwise.
 CREATE TABLE data (
   id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,

@@ -25,9 +25,10 @@ Options:
   --dry-run     print what replay would do, and do nothing
   -h, --help    print this help
 
-ID is a write id or a message id. A replay is a new write with its own id and receipt, on the
-condition that the item has not changed since: it never overwrites what is newer than the dead
-write.
+ID is a write id or a message id. A replay is a new write with its own id and receipt, which has the
+dead write's place in the order of all writes: it never overwrites what is newer than the dead write,
+and what is replayed twice is one write. A write older than RECEIPT_RETENTION_DAYS, less a day, is not
+replayed: a newer delete may be forgotten.
 
 Exit status: 0 done, 1 something could not be replayed, 2 wrong usage.
 `;
@@ -45,7 +46,7 @@ const MAX_REASONS = 20;
 /** No retries: the person at the terminal can run the command again. */
 const PUBLISH_OPTIONS = { timeout: 10_000, retry: null };
 
-/** Two replays of one item could be settled in either order; only the newest write is replayed. */
+/** Of the dead writes of one item, only the newest would have an effect. */
 const ANOTHER_OF_ITEM = "another write of its item was replayed just now";
 
 /** `npm run ops -- dead-letters`. */
@@ -61,7 +62,9 @@ async function main(args: string[], terminal: Terminal): Promise<number> {
     "GOOGLE_CLOUD_PROJECT",
     "PUBSUB_TOPIC",
     "PUBSUB_EMULATOR_HOST",
+    "RECEIPT_RETENTION_DAYS",
   ]);
+  const retentionDays = config.RECEIPT_RETENTION_DAYS;
   const pool = openPool({ mysqlUrl: config.MYSQL_URL, poolSize: 1 });
   const pubsub = await createPubsub({
     projectId: config.GOOGLE_CLOUD_PROJECT,
@@ -70,9 +73,10 @@ async function main(args: string[], terminal: Terminal): Promise<number> {
   try {
     if (command === "list") return await list(terminal, pool, limit);
     if (command === "show") return await show(terminal, pool, ids[0] as string);
-    if (isDryRun) return await replay(terminal, pool, ids, undefined);
+    if (isDryRun) return await replay(terminal, pool, ids, { retentionDays });
     const options = { batching: { maxMessages: 1 }, gaxOpts: PUBLISH_OPTIONS };
-    return await replay(terminal, pool, ids, pubsub.topic(config.PUBSUB_TOPIC, options));
+    const topic = pubsub.topic(config.PUBSUB_TOPIC, options);
+    return await replay(terminal, pool, ids, { retentionDays, topic });
   } catch (error) {
     throw explainDatabaseError(error, config.MYSQL_URL);
   } finally {
@@ -162,7 +166,7 @@ async function replay(
   terminal: Terminal,
   pool: Pool,
   ids: readonly string[],
-  topic: Topic | undefined,
+  { retentionDays, topic }: { retentionDays: number; topic?: Topic },
 ): Promise<number> {
   let replayed = 0;
   let failed = 0;
@@ -178,7 +182,7 @@ async function replay(
       continue;
     }
     const name = letter.writeId ?? letter.messageId;
-    const plan = await planReplay(pool, letter, collections);
+    const plan = await planReplay(pool, letter, collections, retentionDays);
     const item = "write" in plan ? `${plan.write.collection.name}/${plan.write.itemId}` : "";
     if ("obstacle" in plan || items.has(item)) {
       const obstacle = "obstacle" in plan ? plan.obstacle : ANOTHER_OF_ITEM;
@@ -191,8 +195,7 @@ async function replay(
       terminal.print(`${name}: would be replayed: ${write.kind} ${item}\n`);
       continue;
     }
-    // Marked after it is published: if this process ends in between, the next replay has no effect,
-    // because its condition does not hold any more.
+    // Marked after it is published: if this process ends in between, the next replay has the same id.
     try {
       await topic.publishMessage(encodeWrite(write));
     } catch (error) {

@@ -1,8 +1,12 @@
 import type { Collection } from "../common/collection.ts";
 import { type Columns, type Pool, query } from "../common/database.ts";
+import { CLOCK_SKEW_MS, DAY_MS } from "../common/limits.ts";
 import { fromDateTime, selectRows } from "../common/tables.ts";
 import { InvalidWriteError, parseWrite, type Write } from "../common/write.ts";
-import { getWriteTime, mintWriteId } from "../common/write-id.ts";
+import { deriveNextId, getWriteTime } from "../common/write-id.ts";
+
+/** A replay is settled within this time; the tombstones that it must meet are kept for so long. */
+const SETTLED_WITHIN_DAYS = 1;
 
 /** A row of `dead_letters`; times in RFC 3339. */
 export type Letter = {
@@ -18,13 +22,17 @@ export type Letter = {
 };
 
 /**
- * The write that repeats a dead one: same effect, new id, and the condition that nothing newer
- * than the dead write has been applied, up to the moment at which it is settled.
+ * The write that repeats a dead one. Its id follows the dead write's ({@link deriveNextId}), so that
+ * it is settled as the dead write would have been, behind whatever is newer, up to the moment at which
+ * it is settled; and however often it is published, it is one write. The rest is the dead write's own.
+ *
+ * A dead write of the time whose tombstones are deleted is refused: a newer delete may be forgotten.
  */
 export async function planReplay(
   pool: Pool,
   letter: Letter,
   collections: readonly Collection[],
+  retentionDays: number,
 ): Promise<{ write: Write } | { obstacle: string }> {
   if (letter.replayedAt) return { obstacle: `it was replayed as ${letter.replayedAs}` };
   let dead: Write;
@@ -34,20 +42,21 @@ export async function planReplay(
     if (error instanceof InvalidWriteError) return { obstacle: error.message };
     throw error;
   }
+  const ageMs = Date.now() - dead.acceptedAt;
+  if (ageMs > (retentionDays - SETTLED_WITHIN_DAYS) * DAY_MS)
+    return { obstacle: "it is older than the retention, in which newer deletes are known" };
+  if (ageMs < -CLOCK_SKEW_MS) return { obstacle: "its id is from the future" };
+  const id = deriveNextId(dead.id);
   const [row] = await selectRows(pool, dead.collection, [dead.itemId]);
   const isThere = row !== undefined && row.deletedAt === null;
+  if (row?.version === id) return { obstacle: `it was replayed as ${id}` };
   if (row && row.version > dead.id)
     return { obstacle: `a newer write was applied: ${row.version}` };
   if (row && dead.kind === "create") return { obstacle: "the item exists" };
   if (dead.ifMatch && !(isThere && (dead.ifMatch === "*" || dead.ifMatch === row.version)))
     return { obstacle: `its condition, the version ${dead.ifMatch}, does not hold any more` };
   if (dead.ifNoneMatch && isThere) return { obstacle: "the item exists" };
-  const id = mintWriteId(row && { version: row.version, seen: true });
-  const write: Write = { ...dead, id, acceptedAt: getWriteTime(id) };
-  if (dead.kind === "create") return { write };
-  if (isThere) write.ifMatch = row.version;
-  else write.ifNoneMatch = true;
-  return { write };
+  return { write: { ...dead, id, acceptedAt: getWriteTime(id) } };
 }
 
 /** The dead letters that `condition`, the end of the statement, selects. */

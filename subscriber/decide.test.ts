@@ -75,13 +75,25 @@ const table: {
     },
   },
   {
+    // The row is that of a put or delete which followed the key's first create, and overtook it.
     name: "a keyed create, where the row has no fingerprint,",
     write: write("create", { fingerprint: BODY }),
     cells: {
-      "an older tombstone": "conflict",
+      "an older tombstone": "duplicate",
       "a newer tombstone": "superseded",
-      "a row of an older version": "conflict",
+      "a row of an older version": "duplicate",
       "a row of a newer version": "superseded",
+    },
+  },
+  {
+    name: "a create without a key, where the row has a fingerprint,",
+    write: write("create"),
+    fingerprint: BODY,
+    cells: {
+      "an older tombstone": "conflict",
+      "a newer tombstone": "conflict",
+      "a row of an older version": "conflict",
+      "a row of a newer version": "conflict",
     },
   },
   ...(["put", "delete"] as const).flatMap((kind) => [
@@ -232,6 +244,7 @@ function row({ second, isDeleted = false }: { second: number; isDeleted?: boolea
     deletedAt: isDeleted ? second * 1_000 : null,
     fingerprint: null,
     trace: null,
+    created: true,
   };
 }
 

@@ -59,17 +59,25 @@ function superseded(row: Row): Decision {
   };
 }
 
+function duplicate(reason: string): Decision {
+  return { kind: "settled", outcome: "duplicate", reason };
+}
+
+/**
+ * A row without a fingerprint is that of a put or delete which was delivered before its item's
+ * create: the client knew the id from that create. The create itself, which is older than the row,
+ * is superseded. A newer one with a key is its retry, and so a duplicate. Both leave their fingerprint.
+ */
 function decideCreate(write: Write, row: Row | undefined): Decision {
   if (!row) return APPLIED;
-  if (write.fingerprint && row.fingerprint === write.fingerprint)
-    return {
-      kind: "settled",
-      outcome: "duplicate",
-      reason: "The same create was applied before.",
-    };
-  // The client knew the id from its create, and its next put or delete was applied first.
+  if (row.fingerprint && write.fingerprint)
+    return row.fingerprint === write.fingerprint
+      ? duplicate("The same create was settled before.")
+      : conflict("The item was created from another body.");
   if (!row.fingerprint && row.version > write.id) return superseded(row);
-  return conflict("An item with this id was created from another body.");
+  if (!row.fingerprint && write.fingerprint)
+    return duplicate("A write that followed the first create of this key was applied before.");
+  return conflict("An item with this id exists, or did.");
 }
 
 function decideIfNoneMatch(write: Write, row: Row | undefined): Decision {

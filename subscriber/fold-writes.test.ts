@@ -36,14 +36,20 @@ test("a chain of writes of one item in one batch is one insert and the receipts 
   const { decisions, inserts, updates, receipts } = fold(writes);
   assert.deepEqual(words(decisions), ["applied", "applied", "applied"]);
   assert.deepEqual(inserts, [
-    { ...row(3), createdAt: 1_000, appliedAt: NOW_MS, item: { name: "from second 3" } },
+    {
+      ...row(3),
+      createdAt: 1_000,
+      appliedAt: NOW_MS,
+      item: { name: "from second 3" },
+      created: false,
+    },
   ]);
   assert.deepEqual(updates, []);
   assert.deepEqual(
-    receipts.map(({ write, outcome, settledAt }) => [write, outcome, settledAt]),
+    receipts.map(({ write, outcome, created, settledAt }) => [write, outcome, created, settledAt]),
     [
-      [at(1), "applied", NOW_MS],
-      [at(2), "applied", NOW_MS],
+      [at(1), "applied", true, NOW_MS],
+      [at(2), "applied", false, NOW_MS],
     ],
   );
 });
@@ -53,7 +59,14 @@ test("when a row is replaced, its receipt moves with everything in it", () => {
   const { inserts, updates, receipts } = fold([write("delete", 2)], [before]);
   assert.deepEqual(inserts, []);
   assert.deepEqual(updates, [
-    { ...row(2), createdAt: 1_000, appliedAt: NOW_MS, item: null, deletedAt: 2_000 },
+    {
+      ...row(2),
+      createdAt: 1_000,
+      appliedAt: NOW_MS,
+      item: null,
+      deletedAt: 2_000,
+      created: false,
+    },
   ]);
   assert.deepEqual(receipts, [
     {
@@ -62,6 +75,7 @@ test("when a row is replaced, its receipt moves with everything in it", () => {
       itemId: "g",
       outcome: "applied",
       reason: null,
+      created: true,
       acceptedAt: 1_000,
       settledAt: 1_500,
       trace: TRACE,
@@ -83,6 +97,7 @@ test("a refused write's receipt has the times of acceptance and settling, its re
       itemId: "g",
       outcome: "conflict",
       reason: `The version ${at(1)} is not the current one.`,
+      created: false,
       acceptedAt: 3_000,
       settledAt: NOW_MS,
       trace: TRACE,
@@ -161,9 +176,95 @@ test("an overtaken create leaves its time and fingerprint on the row, and nothin
   assert.deepEqual(words(fold([retry], updates).decisions), ["duplicate"]);
 });
 
+test("of two bodies of one key, the one that is settled first is the key's", () => {
+  const first = write("create", 1, { fingerprint: "a".repeat(64) });
+  const retry = write("create", 3, { fingerprint: "b".repeat(64) });
+  const { updates, decisions, receipts } = fold([retry], [row(2)]);
+  assert.deepEqual(words(decisions), ["duplicate"]);
+  assert.equal(receipts[0]?.created, false);
+  assert.deepEqual(updates, [{ ...row(2), fingerprint: retry.fingerprint }]);
+  assert.deepEqual(words(fold([first], updates).decisions), ["conflict"]);
+});
+
+test("a keyed create that is repeated is never a conflict, in whichever order they are delivered", () => {
+  const fingerprint = "a".repeat(64);
+  const create = write("create", 1, { fingerprint });
+  const follow = [write("put", 2), write("delete", 2)];
+  const retry = write("create", 3, { fingerprint });
+  for (const next of follow)
+    for (const [order, outcomes] of [
+      [
+        [create, next, retry],
+        ["applied", "applied", "duplicate"],
+      ],
+      [
+        [create, retry, next],
+        ["applied", "duplicate", "applied"],
+      ],
+      [
+        [next, create, retry],
+        ["applied", "superseded", "duplicate"],
+      ],
+      [
+        [next, retry, create],
+        ["applied", "duplicate", "duplicate"],
+      ],
+      // The retry that makes the item is newer than the write that it overtook.
+      [
+        [retry, create, next],
+        ["applied", "duplicate", "superseded"],
+      ],
+      [
+        [retry, next, create],
+        ["applied", "superseded", "duplicate"],
+      ],
+    ] as const) {
+      let rows: Row[] = [];
+      const told = order.map((delivered) => {
+        const { decisions, inserts, updates } = fold([delivered], rows);
+        rows = [...inserts, ...updates, ...rows].slice(0, 1);
+        return words(decisions)[0];
+      });
+      assert.deepEqual(told, outcomes, `with a ${next.kind}`);
+      assert.equal(rows[0]?.fingerprint, fingerprint);
+    }
+});
+
 test("an overtaken write with nothing new leaves the row untouched", () => {
   const { updates } = fold([write("put", 2)], [{ ...row(3), createdAt: 1_000 }]);
   assert.deepEqual(updates, []);
+});
+
+test("a write has created the item where there was none, or a tombstone", () => {
+  const tombstone = { ...row(1), item: null, deletedAt: 1_000 };
+  const unknown = { ...row(1), created: null };
+  for (const [rows, kind, created] of [
+    [[], "create", true],
+    [[], "put", true],
+    [[], "delete", false],
+    [[tombstone], "put", true],
+    [[tombstone], "delete", false],
+    [[row(1)], "put", false],
+    [[unknown], "put", false],
+    [[row(1)], "delete", false],
+  ] as const) {
+    const { inserts, updates } = fold([write(kind, 2)], rows);
+    assert.deepEqual(
+      [...inserts, ...updates].map((made) => made.created),
+      [created],
+      kind,
+    );
+  }
+});
+
+test("of the writes of a new item, in whichever order they are delivered, one has created it", () => {
+  const [older, newer] = [write("put", 1), write("put", 2)];
+  const inOrder = fold([older, newer]);
+  assert.deepEqual([inOrder.receipts[0]?.created, inOrder.inserts[0]?.created], [true, false]);
+  const newerFirst = fold([newer]);
+  const then = fold([older], newerFirst.inserts);
+  assert.deepEqual([newerFirst.inserts[0]?.created, then.receipts[0]?.created], [true, false]);
+  assert.equal(then.updates[0]?.created, true, "the receipt of the newer one stays as it is");
 });
 
 test("rows are inserted and replaced in the order of their ids", () => {
@@ -222,6 +323,7 @@ function row(second: number): Row {
     deletedAt: null,
     fingerprint: null,
     trace: null,
+    created: true,
   };
 }
 

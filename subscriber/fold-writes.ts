@@ -59,7 +59,7 @@ export function foldWrites(batch: Batch): Fold {
     }
     receipts.push(toRefusedReceipt(write, decision, nowMs));
     settled.add(write.id);
-    const marked = row && decision.outcome === "superseded" ? markOlder(write, row) : row;
+    const marked = row && markRefused(write, decision.outcome, row);
     if (!marked || marked === row) continue;
     rows.set(write.itemId, marked);
     changedIds.add(write.itemId);
@@ -97,15 +97,18 @@ function applyWrite(write: Write, row: Row | undefined, nowMs: number): Row {
     deletedAt: write.kind === "delete" ? write.acceptedAt : null,
     fingerprint: row?.fingerprint ?? write.fingerprint ?? null,
     trace: getTraceId(write.traceparent) ?? null,
+    created: write.kind !== "delete" && (row === undefined || row.deletedAt !== null),
   };
 }
 
 /**
  * A superseded write still changes two things of its item's row: the time of creation, and the
  * fingerprint of a create. So the rows are the same in whichever order unconditional writes arrive.
+ * A duplicate leaves its fingerprint where there is none: the first body that is settled is the key's.
  */
-function markOlder(write: Write, row: Row): Row {
-  const createdAt = Math.min(row.createdAt, write.acceptedAt);
+function markRefused(write: Write, outcome: Outcome, row: Row): Row {
+  const isOlder = outcome === "superseded" && write.acceptedAt < row.createdAt;
+  const createdAt = isOlder ? write.acceptedAt : row.createdAt;
   const fingerprint = row.fingerprint ?? write.fingerprint ?? null;
   if (createdAt === row.createdAt && fingerprint === row.fingerprint) return row;
   return { ...row, createdAt, fingerprint };
@@ -122,6 +125,7 @@ function toRefusedReceipt(
     itemId: write.itemId,
     outcome,
     reason,
+    created: false,
     acceptedAt: write.acceptedAt,
     settledAt: nowMs,
     trace: getTraceId(write.traceparent) ?? null,

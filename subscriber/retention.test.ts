@@ -161,6 +161,7 @@ function receipt(ms: number, serial = 0): Receipt {
     itemId: "gabriela",
     outcome: "applied",
     reason: null,
+    created: true,
     acceptedAt: ms,
     settledAt: ms,
     trace: null,
@@ -178,5 +179,6 @@ function row(id: string, { deletedAt }: { deletedAt: number | null }): Row {
     deletedAt,
     fingerprint: null,
     trace: null,
+    created: true,
   };
 }

@@ -34,6 +34,7 @@ test("after 10,000 random schedules the rows and outcomes are those of the naive
         if (!isRolledBack) for (const write of sortById(batch)) model.settle(write, nowMs);
         assert.deepEqual(store.rowsAsKnown(), model.rows());
         assert.deepEqual(store.outcomes(), model.outcomes);
+        assert.deepEqual(store.created(), model.created);
       };
       for (const { batch, isRolledBack, afterMs } of deliveries) {
         nowMs += afterMs;
@@ -163,6 +164,13 @@ class Store {
       outcomes.set(version, "applied");
     }
     return outcomes;
+  }
+
+  /** The writes whose receipt says that they created their item. */
+  created(): Set<string> {
+    const moved = [...this.#receipts.values()].filter(({ created }) => created);
+    const current = [...this.#rows.values()].filter(({ created }) => created);
+    return new Set([...moved.map(({ write }) => write), ...current.map(({ version }) => version)]);
   }
 
   rowsAsKnown(): Map<string, ModelRow> {

@@ -101,13 +101,14 @@ export function toSettledResult(request: Request, write: Write, settled: Settled
  */
 function judgeSettled(
   write: Write,
-  { receipt: { outcome, reason }, row }: Settled,
+  { receipt: { outcome, reason, created }, row }: Settled,
   receipt: string | undefined,
 ): { status: number; item?: Record<string, unknown>; version?: string } {
   if (outcome === "applied") {
     if (write.kind === "delete") return { status: 204 };
-    const isNew = write.kind === "create" || row?.createdAt === write.acceptedAt;
     const item = { id: write.itemId, ...write.item };
+    // Unknown where an earlier release settled it; an applied create has always created its item.
+    const isNew = created ?? write.kind === "create";
     return { status: isNew ? 201 : 200, item, version: write.id };
   }
   const isConditional = write.ifMatch !== undefined || write.ifNoneMatch === true;

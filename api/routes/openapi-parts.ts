@@ -46,6 +46,7 @@ export function sharedSchemas(): Json {
         "status",
         "outcome",
         "version",
+        "created",
         "reason",
         "acceptedAt",
         "settledAt",
@@ -56,6 +57,12 @@ export function sharedSchemas(): Json {
         status: { enum: ["accepted", "settled"] },
         outcome: { enum: ["applied", "superseded", "conflict", "duplicate", "dead", null] },
         version: nullable(WRITE_SCHEMA),
+        created: {
+          type: ["boolean", "null"],
+          description:
+            "Whether the write created the item, also after a delete, rather than replaced it." +
+            " Null until it is settled, and where a release without this member settled it.",
+        },
         reason: { type: ["string", "null"] },
         acceptedAt: time,
         settledAt: nullable(time),
@@ -185,12 +192,17 @@ export const PARAMETERS = {
   traceparent: parameter("header", "traceparent", { type: "string" }, "W3C Trace Context."),
   idempotencyKey: {
     ...parameter("header", "Idempotency-Key", { type: "string", minLength: 1, maxLength: 255 }),
-    description: "A retry with the same key and body has no further effect.",
+    description:
+      "A retry with the same key and body has no further effect, as long as the item exists, and" +
+      " after it was deleted, for as long as its tombstone is kept (`RECEIPT_RETENTION_DAYS`).",
     example: "7f9c3b1e",
   },
   ifMatch: {
     ...parameter("header", "If-Match", { type: "string" }),
-    description: "The ETag that the item must have, or `*` for any.",
+    description:
+      "The ETag that the item must have, or `*` for any. An ETag is waited for if it is that of a" +
+      " write in flight. `*` names no version, so that it may miss an item whose create is in" +
+      " flight: send a GET with `after` first.",
     example: `"${EXAMPLE_WRITE}"`,
   },
   ifNoneMatch: {

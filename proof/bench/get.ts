@@ -66,6 +66,7 @@ async function insertItems({ pool }: Database, count: number): Promise<string[]>
         deletedAt: null,
         fingerprint: null,
         trace: null,
+        created: true,
       };
     });
     await insertRows(pool, collections[0] as Collection, rows);

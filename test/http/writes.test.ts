@@ -40,6 +40,7 @@ describe("a single write, with a subscriber running", () => {
     assert.equal(settled.status, "settled");
     assert.equal(settled.outcome, "applied");
     assert.equal(settled.version, byPath.body.write);
+    assert.equal(settled.created, false);
     assert.equal(settled.reason, null);
     assert.equal(Date.parse(settled.acceptedAt), getWriteTime(byPath.body.write));
     assert.equal(
@@ -99,6 +100,7 @@ describe("a single write, with a subscriber running", () => {
     await api.put("/api/data/gone-3", { nombre: "soon gone" }, WAIT);
     await api.delete("/api/data/gone-3", WAIT);
     const again = await api.put("/api/data/gone-3", { nombre: "back" }, WAIT);
+    assert.equal(again.status, 201);
     assert.deepEqual(again.body, { id: "gone-3", nombre: "back" });
     assert.equal((await api.get("/api/data/gone-3")).body.nombre, "back");
   });
@@ -170,6 +172,7 @@ describe("a single write, without a subscriber", () => {
       status: "accepted",
       outcome: null,
       version: null,
+      created: null,
       reason: null,
       acceptedAt: new Date(getWriteTime(body.write)).toISOString(),
       settledAt: null,

@@ -8,6 +8,7 @@ CREATE TABLE teachers (
   deleted_at DATETIME(3) NULL,
   fingerprint CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
   trace CHAR(32) CHARACTER SET ascii COLLATE ascii_bin NULL,
+  created_item TINYINT(1) NULL,
   KEY newest (deleted_at, created_at, id)
 ) ENGINE = InnoDB;
 
@@ -29,6 +30,7 @@ CREATE TABLE courses (
   deleted_at DATETIME(3) NULL,
   fingerprint CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
   trace CHAR(32) CHARACTER SET ascii COLLATE ascii_bin NULL,
+  created_item TINYINT(1) NULL,
   KEY newest (deleted_at, created_at, id),
   KEY teacher (teacher_id, deleted_at, created_at, id),
   CONSTRAINT no_free_algebra CHECK (NOT (title = 'Algebra' AND price = 0))

@@ -10,6 +10,7 @@ CREATE TABLE standings (
   deleted_at DATETIME(3) NULL,
   fingerprint CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
   trace CHAR(32) CHARACTER SET ascii COLLATE ascii_bin NULL,
+  created_item TINYINT(1) NULL,
   KEY newest (deleted_at, created_at, id),
   KEY by_group (`group`, deleted_at, created_at, id),
   KEY by_rank (`rank`, deleted_at, created_at, id)

@@ -148,7 +148,7 @@ describe("the logs in production", () => {
     await query(
       environment.pool,
       "CREATE VIEW data AS SELECT id, version, EXP(1000 * LENGTH(id)) AS nombre, created_at," +
-        " updated_at, applied_at, deleted_at, fingerprint, trace FROM kept",
+        " updated_at, applied_at, deleted_at, fingerprint, trace, created_item FROM kept",
     );
     const headers = { "x-request-id": "request-3" };
     const answer = await ownClient.get(`/api/data/${body.id}`, headers);

@@ -26,7 +26,7 @@ after(() => environment.close());
 
 test("reads of one snapshot do not see what is settled between them", async () => {
   const count = "SELECT COUNT(*) AS count FROM writes";
-  const receipt = [["w", "data", "x", "conflict", null, "2026-01-01", null]];
+  const receipt = [["w", "data", "x", "conflict", null, "2026-01-01", null, false]];
   const [before, after] = await readSnapshot(environment.pool, async (connection) => {
     const before = await query(connection, count);
     await query(environment.pool, "INSERT INTO writes VALUES ?", [receipt]);

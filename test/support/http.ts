@@ -19,6 +19,7 @@ export type AnswerBody = {
   receipt: string;
   outcome: string | null;
   version: string | null;
+  created: boolean | null;
   reason: string | null;
   acceptedAt: string;
   settledAt: string | null;

@@ -17,8 +17,10 @@ export type ModelRow = {
  */
 export class NaiveModel {
   readonly outcomes = new Map<string, string>();
-  /** Of each item: its applied writes, oldest first, and its superseded ones. */
-  readonly #histories = new Map<string, { applied: Write[]; late: Write[] }>();
+  /** The writes that created their item, also after a delete. */
+  readonly created = new Set<string>();
+  /** Of each item: its applied writes, oldest first, its superseded ones, and its duplicates. */
+  readonly #histories = new Map<string, { applied: Write[]; late: Write[]; repeats: Write[] }>();
 
   /** Settles one write, unless it is settled already or has to wait. */
   settle(write: Write, nowMs: number): void {
@@ -27,8 +29,11 @@ export class NaiveModel {
     if (outcome === "wait") return;
     this.outcomes.set(write.id, outcome);
     const history = this.#getHistory(write.itemId);
+    const isAbsent = (history.applied.at(-1)?.kind ?? "delete") === "delete";
+    if (outcome === "applied" && write.kind !== "delete" && isAbsent) this.created.add(write.id);
     if (outcome === "applied") history.applied.push(write);
     if (outcome === "superseded") history.late.push(write);
+    if (outcome === "duplicate") history.repeats.push(write);
     this.#histories.set(write.itemId, history);
   }
 
@@ -58,8 +63,10 @@ export class NaiveModel {
     if (write.kind === "create") {
       if (!last) return "applied";
       const fingerprint = this.#findFingerprint(write.itemId);
-      if (fingerprint && fingerprint === write.fingerprint) return "duplicate";
-      return isTooLate && !fingerprint ? "superseded" : "conflict";
+      if (!fingerprint && isTooLate) return "superseded";
+      // Nobody knows the id of a keyed create before it: what is there came after the first of them.
+      const isRetry = write.fingerprint === (fingerprint ?? write.fingerprint);
+      return write.fingerprint && isRetry ? "duplicate" : "conflict";
     }
     if (write.ifNoneMatch && exists) return "conflict";
     if (write.ifMatch && write.ifMatch !== "*") {
@@ -83,13 +90,15 @@ export class NaiveModel {
     return this.outcomes.has(version) && !current.includes(version);
   }
 
-  /** The fingerprint of the item's create. */
+  /** The fingerprint of the item's create, or of its repetition. */
   #findFingerprint(itemId: string): string | null {
-    const { applied, late } = this.#getHistory(itemId);
-    return [...applied, ...late].find(({ fingerprint }) => fingerprint)?.fingerprint ?? null;
+    const { applied, late, repeats } = this.#getHistory(itemId);
+    return (
+      [...applied, ...late, ...repeats].find(({ fingerprint }) => fingerprint)?.fingerprint ?? null
+    );
   }
 
   #getHistory(itemId: string) {
-    return this.#histories.get(itemId) ?? { applied: [], late: [] };
+    return this.#histories.get(itemId) ?? { applied: [], late: [], repeats: [] };
   }
 }

@@ -36,6 +36,9 @@ export function checkSettled(
     });
     for (const write of own) {
       const outcome = outcomes.get(write.id) as string;
+      const before = applied.findLast(({ id }) => id < write.id);
+      const isNew = outcome === "applied" && write.kind !== "delete" && isAbsent(before);
+      assert.equal(getCreated(write, stored), isNew, `${write.id} tells wrongly if it created`);
       checkRefused(write, applied, row, outcome);
       // No delivery is exhausted here, so that only what MySQL refuses may be dead.
       if (outcome === "dead") assert.ok(mayDie(write), `${write.id} is dead without a fault`);
@@ -63,6 +66,17 @@ function collectOutcomes(writes: readonly Write[], { rows, receipts, dead }: Sto
   return outcomes;
 }
 
+/** Whether a write created its item, as its receipt tells. */
+function getCreated({ id }: Write, { rows, receipts, dead }: Stored): boolean | null | undefined {
+  const row = rows.find(({ version }) => version === id);
+  return (row ?? [...receipts, ...dead].find(({ write }) => write === id))?.created;
+}
+
+/** Whether there is no item where this write was the last to be applied. */
+function isAbsent(last: Write | undefined): boolean {
+  return last === undefined || last.kind === "delete";
+}
+
 /** The row is what its newest applied write and the fingerprint and time of all others make it. */
 function checkRow(
   row: Row | undefined,
@@ -76,7 +90,8 @@ function checkRow(
     return;
   }
   const counted = having("applied", "superseded");
-  const fingerprints = counted.flatMap(({ fingerprint }) => fingerprint ?? []);
+  const keyed = having("applied", "superseded", "duplicate");
+  const fingerprints = keyed.flatMap(({ fingerprint }) => fingerprint ?? []);
   assert.ok(new Set(fingerprints).size <= 1, `${newest.itemId} was created from two bodies`);
   assert.ok(row, `${newest.itemId} has no row`);
   assert.deepEqual(toModelRow(row), {
@@ -91,7 +106,7 @@ function checkRow(
 
 /** `before` is the version that the write replaced: each applied version is newer than the last. */
 function checkApplied(write: Write, before: Write | undefined): void {
-  const exists = before !== undefined && before.kind !== "delete";
+  const exists = !isAbsent(before);
   if (write.kind === "create") assert.equal(before, undefined, `${write.id} created twice`);
   if (write.ifNoneMatch) assert.ok(!exists, `${write.id} replaced what must not exist`);
   if (write.ifMatch) assert.ok(exists, `${write.id} replaced what does not exist`);
