@@ -8,6 +8,9 @@ const MAX_SEQUENCE = 2 ** 32 - 1;
 /** From one id to the next; the counters between are those of {@link deriveNextId}. */
 const SEQUENCE_STEP = 2 ** 16;
 
+/** Reused for each id. */
+const made = Buffer.alloc(16);
+
 /** The time and counter of the last id; together they never decrease. */
 let lastMs = 0;
 let lastSequence = 0;
@@ -81,9 +84,6 @@ export function deriveItemId(parts: readonly (string | number)[]): string {
   bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80;
   return formatUuid(bytes);
 }
-
-/** Reused for each id. */
-const made = Buffer.alloc(16);
 
 /**
  * Formats a UUIDv7 (RFC 9562, section 5.7): 48 bits of milliseconds, the version, 12 bits of the
