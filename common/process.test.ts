@@ -36,6 +36,7 @@ async function run(start: string, signals: NodeJS.Signals[] = []) {
     else if (line.message) lines.push(line);
   }
   const [code] = await exited;
+  assert.equal(lines.shift()?.message, "JSON parser checked");
   return { code, messages: lines.map(({ message }) => message), lines };
 }
 

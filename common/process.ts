@@ -1,4 +1,5 @@
 import { type Config, ConfigError, loadConfig, type ProcessName } from "./config.ts";
+import { confusesEscapedKeys } from "./json.ts";
 import { assertLimits, STOP_DEADLINE_MS } from "./limits.ts";
 import { createLogger, flushLog, type Logger } from "./telemetry/logger.ts";
 
@@ -19,8 +20,8 @@ const FLUSH_DEADLINE_MS = 1_000;
 
 /**
  * What both processes do first: reads the configuration, or exits with 1 and one message that names
- * all that is wrong with it; creates the logger; and logs an uncaught error before the process exits
- * with 1.
+ * all that is wrong with it; creates the logger; logs whether {@link parseJson} works around a fault
+ * of this Node; and logs an uncaught error before the process exits with 1.
  */
 export async function prepareProcess(
   name: ProcessName,
@@ -34,6 +35,8 @@ export async function prepareProcess(
     format: config.LOG_FORMAT,
     level: config.LOG_LEVEL,
   });
+  const escapedKeys = confusesEscapedKeys() ? "confused" : "right";
+  logger.info("JSON parser checked", { node: process.version, escapedKeys });
   for (const event of ["uncaughtException", "unhandledRejection"] as const)
     process.on(event, (error: unknown) => {
       const stack = error instanceof Error ? error.stack : String(error);

@@ -1,7 +1,9 @@
 import type { Collection } from "./collection.ts";
 import { type Connection, query } from "./database.ts";
+import { parseJson } from "./json.ts";
 import { fromDateTime, type Row, selectRows, toDateTime, toFlag } from "./tables.ts";
 import { getTraceId } from "./telemetry/tracing.ts";
+import { truncate } from "./truncate.ts";
 import { getWriteTime } from "./write-id.ts";
 
 /** What became of a write. Once committed, it never changes. */
@@ -126,7 +128,7 @@ export async function selectDead(
     [ids],
   );
   return rows.map((columns) => {
-    const attributes = JSON.parse(columns.attributes as string) as Record<string, string>;
+    const attributes = parseJson(columns.attributes as string) as Record<string, string>;
     return {
       write: columns.write_id as string,
       collection: attributes["ce-source"]?.replace("/api/", "") ?? "",
@@ -174,7 +176,7 @@ export async function insertReceipts(
     receipt.collection,
     receipt.itemId,
     receipt.outcome,
-    cut(receipt.reason, WRITES_REASON_CHARACTERS),
+    receipt.reason && truncate(receipt.reason, WRITES_REASON_CHARACTERS),
     receipt.created,
     toDateTime(receipt.settledAt),
     receipt.trace,
@@ -200,7 +202,7 @@ export async function insertDeadLetters(
     deadLetter.writeId,
     JSON.stringify(deadLetter.attributes),
     deadLetter.data.toString("base64"),
-    cut(deadLetter.reason, DEAD_REASON_CHARACTERS),
+    truncate(deadLetter.reason, DEAD_REASON_CHARACTERS),
     now,
     now,
   ]);
@@ -214,8 +216,4 @@ export async function insertDeadLetters(
       " ON DUPLICATE KEY UPDATE last_seen = VALUES(last_seen)",
     values.flat(),
   );
-}
-
-function cut(text: string | null, characters: number): string | null {
-  return text === null ? null : [...text.slice(0, 2 * characters)].slice(0, characters).join("");
 }

@@ -1,5 +1,6 @@
 import type { Collection, Field, FieldKind, Item } from "./collection.ts";
 import { type Columns, type Connection, query } from "./database.ts";
+import { parseJson } from "./json.ts";
 
 /** One row of a collection's table: an item, or the tombstone that a delete left. */
 export type Row = {
@@ -251,6 +252,6 @@ function fromColumn(kind: FieldKind, value: string | number | Buffer): unknown {
   if (kind === "boolean") return Number(value) === 1;
   if (kind === "integer" || kind === "number") return Number(value);
   if (kind === "dateTime") return new Date(fromDateTime(String(value))).toISOString();
-  if (kind === "json") return JSON.parse(String(value));
+  if (kind === "json") return parseJson(String(value));
   return value;
 }

@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
 import { type Collection, checkItem, formatErrors, type Item } from "./collection.ts";
+import { parseJson } from "./json.ts";
+import { truncate } from "./truncate.ts";
 import { getWriteTime, isWriteId } from "./write-id.ts";
 
 /** One accepted request to create, put or delete one item. */
@@ -38,6 +40,7 @@ const TYPE_PREFIX = "dev.constancia.";
 const SPEC_VERSION = "1.0";
 const CONTENT_TYPE = "application/json";
 const utf8 = new TextDecoder("utf-8", { fatal: true });
+const QUOTED_CHARACTERS = 100;
 const FINGERPRINT = /^[0-9a-f]{64}$/;
 
 /**
@@ -133,15 +136,16 @@ function isWriteKind(kind: string): kind is WriteKind {
 
 function parseItem(data: Buffer): Item {
   try {
-    return JSON.parse(utf8.decode(data));
+    return parseJson(utf8.decode(data)) as Item;
   } catch {
     throw new InvalidWriteError("The data is not JSON in UTF-8.");
   }
 }
 
-/** Quotes a value from outside in a reason, cut to 100 characters. */
+/** Quotes a value from outside in a reason, cut to {@link QUOTED_CHARACTERS}. */
 function quote(value: string | undefined): string {
-  return value === undefined ? "missing" : JSON.stringify(value.toWellFormed().slice(0, 100));
+  if (value === undefined) return "missing";
+  return JSON.stringify(truncate(value.toWellFormed(), QUOTED_CHARACTERS));
 }
 
 function sortKeys(value: unknown): unknown {

@@ -2,6 +2,7 @@ import type { Topic } from "@google-cloud/pubsub";
 import { collections } from "../collections/collections.ts";
 import { loadVariables } from "../common/config.ts";
 import { closePool, openPool, type Pool, query } from "../common/database.ts";
+import { parseJson } from "../common/json.ts";
 import { createPubsub } from "../common/pubsub.ts";
 import { toDateTime } from "../common/tables.ts";
 import { getTraceId } from "../common/telemetry/tracing.ts";
@@ -124,7 +125,7 @@ async function list(terminal: Terminal, pool: Pool, limit: number): Promise<numb
       "ce-type": type,
       "ce-source": source,
       "ce-subject": subject,
-    } = JSON.parse(String(attributes));
+    } = parseJson(String(attributes)) as Record<string, string>;
     const event = [type, source, subject].filter((part) => part !== undefined).join(" ");
     const replayed = replayed_as === null ? "" : `  [replayed as ${replayed_as}]`;
     terminal.print(

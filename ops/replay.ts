@@ -1,5 +1,6 @@
 import type { Collection } from "../common/collection.ts";
 import { type Columns, type Pool, query } from "../common/database.ts";
+import { parseJson } from "../common/json.ts";
 import { CLOCK_SKEW_MS, DAY_MS } from "../common/limits.ts";
 import { fromDateTime, selectRows } from "../common/tables.ts";
 import { InvalidWriteError, parseWrite, type Write } from "../common/write.ts";
@@ -74,7 +75,7 @@ export async function selectLetters(
   return rows.map((columns: Columns) => ({
     messageId: columns.message_id as string,
     writeId: columns.write_id as string | null,
-    attributes: JSON.parse(columns.attributes as string),
+    attributes: parseJson(columns.attributes as string) as Record<string, string>,
     data: columns.data as Buffer,
     reason: columns.reason as string,
     firstSeen: formatTime(columns.first_seen as string),

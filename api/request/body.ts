@@ -1,10 +1,11 @@
 import express, { type Request, type RequestHandler } from "express";
 import { isTooDeep } from "../../common/collection.ts";
+import { parseJson } from "../../common/json.ts";
 import { BODY_BYTES, BULK_RECORDS, ITEM_BYTES } from "../../common/limits.ts";
 import { bodyTooLarge, Problem } from "../answer/problem.ts";
 
-/** A record of a request's body: its JSON value, or what is wrong with it. */
-export type BodyRecord = { value: unknown } | { problem: Problem };
+/** A record of a request's body: its JSON value, or what is wrong with it, and the line of NDJSON. */
+export type BodyRecord = ({ value: unknown } | { problem: Problem }) & { line?: number };
 
 /** A body with a single item, or with many records. */
 export type Body = { single: unknown } | { records: BodyRecord[] };
@@ -65,10 +66,12 @@ export function parseBody(request: Request): Body {
   if (typeof body === "object" && body !== null && !Buffer.isBuffer(body)) return toBody(body);
   const text = typeof body === "string" ? body : decode(body);
   if (readMediaType(request) === NDJSON_TYPE) {
-    const lines = text.split("\n").filter((line) => line.trim() !== "");
-    return { records: limitRecords(lines.map(parseLine)) };
+    const records = text
+      .split("\n")
+      .flatMap((line, index) => (line.trim() === "" ? [] : [parseLine(line, index + 1)]));
+    return { records: limitRecords(records) };
   }
-  const value = parseJson(text);
+  const value = parseText(text);
   if (Array.isArray(value)) return toBody(value);
   if (Buffer.byteLength(text) > ITEM_BYTES) throw tooLarge();
   return { single: value };
@@ -106,21 +109,24 @@ function decode(body: unknown): string {
   }
 }
 
-function parseJson(text: string): unknown {
+/** Parses the whole body, or one line of it. */
+function parseText(text: string, line?: number): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch (error) {
-    const at = /at position \d+( \(line \d+ column \d+\))?/.exec((error as Error).message)?.[0];
-    throw new Problem("malformed-body", `The body is not valid JSON${at ? `, ${at}` : ""}.`);
+    const place = line ? /at position \d+/ : /at position \d+( \(line \d+ column \d+\))?/;
+    const [at] = place.exec((error as Error).message) ?? [];
+    const what = line ? `Line ${line}` : "The body";
+    throw new Problem("malformed-body", `${what} is not valid JSON${at ? `, ${at}` : ""}.`);
   }
 }
 
-function parseLine(line: string): BodyRecord {
-  if (Buffer.byteLength(line) > ITEM_BYTES) return { problem: tooLarge() };
+function parseLine(text: string, line: number): BodyRecord {
+  if (Buffer.byteLength(text) > ITEM_BYTES) return { problem: tooLarge(), line };
   try {
-    return { value: JSON.parse(line) };
-  } catch {
-    return { problem: new Problem("malformed-body", "The line is not valid JSON.") };
+    return { value: parseText(text, line), line };
+  } catch (error) {
+    return { problem: error as Problem, line };
   }
 }
 

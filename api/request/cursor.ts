@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Field } from "../../common/collection.ts";
+import { parseJson } from "../../common/json.ts";
 import type { Place } from "../../common/tables.ts";
 import { ITEM_ID } from "../../common/write.ts";
 import { malformed } from "../answer/problem.ts";
@@ -38,7 +39,7 @@ export function readCursor(cursor: string, list: List): Place {
 
 function parse(cursor: string): unknown[] {
   try {
-    const value = JSON.parse(Buffer.from(cursor, "base64url").toString());
+    const value = parseJson(Buffer.from(cursor, "base64url").toString());
     return Array.isArray(value) ? value : [];
   } catch {
     return [];

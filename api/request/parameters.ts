@@ -1,6 +1,7 @@
 import type { Request } from "express";
 import type { Collection } from "../../common/collection.ts";
 import { CLOCK_SKEW_MS, WAIT_SECONDS } from "../../common/limits.ts";
+import { truncate } from "../../common/truncate.ts";
 import { ITEM_ID } from "../../common/write.ts";
 import { getWriteTime, isWriteId } from "../../common/write-id.ts";
 import { malformed, Problem } from "../answer/problem.ts";
@@ -35,7 +36,7 @@ export function refuseUnknownParameters(request: Request, known: readonly string
   const unknown = Object.keys(request.query).find((name) => !known.includes(name));
   if (unknown !== undefined)
     throw malformed(
-      `Unknown parameter ${JSON.stringify(unknown.slice(0, 50))}. ` +
+      `Unknown parameter ${JSON.stringify(truncate(unknown, 50))}. ` +
         (known.length > 0
           ? `This resource supports ${known.join(", ")}.`
           : "This resource supports no parameters."),

@@ -1,5 +1,6 @@
 import type { Request, RequestHandler, Response } from "express";
 import { type Collection, checkItem, formatErrors, type Item } from "../../common/collection.ts";
+import { isObject, RepeatedKey } from "../../common/json.ts";
 import type { Logger } from "../../common/telemetry/logger.ts";
 import { computeFingerprint, ITEM_ID, type Write, type WriteKind } from "../../common/write.ts";
 import { deriveItemId, getWriteTime, mintWriteId } from "../../common/write-id.ts";
@@ -94,7 +95,7 @@ export function createWrites(options: WritesOptions) {
       } catch (error) {
         // Other records may be accepted already, so an unexpected error fails only its own.
         const problem = error instanceof Problem ? error : internalProblem(logger, error, response);
-        return problem.toJSON() as RecordResult;
+        return { ...(problem.toJSON() as RecordResult), line: record.line };
       }
     };
     return Promise.all(records.map(submitRecord));
@@ -160,9 +161,9 @@ function draftWrite(draft: Draft): Write {
 
 /** A put's item id, from the path or from the body's `id`; where both are given, they must agree. */
 function takeItemId({ value, pathId }: Draft): { itemId: string; value: unknown } {
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    return { itemId: pathId ?? "", value };
-  const { id, ...fields } = value as Record<string, unknown>;
+  // What is no object, or repeats its id, is refused by the check of the item.
+  if (!isObject(value) || value.id instanceof RepeatedKey) return { itemId: pathId ?? "", value };
+  const { id, ...fields } = value;
   const fault = (detail: string) =>
     new Problem("invalid-item", `The id ${detail}`, {
       errors: [{ pointer: "/id", detail: detail.charAt(0).toUpperCase() + detail.slice(1) }],

@@ -1,4 +1,4 @@
-import { type HrTime, ValueType } from "@opentelemetry/api";
+import { type Attributes, type HrTime, ValueType } from "@opentelemetry/api";
 import type { Resource } from "@opentelemetry/resources";
 import {
   AggregationTemporality,
@@ -8,6 +8,7 @@ import {
   type MetricData,
 } from "@opentelemetry/sdk-metrics";
 import type { Registry } from "prom-client";
+import { parseJson } from "../json.ts";
 
 type PromMetric = Awaited<ReturnType<Registry["getMetricsAsJSON"]>>[number];
 type Sample = { value: number; labels: Record<string, string | number>; metricName?: string };
@@ -86,7 +87,12 @@ function toHistograms(samples: readonly Sample[], now: HrTime) {
       sum: findValue("_sum"),
       count: findValue("_count"),
     };
-    return { startTime: STARTED_AT, endTime: now, attributes: JSON.parse(labels), value };
+    return {
+      startTime: STARTED_AT,
+      endTime: now,
+      attributes: parseJson(labels) as Attributes,
+      value,
+    };
   });
 }
 

@@ -1,3 +1,4 @@
+import { parseJson } from "../../common/json.ts";
 import { Failure } from "./failure.ts";
 import { REQUEST_TIMEOUT_MS } from "./slo.ts";
 
@@ -45,7 +46,7 @@ export function readEtag({ headers }: Answer): string {
 
 function parseBody(text: string): Record<string, unknown> {
   try {
-    const body: unknown = JSON.parse(text);
+    const body = parseJson(text);
     return typeof body === "object" && body !== null ? (body as Record<string, unknown>) : {};
   } catch {
     return {};

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { text as readText } from "node:stream/consumers";
+import { parseJson } from "../../common/json.ts";
 import { Failure } from "./failure.ts";
 import { pause } from "./pause.ts";
 import { say } from "./say.ts";
@@ -115,7 +116,7 @@ async function run(args: readonly string[], timeoutMs: number, stop?: AbortSigna
 
 function parse(args: readonly string[], out: string): unknown {
   try {
-    return JSON.parse(out);
+    return parseJson(out);
   } catch {
     throw new Failure(`${describe(args)} printed no valid JSON.`);
   }

@@ -1,4 +1,5 @@
 import { createInterface } from "node:readline";
+import { parseJson } from "../../common/json.ts";
 import { ITEM_ID } from "../../common/write.ts";
 import { isWriteId } from "../../common/write-id.ts";
 
@@ -67,7 +68,7 @@ function parseRecord(record: string, counts: ReadCounts): AcceptedWrite[] {
   const text = record.trim().replace(/,$/, "");
   if (text === "") return [];
   if (isWriteId(text)) return parseValue(text, counts);
-  const value = parseJson(text);
+  const value = readJson(text);
   if (value !== undefined || !text.includes(ACCEPTED)) return parseValue(value, counts);
   counts.unreadable += 1;
   return [];
@@ -84,9 +85,9 @@ function parseValue(value: unknown, counts: ReadCounts): AcceptedWrite[] {
   return [];
 }
 
-function parseJson(text: string): unknown {
+function readJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch {
     return undefined;
   }

@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
+import { parseJson } from "../../common/json.ts";
 import { ACCEPTED, type AcceptedWrite, parseEntry, type ReadCounts } from "./accepted-writes.ts";
 
 /** Entries in one call of gcloud: as many as Cloud Logging's API gives in one response. */
@@ -70,7 +71,7 @@ async function readPage(options: {
     throw explainGcloudError(error);
   });
   try {
-    return JSON.parse(stdout);
+    return parseJson(stdout) as Entry[];
   } catch {
     throw new Error("gcloud logging read printed something that is not JSON.");
   }

@@ -1,0 +1,194 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { parse as parseLossless } from "lossless-json";
+import { confusesEscapedKeys, isObject, parseJson, RepeatedKey } from "./json.ts";
+
+/** A JSON text, built of parts that a generator chooses. */
+const space = fc.constantFrom("", "", " ", "\n", "\r\n\t");
+const character = fc.oneof(
+  { weight: 4, arbitrary: fc.constantFrom(...'\\"/unbt:,{}[] aeEé\0\n') },
+  { weight: 1, arbitrary: fc.string({ unit: "binary", minLength: 1, maxLength: 1 }) },
+);
+const SHORT_ESCAPES: Record<string, string> = { '"': '\\"', "\\": "\\\\", "/": "\\/", "\n": "\\n" };
+
+/** A string as any encoder may write it: each code unit raw, or with one of its escapes. */
+const stringToken = fc.array(fc.tuple(character, fc.nat(2)), { maxLength: 6 }).map(writeString);
+const numberToken = fc.oneof(
+  fc.double({ noNaN: true, noDefaultInfinity: true }).map(String),
+  fc.integer().map(String),
+);
+const { document } = fc.letrec<{ document: string; object: string; array: string }>((tie) => ({
+  document: fc.oneof(
+    { maxDepth: 4 },
+    fc.oneof(stringToken, numberToken, fc.constantFrom("true", "false", "null")),
+    tie("object"),
+    tie("object"),
+    tie("array"),
+  ),
+  array: fc
+    .tuple(space, fc.array(tie("document"), { maxLength: 4 }), space)
+    .map(([before, parts, after]) => `[${before}${parts.join(`${after},`)}${after}]`),
+  object: fc
+    .tuple(
+      space,
+      fc.uniqueArray(fc.tuple(stringToken, tie("document")), {
+        selector: ([key]) => JSON.parse(key),
+        maxLength: 4,
+      }),
+      space,
+    )
+    .map(([before, entries, after]) => {
+      const parts = entries.map(([key, value]) => `${before}${key}${after}:${before}${value}`);
+      return `{${parts.join(`${after},`)}${before}}`;
+    }),
+}));
+
+test("a key is right after a document with the key that V8 takes it for", () => {
+  const cases: [first: string, then: string, keys: string[]][] = [
+    ['{"h":[],"\\\\":0}', '{"h":1,"\\"":2}', ["h", '"']],
+    ['{"k1":"0","a\\\\u":"1"}', '{"k1":"0","a\\u00f1o":"2026"}', ["k1", "año"]],
+    ['{"id":"zz","\\\\u006e":1}', '{"id":"zz","\\u006eombre":"v"}', ["id", "nombre"]],
+    ['{"x":0,"ab\\\\":1}', '{"x":0,"ab\\n":1}', ["x", "ab\n"]],
+  ];
+  for (const [first, then, keys] of cases) {
+    parseJson(first);
+    JSON.parse(first);
+    assert.deepEqual(Object.keys(parseJson(then) as object), keys);
+  }
+});
+
+test("the self-check agrees with what JSON.parse of this Node does", () => {
+  JSON.parse('{"self":[],"\\\\":0}');
+  const [, key] = Object.keys(JSON.parse('{"self":1,"\\"":2}'));
+  assert.equal(confusesEscapedKeys(), key !== '"');
+  assert.equal(confusesEscapedKeys(), key !== '"');
+});
+
+test("documents of escaped keys, parsed one after the other, are what an independent parser reads", () => {
+  let runs = 0;
+  const keyToken = fc
+    .array(fc.tuple(fc.constantFrom(...'\\\\"u0na\u00f1\n'), fc.nat(2)), {
+      minLength: 1,
+      maxLength: 3,
+    })
+    .map(writeString);
+  fc.assert(
+    fc.property(fc.array(keyToken, { minLength: 2, maxLength: 4 }), (keys) => {
+      // V8 takes a key for another one only where a single key has followed the keys before it.
+      runs += 1;
+      for (const key of keys) {
+        const text = `{"run ${runs}":[],${key}:"1"}`;
+        assert.deepEqual(parseJson(text), parseLossless(text));
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("any document is what an independent parser reads", () => {
+  fc.assert(
+    fc.property(fc.array(document, { minLength: 2, maxLength: 8 }), (texts) => {
+      for (const text of texts)
+        assert.deepEqual(parseJson(text), parseLossless(text, null, Number));
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+test("a repeated key is marked wherever it is, however it is written, and written as the last one", () => {
+  const repeated: [text: string, path: string[]][] = [
+    ['{"a":1,"a":2}', ["a"]],
+    ['{"a":1,"a":1}', ["a"]],
+    ['{"a" :1,"a":2}', ["a"]],
+    ['{"a":1,"a"\n:2}', ["a"]],
+    ['{"a":":","a":":"}', ["a"]],
+    ['{"a":1,"\\u0061":2}', ["a"]],
+    ['{"a":[],"a":{}}', ["a"]],
+    ['{"a":{},"a":{"b":1}}', ["a"]],
+    ['{"a":1,"a":2,"a":3}', ["a"]],
+    ['{"":1,"":2}', [""]],
+    ['{"__proto__":1,"__proto__":2}', ["__proto__"]],
+    ['[{"a":1},{"a":[{"b":1,"b":2}]}]', ["1", "a", "0", "b"]],
+  ];
+  for (const [text, path] of repeated) {
+    const value = path.reduce<unknown>(
+      (part, key) => (part as object)[key as never],
+      parseJson(text),
+    );
+    assert.ok(value instanceof RepeatedKey, text);
+    assert.equal(JSON.stringify(parseJson(text)), JSON.stringify(JSON.parse(text)));
+  }
+  assert.deepEqual(parseJson('[{"a":1},{"a":1}]'), [{ a: 1 }, { a: 1 }]);
+});
+
+test("a number that a double does not keep is written again as it was", () => {
+  for (const text of ["9007199254740993", "1e400", "-1E-400", "0.12345678901234567890"]) {
+    const value = parseJson(`{"a":[${text}]}`);
+    assert.equal(JSON.stringify(value), `{"a":[${text}]}`);
+    assert.ok(JSON.isRawJSON((value as { a: unknown[] }).a[0]));
+    assert.equal(isObject(parseJson(text)), false);
+  }
+  fc.assert(
+    fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (value) => {
+      assert.deepEqual(parseJson(`[${value}]`), JSON.parse(`[${value}]`));
+    }),
+  );
+});
+
+test("__proto__ is a key like any other", () => {
+  for (const text of ['{"__proto__":{"a":1}}', '{"\\u005f_proto__":{"a":1}}']) {
+    const value = parseJson(text) as Record<string, unknown>;
+    assert.deepEqual(Object.keys(value), ["__proto__"]);
+    assert.equal(JSON.stringify(value), '{"__proto__":{"a":1}}');
+    assert.equal(Object.getPrototypeOf(value), Object.prototype);
+  }
+});
+
+test("what is not JSON is refused as by JSON.parse", () => {
+  const broken = fc.tuple(document, fc.nat(), character).map(([text, place, more]) => {
+    const at = place % (text.length + 1);
+    return `${text.slice(0, at)}${more}${text.slice(at + (place % 2))}`;
+  });
+  fc.assert(
+    fc.property(fc.oneof(broken, fc.string({ unit: "binary" })), (text) => {
+      const outcome = (parse: (text: string) => unknown) => {
+        try {
+          parse(text);
+          return "parsed";
+        } catch (error) {
+          return String(error);
+        }
+      };
+      assert.equal(outcome(parseJson), outcome(JSON.parse));
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+test("a text of any depth is parsed, and of what is deeper than any item a part is left", () => {
+  for (const depth of [32, 40, 100_000]) {
+    const text = `[{"a":1,"a":2},${"[".repeat(depth)}"\\n"${"]".repeat(depth)},{"b":1}]`;
+    const [first, deep, last] = parseJson(text) as [{ a: unknown }, unknown, unknown];
+    assert.ok(first.a instanceof RepeatedKey);
+    assert.deepEqual(last, { b: 1 });
+    let levels = 0;
+    for (let part = deep; Array.isArray(part); part = part[0]) levels += 1;
+    assert.equal(levels, Math.min(depth, 33));
+  }
+});
+
+function writeString(characters: readonly [text: string, way: number][]): string {
+  const units = characters.flatMap(([text, way]) =>
+    text.split("").map((unit) => writeUnit(unit, way)),
+  );
+  return `"${units.join("")}"`;
+}
+
+function writeUnit(unit: string, way: number): string {
+  const code = unit.charCodeAt(0);
+  const long = `\\u${code.toString(16).padStart(4, "0")}`;
+  const isRaw = code > 0x1f && unit !== '"' && unit !== "\\";
+  if (way === 0 && isRaw) return unit;
+  return way === 1 ? (SHORT_ESCAPES[unit] ?? long) : long;
+}
