@@ -1,6 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
+import { isObject } from "./json.ts";
 import { ITEM_DEPTH } from "./limits.ts";
+import { truncate } from "./truncate.ts";
+import { findDroppedKeys, findUnstorable, type ValueFault } from "./value-faults.ts";
 
 /** An item as the client sends it: its declared fields, without the id. */
 export type Item = Record<string, unknown>;
@@ -125,20 +128,26 @@ export function dateTime(): z.ZodType<string> {
 
 /**
  * Checks an item against its collection and normalises it. The API calls it before publishing and
- * the subscriber after delivery, so the subscriber can store whatever the API accepts.
+ * the subscriber after delivery, so the subscriber can store whatever the API accepts. Whatever was
+ * sent and would not be kept is an error: it looks at `value`, and not at what the schema made of it.
  */
 export function checkItem(
   collection: Collection,
   value: unknown,
 ): { ok: true; item: Item } | { ok: false; errors: FieldError[] } {
-  if (typeof value !== "object" || value === null || Array.isArray(value))
+  if (!isObject(value))
     return { ok: false, errors: [{ pointer: "", detail: "Must be a JSON object." }] };
   if (isTooDeep(value)) return { ok: false, errors: explainDepth(value) };
+  const unstorable = findUnstorable(value).map(toFieldError);
   const parsed = collection.schema.safeParse(value);
-  if (!parsed.success)
-    return { ok: false, errors: parsed.error.issues.flatMap((issue) => explain(issue, value)) };
-  const errors = Object.entries(parsed.data).flatMap(([key, part]) => checkText(part, `/${key}`));
-  return errors.length === 0 ? { ok: true, item: parsed.data } : { ok: false, errors };
+  const others = parsed.success
+    ? findDroppedKeys(value, parsed.data).map(toFieldError)
+    : parsed.error.issues.flatMap((issue) => explain(issue, value));
+  if (parsed.success && unstorable.length + others.length === 0)
+    return { ok: true, item: parsed.data };
+  // What is unstorable is often of the wrong type too, or dropped, which says less.
+  const pointers = new Set(unstorable.map(({ pointer }) => pointer));
+  return { ok: false, errors: [...unstorable, ...others.filter((e) => !pointers.has(e.pointer))] };
 }
 
 /** Whether a JSON value is nested deeper than an item may be; checked before other recursions. */
@@ -158,7 +167,8 @@ export function formatErrors(errors: readonly FieldError[]): string {
 
 function defineField(collection: string, name: string, schema: z.ZodType): Field {
   const fail = (fault: string) => declarationError(collection, fault, name);
-  if (!NAME.test(name) || RESERVED_FIELDS.has(name))
+  // Names such as toString would be found on every object.
+  if (!NAME.test(name) || RESERVED_FIELDS.has(name) || name in Object.prototype)
     throw fail(`the name is reserved or is not of the form ${NAME}`);
   const input = toJsonSchema(schema, "input");
   if (input?.anyOf || Array.isArray(input?.type)) throw fail("must have one type, not null");
@@ -193,14 +203,19 @@ function toSnakeCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
+function toFieldError({ path, detail }: ValueFault): FieldError {
+  return { pointer: formatPointer(path), detail };
+}
+
 /** Converts zod's issue to sentences, each with a pointer. */
 function explain(issue: z.core.$ZodIssue, body: object): FieldError[] {
   if (issue.code === "unrecognized_keys")
     return issue.keys.map((key) => ({
       pointer: formatPointer([...issue.path, key]),
-      detail: "Is not a field of this collection.",
+      detail: `Is not a field of this ${issue.path.length === 0 ? "collection" : "object"}.`,
     }));
-  const missing = issue.code === "invalid_type" && lookUp(body, issue.path) === undefined;
+  // A custom check has its own words, also about what is absent.
+  const missing = issue.code !== "custom" && lookUp(body, issue.path) === undefined;
   const detail = missing ? "Is required." : toSentence(issue.message);
   return [{ pointer: formatPointer(issue.path), detail }];
 }
@@ -212,15 +227,23 @@ function explainDepth(body: object): FieldError[] {
 }
 
 function lookUp(body: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>((value, key) => (value as Item | undefined)?.[String(key)], body);
+  return path.reduce<unknown>(
+    (value, key) => (Object.hasOwn(Object(value), key) ? (value as Item)[String(key)] : undefined),
+    body,
+  );
 }
+
+/** Keys in a pointer are cut: a client may send one as large as an item. */
+const POINTER_KEY_CHARACTERS = 100;
 
 function formatPointer(path: readonly PropertyKey[]): string {
   return path.map((key) => `/${escapePointer(String(key))}`).join("");
 }
 
 function escapePointer(key: string): string {
-  return key.toWellFormed().slice(0, 100).replaceAll("~", "~0").replaceAll("/", "~1");
+  return truncate(key.toWellFormed(), POINTER_KEY_CHARACTERS)
+    .replaceAll("~", "~0")
+    .replaceAll("/", "~1");
 }
 
 function toSentence(message: string): string {
@@ -230,17 +253,4 @@ function toSentence(message: string): string {
     .replace(/^Invalid (?:input|option): expected /, "Must be ")
     .replace(/^Invalid input: /, "");
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith(".") ? "" : "."}`;
-}
-
-/** Refuses NUL and lone surrogates: MySQL's utf8mb4 cannot store them exactly. */
-function checkText(value: unknown, at: string): FieldError[] {
-  if (typeof value === "string")
-    return value.isWellFormed() && !value.includes("\0")
-      ? []
-      : [{ pointer: at, detail: "Must be well-formed Unicode without NUL characters." }];
-  if (typeof value !== "object" || value === null) return [];
-  return Object.entries(value).flatMap(([key, part]) => [
-    ...checkText(key, at),
-    ...checkText(part, `${at}/${escapePointer(key)}`),
-  ]);
 }

@@ -13,6 +13,8 @@ export const BULK_RECORDS = 10_000;
 export const ITEM_BYTES = 256 * 1024;
 /** The nesting of objects and arrays in an item; recursive functions are never given a deeper one. */
 export const ITEM_DEPTH = 32;
+/** A key of an object, in UTF-8: MySQL's JSON takes no longer one. */
+export const JSON_KEY_BYTES = 65_535;
 
 /** Pub/Sub takes 1,000 messages and 10 MB a publish request; half of both leaves room. */
 export const PUBLISH = {

@@ -33,7 +33,11 @@ export function sharedSchemas(): Json {
           items: {
             type: "object",
             required: ["status"],
-            properties: { status: { type: "integer" }, ...accepted },
+            properties: {
+              status: { type: "integer" },
+              ...accepted,
+              line: { type: "integer", minimum: 1, description: "Of NDJSON, where it is refused." },
+            },
             description:
               "One result for each record, in order. The result of a refused record is a problem.",
           },
@@ -146,7 +150,13 @@ export function jsonResponse(description: string, schema: Json): Json {
 
 /** A zod schema as JSON Schema, of what a client sends. */
 export function toJsonSchema(schema: z.ZodType): Json {
-  const { $schema: _, ...body } = z.toJSONSchema(schema, { io: "input" }) as Json;
+  const { $schema: _, ...body } = z.toJSONSchema(schema, {
+    io: "input",
+    // zod's object() drops other keys, so that `checkItem` refuses them.
+    override: ({ zodSchema, jsonSchema }) => {
+      if (zodSchema._zod.def.type === "object") jsonSchema.additionalProperties ??= false;
+    },
+  }) as Json;
   return body;
 }
 

@@ -1,5 +1,6 @@
 import type { Request, RequestHandler, Response } from "express";
 import type { Collection, Field } from "../../common/collection.ts";
+import { parseNumber } from "../../common/decimal.ts";
 import { PAGE_ITEMS } from "../../common/limits.ts";
 import type { Row } from "../../common/tables.ts";
 import { sendJson } from "../answer/json.ts";
@@ -104,11 +105,14 @@ function readFilter(field: Field, text: string): unknown {
   const isNumeric = field.kind === "integer" || field.kind === "number";
   const isNumber = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(text);
   const booleans: Record<string, boolean> = { true: true, false: false };
-  const value =
-    field.kind === "boolean" ? booleans[text] : isNumeric ? (isNumber ? Number(text) : NaN) : text;
+  const number = isNumber ? parseNumber(text) : undefined;
+  const value = field.kind === "boolean" ? booleans[text] : isNumeric ? number : text;
   const parsed = value === undefined ? undefined : field.schema.safeParse(value);
   const isText = text.isWellFormed() && !text.includes("\0");
   if (!parsed?.success || !isText)
-    throw malformed(`The parameter ${field.name} is not a valid value of the field.`);
+    throw malformed(
+      `The parameter ${field.name} is not a valid value of the field.` +
+        (field.kind === "dateTime" && / \d\d:\d\d$/.test(text) ? " In an address, + must be written %2B." : ""),
+    );
   return parsed.data;
 }
