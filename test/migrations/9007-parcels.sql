@@ -1,0 +1,23 @@
+CREATE TABLE parcels (
+  id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
+  version CHAR(36) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  nick VARCHAR(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL,
+  status VARCHAR(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL,
+  count BIGINT NULL,
+  weight DOUBLE NULL,
+  due_at DATETIME(3) NULL,
+  address JSON NULL,
+  `lines` JSON NULL,
+  labels JSON NULL,
+  created_at DATETIME(3) NOT NULL,
+  updated_at DATETIME(3) NOT NULL,
+  applied_at DATETIME(3) NOT NULL,
+  deleted_at DATETIME(3) NULL,
+  fingerprint CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
+  trace CHAR(32) CHARACTER SET ascii COLLATE ascii_bin NULL,
+  KEY newest (deleted_at, created_at, id),
+  KEY by_nick (nick, deleted_at, created_at, id),
+  KEY by_count (count, deleted_at, created_at, id),
+  KEY by_weight (weight, deleted_at, created_at, id),
+  KEY by_due_at (due_at, deleted_at, created_at, id)
+) ENGINE = InnoDB;
