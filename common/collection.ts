@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
+import { truncate } from "./characters.ts";
 import { isObject } from "./json.ts";
 import { ITEM_DEPTH } from "./limits.ts";
-import { truncate } from "./truncate.ts";
 import { findDroppedKeys, findUnstorable, type ValueFault } from "./value-faults.ts";
 
 /** An item as the client sends it: its declared fields, without the id. */

@@ -1,9 +1,9 @@
+import { truncate } from "./characters.ts";
 import type { Collection } from "./collection.ts";
 import { type Connection, query } from "./database.ts";
 import { parseJson } from "./json.ts";
 import { fromDateTime, type Row, selectRows, toDateTime, toFlag } from "./tables.ts";
 import { getTraceId } from "./telemetry/tracing.ts";
-import { truncate } from "./truncate.ts";
 import { getWriteTime } from "./write-id.ts";
 
 /** What became of a write. Once committed, it never changes. */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
+import { truncate } from "./characters.ts";
 import { type Collection, checkItem, formatErrors, type Item } from "./collection.ts";
 import { parseJson } from "./json.ts";
-import { truncate } from "./truncate.ts";
 import { getWriteTime, isWriteId } from "./write-id.ts";
 
 /** One accepted request to create, put or delete one item. */

@@ -1,5 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import type { ErrorRequestHandler, Response } from "express";
+import { truncate } from "../../common/characters.ts";
 import type { Logger } from "../../common/telemetry/logger.ts";
 import { getTraceId } from "../../common/telemetry/tracing.ts";
 import { bodyTooLarge, Problem, type ProblemName } from "./problem.ts";
@@ -67,7 +68,7 @@ function readFrames({ stack = "", message }: Error): string[] {
   const [first, ...frames] = stack.replace(message, "").split("\n    at ");
   // The stack still has the message that the error had when it was created.
   if (first?.includes("\n")) return [];
-  return frames.slice(0, FRAMES).map((frame) => frame.slice(0, FRAME_CHARACTERS));
+  return frames.slice(0, FRAMES).map((frame) => truncate(frame, FRAME_CHARACTERS));
 }
 
 /** Errors of Express and its body reader, by the library's stable types. */

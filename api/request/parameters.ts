@@ -1,7 +1,7 @@
 import type { Request } from "express";
+import { truncate } from "../../common/characters.ts";
 import type { Collection } from "../../common/collection.ts";
 import { CLOCK_SKEW_MS, WAIT_SECONDS } from "../../common/limits.ts";
-import { truncate } from "../../common/truncate.ts";
 import { ITEM_ID } from "../../common/write.ts";
 import { getWriteTime, isWriteId } from "../../common/write-id.ts";
 import { malformed, Problem } from "../answer/problem.ts";

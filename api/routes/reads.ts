@@ -112,7 +112,9 @@ function readFilter(field: Field, text: string): unknown {
   if (!parsed?.success || !isText)
     throw malformed(
       `The parameter ${field.name} is not a valid value of the field.` +
-        (field.kind === "dateTime" && / \d\d:\d\d$/.test(text) ? " In an address, + must be written %2B." : ""),
+        (field.kind === "dateTime" && / \d\d:\d\d$/.test(text)
+          ? " In an address, + must be written %2B."
+          : ""),
     );
   return parsed.data;
 }

@@ -65,7 +65,7 @@ function createCloudFormat(projectId: string, traceKey: string) {
     if (info.trace) info[traceKey] = `projects/${projectId}/traces/${info.trace}`;
     for (const [name, value] of Object.entries(info))
       if (typeof value === "string" && value.length > TEXT_CHARACTERS)
-        info[name] = `${value.slice(0, TEXT_CHARACTERS)}…`;
+        info[name] = `${value.slice(0, TEXT_CHARACTERS).toWellFormed()}…`;
     return info;
   });
   return change();

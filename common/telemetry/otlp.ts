@@ -5,6 +5,7 @@ import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-proto";
 import { type Resource, resourceFromAttributes } from "@opentelemetry/resources";
 import { MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
 import type { Registry } from "prom-client";
+import { truncate } from "../characters.ts";
 import type { Config } from "../config.ts";
 import type { Logger } from "./logger.ts";
 import { readRegistry } from "./otlp-metrics.ts";
@@ -72,7 +73,7 @@ function limitWarnings(logger: Logger): DiagLogger {
   const warn = (message: string) => {
     if (Date.now() - warnedAt < WARNING_INTERVAL_MS) return;
     warnedAt = Date.now();
-    logger.warn("telemetry is not sent", { error: message.slice(0, WARNING_CHARACTERS) });
+    logger.warn("telemetry is not sent", { error: truncate(message, WARNING_CHARACTERS) });
   };
   const ignore = () => {};
   return { error: warn, warn, info: ignore, debug: ignore, verbose: ignore };

@@ -55,16 +55,25 @@ export function nearBody(document: Document, { bodies }: Operation): fc.Arbitrar
   return fc.tuple(body, coding).map(([[plain, type], encoding]) => asBody(plain, type, encoding));
 }
 
-/** Mostly as it is; else cut, doubled, with odd numbers, or not UTF-8. */
+const ODD_NUMBERS = ["1e999", "-0", "1E-400", "00", "0x1", "NaN", "9007199254740993", "1.50e1"];
+
+/**
+ * Mostly as it is; else cut, doubled, with odd numbers, a repeated key or escapes in keys, or not
+ * UTF-8.
+ */
 function changeText(text: string): fc.Arbitrary<string> {
   const utf8 = Buffer.from(text).toString("latin1");
   const ways = [
     fc.nat(utf8.length).map((length) => utf8.slice(0, length)),
-    fc
-      .constantFrom("1e999", "-0", "1E-400", "00", "0x1", "NaN")
-      .map((n) => utf8.replace(/-?\d[\d.e+-]*/, n)),
+    fc.constantFrom(...ODD_NUMBERS).map((n) => utf8.replace(/-?\d[\d.e+-]*/, n)),
     fc.constantFrom("\xff", "\xef\xbb\xbf", "\xed\xa0\x80", "\0", "]").map((bytes) => bytes + utf8),
     fc.constant(utf8 + utf8),
+    fc.constant(utf8.replace(/\{(\s*"[^"\\]*"\s*:)/, "{$1null,$1")),
+    fc.constant(
+      utf8.replace(/"([a-z])(\w*"\s*:)/g, (_, first: string, rest: string) => {
+        return `"\\u00${first.charCodeAt(0).toString(16)}${rest}`;
+      }),
+    ),
     fc.string({ unit: "binary" }).map((any) => Buffer.from(any).toString("latin1")),
   ];
   return fc.oneof(

@@ -142,6 +142,7 @@ function readReceipts(pool: TestEnvironment["pool"]): Promise<string[]> {
     "version AS id FROM data",
     "version AS id FROM teachers",
     "version AS id FROM courses",
+    "version AS id FROM parcels",
     "id FROM writes",
     "write_id AS id FROM dead_letters",
   ];

@@ -1,5 +1,6 @@
 import type { Answer, Sent } from "../support/raw-http.ts";
 import { type Document, findOperation, type Operation } from "./document.ts";
+import { judgeKept } from "./kept.ts";
 
 /** The writes that the API confirmed to clients. */
 export type Confirmed = {
@@ -21,7 +22,11 @@ const INTERNALS = /node_modules|\.ts:\d|\n {4}at /;
 
 /** What is wrong with an answer, by the document and by RFC 9110 and 9457. */
 export function judge(document: Document, sent: Sent, answer: Answer): string[] {
-  const faults = [...judgeContent(answer, sent), ...judgeHeaders(answer)];
+  const faults = [
+    ...judgeContent(answer, sent),
+    ...judgeHeaders(answer),
+    ...judgeKept(sent, answer),
+  ];
   const operation = findOperation(document, sent.method, sent.target);
   const path = sent.target.split("?", 1)[0] as string;
   if (UNDESCRIBED.has(path.replace(/\/$/, "")) || isEarly(answer)) return faults;

@@ -12,13 +12,14 @@ import {
 } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { courses } from "../../test/collections/courses.ts";
+import { parcels } from "../../test/collections/parcels.ts";
 import { teachers } from "../../test/collections/teachers.ts";
 import { createTestEnvironment, type TestEnvironment } from "../../test/support/environment.ts";
 import { createClient } from "../../test/support/http.ts";
 import { until } from "../../test/support/until.ts";
 import { makeMessage, recipes } from "./messages.ts";
 
-const collections = [data, teachers, courses];
+const collections = [data, teachers, courses, parcels];
 /** Arbitrary messages of a run, and a good one for every fifth of them. */
 const HOSTILE = 40;
 const GOOD_EVERY = 5;

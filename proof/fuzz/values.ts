@@ -31,6 +31,9 @@ const MAX_DOUBLE = Number.MAX_VALUE;
 const ODD_NUMBERS = [0, -0, 0.1, -1, 1e21, 1e-7, 5e-324, MAX_DOUBLE, 2 ** 53, -(2 ** 63)];
 const ODD_NAMES = ["", "\ud800", ..."__proto__ constructor id version a/b~c created_at".split(" ")];
 
+/** Of objects whose keys are not declared. */
+const freeNames = [fc.constantFrom(...ODD_NAMES), fc.string({ unit: "binary", maxLength: 5 })];
+
 /** The only pattern in the document is that of an item id, which "." and ".." are not. */
 const itemId = fc
   .string({ unit: fc.constantFrom(..."abcXYZ019._~-"), minLength: 1, maxLength: 64 })
@@ -81,6 +84,7 @@ function nearObject(document: Document, schema: Json): fc.Arbitrary<unknown> {
     { noNullPrototype: true },
   );
   const names = properties.map(([name]) => name);
+  if (names.length === 0) return fc.dictionary(fc.oneof(...freeNames), oddValue, { maxKeys: 5 });
   const without = fc.tuple(whole, fc.constantFrom(...names)).map(([value, name]) => {
     const { [name]: _, ...rest } = value as Json;
     return rest;

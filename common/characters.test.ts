@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { truncate } from "./truncate.ts";
+import { truncate } from "./characters.ts";
 
 test("a text is cut to whole characters, and left as it is where it is short enough", () => {
   const cases: [text: string, characters: number, cut: string][] = [
