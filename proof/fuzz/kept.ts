@@ -1,6 +1,8 @@
 import { parse } from "lossless-json";
+import { ITEM_DEPTH } from "../../common/limits.ts";
 import type { Answer, Sent } from "../support/raw-http.ts";
 
+const MAX_LEVELS = 2 * ITEM_DEPTH;
 /** Stands where a value of a body would be lost. */
 const LOST = { lost: true };
 
@@ -34,8 +36,12 @@ function parseKept(text: string): unknown {
   }
 }
 
-function hasLost(value: unknown): boolean {
+function hasLost(value: unknown, levels = MAX_LEVELS): boolean {
   if (value === LOST) return true;
-  if (typeof value !== "object" || value === null) return false;
-  return Object.hasOwn(value, "__proto__") || Object.values(value).some(hasLost);
+  // Nothing is accepted that is nested deeper.
+  if (typeof value !== "object" || value === null || levels === 0) return false;
+  return (
+    Object.hasOwn(value, "__proto__") ||
+    Object.values(value).some((part) => hasLost(part, levels - 1))
+  );
 }
