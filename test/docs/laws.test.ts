@@ -119,7 +119,7 @@ function findProcessBreaches(file: string, text: string): string[] {
 
 /** Only `parseJson` of common/json.ts is right about every key; the page's code is the browser's. */
 function parsesByItself(file: string, text: string): boolean {
-  if (!READERS.includes(getRoom(file)) || isTest(file) || file.startsWith("api/console/"))
+  if (!READERS.includes(getTopFolder(file)) || isTest(file) || file.startsWith("api/console/"))
     return false;
   return file !== "common/json.ts" && /\bJSON\.parse\b/.test(text.replace(COMMENT, ""));
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import fc from "fast-check";
 import { parse as parseLossless } from "lossless-json";
 import { data } from "../../collections/data.ts";
@@ -8,8 +8,8 @@ import { JSON_KEY_BYTES } from "../../common/limits.ts";
 import { encodeWrite } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { parcels } from "../collections/parcels.ts";
-import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
-import { assertProblem, type Client, createClient, publishByHand } from "../support/http.ts";
+import { startApi } from "../support/api.ts";
+import { assertProblem, publishByHand } from "../support/http.ts";
 import { jsonText, stringToken } from "../support/json-texts.ts";
 import { until } from "../support/until.ts";
 
@@ -44,17 +44,7 @@ const REFUSED: [members: string, pointer: string][] = [
 ];
 
 describe("an item", () => {
-  let environment: TestEnvironment;
-  let api: Client;
-
-  before(async () => {
-    environment = await createTestEnvironment({
-      migrations: [new URL("../migrations/", import.meta.url)],
-    });
-    api = createClient((await environment.startApi({ collections })).url);
-    await environment.startSubscriber({ collections });
-  });
-  after(() => environment.close());
+  const { environment, api } = startApi({ collections, subscriber: true });
 
   const post = (body: string, headers: Record<string, string> = {}) =>
     api.send("POST", "/api/parcels", { body, headers });
@@ -200,17 +190,7 @@ describe("an item", () => {
 });
 
 describe("a filter", () => {
-  let environment: TestEnvironment;
-  let api: Client;
-
-  before(async () => {
-    environment = await createTestEnvironment({
-      migrations: [new URL("../migrations/", import.meta.url)],
-    });
-    api = createClient((await environment.startApi({ collections })).url);
-    await environment.startSubscriber({ collections });
-  });
-  after(() => environment.close());
+  const { api } = startApi({ collections, subscriber: true });
 
   it("on a date-time says how to write its +", async () => {
     const get = (time: string) => api.get(`/api/parcels?dueAt=${time}`);

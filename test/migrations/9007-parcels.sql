@@ -15,6 +15,7 @@ CREATE TABLE parcels (
   deleted_at DATETIME(3) NULL,
   fingerprint CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
   trace CHAR(32) CHARACTER SET ascii COLLATE ascii_bin NULL,
+  created_item TINYINT(1) NULL,
   KEY newest (deleted_at, created_at, id),
   KEY by_nick (nick, deleted_at, created_at, id),
   KEY by_count (count, deleted_at, created_at, id),
