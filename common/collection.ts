@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
-import { truncate } from "./characters.ts";
 import { isObject } from "./json.ts";
+import { formatPointer } from "./json-pointer.ts";
 import { ITEM_DEPTH } from "./limits.ts";
 import { findDroppedKeys, findUnstorable, type ValueFault } from "./value-faults.ts";
 
@@ -231,19 +231,6 @@ function lookUp(body: unknown, path: readonly PropertyKey[]): unknown {
     (value, key) => (Object.hasOwn(Object(value), key) ? (value as Item)[String(key)] : undefined),
     body,
   );
-}
-
-/** Keys in a pointer are cut: a client may send one as large as an item. */
-const POINTER_KEY_CHARACTERS = 100;
-
-function formatPointer(path: readonly PropertyKey[]): string {
-  return path.map((key) => `/${escapePointer(String(key))}`).join("");
-}
-
-function escapePointer(key: string): string {
-  return truncate(key.toWellFormed(), POINTER_KEY_CHARACTERS)
-    .replaceAll("~", "~0")
-    .replaceAll("/", "~1");
 }
 
 function toSentence(message: string): string {
