@@ -5,6 +5,13 @@ import { ITEM_ID } from "../../common/write.ts";
 import { getWriteTime, isWriteId } from "../../common/write-id.ts";
 import { malformed, Problem } from "../answer/problem.ts";
 
+const UNSUPPORTED_HEADERS = [
+  "Content-Range",
+  "X-HTTP-Method",
+  "X-HTTP-Method-Override",
+  "X-Method-Override",
+];
+
 /** The collection in the path. Throws 404 where none is declared by that name. */
 export function findCollection(collections: readonly Collection[], request: Request): Collection {
   const name = request.params.collection;
@@ -76,38 +83,23 @@ export function readPrefer(request: Request): Prefer {
   return prefer;
 }
 
-/** A condition on a put or delete (RFC 9110, sections 13.1.1 and 13.1.2). */
-export type Condition = { ifMatch?: string; ifNoneMatch?: true };
-
 /**
- * Reads `If-Match` with one strong entity tag or `*`, or `If-None-Match: *`. A tag that is not a
- * write id, or is from the future, can match nothing: 412 at once.
+ * Throws 400 for a header that would change what a write means, and that no route supports: a
+ * client that sends one relies on it. `Content-Range` says that the body is a part of the item
+ * (RFC 9110, 14.5).
  */
-export function readCondition(request: Request): Condition {
-  const ifMatch = request.get("if-match")?.trim();
-  const ifNoneMatch = request.get("if-none-match")?.trim();
-  if (ifMatch !== undefined && ifNoneMatch !== undefined)
-    throw malformed("If-Match and If-None-Match cannot be combined.");
-  if (ifNoneMatch !== undefined) {
-    if (ifNoneMatch !== "*") throw malformed("On a write, If-None-Match must be *.");
-    return { ifNoneMatch: true };
-  }
-  if (ifMatch === undefined) return {};
-  if (ifMatch === "*") return { ifMatch };
-  const [, weak, version = ""] = /^(W\/)?"([\x21\x23-\x7e]*)"$/.exec(ifMatch) ?? [];
-  if (!version) throw malformed("If-Match must be * or one entity tag in double quotes.");
-  if (weak || !isPossibleWrite(version))
-    throw new Problem(
-      "failed-precondition",
-      "The entity tag in If-Match is not a version of this item.",
-    );
-  return { ifMatch: version };
+export function refuseUnsupportedHeaders({ headers }: Request): void {
+  for (const name of UNSUPPORTED_HEADERS)
+    if (headers[name.toLowerCase()] !== undefined) throw malformed(`${name} is not supported.`);
 }
 
-/** Throws 400 for a condition where none is supported: a client that sends one relies on it. */
-export function refuseCondition(request: Request, what: string): void {
-  for (const name of ["If-Match", "If-None-Match"])
-    if (request.get(name) !== undefined) throw malformed(`${name} is not supported on ${what}.`);
+/** Throws 400 for an `Idempotency-Key` on what is not a create: its retry would have an effect. */
+export function refuseIdempotencyKey(request: Request): void {
+  if (request.headers["idempotency-key"] === undefined) return;
+  throw malformed(
+    `Idempotency-Key is supported on POST only. With If-Match or If-None-Match, a retried ` +
+      `${request.method} does not overwrite a newer version.`,
+  );
 }
 
 /** Reads `Idempotency-Key`: 1 to 255 visible ASCII characters, or none. */
@@ -115,22 +107,6 @@ export function readIdempotencyKey(request: Request): string | undefined {
   const key = request.get("idempotency-key");
   if (key === undefined || /^[\x21-\x7e]{1,255}$/.test(key)) return key;
   throw malformed("Idempotency-Key must have 1 to 255 visible ASCII characters.");
-}
-
-/**
- * Whether `If-None-Match` of a GET names this version (weak comparison, RFC 9110, 13.1.2). Express
- * would ignore it beside `Cache-Control: no-cache`, which fetch() adds to it.
- */
-export function isNotModified(request: Request, version: string): boolean {
-  const header = request.get("if-none-match");
-  if (header === undefined) return false;
-  const tags = header.split(",").map((tag) => tag.trim().replace(/^W\//, ""));
-  return tags.includes("*") || tags.includes(formatEntityTag(version));
-}
-
-/** A version as a strong entity tag. */
-export function formatEntityTag(version: string): string {
-  return `"${version}"`;
 }
 
 /** Whether a string can be the id of a write: of its form, and not from the future. */

@@ -1,15 +1,19 @@
 import type { Request, RequestHandler, Response } from "express";
 import type { Collection, Field } from "../../common/collection.ts";
-import { PAGE_ITEMS } from "../../common/limits.ts";
+import { DAY_MS, PAGE_ITEMS } from "../../common/limits.ts";
 import type { Row } from "../../common/tables.ts";
+import { getWriteTime } from "../../common/write-id.ts";
 import { sendJson } from "../answer/json.ts";
 import { malformed, Problem } from "../answer/problem.ts";
-import { awaitReceipt, type Reader } from "../reader.ts";
+import { awaitReceipt, isOfAnotherItem, type Reader } from "../reader.ts";
+import {
+  checkReadCondition,
+  formatEntityTag,
+  isNotModified,
+} from "../request/condition-headers.ts";
 import { readCursor, writeCursor } from "../request/cursor.ts";
 import {
   findCollection,
-  formatEntityTag,
-  isNotModified,
   isPossibleWrite,
   readItemId,
   readParameter,
@@ -24,8 +28,8 @@ export type ReadsOptions = {
   stop: AbortSignal;
 };
 
-/** The handlers of GET of an item and of a page of items. */
-export function createReads({ collections, reader, stop }: ReadsOptions) {
+/** The handlers of GET of an item and of a page of items. Receipts are kept for `retentionDays`. */
+export function createReads({ collections, reader, stop }: ReadsOptions, retentionDays: number) {
   const getItem: RequestHandler = async (request, response) => {
     refuseUnknownParameters(request, ["after"]);
     const collection = findCollection(collections, request);
@@ -35,8 +39,11 @@ export function createReads({ collections, reader, stop }: ReadsOptions) {
     const row = await reader.row(collection, id);
     if (!row) throw new Problem("not-found", "The item does not exist.");
     if (!row.item) throw new Problem("deleted", "The item was deleted.");
+    checkReadCondition(request, row);
     response.setHeader("ETag", formatEntityTag(row.version));
-    response.setHeader("Last-Modified", new Date(row.updatedAt).toUTCString());
+    // Another machine's clock may be ahead; a future date is not allowed (RFC 9110, 8.8.2.1).
+    const modifiedAt = Math.min(row.updatedAt, Date.now());
+    response.setHeader("Last-Modified", new Date(modifiedAt).toUTCString());
     if (isNotModified(request, row.version)) return void response.status(304).end();
     // Express would compare it to the second, within which an item may change.
     delete request.headers["if-modified-since"];
@@ -60,6 +67,7 @@ export function createReads({ collections, reader, stop }: ReadsOptions) {
     const page = rows.slice(0, limit);
     const last = page.at(-1);
     const next = last && rows.length > limit ? writeCursor(last, list) : null;
+    checkReadCondition(request);
     sendJson(response, { data: page.map(showItem), next });
   };
   return { getItem, getPage };
@@ -77,8 +85,11 @@ export function createReads({ collections, reader, stop }: ReadsOptions) {
     if (prefer.waitMs > 0) response.set("Preference-Applied", prefer.applied.join(", "));
     const key = { collection, itemId, write };
     const settled = await awaitReceipt(reader, key, prefer.waitMs, stop);
-    if (!settled)
-      throw new Problem("unavailable", "The write in the parameter after is not settled yet.");
+    // A write without a receipt that is older than receipts are kept was settled long ago.
+    if (settled || Date.now() - getWriteTime(write) > retentionDays * DAY_MS) return;
+    if (await isOfAnotherItem(reader, key))
+      throw malformed("The write in the parameter after is one of another item.");
+    throw new Problem("unavailable", "The write in the parameter after is not settled yet.");
   }
 }
 

@@ -38,6 +38,8 @@ function createApi(publish: Publisher["publish"] = async () => {}): {
     row: async (_collection, id) => (id === "a" ? (row as unknown as Row) : undefined),
     receipt: async () => ({ receipt: undefined, row: undefined }),
     page: async () => [row as unknown as Row],
+    itemOf: async () => undefined,
+    isReplacedWithinSecond: async () => false,
   };
   const metrics = createMetrics();
   const api = createApp({
