@@ -30,7 +30,18 @@ export type Collection = {
 
 /** Names are used in URLs and as names of tables and columns; this form is valid in all of them. */
 const NAME = /^[a-z][a-zA-Z0-9]{0,47}$/;
-const RESERVED_TABLES = new Set(["writes", "deadletters", "migrations", "migrationslock"]);
+/** Tables of our own, and paths below `/api` that are kept for routes of our own. */
+const RESERVED_NAMES = new Set([
+  "announcements",
+  "changes",
+  "deadletters",
+  "feeds",
+  "migrations",
+  "migrationslock",
+  "receipts",
+  "waiting",
+  "writes",
+]);
 const RESERVED_FIELDS = new Set([
   "id",
   "version",
@@ -64,7 +75,7 @@ export function defineCollection<Shape extends Record<string, z.ZodType>>(declar
   example: { [Name in keyof Shape]?: unknown };
 }): Collection {
   const { name, example } = declaration;
-  if (!NAME.test(name) || RESERVED_TABLES.has(name.toLowerCase()))
+  if (!NAME.test(name) || RESERVED_NAMES.has(name.toLowerCase()) || name in Object.prototype)
     throw declarationError(name, `the name is reserved or is not of the form ${NAME}`);
   const fields = Object.entries(declaration.fields).map(([field, schema]) =>
     defineField(name, field, schema),
@@ -92,6 +103,16 @@ export function defineCollection<Shape extends Record<string, z.ZodType>>(declar
 function declarationError(collection: string, fault: string, field?: string): Error {
   const place = field === undefined ? "" : `, field "${field}"`;
   return new Error(`Collection "${collection}"${place}: ${fault.replace(/\.$/, "")}.`);
+}
+
+/**
+ * Throws where two collections have the same name. Case does not tell them apart: on some servers it
+ * does not tell their tables apart either.
+ */
+export function assertDistinctNames(collections: readonly Collection[]): void {
+  const names = collections.map(({ name }) => name.toLowerCase());
+  const repeated = collections.find(({ name }, place) => names.indexOf(name.toLowerCase()) < place);
+  if (repeated) throw new Error(`There are two collections with the name "${repeated.name}".`);
 }
 
 const countCharacters = (count: number) => (count === 1 ? "1 character" : `${count} characters`);

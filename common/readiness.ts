@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Collection } from "./collection.ts";
+import { assertDistinctNames, type Collection } from "./collection.ts";
 import type { Pool } from "./database.ts";
 import { findSchemaFaults } from "./schema-check.ts";
 import type { Logger } from "./telemetry/logger.ts";
@@ -17,7 +17,7 @@ const RETRY_MS = 1_000;
 
 /**
  * Checks the tables at start and every second until they match. Once ready, a process stays ready:
- * writes need no database.
+ * writes need no database. Throws where two collections have the same name.
  */
 export function watchReadiness(options: {
   pool: Pool;
@@ -26,6 +26,7 @@ export function watchReadiness(options: {
   stop: AbortSignal;
 }): Readiness {
   const { pool, collections, logger, stop } = options;
+  assertDistinctNames(collections);
   const readiness: { -readonly [Key in keyof Readiness]: Readiness[Key] } = {
     isReady: false,
     cause: "unchecked",

@@ -9,7 +9,10 @@ export type Json = Record<string, unknown>;
 const EXAMPLE_WRITE = "01968b3e-7c00-7000-8000-0123456789ab";
 export const EXAMPLE_ITEM = "01968b3e-7bff-7000-8000-ba9876543210";
 
-/** The schemas that all collections share. */
+/**
+ * The schemas that all collections share. Their names have a hyphen, so that no collection has one of
+ * them, and do not end in `-item` (see `describeSchemas`).
+ */
 export function sharedSchemas(): Json {
   const accepted = {
     id: ID_SCHEMA,
@@ -19,12 +22,12 @@ export function sharedSchemas(): Json {
   const nullable = (schema: Json) => ({ ...schema, type: [schema.type, "null"] });
   const time = { type: "string", format: "date-time" };
   return {
-    accepted: {
+    "write-accepted": {
       type: "object",
       required: ["id", "write", "status", "receipt"],
       properties: { ...accepted, status: { const: "accepted" } },
     },
-    results: {
+    "write-results": {
       type: "object",
       required: ["results"],
       properties: {
@@ -40,7 +43,7 @@ export function sharedSchemas(): Json {
         },
       },
     },
-    receipt: {
+    "write-receipt": {
       type: "object",
       required: [
         "status",
@@ -71,7 +74,7 @@ export function sharedSchemas(): Json {
         receipt: { type: "string" },
       },
     },
-    problem: {
+    "problem-details": {
       type: "object",
       description: "RFC 9457",
       required: ["type", "title", "status", "detail"],
@@ -104,7 +107,7 @@ export function problemResponses(): Json {
       name,
       {
         description: PROBLEMS[name].means,
-        content: { "application/problem+json": { schema: ref("problem") } },
+        content: { "application/problem+json": { schema: ref("problem-details") } },
       },
     ]),
   );

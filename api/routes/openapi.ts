@@ -161,7 +161,7 @@ function describePaths(collection: Collection): Json {
         ...operation(collection, "receipt", "Retrieves the receipt of a write."),
         parameters: [PREFER],
         responses: {
-          200: jsonResponse("The receipt.", ref("receipt")),
+          200: jsonResponse("The receipt.", ref("write-receipt")),
           ...problems("malformed-request", "missing-key", "not-found", "too-many-requests"),
           ...problems("unavailable"),
         },
@@ -195,7 +195,7 @@ function requestBody(schema: Json, example: Json): Json {
 }
 
 function writeResponses({ name }: Collection, isBulk: boolean): Json {
-  const bulk = ref("results");
+  const bulk = ref("write-results");
   const item = ref(`${name}-item`);
   const headers = { Link: HEADER, "Preference-Applied": HEADER };
   const withHeaders = (response: Json) => ({ ...response, headers });
@@ -212,7 +212,7 @@ function writeResponses({ name }: Collection, isBulk: boolean): Json {
     202: withHeaders(
       jsonResponse(
         "The write is accepted: Pub/Sub holds it.",
-        isBulk ? { anyOf: [ref("accepted"), bulk] } : ref("accepted"),
+        isBulk ? { anyOf: [ref("write-accepted"), bulk] } : ref("write-accepted"),
       ),
     ),
     204: { description: "The write is settled, without content to return (with `Prefer: wait`)." },

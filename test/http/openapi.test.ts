@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { Validator } from "@seriousme/openapi-schema-validator";
+import { describeApi } from "../../api/routes/openapi.ts";
 import { data } from "../../collections/data.ts";
-import type { Collection } from "../../common/collection.ts";
+import { type Collection, defineCollection, text } from "../../common/collection.ts";
 import { courses } from "../collections/courses.ts";
 import { teachers } from "../collections/teachers.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
@@ -20,6 +21,38 @@ type Document = { openapi: string; paths: Record<string, Record<string, Operatio
 
 const METHODS = ["get", "put", "post", "delete"];
 const WRITE = "01968b3e-7c00-7000-8000-0123456789ab";
+
+describe("the OpenAPI document of collections with the names of its own parts", () => {
+  const names = ["accepted", "results", "receipt", "problem", "item", "id", "home", "openapi"];
+  const named = names.map((name) =>
+    defineCollection({
+      name,
+      fields: { [`${name}Title`]: text({ max: 50 }) },
+      example: { [`${name}Title`]: "x" },
+    }),
+  );
+  type Schemas = Record<string, { properties: Record<string, unknown> }>;
+  const readSchemas = (of: readonly Collection[]) =>
+    (describeApi(of).components as { schemas: Schemas }).schemas;
+
+  it("has the schemas of each, and loses none of its own", async () => {
+    const schemas = readSchemas(named);
+    for (const name of names) {
+      assert.deepEqual(Object.keys(schemas[name]?.properties ?? {}), [`${name}Title`]);
+      const item = Object.keys(schemas[`${name}-item`]?.properties ?? {});
+      assert.deepEqual(item, ["id", `${name}Title`]);
+    }
+    const own = Object.entries(readSchemas([data])).filter(([name]) => !name.startsWith("data"));
+    assert.ok(own.length > 0);
+    for (const [name, schema] of own) assert.deepEqual(schemas[name], schema, name);
+    const document = describeApi(named) as unknown as Document;
+    assert.equal((await new Validator().validate(structuredClone(document))).valid, true);
+    const ids = Object.values(document.paths).flatMap((item) =>
+      Object.values(item).flatMap(({ operationId }) => operationId ?? []),
+    );
+    assert.equal(new Set(ids).size, ids.length);
+  });
+});
 
 describe("the OpenAPI document", () => {
   let environment: TestEnvironment;
