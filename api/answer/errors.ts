@@ -2,7 +2,7 @@ import { STATUS_CODES } from "node:http";
 import type { ErrorRequestHandler, Response } from "express";
 import type { Logger } from "../../common/telemetry/logger.ts";
 import { getTraceId } from "../../common/telemetry/tracing.ts";
-import { bodyTooLarge, Problem, type ProblemName } from "./problem.ts";
+import { bodyTooLarge, Problem, type ProblemName, unsupportedCoding } from "./problem.ts";
 
 /**
  * The one error handler. Answers a Problem as it is, and an error with a `status` (or `statusCode`) of
@@ -72,10 +72,6 @@ function readFrames({ stack = "", message }: Error): string[] {
 
 /** Errors of Express and its body reader, by the library's stable types. */
 const EXPRESS_PROBLEMS: Record<string, [ProblemName, string]> = {
-  "encoding.unsupported": [
-    "wrong-media-type",
-    "The content encoding must be gzip, deflate, br or zstd.",
-  ],
   "request.size.invalid": ["malformed-body", "The body is shorter than its Content-Length."],
   "request.aborted": ["malformed-body", "The body is incomplete."],
 };
@@ -83,6 +79,7 @@ const EXPRESS_PROBLEMS: Record<string, [ProblemName, string]> = {
 function fromExpress(error: unknown): Problem | undefined {
   const { type, status, code } = (error ?? {}) as { type?: string; status?: number; code?: string };
   if (type === "entity.too.large") return bodyTooLarge();
+  if (type === "encoding.unsupported") return unsupportedCoding();
   const known = EXPRESS_PROBLEMS[type ?? ""];
   if (known) return new Problem(...known);
   if (error instanceof URIError)

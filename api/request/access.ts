@@ -41,7 +41,8 @@ export function requireKey({ API_KEYS, API_KEYS_FOR }: Config): RequestHandler[]
     const isRead = READ_METHODS.has(request.method);
     const shown = request.get("authorization");
     const key = shown === undefined ? undefined : findKey(API_KEYS, shown);
-    if (shown !== undefined && !key) throw missingKey("The API key is not valid.");
+    if (shown !== undefined && !key)
+      throw missingKey("The API key is not valid.", ', error="invalid_token"');
     if (!key && (!isRead || API_KEYS_FOR === "everything"))
       throw missingKey("This request needs an API key: Authorization: Bearer <key>.");
     if (key?.scope === "read" && !isRead)
@@ -98,6 +99,8 @@ function findKey(keys: readonly ApiKey[], authorization: string): ApiKey | undef
   return found;
 }
 
-function missingKey(detail: string): Problem {
-  return new Problem("missing-key", detail, { headers: { "WWW-Authenticate": "Bearer" } });
+/** 401 with a challenge (RFC 6750, section 3); `error` is set where a key was sent. */
+function missingKey(detail: string, error = ""): Problem {
+  const challenge = `Bearer realm="constancia"${error}`;
+  return new Problem("missing-key", detail, { headers: { "WWW-Authenticate": challenge } });
 }

@@ -4,6 +4,7 @@ import { CLOCK_SKEW_MS, WAIT_SECONDS } from "../../common/limits.ts";
 import { ITEM_ID } from "../../common/write.ts";
 import { getWriteTime, isWriteId } from "../../common/write-id.ts";
 import { malformed, Problem } from "../answer/problem.ts";
+import { readPair, splitHeader } from "./header-values.ts";
 
 const UNSUPPORTED_HEADERS = [
   "Content-Range",
@@ -52,25 +53,21 @@ export function refuseUnknownParameters(request: Request, known: readonly string
 /** The supported preferences of a request (RFC 7240). */
 export type Prefer = { waitMs: number; isMinimal: boolean; applied: string[] };
 
-/** A name, and its value: quoted, or up to the next comma or semicolon. */
-const PREFERENCE = /([^\s,;="]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^,;]*)))?/g;
-
 /**
- * Reads `Prefer`: strict for the preferences that it knows, and ignoring others. Of a preference that
- * is repeated, the first counts (RFC 7240, section 2).
+ * Reads `Prefer`: strict for the preferences that it knows, and ignoring others and all parameters. Of
+ * a preference that is repeated, the first counts (RFC 7240, section 2).
  */
-export function readPrefer(request: Request): Prefer {
+export function readPrefer({ headers }: Request): Prefer {
   const prefer: Prefer = { waitMs: 0, isMinimal: false, applied: [] };
-  const header = request.get("prefer");
-  if (header === undefined) return prefer;
+  if (headers.prefer === undefined) return prefer;
   const preferences = new Map<string, string>();
-  for (const [, name = "", quoted, plain = ""] of header.matchAll(PREFERENCE))
-    if (!preferences.has(name.toLowerCase()))
-      preferences.set(name.toLowerCase(), (quoted ?? plain.trim()).toLowerCase());
+  for (const member of splitHeader(String(headers.prefer), ",")) {
+    const { name, value } = readPair(splitHeader(member, ";")[0] ?? "");
+    if (!preferences.has(name)) preferences.set(name, value.toLowerCase());
+  }
   for (const [name, value] of preferences) {
     if (name === "wait") {
-      if (!/^\d{1,9}$/.test(value))
-        throw malformed("Prefer: wait must be a whole number of seconds.");
+      if (!/^\d+$/.test(value)) throw malformed("Prefer: wait must be a whole number of seconds.");
       const seconds = Math.min(Number(value), WAIT_SECONDS);
       prefer.waitMs = seconds * 1_000;
       prefer.applied.push(`wait=${seconds}`);
