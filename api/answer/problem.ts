@@ -70,7 +70,7 @@ export class Problem extends Error {
   /** Converts it to `application/problem+json`, or to a record's result in a bulk answer. */
   toJSON(): Record<string, unknown> {
     return {
-      type: TYPE_PREFIX + this.problem,
+      type: formatProblemType(this.problem),
       title: STATUS_CODES[this.status],
       status: this.status,
       detail: this.message,
@@ -78,6 +78,11 @@ export class Problem extends Error {
       ...this.members,
     };
   }
+}
+
+/** The `type` of a problem (RFC 9457). */
+export function formatProblemType(name: ProblemName): string {
+  return TYPE_PREFIX + name;
 }
 
 /** The name of a problem, from its `type`. */

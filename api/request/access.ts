@@ -3,6 +3,7 @@ import cors from "cors";
 import type { Request, RequestHandler, Response } from "express";
 import { ipKeyGenerator, rateLimit } from "express-rate-limit";
 import type { ApiKey, Config } from "../../common/config.ts";
+import { ANSWER_HEADERS } from "../answer/headers.ts";
 import { Problem } from "../answer/problem.ts";
 
 const READ_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
@@ -16,16 +17,7 @@ export function allowOrigins({ CORS_ORIGINS }: Config): RequestHandler[] {
   const handler = cors({
     origin: CORS_ORIGINS.includes("*") ? "*" : CORS_ORIGINS,
     methods: ["GET", "POST", "PUT", "DELETE"],
-    exposedHeaders: [
-      "ETag",
-      "Link",
-      "Location",
-      "Preference-Applied",
-      "RateLimit",
-      "RateLimit-Policy",
-      "Retry-After",
-      "X-Request-Id",
-    ],
+    exposedHeaders: Object.keys(ANSWER_HEADERS),
     maxAge: CORS_MAX_AGE_SECONDS,
   });
   return [handler];

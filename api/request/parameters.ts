@@ -1,4 +1,4 @@
-import type { Request } from "express";
+import type { Request, Response } from "express";
 import type { Collection } from "../../common/collection.ts";
 import { CLOCK_SKEW_MS, WAIT_SECONDS } from "../../common/limits.ts";
 import { ITEM_ID } from "../../common/write.ts";
@@ -7,10 +7,10 @@ import { malformed, Problem } from "../answer/problem.ts";
 import { readPair, splitHeader } from "./header-values.ts";
 
 const UNSUPPORTED_HEADERS = [
-  "Content-Range",
-  "X-HTTP-Method",
-  "X-HTTP-Method-Override",
-  "X-Method-Override",
+  "content-range",
+  "x-http-method",
+  "x-http-method-override",
+  "x-method-override",
 ];
 
 /** The collection in the path. Throws 404 where none is declared by that name. */
@@ -80,6 +80,11 @@ export function readPrefer({ headers }: Request): Prefer {
   return prefer;
 }
 
+/** Says that a read has waited; a read has no other preference to apply. */
+export function setWaitApplied(response: Response, { waitMs }: Prefer): void {
+  if (waitMs > 0) response.set("Preference-Applied", `wait=${waitMs / 1_000}`);
+}
+
 /**
  * Throws 400 for a header that would change what a write means, and that no route supports: a
  * client that sends one relies on it. `Content-Range` says that the body is a part of the item
@@ -87,7 +92,7 @@ export function readPrefer({ headers }: Request): Prefer {
  */
 export function refuseUnsupportedHeaders({ headers }: Request): void {
   for (const name of UNSUPPORTED_HEADERS)
-    if (headers[name.toLowerCase()] !== undefined) throw malformed(`${name} is not supported.`);
+    if (headers[name] !== undefined) throw malformed(`The header ${name} is not supported.`);
 }
 
 /** Throws 400 for an `Idempotency-Key` on what is not a create: its retry would have an effect. */

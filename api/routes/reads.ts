@@ -19,6 +19,7 @@ import {
   readParameter,
   readPrefer,
   refuseUnknownParameters,
+  setWaitApplied,
 } from "../request/parameters.ts";
 
 /** What the routes of reads need. `stop` ends their waiting when the process ends. */
@@ -82,7 +83,7 @@ export function createReads({ collections, reader, stop }: ReadsOptions, retenti
   ): Promise<void> {
     if (!isPossibleWrite(write)) throw malformed("The parameter after must be a write id.");
     const prefer = readPrefer(request);
-    if (prefer.waitMs > 0) response.set("Preference-Applied", prefer.applied.join(", "));
+    setWaitApplied(response, prefer);
     const key = { collection, itemId, write };
     const settled = await awaitReceipt(reader, key, prefer.waitMs, stop);
     // A write without a receipt that is older than receipts are kept was settled long ago.

@@ -13,6 +13,7 @@ import {
   readItemId,
   readPrefer,
   refuseUnknownParameters,
+  setWaitApplied,
 } from "../request/parameters.ts";
 import type { ReadsOptions } from "./reads.ts";
 
@@ -29,7 +30,9 @@ export function createGetReceipt(
     const itemId = readItemId(request);
     const write = request.params.write as string;
     if (!isPossibleWrite(write)) throw new Problem("not-found", "The write does not exist.");
-    const { waitMs } = readPrefer(request);
+    const prefer = readPrefer(request);
+    const { waitMs } = prefer;
+    setWaitApplied(response, prefer);
     const key = { collection, itemId, write };
     const settled =
       waitMs > 0

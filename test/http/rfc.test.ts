@@ -4,6 +4,7 @@ import { after, before, describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import { data } from "../../collections/data.ts";
 import { teachers } from "../collections/teachers.ts";
+import { checkContract } from "../support/contract.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { createClient, sendRaw } from "../support/http.ts";
 import { until } from "../support/until.ts";
@@ -211,6 +212,8 @@ function table(rows: readonly Row[], env: Record<string, string> = {}): void {
       );
       const answer = await sendRaw(url, write(request, filled));
       assert.equal(answer.status, status, answer.text);
+      const [method = "", target = ""] = request.split(" ");
+      if (status !== 100) checkContract(url, { method, target }, answer);
       for (const [name, wanted] of Object.entries(answered))
         if (wanted) assert.match(answer.headers.get(name) ?? "", wanted, name);
         else assert.equal(answer.headers.get(name), null, name);
