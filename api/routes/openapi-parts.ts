@@ -113,7 +113,7 @@ export function sharedSchemas(): Json {
   };
 }
 
-/** Look-around and back references, as zod's own pattern of an e-mail address has. */
+/** Look-around and back references. */
 const UNKNOWN_TO_RE2 = /\(\?(?:[=!]|<[=!])|\\[1-9]/;
 
 /**
