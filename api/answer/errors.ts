@@ -71,16 +71,16 @@ function readFrames({ stack = "", message }: Error): string[] {
 }
 
 /** Errors of Express and its body reader, by the library's stable types. */
-const EXPRESS_PROBLEMS: Record<string, [ProblemName, string]> = {
-  "request.size.invalid": ["malformed-body", "The body is shorter than its Content-Length."],
-  "request.aborted": ["malformed-body", "The body is incomplete."],
-};
+const EXPRESS_PROBLEMS = new Map<unknown, [ProblemName, string]>([
+  ["request.size.invalid", ["malformed-body", "The body is shorter than its Content-Length."]],
+  ["request.aborted", ["malformed-body", "The body is incomplete."]],
+]);
 
 function fromExpress(error: unknown): Problem | undefined {
   const { type, status, code } = (error ?? {}) as { type?: string; status?: number; code?: string };
   if (type === "entity.too.large") return bodyTooLarge();
   if (type === "encoding.unsupported") return unsupportedCoding();
-  const known = EXPRESS_PROBLEMS[type ?? ""];
+  const known = EXPRESS_PROBLEMS.get(type);
   if (known) return new Problem(...known);
   if (error instanceof URIError)
     return new Problem("malformed-request", "The path is not percent-encoded UTF-8.");

@@ -11,7 +11,6 @@ export type Condition =
   /** Milliseconds since 1970, in whole seconds. */
   | { unmodifiedSince: number };
 
-const CONDITION_HEADERS = ["If-Match", "If-None-Match", "If-Unmodified-Since"];
 /** RFC 9110, section 8.8.3. */
 const ENTITY_TAG = /^(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"$/;
 
@@ -50,12 +49,6 @@ function readVersions(header: string): "*" | string[] {
       "The entity tag in If-Match is not a version of this item.",
     );
   return [...new Set(strong.map(({ tag }) => tag))];
-}
-
-/** Throws 400 for a condition where none is supported: a client that sends one relies on it. */
-export function refuseCondition(request: Request, what: string): void {
-  for (const name of CONDITION_HEADERS)
-    if (request.get(name) !== undefined) throw malformed(`${name} is not supported on ${what}.`);
 }
 
 /**

@@ -1,17 +1,28 @@
 import type { Request, Response } from "express";
 import type { Collection } from "../../common/collection.ts";
 import { CLOCK_SKEW_MS, WAIT_SECONDS } from "../../common/limits.ts";
-import { ITEM_ID } from "../../common/write.ts";
+import { ITEM_ID, type WriteKind } from "../../common/write.ts";
 import { getWriteTime, isWriteId } from "../../common/write-id.ts";
 import { malformed, Problem } from "../answer/problem.ts";
 import { readPair, splitHeader } from "./header-values.ts";
 
-const UNSUPPORTED_HEADERS = [
+const CONDITIONS = ["if-match", "if-none-match", "if-unmodified-since"];
+/**
+ * Headers that change what a write means, and that no route supports. `Content-Range` says that the
+ * body is a part of the item (RFC 9110, 14.5).
+ */
+const UNSUPPORTED = [
   "content-range",
   "x-http-method",
   "x-http-method-override",
   "x-method-override",
 ];
+const UNSUPPORTED_ON: Record<WriteKind, readonly string[]> = {
+  create: [...UNSUPPORTED, ...CONDITIONS],
+  // A retry under the same key would have an effect.
+  put: [...UNSUPPORTED, "idempotency-key"],
+  delete: [...UNSUPPORTED, "idempotency-key"],
+};
 
 /** The collection in the path. Throws 404 where none is declared by that name. */
 export function findCollection(collections: readonly Collection[], request: Request): Collection {
@@ -85,23 +96,18 @@ export function setWaitApplied(response: Response, { waitMs }: Prefer): void {
   if (waitMs > 0) response.set("Preference-Applied", `wait=${waitMs / 1_000}`);
 }
 
-/**
- * Throws 400 for a header that would change what a write means, and that no route supports: a
- * client that sends one relies on it. `Content-Range` says that the body is a part of the item
- * (RFC 9110, 14.5).
- */
-export function refuseUnsupportedHeaders({ headers }: Request): void {
-  for (const name of UNSUPPORTED_HEADERS)
-    if (headers[name] !== undefined) throw malformed(`The header ${name} is not supported.`);
+/** Throws 400 for a header that a write cannot honour: a client that sends one relies on it. */
+export function refuseUnsupportedHeaders({ headers, method }: Request, kind: WriteKind): void {
+  for (const name of UNSUPPORTED_ON[kind])
+    if (headers[name] !== undefined)
+      throw malformed(`The header ${name} is not supported on ${method}.`);
 }
 
-/** Throws 400 for an `Idempotency-Key` on what is not a create: its retry would have an effect. */
-export function refuseIdempotencyKey(request: Request): void {
-  if (request.headers["idempotency-key"] === undefined) return;
-  throw malformed(
-    `Idempotency-Key is supported on POST only. With If-Match or If-None-Match, a retried ` +
-      `${request.method} does not overwrite a newer version.`,
-  );
+/** Throws 400 for a condition on many records: it would have to hold for each. */
+export function refuseConditions({ headers }: Request): void {
+  for (const name of CONDITIONS)
+    if (headers[name] !== undefined)
+      throw malformed(`The header ${name} is not supported with many records.`);
 }
 
 /** Reads `Idempotency-Key`: 1 to 255 visible ASCII characters, or none. */

@@ -6,6 +6,7 @@ import { type Json, ref } from "./openapi-parts.ts";
 const COMMON: AnswerHeader[] = ["X-Request-Id", "RateLimit", "RateLimit-Policy"];
 /** Headers of an answer to a write that was accepted. */
 export const WRITE_HEADERS: AnswerHeader[] = ["Link", "Preference-Applied"];
+export const CREATE_HEADERS: AnswerHeader[] = [...WRITE_HEADERS, "Location"];
 
 /** The problems of one status, which an operation may answer with; and their headers. */
 const GROUPS = {
@@ -14,15 +15,15 @@ const GROUPS = {
   "missing-key": { names: ["missing-key"], headers: ["WWW-Authenticate"] },
   "wrong-scope": { names: ["wrong-scope"] },
   "not-found": { names: ["not-found"] },
-  conflict: { names: ["conflict"], headers: WRITE_HEADERS },
-  deleted: { names: ["deleted"], headers: WRITE_HEADERS },
+  conflict: { names: ["conflict"], headers: CREATE_HEADERS },
+  deleted: { names: ["deleted"], headers: CREATE_HEADERS },
   "failed-precondition": { names: ["failed-precondition"], headers: WRITE_HEADERS },
   "too-large": { names: ["too-large"] },
   "wrong-media-type": {
     names: ["wrong-media-type"],
     headers: ["Accept", "Accept-Encoding", "Accept-Post"],
   },
-  invalid: { names: ["invalid-item", "reused-key", "dead-write"], headers: WRITE_HEADERS },
+  invalid: { names: ["invalid-item", "reused-key", "dead-write"], headers: CREATE_HEADERS },
   "too-many-requests": { names: ["too-many-requests"], headers: ["Retry-After"] },
   internal: { names: ["internal"] },
   unavailable: { names: ["unavailable"], headers: ["Retry-After"] },

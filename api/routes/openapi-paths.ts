@@ -1,7 +1,13 @@
 import type { Collection } from "../../common/collection.ts";
 import { BULK_RECORDS, PAGE_ITEMS } from "../../common/limits.ts";
 import type { AnswerHeader } from "../answer/headers.ts";
-import { jsonResponse, problems, refHeaders, WRITE_HEADERS } from "./openapi-answers.ts";
+import {
+  CREATE_HEADERS,
+  jsonResponse,
+  problems,
+  refHeaders,
+  WRITE_HEADERS,
+} from "./openapi-answers.ts";
 import {
   EXAMPLE_ITEM,
   IDEMPOTENCY_KEY,
@@ -161,10 +167,7 @@ function writeResponses({ name }: Collection, operation: WriteOperation): Json {
   const isBulk = operation === "create" || operation === "put";
   const bulk = ref("write-results");
   const item = ref(`${name}-item`);
-  const headers: AnswerHeader[] = [
-    ...WRITE_HEADERS,
-    ...(operation === "create" ? (["Location"] as const) : []),
-  ];
+  const headers = operation === "create" ? CREATE_HEADERS : WRITE_HEADERS;
   const orMany = (one: Json) => (isBulk ? { anyOf: [one, bulk] } : one);
   return {
     200: jsonResponse(

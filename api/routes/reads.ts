@@ -82,12 +82,12 @@ export function createReads({ collections, reader, stop }: ReadsOptions, retenti
     write: string,
   ): Promise<void> {
     if (!isPossibleWrite(write)) throw malformed("The parameter after must be a write id.");
+    // A write that is older than receipts are kept was settled long ago.
+    if (Date.now() - getWriteTime(write) > retentionDays * DAY_MS) return;
     const prefer = readPrefer(request);
     setWaitApplied(response, prefer);
     const key = { collection, itemId, write };
-    const settled = await awaitReceipt(reader, key, prefer.waitMs, stop);
-    // A write without a receipt that is older than receipts are kept was settled long ago.
-    if (settled || Date.now() - getWriteTime(write) > retentionDays * DAY_MS) return;
+    if (await awaitReceipt(reader, key, prefer.waitMs, stop)) return;
     if (await isOfAnotherItem(reader, key))
       throw malformed("The write in the parameter after is one of another item.");
     throw new Problem("unavailable", "The write in the parameter after is not settled yet.");

@@ -16,7 +16,7 @@ import {
 import type { Publisher } from "../publisher.ts";
 import { awaitReceipt, type Reader } from "../reader.ts";
 import { type Body, type BodyRecord, parseBody } from "../request/body.ts";
-import { type Condition, readCondition, refuseCondition } from "../request/condition-headers.ts";
+import { type Condition, readCondition } from "../request/condition-headers.ts";
 import { applyCondition, checkReusedKey } from "../request/conditions.ts";
 import {
   findCollection,
@@ -24,7 +24,7 @@ import {
   readIdempotencyKey,
   readItemId,
   readPrefer,
-  refuseIdempotencyKey,
+  refuseConditions,
   refuseUnknownParameters,
   refuseUnsupportedHeaders,
 } from "../request/parameters.ts";
@@ -41,10 +41,7 @@ export type WritesOptions = {
 /** The handlers of POST, PUT and DELETE. */
 export function createWrites(options: WritesOptions) {
   const { collections, publisher, reader, logger, stop } = options;
-  const create: RequestHandler = (request, response) => {
-    refuseCondition(request, "POST");
-    return submit(request, response, "create");
-  };
+  const create: RequestHandler = (request, response) => submit(request, response, "create");
   const put: RequestHandler = (request, response) => submit(request, response, "put");
   const putItem: RequestHandler = (request, response) =>
     submit(request, response, "put", readItemId(request));
@@ -59,8 +56,7 @@ export function createWrites(options: WritesOptions) {
     pathId?: string,
   ): Promise<void> {
     refuseUnknownParameters(request);
-    refuseUnsupportedHeaders(request);
-    if (kind !== "create") refuseIdempotencyKey(request);
+    refuseUnsupportedHeaders(request, kind);
     const collection = findCollection(collections, request);
     const prefer = readPrefer(request);
     const condition = kind === "create" ? undefined : readCondition(request);
@@ -75,7 +71,7 @@ export function createWrites(options: WritesOptions) {
       return;
     }
     if (pathId !== undefined) throw malformed("Send many records to the path of the collection.");
-    refuseCondition(request, "a request with many records");
+    refuseConditions(request);
     answerBulk(response, await submitRecords(common, body.records, prefer), prefer);
   }
 
