@@ -52,35 +52,28 @@ function readVersions(header: string): "*" | string[] {
 }
 
 /**
- * Throws 412 where `If-Match` or `If-Unmodified-Since` of a GET does not hold (RFC 9110, 13.2.2).
- * Without a version, only `*` matches; without a time, and with an invalid date, the date is ignored.
+ * Evaluates the conditions of a GET (RFC 9110, 13.2.2). Throws 412 where `If-Match` or
+ * `If-Unmodified-Since` does not hold; returns whether `If-None-Match` asks for 304. Only `*` matches a
+ * resource without a version. A date is ignored where it is invalid, or the resource has none.
  */
-export function checkReadCondition(
+export function isUnchanged(
   { headers }: Request,
   { version, updatedAt }: { version?: string; updatedAt?: number } = {},
-): void {
-  const { "if-match": ifMatch, "if-unmodified-since": date } = headers;
+): boolean {
+  const { "if-match": ifMatch, "if-none-match": ifNoneMatch } = headers;
   if (ifMatch !== undefined) {
-    if (ifMatch.trim() === "*") return;
     const isMatch = ({ isWeak, tag }: EntityTag) => !isWeak && tag === version;
-    if (parseEntityTags(ifMatch)?.some(isMatch)) return;
-    throw new Problem("failed-precondition", "The resource is not at a version in If-Match.");
+    if (ifMatch.trim() !== "*" && !parseEntityTags(ifMatch)?.some(isMatch))
+      throw new Problem("failed-precondition", "The resource is not at a version in If-Match.");
+  } else if (headers["if-unmodified-since"] !== undefined && updatedAt !== undefined) {
+    const since = parseHttpDate(headers["if-unmodified-since"]);
+    if (since !== undefined && toSecond(updatedAt) > since)
+      throw new Problem("failed-precondition", "The item was modified since If-Unmodified-Since.");
   }
-  if (date === undefined || updatedAt === undefined) return;
-  const since = parseHttpDate(date);
-  if (since !== undefined && toSecond(updatedAt) > since)
-    throw new Problem("failed-precondition", "The item was modified since If-Unmodified-Since.");
-}
-
-/**
- * Whether `If-None-Match` of a GET names this version (weak comparison, RFC 9110, 13.1.2). Express
- * would ignore it beside `Cache-Control: no-cache`, which fetch() adds to it.
- */
-export function isNotModified({ headers }: Request, version: string): boolean {
-  const header = headers["if-none-match"];
-  if (header === undefined) return false;
-  if (header.trim() === "*") return true;
-  return parseEntityTags(header)?.some(({ tag }) => tag === version) ?? false;
+  // Weak comparison (RFC 9110, 13.1.2).
+  if (ifNoneMatch === undefined) return false;
+  if (ifNoneMatch.trim() === "*") return true;
+  return parseEntityTags(ifNoneMatch)?.some(({ tag }) => tag === version) ?? false;
 }
 
 /** Cuts milliseconds to the whole second, which is what `Last-Modified` can say. */

@@ -5,7 +5,7 @@ import type { Collection } from "../../common/collection.ts";
 import type { Config } from "../../common/config.ts";
 import { sendJson } from "../answer/json.ts";
 import type { Reader } from "../reader.ts";
-import { checkReadCondition } from "../request/condition-headers.ts";
+import { isUnchanged } from "../request/condition-headers.ts";
 import { refuseUnknownParameters } from "../request/parameters.ts";
 
 /** The newest items that a program is shown at `/`. */
@@ -47,7 +47,7 @@ export function answerNewest(options: {
       newestFirst: true,
       limit: NEWEST_ITEMS,
     });
-    checkReadCondition(request);
+    if (isUnchanged(request)) return void response.status(304).end();
     sendJson(response, { data: rows.map((row) => [row.id, row.item?.[firstField] ?? null]) });
   };
 }

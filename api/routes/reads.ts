@@ -6,11 +6,7 @@ import { getWriteTime } from "../../common/write-id.ts";
 import { sendJson } from "../answer/json.ts";
 import { malformed, Problem } from "../answer/problem.ts";
 import { awaitReceipt, isOfAnotherItem, type Reader } from "../reader.ts";
-import {
-  checkReadCondition,
-  formatEntityTag,
-  isNotModified,
-} from "../request/condition-headers.ts";
+import { formatEntityTag, isUnchanged } from "../request/condition-headers.ts";
 import { readCursor, writeCursor } from "../request/cursor.ts";
 import {
   findCollection,
@@ -40,12 +36,12 @@ export function createReads({ collections, reader, stop }: ReadsOptions, retenti
     const row = await reader.row(collection, id);
     if (!row) throw new Problem("not-found", "The item does not exist.");
     if (!row.item) throw new Problem("deleted", "The item was deleted.");
-    checkReadCondition(request, row);
+    const isKnown = isUnchanged(request, row);
     response.setHeader("ETag", formatEntityTag(row.version));
     // Another machine's clock may be ahead; a future date is not allowed (RFC 9110, 8.8.2.1).
     const modifiedAt = Math.min(row.updatedAt, Date.now());
     response.setHeader("Last-Modified", new Date(modifiedAt).toUTCString());
-    if (isNotModified(request, row.version)) return void response.status(304).end();
+    if (isKnown) return void response.status(304).end();
     // Express would compare it to the second, within which an item may change.
     delete request.headers["if-modified-since"];
     sendJson(response, showItem(row));
@@ -68,7 +64,7 @@ export function createReads({ collections, reader, stop }: ReadsOptions, retenti
     const page = rows.slice(0, limit);
     const last = page.at(-1);
     const next = last && rows.length > limit ? writeCursor(last, list) : null;
-    checkReadCondition(request);
+    if (isUnchanged(request)) return void response.status(304).end();
     sendJson(response, { data: page.map(showItem), next });
   };
   return { getItem, getPage };

@@ -6,7 +6,7 @@ import { sendJson } from "../answer/json.ts";
 import { Problem } from "../answer/problem.ts";
 import { getItemPath, getReceiptPath } from "../answer/writes.ts";
 import { awaitReceipt, isOfAnotherItem } from "../reader.ts";
-import { checkReadCondition } from "../request/condition-headers.ts";
+import { isUnchanged } from "../request/condition-headers.ts";
 import {
   findCollection,
   isPossibleWrite,
@@ -39,7 +39,7 @@ export function createGetReceipt(
         ? await awaitReceipt(reader, key, waitMs, stop)
         : await reader.receipt(collection, itemId, write);
     if (!settled?.receipt) await refuseUnknown(key);
-    checkReadCondition(request);
+    if (isUnchanged(request)) return void response.status(304).end();
     if (settled?.receipt) return sendJson(response, showReceipt(settled.receipt));
     const receipt = getReceiptPath(getItemPath(request, collection, itemId), write);
     response.set("Retry-After", String(IN_FLIGHT_RETRY_SECONDS));
