@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { assertDistinctNames, defineCollection, text } from "./collection.ts";
+import { defineCollection, text } from "./collection.ts";
+import { assertDistinctNames } from "./readiness.ts";
 
 const define = (name: string) =>
   defineCollection({ name, fields: { title: text({ max: 50 }) }, example: { title: "x" } });

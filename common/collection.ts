@@ -105,16 +105,6 @@ function declarationError(collection: string, fault: string, field?: string): Er
   return new Error(`Collection "${collection}"${place}: ${fault.replace(/\.$/, "")}.`);
 }
 
-/**
- * Throws where two collections have the same name. Case does not tell them apart: on some servers it
- * does not tell their tables apart either.
- */
-export function assertDistinctNames(collections: readonly Collection[]): void {
-  const names = collections.map(({ name }) => name.toLowerCase());
-  const repeated = collections.find(({ name }, place) => names.indexOf(name.toLowerCase()) < place);
-  if (repeated) throw new Error(`There are two collections with the name "${repeated.name}".`);
-}
-
 const countCharacters = (count: number) => (count === 1 ? "1 character" : `${count} characters`);
 
 /** A string of `min` to `max` characters, counted as code points, as JSON Schema and MySQL do. */
