@@ -58,7 +58,8 @@ export function createApp(options: AppOptions): Express {
   addRoute(app, "/", {
     get: [answerConsole(config, CONSOLE), ...guards, answerNewest(options)],
   });
-  addRoute(app, "/openapi.json", { get: [...origins, answerDescription(collections)] });
+  for (const allowOrigin of origins) app.use("/openapi.json", allowOrigin);
+  addRoute(app, "/openapi.json", { get: [answerDescription(collections)] });
   addRoute(app, "/health/live", { get: [answerLive] });
   addRoute(app, "/health/ready", { get: [answerReady(readiness)] });
   addRoute(app, "/_ah/warmup", { get: [answerReady(readiness)] });

@@ -32,7 +32,7 @@ export async function start(
   const metrics = createMetrics();
   metrics.watchPool(pool);
   const readiness = watchReadiness({ pool, collections, logger, stop });
-  const reader = createReader({ pool, metrics });
+  const reader = createReader({ pool, collections, metrics });
   const counts = createApiMetrics(metrics, reader);
   const telemetry = await startTelemetry(metrics, config, "api", logger);
   const publisher = createPublisher({

@@ -6,6 +6,11 @@ import { READ } from "../common/limits.ts";
 import { type Receipt, selectReceipts } from "../common/receipts.ts";
 import { type Row, selectPage, selectRows } from "../common/tables.ts";
 import type { Metrics } from "../common/telemetry/metrics.ts";
+import {
+  type ItemKey,
+  isReplacedWithinSecond,
+  selectItemsOfWrites,
+} from "../common/write-search.ts";
 import { Problem } from "./answer/problem.ts";
 
 /** Reads rows and receipts. Rejects with a 503 Problem while MySQL does not respond. */
@@ -18,6 +23,10 @@ export type Reader = {
     write: string,
   ): Promise<{ receipt: Receipt | undefined; row: Row | undefined }>;
   page(collection: Collection, page: Parameters<typeof selectPage>[2]): Promise<Row[]>;
+  /** The item of a settled write, where the write's id alone finds it. */
+  itemOf(write: string): Promise<ItemKey | undefined>;
+  /** Whether a version that was accepted in this second (ms since 1970) was replaced. */
+  isReplacedWithinSecond(collection: Collection, itemId: string, startMs: number): Promise<boolean>;
 };
 
 /** Pauses between polls for a receipt: short at first, because most writes settle at once. */
@@ -27,7 +36,12 @@ type RowKey = { collection: Collection; itemId: string };
 type ReceiptKey = RowKey & { write: string };
 
 /** Reads by group commit: concurrent reads by id become one `WHERE id IN (…)`. */
-export function createReader({ pool, metrics }: { pool: Pool; metrics: Metrics }): Reader {
+export function createReader(options: {
+  pool: Pool;
+  collections: readonly Collection[];
+  metrics: Metrics;
+}): Reader {
+  const { pool, collections, metrics } = options;
   const rows = metrics.createBatcher<RowKey, Row | undefined>("read", {
     ...READ,
     dispatch: (keys) =>
@@ -59,6 +73,15 @@ export function createReader({ pool, metrics }: { pool: Pool; metrics: Metrics }
         });
       }),
   });
+  const items = metrics.createBatcher<string, ItemKey | undefined>("read", {
+    ...READ,
+    dispatch: async (writes) => {
+      const found = await withConnection(pool, (connection) =>
+        selectItemsOfWrites(connection, collections, writes),
+      );
+      return writes.map((write) => found.get(write));
+    },
+  });
   return {
     row: (collection, itemId) => rows.add({ collection, itemId }).catch(refuse),
     receipt: async (collection, itemId, write) => {
@@ -67,6 +90,11 @@ export function createReader({ pool, metrics }: { pool: Pool; metrics: Metrics }
     },
     page: (collection, page) =>
       withConnection(pool, (connection) => selectPage(connection, collection, page)).catch(refuse),
+    itemOf: (write) => items.add(write).catch(refuse),
+    isReplacedWithinSecond: (collection, itemId, startMs) =>
+      withConnection(pool, (connection) =>
+        isReplacedWithinSecond(connection, { collection: collection.name, itemId }, startMs),
+      ).catch(refuse),
   };
 }
 
@@ -97,6 +125,20 @@ export async function awaitReceipt(
       if (error instanceof Problem && error.status === 503) return {};
       throw error;
     }
+  }
+}
+
+/** Whether a write that has no receipt here is one of another item; false while MySQL is away. */
+export async function isOfAnotherItem(
+  reader: Reader,
+  { collection, itemId, write }: ReceiptKey,
+): Promise<boolean> {
+  try {
+    const item = await reader.itemOf(write);
+    return item !== undefined && (item.collection !== collection.name || item.itemId !== itemId);
+  } catch (error) {
+    if (error instanceof Problem && error.status === 503) return false;
+    throw error;
   }
 }
 

@@ -33,7 +33,18 @@ export type Collection = {
 
 /** Names are used in URLs and as names of tables and columns; this form is valid in all of them. */
 const NAME = /^[a-z][a-zA-Z0-9]{0,47}$/;
-const RESERVED_TABLES = new Set(["writes", "deadletters", "migrations", "migrationslock"]);
+/** Tables of our own, and paths below `/api` that are kept for routes of our own. */
+const RESERVED_NAMES = new Set([
+  "announcements",
+  "changes",
+  "deadletters",
+  "feeds",
+  "migrations",
+  "migrationslock",
+  "receipts",
+  "waiting",
+  "writes",
+]);
 const RESERVED_FIELDS = new Set([
   "id",
   "version",
@@ -67,7 +78,7 @@ export function defineCollection<Shape extends Record<string, z.ZodType>>(declar
   example: { [Name in keyof Shape]?: unknown };
 }): Collection {
   const { name, example } = declaration;
-  if (!NAME.test(name) || RESERVED_TABLES.has(name.toLowerCase()))
+  if (!NAME.test(name) || RESERVED_NAMES.has(name.toLowerCase()) || name in Object.prototype)
     throw declarationError(name, `the name is reserved or is not of the form ${NAME}`);
   const fields = Object.entries(declaration.fields).map(([field, schema]) =>
     defineField(name, field, schema),

@@ -206,10 +206,24 @@ export function classifyDatabaseError(error: unknown): DatabaseFault {
 /** Errors in values that the servers report under the general state HY000. */
 const DATA_NUMBERS = new Set([1265, 1366, 1364, 3140, 3819, 4025, 1367, 1292]);
 
+const DATA_ERROR = "MySQL refused the item: ";
+
 /** Describes a data error for a dead letter's reason, without the statement. */
 export function describeDataError(error: unknown): string {
   const { code, sqlMessage, message } = error as DatabaseError & Error;
-  return `MySQL refused the item: ${sqlMessage ?? message} (${code})`;
+  return `${DATA_ERROR}${sqlMessage ?? message} (${code})`;
+}
+
+/**
+ * A dead letter's reason for clients. MySQL's own sentence, which has names of tables and values, is
+ * for operators; of it, clients get the name of the constraint or key, or else the code.
+ */
+export function hideDataError(reason: string): string {
+  if (!reason.startsWith(DATA_ERROR)) return reason;
+  const rule = /\b(?:constraint|key) ['`](?:\w+\.)?(\w+)['`]/i.exec(reason)?.[1];
+  if (rule) return `The database refused the item: it breaks the table's rule ${rule}.`;
+  const [code = ""] = / \(\w+\)$/.exec(reason) ?? [];
+  return `The database refused the item${code}.`;
 }
 
 type DatabaseError = { code?: string; errno?: number; sqlState?: string; sqlMessage?: string };

@@ -17,7 +17,7 @@ const RETRY_MS = 1_000;
 
 /**
  * Checks the tables at start and every second until they match. Once ready, a process stays ready:
- * writes need no database.
+ * writes need no database. Throws where two collections have the same name.
  */
 export function watchReadiness(options: {
   pool: Pool;
@@ -26,6 +26,7 @@ export function watchReadiness(options: {
   stop: AbortSignal;
 }): Readiness {
   const { pool, collections, logger, stop } = options;
+  assertDistinctNames(collections);
   const readiness: { -readonly [Key in keyof Readiness]: Readiness[Key] } = {
     isReady: false,
     cause: "unchecked",
@@ -52,4 +53,14 @@ export function watchReadiness(options: {
         await sleep(RETRY_MS, undefined, { signal: stop, ref: false }).catch(() => {});
     }
   }
+}
+
+/**
+ * Throws where two collections have the same name. Case does not tell them apart: on some servers it
+ * does not tell their tables apart either.
+ */
+export function assertDistinctNames(collections: readonly Collection[]): void {
+  const names = collections.map(({ name }) => name.toLowerCase());
+  const repeated = collections.find(({ name }, place) => names.indexOf(name.toLowerCase()) < place);
+  if (repeated) throw new Error(`There are two collections with the name "${repeated.name}".`);
 }

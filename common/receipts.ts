@@ -1,6 +1,6 @@
 import { truncate } from "./characters.ts";
 import type { Collection } from "./collection.ts";
-import { type Connection, query } from "./database.ts";
+import { type Connection, hideDataError, query } from "./database.ts";
 import { parseJson } from "./json.ts";
 import { fromDateTime, type Row, selectRows, toDateTime, toFlag } from "./tables.ts";
 import { getTraceId } from "./telemetry/tracing.ts";
@@ -116,7 +116,7 @@ export async function selectSettled(
   }));
 }
 
-/** Selects the receipts of the dead writes with these ids. */
+/** Selects the receipts of the dead writes with these ids, as clients may see them. */
 export async function selectDead(
   connection: Connection,
   ids: readonly string[],
@@ -134,7 +134,7 @@ export async function selectDead(
       collection: attributes["ce-source"]?.replace("/api/", "") ?? "",
       itemId: attributes["ce-subject"] ?? "",
       outcome: "dead",
-      reason: columns.reason as string,
+      reason: hideDataError(columns.reason as string),
       created: false,
       acceptedAt: getWriteTime(columns.write_id as string),
       settledAt: fromDateTime(columns.first_seen as string),

@@ -73,6 +73,12 @@ export function getWriteTime(id: string): number {
   return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
 }
 
+/** The lowest write id of a millisecond. */
+export function lowestIdAt(ms: number): string {
+  const hex = Math.max(0, ms).toString(16).padStart(12, "0");
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
+}
+
 /**
  * Derives the item id of a keyed create: a UUIDv8 (RFC 9562, section 5.8) of the SHA-256 of the
  * collection, the API key's name, the idempotency key and, in a bulk request, the record's position.

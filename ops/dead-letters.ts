@@ -97,7 +97,8 @@ function parseCommand(args: string[]) {
   });
   const [command = "", ...ids] = positionals;
   if (command === "") throw new UsageError(`Give a command: ${Object.keys(COMMANDS).join(", ")}.`);
-  const options = COMMANDS[command];
+  // A plain look-up would find toString and its like.
+  const options = Object.hasOwn(COMMANDS, command) ? COMMANDS[command] : undefined;
   if (!options) throw new UsageError(`There is no command ${JSON.stringify(command)}.`);
   const unknown = Object.keys(values).find((name) => !options.includes(name));
   if (unknown) throw new UsageError(`The command ${command} has no --${unknown}.`);

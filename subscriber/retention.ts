@@ -3,6 +3,7 @@ import { type Pool, query, withConnection } from "../common/database.ts";
 import { DAY_MS } from "../common/limits.ts";
 import { toDateTime } from "../common/tables.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
+import { lowestIdAt } from "../common/write-id.ts";
 
 const SWEEP_INTERVAL_MS = 60 * 60 * 1000;
 /** Rows in one DELETE: few, so that settling hardly waits for their locks. */
@@ -62,10 +63,4 @@ export async function sweep(options: {
     await query(connection, `SELECT RELEASE_LOCK(${LOCK_NAME})`);
     return rows;
   });
-}
-
-/** The lowest UUIDv7 of a millisecond. */
-function lowestIdAt(ms: number): string {
-  const hex = Math.max(0, ms).toString(16).padStart(12, "0");
-  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
 }

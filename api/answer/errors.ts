@@ -3,7 +3,7 @@ import type { ErrorRequestHandler, Response } from "express";
 import { truncate } from "../../common/characters.ts";
 import type { Logger } from "../../common/telemetry/logger.ts";
 import { getTraceId } from "../../common/telemetry/tracing.ts";
-import { bodyTooLarge, Problem, type ProblemName } from "./problem.ts";
+import { bodyTooLarge, Problem, type ProblemName, unsupportedCoding } from "./problem.ts";
 
 /**
  * The one error handler. Answers a Problem as it is, and an error with a `status` (or `statusCode`) of
@@ -72,19 +72,16 @@ function readFrames({ stack = "", message }: Error): string[] {
 }
 
 /** Errors of Express and its body reader, by the library's stable types. */
-const EXPRESS_PROBLEMS: Record<string, [ProblemName, string]> = {
-  "encoding.unsupported": [
-    "wrong-media-type",
-    "The content encoding must be gzip, deflate, br or zstd.",
-  ],
-  "request.size.invalid": ["malformed-body", "The body is shorter than its Content-Length."],
-  "request.aborted": ["malformed-body", "The body is incomplete."],
-};
+const EXPRESS_PROBLEMS = new Map<unknown, [ProblemName, string]>([
+  ["request.size.invalid", ["malformed-body", "The body is shorter than its Content-Length."]],
+  ["request.aborted", ["malformed-body", "The body is incomplete."]],
+]);
 
 function fromExpress(error: unknown): Problem | undefined {
   const { type, status, code } = (error ?? {}) as { type?: string; status?: number; code?: string };
   if (type === "entity.too.large") return bodyTooLarge();
-  const known = EXPRESS_PROBLEMS[type ?? ""];
+  if (type === "encoding.unsupported") return unsupportedCoding();
+  const known = EXPRESS_PROBLEMS.get(type);
   if (known) return new Problem(...known);
   if (error instanceof URIError)
     return new Problem("malformed-request", "The path is not percent-encoded UTF-8.");

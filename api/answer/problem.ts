@@ -35,7 +35,7 @@ export type ProblemName = keyof typeof PROBLEMS;
 const TYPE_PREFIX = "urn:problem-type:constancia:";
 
 /** Seconds after which a client may retry. */
-const RETRY_AFTER_SECONDS = 1;
+export const RETRY_AFTER_SECONDS = 1;
 
 /**
  * An error that is answered to the client, thrown by any handler. `detail` is a sentence for the
@@ -70,7 +70,7 @@ export class Problem extends Error {
   /** Converts it to `application/problem+json`, or to a record's result in a bulk answer. */
   toJSON(): Record<string, unknown> {
     return {
-      type: TYPE_PREFIX + this.problem,
+      type: formatProblemType(this.problem),
       title: STATUS_CODES[this.status],
       status: this.status,
       detail: this.message,
@@ -78,6 +78,11 @@ export class Problem extends Error {
       ...this.members,
     };
   }
+}
+
+/** The `type` of a problem (RFC 9457). */
+export function formatProblemType(name: ProblemName): string {
+  return TYPE_PREFIX + name;
 }
 
 /** The name of a problem, from its `type`. */
@@ -94,4 +99,12 @@ export function malformed(detail: string): Problem {
 export function bodyTooLarge(): Problem {
   const detail = `The body exceeds ${BODY_BYTES} bytes, decompressed.`;
   return new Problem("too-large", detail, { headers: { Connection: "close" } });
+}
+
+/** 415, with the content codings that are supported (RFC 9110, 15.5.16). */
+export function unsupportedCoding(): Problem {
+  const detail = "The content encoding must be gzip, deflate, br or zstd.";
+  return new Problem("wrong-media-type", detail, {
+    headers: { "Accept-Encoding": "gzip, deflate, br, zstd" },
+  });
 }

@@ -3,7 +3,8 @@ import type { Collection } from "../../common/collection.ts";
 import type { Receipt } from "../../common/receipts.ts";
 import type { Row } from "../../common/tables.ts";
 import type { Write } from "../../common/write.ts";
-import { formatEntityTag, type Prefer } from "../request/parameters.ts";
+import { formatEntityTag } from "../request/condition-headers.ts";
+import type { Prefer } from "../request/parameters.ts";
 import { sendJson } from "./json.ts";
 import { getProblemName, Problem, type ProblemName } from "./problem.ts";
 

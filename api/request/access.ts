@@ -1,8 +1,9 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import cors from "cors";
-import type { Request, RequestHandler, Response } from "express";
+import type { IRouter, Request, RequestHandler, Response } from "express";
 import { ipKeyGenerator, rateLimit } from "express-rate-limit";
 import type { ApiKey, Config } from "../../common/config.ts";
+import { ANSWER_HEADERS } from "../answer/headers.ts";
 import { Problem } from "../answer/problem.ts";
 
 const READ_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
@@ -10,25 +11,33 @@ const RATE_WINDOW_MS = 60_000;
 /** How long a browser may cache what CORS allows. */
 const CORS_MAX_AGE_SECONDS = 600;
 
-/** Allows cross-origin requests from the configured origins; from none by default. */
+/**
+ * Allows cross-origin requests from the configured origins; from none by default. A preflight is told
+ * the methods that the application's routes support, and is allowed all headers that it asks for.
+ */
 export function allowOrigins({ CORS_ORIGINS }: Config): RequestHandler[] {
   if (CORS_ORIGINS.length === 0) return [];
-  const handler = cors({
+  const options = {
     origin: CORS_ORIGINS.includes("*") ? "*" : CORS_ORIGINS,
-    methods: ["GET", "POST", "PUT", "DELETE"],
-    exposedHeaders: [
-      "ETag",
-      "Link",
-      "Location",
-      "Preference-Applied",
-      "RateLimit",
-      "RateLimit-Policy",
-      "Retry-After",
-      "X-Request-Id",
-    ],
+    exposedHeaders: Object.keys(ANSWER_HEADERS),
     maxAge: CORS_MAX_AGE_SECONDS,
-  });
+  };
+  const handleOther = cors(options);
+  const handler: RequestHandler = (request, response, next) => {
+    if (request.method !== "OPTIONS") return handleOther(request, response, next);
+    cors({ ...options, methods: listMethods(request.app.router) })(request, response, next);
+  };
   return [handler];
+}
+
+/** The methods of all routes of a router, and of the routers in it. */
+function listMethods({ stack }: IRouter): string[] {
+  const methods = stack.flatMap(({ route, handle }) => {
+    if (route) return route.stack.map(({ method }) => method);
+    return "stack" in handle ? listMethods(handle as IRouter) : [];
+  });
+  // Handlers of all methods have none.
+  return [...new Set(methods.filter(Boolean).map((method) => method.toUpperCase()))];
 }
 
 /**
@@ -41,7 +50,8 @@ export function requireKey({ API_KEYS, API_KEYS_FOR }: Config): RequestHandler[]
     const isRead = READ_METHODS.has(request.method);
     const shown = request.get("authorization");
     const key = shown === undefined ? undefined : findKey(API_KEYS, shown);
-    if (shown !== undefined && !key) throw missingKey("The API key is not valid.");
+    if (shown !== undefined && !key)
+      throw missingKey("The API key is not valid.", ', error="invalid_token"');
     if (!key && (!isRead || API_KEYS_FOR === "everything"))
       throw missingKey("This request needs an API key: Authorization: Bearer <key>.");
     if (key?.scope === "read" && !isRead)
@@ -98,6 +108,8 @@ function findKey(keys: readonly ApiKey[], authorization: string): ApiKey | undef
   return found;
 }
 
-function missingKey(detail: string): Problem {
-  return new Problem("missing-key", detail, { headers: { "WWW-Authenticate": "Bearer" } });
+/** 401 with a challenge (RFC 6750, section 3); `error` is set where a key was sent. */
+function missingKey(detail: string, error = ""): Problem {
+  const challenge = `Bearer realm="constancia"${error}`;
+  return new Problem("missing-key", detail, { headers: { "WWW-Authenticate": challenge } });
 }

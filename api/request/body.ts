@@ -3,15 +3,13 @@ import { isTooDeep } from "../../common/collection.ts";
 import { parseJson } from "../../common/json.ts";
 import { BODY_BYTES, BULK_RECORDS, ITEM_BYTES } from "../../common/limits.ts";
 import { bodyTooLarge, Problem } from "../answer/problem.ts";
+import { NDJSON_TYPE, readContentCoding, readMediaType } from "./content-headers.ts";
 
 /** A record of a request's body: its JSON value, or what is wrong with it, and the line of NDJSON. */
 export type BodyRecord = ({ value: unknown } | { problem: Problem }) & { line?: number };
 
 /** A body with a single item, or with many records. */
 export type Body = { single: unknown } | { records: BodyRecord[] };
-
-const JSON_TYPE = "application/json";
-const NDJSON_TYPE = "application/x-ndjson";
 
 const inflate = express.raw({ type: () => true, limit: BODY_BYTES });
 const utf8 = new TextDecoder("utf-8", { fatal: true });
@@ -23,8 +21,11 @@ export const readBody: RequestHandler = (request, response, next) => {
   if (request.readableEnded) return next();
   // The readers below would wait for the end of a body that is refused anyway.
   if (Number(request.get("content-length")) > BODY_BYTES) throw bodyTooLarge();
-  if (request.headers["content-encoding"] === undefined) readBytes(request, next);
-  else inflate(request, response, next);
+  const coding = readContentCoding(request);
+  if (coding === undefined) return readBytes(request, next);
+  // Express's reader knows no other spelling.
+  request.headers["content-encoding"] = coding;
+  inflate(request, response, next);
 };
 
 /**
@@ -82,21 +83,6 @@ function toBody(value: object): Body {
   const record = checkSize(value);
   if ("problem" in record) throw record.problem;
   return { single: value };
-}
-
-/** RFC 9110, section 8.3; the only charset is UTF-8 (RFC 8259). */
-function readMediaType(request: Request): string {
-  if (request.headers["content-type"] === JSON_TYPE) return JSON_TYPE;
-  const [type = "", ...parameters] = (request.get("content-type") ?? "")
-    .split(";")
-    .map((part) => part.trim().toLowerCase());
-  const isUtf8 = parameters.every((parameter) => /^charset="?utf-8"?$/.test(parameter));
-  if ((type === JSON_TYPE || type === NDJSON_TYPE) && isUtf8) return type;
-  throw new Problem(
-    "wrong-media-type",
-    `The content type must be ${JSON_TYPE} or ${NDJSON_TYPE}, in UTF-8.`,
-    { headers: { Accept: `${JSON_TYPE}, ${NDJSON_TYPE}` } },
-  );
 }
 
 function decode(body: unknown): string {

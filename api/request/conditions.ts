@@ -4,26 +4,73 @@ import type { Write } from "../../common/write.ts";
 import { getWriteTime } from "../../common/write-id.ts";
 import { Problem } from "../answer/problem.ts";
 import type { Reader } from "../reader.ts";
+import { type Condition, toSecond } from "./condition-headers.ts";
 
 /**
- * Throws 412 where the row already shows that a write's condition cannot hold. Where it may still
- * hold, or MySQL does not respond, settlement decides. Returns whether the version in If-Match is
- * the row's.
+ * Gives a write the condition that settlement has to check. Throws 412 where the row already shows
+ * that it cannot hold. Where it may still hold, or MySQL does not respond, settlement decides.
+ * Returns whether the version in If-Match is the row's.
  */
-export async function checkCondition(reader: Reader, write: Write): Promise<boolean> {
+export async function applyCondition(
+  reader: Reader,
+  write: Write,
+  condition: Condition,
+): Promise<boolean> {
   const row = await rowIfReadable(reader, write);
-  if (row === "unknown") return false;
-  const isThere = row !== undefined && row.deletedAt === null;
-  if (write.ifNoneMatch) {
-    if (isThere) throw new Problem("failed-precondition", "The item already exists.");
+  if ("ifNoneMatch" in condition) {
+    write.ifNoneMatch = true;
+    if (row !== "unknown" && row?.deletedAt === null)
+      throw new Problem("failed-precondition", "The item already exists.");
     return false;
   }
-  const version = write.ifMatch as string;
-  if (version === "*" || (isThere && row.version === version)) return true;
-  const isInFlight =
-    version > (row?.version ?? "") && Date.now() - getWriteTime(version) < CONDITION_WAIT_MS;
-  if (isInFlight) return false;
-  throw new Problem("failed-precondition", "The item is not at the version in If-Match.");
+  if ("unmodifiedSince" in condition) {
+    write.ifMatch = await findUnmodified(reader, write, row, condition.unmodifiedSince);
+    return true;
+  }
+  write.ifMatch = condition.ifMatch === "*" ? "*" : chooseVersion(condition.ifMatch, row);
+  return row !== "unknown" && write.ifMatch === row?.version;
+}
+
+/** The one version of If-Match that the item may have, which settlement checks. */
+function chooseVersion(versions: readonly string[], row: Row | undefined | "unknown"): string {
+  const isPossible = (version: string) =>
+    row === "unknown" ||
+    (row?.deletedAt === null && row.version === version) ||
+    (version > (row?.version ?? "") && Date.now() - getWriteTime(version) < CONDITION_WAIT_MS);
+  const [first, ...others] = versions.filter(isPossible);
+  if (first === undefined)
+    throw new Problem("failed-precondition", "The item is not at a version in If-Match.");
+  if (others.length === 0) return first;
+  throw new Problem(
+    "unavailable",
+    "It is not known yet which version in If-Match the item has. Retry later, or name one.",
+  );
+}
+
+/**
+ * The item's version, where it is the only one since that second (RFC 9110, 13.1.4): then it is the
+ * one whose Last-Modified the client has. A date later than that is the client's own, and the version
+ * must have been applied by then. Throws 412 where it is another, or there is no item.
+ */
+async function findUnmodified(
+  reader: Reader,
+  { collection, itemId }: Write,
+  row: Row | undefined | "unknown",
+  since: number,
+): Promise<string> {
+  if (row === "unknown")
+    throw new Problem("unavailable", "If-Unmodified-Since cannot be evaluated. Retry later.");
+  const isUnmodified =
+    row?.deletedAt === null &&
+    (toSecond(row.updatedAt) < since
+      ? row.appliedAt <= since
+      : toSecond(row.updatedAt) === since &&
+        !(await reader.isReplacedWithinSecond(collection, itemId, since)));
+  if (isUnmodified) return row.version;
+  throw new Problem(
+    "failed-precondition",
+    "The item was modified since If-Unmodified-Since, or does not exist.",
+  );
 }
 
 /** Throws 422 where the row already shows that the idempotency key was used with another body. */

@@ -1,10 +1,29 @@
-import type { Request } from "express";
+import type { Request, Response } from "express";
 import { truncate } from "../../common/characters.ts";
 import type { Collection } from "../../common/collection.ts";
 import { CLOCK_SKEW_MS, WAIT_SECONDS } from "../../common/limits.ts";
-import { ITEM_ID } from "../../common/write.ts";
+import { ITEM_ID, type WriteKind } from "../../common/write.ts";
 import { getWriteTime, isWriteId } from "../../common/write-id.ts";
 import { malformed, Problem } from "../answer/problem.ts";
+import { readPair, splitHeader } from "./header-values.ts";
+
+const CONDITIONS = ["if-match", "if-none-match", "if-unmodified-since"];
+/**
+ * Headers that change what a write means, and that no route supports. `Content-Range` says that the
+ * body is a part of the item (RFC 9110, 14.5).
+ */
+const UNSUPPORTED = [
+  "content-range",
+  "x-http-method",
+  "x-http-method-override",
+  "x-method-override",
+];
+const UNSUPPORTED_ON: Record<WriteKind, readonly string[]> = {
+  create: [...UNSUPPORTED, ...CONDITIONS],
+  // A retry under the same key would have an effect.
+  put: [...UNSUPPORTED, "idempotency-key"],
+  delete: [...UNSUPPORTED, "idempotency-key"],
+};
 
 /** The collection in the path. Throws 404 where none is declared by that name. */
 export function findCollection(collections: readonly Collection[], request: Request): Collection {
@@ -46,25 +65,21 @@ export function refuseUnknownParameters(request: Request, known: readonly string
 /** The supported preferences of a request (RFC 7240). */
 export type Prefer = { waitMs: number; isMinimal: boolean; applied: string[] };
 
-/** A name, and its value: quoted, or up to the next comma or semicolon. */
-const PREFERENCE = /([^\s,;="]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^,;]*)))?/g;
-
 /**
- * Reads `Prefer`: strict for the preferences that it knows, and ignoring others. Of a preference that
- * is repeated, the first counts (RFC 7240, section 2).
+ * Reads `Prefer`: strict for the preferences that it knows, and ignoring others and all parameters. Of
+ * a preference that is repeated, the first counts (RFC 7240, section 2).
  */
-export function readPrefer(request: Request): Prefer {
+export function readPrefer({ headers }: Request): Prefer {
   const prefer: Prefer = { waitMs: 0, isMinimal: false, applied: [] };
-  const header = request.get("prefer");
-  if (header === undefined) return prefer;
+  if (headers.prefer === undefined) return prefer;
   const preferences = new Map<string, string>();
-  for (const [, name = "", quoted, plain = ""] of header.matchAll(PREFERENCE))
-    if (!preferences.has(name.toLowerCase()))
-      preferences.set(name.toLowerCase(), (quoted ?? plain.trim()).toLowerCase());
+  for (const member of splitHeader(String(headers.prefer), ",")) {
+    const { name, value } = readPair(splitHeader(member, ";")[0] ?? "");
+    if (!preferences.has(name)) preferences.set(name, value.toLowerCase());
+  }
   for (const [name, value] of preferences) {
     if (name === "wait") {
-      if (!/^\d{1,9}$/.test(value))
-        throw malformed("Prefer: wait must be a whole number of seconds.");
+      if (!/^\d+$/.test(value)) throw malformed("Prefer: wait must be a whole number of seconds.");
       const seconds = Math.min(Number(value), WAIT_SECONDS);
       prefer.waitMs = seconds * 1_000;
       prefer.applied.push(`wait=${seconds}`);
@@ -77,38 +92,23 @@ export function readPrefer(request: Request): Prefer {
   return prefer;
 }
 
-/** A condition on a put or delete (RFC 9110, sections 13.1.1 and 13.1.2). */
-export type Condition = { ifMatch?: string; ifNoneMatch?: true };
-
-/**
- * Reads `If-Match` with one strong entity tag or `*`, or `If-None-Match: *`. A tag that is not a
- * write id, or is from the future, can match nothing: 412 at once.
- */
-export function readCondition(request: Request): Condition {
-  const ifMatch = request.get("if-match")?.trim();
-  const ifNoneMatch = request.get("if-none-match")?.trim();
-  if (ifMatch !== undefined && ifNoneMatch !== undefined)
-    throw malformed("If-Match and If-None-Match cannot be combined.");
-  if (ifNoneMatch !== undefined) {
-    if (ifNoneMatch !== "*") throw malformed("On a write, If-None-Match must be *.");
-    return { ifNoneMatch: true };
-  }
-  if (ifMatch === undefined) return {};
-  if (ifMatch === "*") return { ifMatch };
-  const [, weak, version = ""] = /^(W\/)?"([\x21\x23-\x7e]*)"$/.exec(ifMatch) ?? [];
-  if (!version) throw malformed("If-Match must be * or one entity tag in double quotes.");
-  if (weak || !isPossibleWrite(version))
-    throw new Problem(
-      "failed-precondition",
-      "The entity tag in If-Match is not a version of this item.",
-    );
-  return { ifMatch: version };
+/** Says that a read has waited; a read has no other preference to apply. */
+export function setWaitApplied(response: Response, { waitMs }: Prefer): void {
+  if (waitMs > 0) response.set("Preference-Applied", `wait=${waitMs / 1_000}`);
 }
 
-/** Throws 400 for a condition where none is supported: a client that sends one relies on it. */
-export function refuseCondition(request: Request, what: string): void {
-  for (const name of ["If-Match", "If-None-Match"])
-    if (request.get(name) !== undefined) throw malformed(`${name} is not supported on ${what}.`);
+/** Throws 400 for a header that a write cannot honour: a client that sends one relies on it. */
+export function refuseUnsupportedHeaders({ headers, method }: Request, kind: WriteKind): void {
+  for (const name of UNSUPPORTED_ON[kind])
+    if (headers[name] !== undefined)
+      throw malformed(`The header ${name} is not supported on ${method}.`);
+}
+
+/** Throws 400 for a condition on many records: it would have to hold for each. */
+export function refuseConditions({ headers }: Request): void {
+  for (const name of CONDITIONS)
+    if (headers[name] !== undefined)
+      throw malformed(`The header ${name} is not supported with many records.`);
 }
 
 /** Reads `Idempotency-Key`: 1 to 255 visible ASCII characters, or none. */
@@ -116,22 +116,6 @@ export function readIdempotencyKey(request: Request): string | undefined {
   const key = request.get("idempotency-key");
   if (key === undefined || /^[\x21-\x7e]{1,255}$/.test(key)) return key;
   throw malformed("Idempotency-Key must have 1 to 255 visible ASCII characters.");
-}
-
-/**
- * Whether `If-None-Match` of a GET names this version (weak comparison, RFC 9110, 13.1.2). Express
- * would ignore it beside `Cache-Control: no-cache`, which fetch() adds to it.
- */
-export function isNotModified(request: Request, version: string): boolean {
-  const header = request.get("if-none-match");
-  if (header === undefined) return false;
-  const tags = header.split(",").map((tag) => tag.trim().replace(/^W\//, ""));
-  return tags.includes("*") || tags.includes(formatEntityTag(version));
-}
-
-/** A version as a strong entity tag. */
-export function formatEntityTag(version: string): string {
-  return `"${version}"`;
 }
 
 /** Whether a string can be the id of a write: of its form, and not from the future. */

@@ -16,9 +16,10 @@ export function createCollections(
   const router = Router({ caseSensitive: true });
   if (guards.length > 0) router.use(...guards);
   const checkTables = requireTables(options.readiness);
+  const { RECEIPT_RETENTION_DAYS } = options.config;
   const { create, put, putItem, deleteItem } = createWrites(options);
-  const { getPage, getItem } = createReads(options);
-  const getReceipt = createGetReceipt(options, options.config.RECEIPT_RETENTION_DAYS);
+  const { getPage, getItem } = createReads(options, RECEIPT_RETENTION_DAYS);
+  const getReceipt = createGetReceipt(options, RECEIPT_RETENTION_DAYS);
   addRoute(router, "/:collection", {
     get: [checkTables, getPage],
     post: [checkTables, readBody, create],

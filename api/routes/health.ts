@@ -1,6 +1,7 @@
 import type { RequestHandler } from "express";
 import type { Readiness } from "../../common/readiness.ts";
 import type { Metrics } from "../../common/telemetry/metrics.ts";
+import { RETRY_AFTER_SECONDS } from "../answer/problem.ts";
 
 /** Whether the process runs. */
 export const answerLive: RequestHandler = (_request, response) => {
@@ -11,6 +12,7 @@ export const answerLive: RequestHandler = (_request, response) => {
 export function answerReady(readiness: Readiness): RequestHandler {
   return (_request, response) => {
     const { isReady, cause, faults } = readiness;
+    if (!isReady) response.set("Retry-After", String(RETRY_AFTER_SECONDS));
     response.status(isReady ? 200 : 503).json({ ready: isReady, cause, faults });
   };
 }

@@ -5,6 +5,8 @@ import type { Collection } from "../../common/collection.ts";
 import type { Config } from "../../common/config.ts";
 import { sendJson } from "../answer/json.ts";
 import type { Reader } from "../reader.ts";
+import { isUnchanged } from "../request/condition-headers.ts";
+import { refuseUnknownParameters } from "../request/parameters.ts";
 
 /** The newest items that a program is shown at `/`. */
 const NEWEST_ITEMS = 100;
@@ -38,12 +40,14 @@ export function answerNewest(options: {
 }): RequestHandler {
   const collection = options.collections[0] as Collection;
   const firstField = collection.fields[0]?.name ?? "id";
-  return async (_request: Request, response: Response) => {
+  return async (request: Request, response: Response) => {
+    refuseUnknownParameters(request);
     const rows = await options.reader.page(collection, {
       filters: [],
       newestFirst: true,
       limit: NEWEST_ITEMS,
     });
+    if (isUnchanged(request)) return void response.status(304).end();
     sendJson(response, { data: rows.map((row) => [row.id, row.item?.[firstField] ?? null]) });
   };
 }

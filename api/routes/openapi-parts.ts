@@ -1,7 +1,5 @@
 import { z } from "zod";
 import { WAIT_SECONDS } from "../../common/limits.ts";
-import { ITEM_ID } from "../../common/write.ts";
-import { PROBLEMS, type ProblemName } from "../answer/problem.ts";
 
 /** A piece of the OpenAPI document. */
 export type Json = Record<string, unknown>;
@@ -9,7 +7,10 @@ export type Json = Record<string, unknown>;
 const EXAMPLE_WRITE = "01968b3e-7c00-7000-8000-0123456789ab";
 export const EXAMPLE_ITEM = "01968b3e-7bff-7000-8000-ba9876543210";
 
-/** The schemas that all collections share. */
+/**
+ * The schemas that all collections share. Their names have a hyphen, so that no collection has one of
+ * them, and do not end in `-item` (see `describeSchemas`).
+ */
 export function sharedSchemas(): Json {
   const accepted = {
     id: ID_SCHEMA,
@@ -18,33 +19,52 @@ export function sharedSchemas(): Json {
   };
   const nullable = (schema: Json) => ({ ...schema, type: [schema.type, "null"] });
   const time = { type: "string", format: "date-time" };
-  return {
-    accepted: {
-      type: "object",
-      required: ["id", "write", "status", "receipt"],
-      properties: { ...accepted, status: { const: "accepted" } },
-    },
-    results: {
-      type: "object",
-      required: ["results"],
-      properties: {
-        results: {
-          type: "array",
-          items: {
-            type: "object",
-            required: ["status"],
-            properties: {
-              status: { type: "integer" },
-              ...accepted,
-              line: { type: "integer", minimum: 1, description: "Of NDJSON, where it is refused." },
-            },
-            description:
-              "One result for each record, in order. The result of a refused record is a problem.",
-          },
+  const outcomes = ["applied", "superseded", "conflict", "duplicate", "dead"];
+  const results = { type: "array", items: ref("write-result") };
+  const problem = {
+    type: { type: "string", format: "uri" },
+    title: { type: "string" },
+    status: { type: "integer", minimum: 400, maximum: 599 },
+    detail: { type: "string" },
+    errors: {
+      type: "array",
+      items: {
+        type: "object",
+        required: ["pointer", "detail"],
+        properties: {
+          pointer: { type: "string", format: "json-pointer" },
+          detail: { type: "string" },
         },
       },
     },
-    receipt: {
+  };
+  return {
+    "write-accepted": {
+      type: "object",
+      required: ["id", "write", "status", "receipt"],
+      properties: { ...accepted, status: { type: "string", const: "accepted" } },
+    },
+    "write-result": {
+      type: "object",
+      description:
+        "An accepted record has the id of its write, and its outcome where the request waited for it." +
+        " A refused one is a problem.",
+      required: ["status"],
+      properties: {
+        ...problem,
+        ...accepted,
+        status: { type: "integer", minimum: 200, maximum: 599 },
+        outcome: { type: "string", enum: outcomes },
+        line: { type: "integer", minimum: 1, description: "Of NDJSON, where it is refused." },
+      },
+    },
+    "write-results": {
+      type: "object",
+      description: "One result for each record, in order.",
+      required: ["results"],
+      properties: { results },
+    },
+    "write-receipt": {
       type: "object",
       required: [
         "status",
@@ -58,8 +78,8 @@ export function sharedSchemas(): Json {
         "trace",
       ],
       properties: {
-        status: { enum: ["accepted", "settled"] },
-        outcome: { enum: ["applied", "superseded", "conflict", "duplicate", "dead", null] },
+        status: { type: "string", enum: ["accepted", "settled"] },
+        outcome: { type: ["string", "null"], enum: [...outcomes, null] },
         version: nullable(WRITE_SCHEMA),
         created: {
           type: ["boolean", "null"],
@@ -72,89 +92,42 @@ export function sharedSchemas(): Json {
         settledAt: nullable(time),
         lagMs: { type: ["integer", "null"], minimum: 0 },
         trace: { type: ["string", "null"], pattern: "^[0-9a-f]{32}$" },
-        receipt: { type: "string" },
+        receipt: { type: "string", description: "Its path, until the write is settled." },
       },
     },
-    problem: {
+    "problem-details": {
       type: "object",
       description: "RFC 9457",
       required: ["type", "title", "status", "detail"],
       properties: {
-        type: { type: "string", format: "uri" },
-        title: { type: "string" },
-        status: { type: "integer" },
-        detail: { type: "string" },
-        errors: {
-          type: "array",
-          items: {
-            type: "object",
-            required: ["pointer", "detail"],
-            properties: {
-              pointer: { type: "string", format: "json-pointer" },
-              detail: { type: "string" },
-            },
-          },
+        ...problem,
+        receipt: {
+          type: "string",
+          description: "The path of the receipt, where the write was accepted.",
+        },
+        results: {
+          ...results,
+          description: "One result for each record, where none was accepted.",
         },
       },
     },
   };
 }
 
-/** One response for each problem, by its name. */
-export function problemResponses(): Json {
-  const names = Object.keys(PROBLEMS) as ProblemName[];
-  return Object.fromEntries(
-    names.map((name) => [
-      name,
-      {
-        description: PROBLEMS[name].means,
-        content: { "application/problem+json": { schema: ref("problem") } },
-      },
-    ]),
-  );
-}
-
-/** References to these problems' responses, by their status. */
-export function problems(...names: ProblemName[]): Json {
-  return Object.fromEntries(
-    names.map((name) => [PROBLEMS[name].status, { $ref: `#/components/responses/${name}` }]),
-  );
-}
+/** Look-around and back references. */
+const UNKNOWN_TO_RE2 = /\(\?(?:[=!]|<[=!])|\\[1-9]/;
 
 /**
- * Adds what any operation may answer: 400 for a malformed request, 408 and 431 by Node itself, and
- * 304 to a GET with `If-None-Match: *` (RFC 9110, 13.1.2).
+ * A zod schema as JSON Schema, of what a client sends. Patterns that RE2 does not know are left out:
+ * many validators and generators refuse a document with one.
  */
-export function withCommonResponses(paths: Record<string, Json>): Json {
-  const refusals = {
-    ...problems("malformed-request"),
-    408: { description: "The request did not arrive in time." },
-    431: { description: "The headers are too large." },
-  };
-  const unchanged = { 304: { description: "`If-None-Match` is `*`, and the resource exists." } };
-  for (const item of Object.values(paths))
-    for (const [method, operation] of Object.entries(item) as [string, { responses?: Json }][])
-      if (operation.responses)
-        operation.responses = {
-          ...refusals,
-          ...(method === "get" ? unchanged : {}),
-          ...operation.responses,
-        };
-  return paths;
-}
-
-/** A response of JSON. */
-export function jsonResponse(description: string, schema: Json): Json {
-  return { description, content: { "application/json": { schema } } };
-}
-
-/** A zod schema as JSON Schema, of what a client sends. */
 export function toJsonSchema(schema: z.ZodType): Json {
   const { $schema: _, ...body } = z.toJSONSchema(schema, {
     io: "input",
-    // zod's object() drops other keys, so that `checkItem` refuses them.
-    override: ({ zodSchema, jsonSchema }) => {
+    override({ zodSchema, jsonSchema }) {
+      // zod's object() drops other keys, so that `checkItem` refuses them.
       if (zodSchema._zod.def.type === "object") jsonSchema.additionalProperties ??= false;
+      if (UNKNOWN_TO_RE2.test(jsonSchema.pattern ?? "")) delete jsonSchema.pattern;
     },
   }) as Json;
   return body;
@@ -174,9 +147,15 @@ export function parameter(place: string, name: string, schema: Json, description
   return { in: place, name, schema, ...(description ? { description } : {}) };
 }
 
-export const ID_SCHEMA = { type: "string", pattern: ITEM_ID.source, examples: [EXAMPLE_ITEM] };
+/** As ITEM_ID of common/write.ts, without look-ahead, which RE2 and many generators do not know. */
+export const ID_SCHEMA = {
+  type: "string",
+  pattern: "^(\\.{0,2}[A-Za-z0-9_~-]|\\.{3})[A-Za-z0-9._~-]*$",
+  minLength: 1,
+  maxLength: 64,
+  examples: [EXAMPLE_ITEM],
+};
 export const WRITE_SCHEMA = { type: "string", format: "uuid", examples: [EXAMPLE_WRITE] };
-export const HEADER = { schema: { type: "string" } };
 
 export const ITEM = named("id");
 export const PREFER = named("prefer");
@@ -185,6 +164,7 @@ export const TRACEPARENT = named("traceparent");
 export const IDEMPOTENCY_KEY = named("idempotencyKey");
 export const IF_MATCH = named("ifMatch");
 export const IF_NONE_MATCH = named("ifNoneMatch");
+export const IF_UNMODIFIED_SINCE = named("ifUnmodifiedSince");
 
 export const PARAMETERS = {
   id: { ...parameter("path", "id", ID_SCHEMA), required: true },
@@ -210,13 +190,18 @@ export const PARAMETERS = {
   ifMatch: {
     ...parameter("header", "If-Match", { type: "string" }),
     description:
-      "The ETag that the item must have, or `*` for any. An ETag is waited for if it is that of a" +
+      "The ETag that the item must have, a list of them, or `*` for any. An ETag is waited for if it is that of a" +
       " write in flight. `*` names no version, so that it may miss an item whose create is in" +
       " flight: send a GET with `after` first.",
     example: `"${EXAMPLE_WRITE}"`,
   },
   ifNoneMatch: {
-    ...parameter("header", "If-None-Match", { const: "*" }),
+    ...parameter("header", "If-None-Match", { type: "string", const: "*" }),
     description: "The item must not exist.",
+  },
+  ifUnmodifiedSince: {
+    ...parameter("header", "If-Unmodified-Since", { type: "string" }),
+    description: "The Last-Modified that the item must have. Ignored beside If-Match.",
+    example: "Sat, 28 Nov 2026 09:30:00 GMT",
   },
 };

@@ -1,21 +1,22 @@
 import type { Request, RequestHandler, Response } from "express";
 import type { Collection, Field } from "../../common/collection.ts";
 import { parseNumber } from "../../common/decimal.ts";
-import { PAGE_ITEMS } from "../../common/limits.ts";
+import { DAY_MS, PAGE_ITEMS } from "../../common/limits.ts";
 import type { Row } from "../../common/tables.ts";
+import { getWriteTime } from "../../common/write-id.ts";
 import { sendJson } from "../answer/json.ts";
 import { malformed, Problem } from "../answer/problem.ts";
-import { awaitReceipt, type Reader } from "../reader.ts";
+import { awaitReceipt, isOfAnotherItem, type Reader } from "../reader.ts";
+import { formatEntityTag, isUnchanged } from "../request/condition-headers.ts";
 import { readCursor, writeCursor } from "../request/cursor.ts";
 import {
   findCollection,
-  formatEntityTag,
-  isNotModified,
   isPossibleWrite,
   readItemId,
   readParameter,
   readPrefer,
   refuseUnknownParameters,
+  setWaitApplied,
 } from "../request/parameters.ts";
 
 /** What the routes of reads need. `stop` ends their waiting when the process ends. */
@@ -25,8 +26,8 @@ export type ReadsOptions = {
   stop: AbortSignal;
 };
 
-/** The handlers of GET of an item and of a page of items. */
-export function createReads({ collections, reader, stop }: ReadsOptions) {
+/** The handlers of GET of an item and of a page of items. Receipts are kept for `retentionDays`. */
+export function createReads({ collections, reader, stop }: ReadsOptions, retentionDays: number) {
   const getItem: RequestHandler = async (request, response) => {
     refuseUnknownParameters(request, ["after"]);
     const collection = findCollection(collections, request);
@@ -36,9 +37,12 @@ export function createReads({ collections, reader, stop }: ReadsOptions) {
     const row = await reader.row(collection, id);
     if (!row) throw new Problem("not-found", "The item does not exist.");
     if (!row.item) throw new Problem("deleted", "The item was deleted.");
+    const isKnown = isUnchanged(request, row);
     response.setHeader("ETag", formatEntityTag(row.version));
-    response.setHeader("Last-Modified", new Date(row.updatedAt).toUTCString());
-    if (isNotModified(request, row.version)) return void response.status(304).end();
+    // Another machine's clock may be ahead; a future date is not allowed (RFC 9110, 8.8.2.1).
+    const modifiedAt = Math.min(row.updatedAt, Date.now());
+    response.setHeader("Last-Modified", new Date(modifiedAt).toUTCString());
+    if (isKnown) return void response.status(304).end();
     // Express would compare it to the second, within which an item may change.
     delete request.headers["if-modified-since"];
     sendJson(response, showItem(row));
@@ -61,6 +65,7 @@ export function createReads({ collections, reader, stop }: ReadsOptions) {
     const page = rows.slice(0, limit);
     const last = page.at(-1);
     const next = last && rows.length > limit ? writeCursor(last, list) : null;
+    if (isUnchanged(request)) return void response.status(304).end();
     sendJson(response, { data: page.map(showItem), next });
   };
   return { getItem, getPage };
@@ -74,12 +79,15 @@ export function createReads({ collections, reader, stop }: ReadsOptions) {
     write: string,
   ): Promise<void> {
     if (!isPossibleWrite(write)) throw malformed("The parameter after must be a write id.");
+    // A write that is older than receipts are kept was settled long ago.
+    if (Date.now() - getWriteTime(write) > retentionDays * DAY_MS) return;
     const prefer = readPrefer(request);
-    if (prefer.waitMs > 0) response.set("Preference-Applied", prefer.applied.join(", "));
+    setWaitApplied(response, prefer);
     const key = { collection, itemId, write };
-    const settled = await awaitReceipt(reader, key, prefer.waitMs, stop);
-    if (!settled)
-      throw new Problem("unavailable", "The write in the parameter after is not settled yet.");
+    if (await awaitReceipt(reader, key, prefer.waitMs, stop)) return;
+    if (await isOfAnotherItem(reader, key))
+      throw malformed("The write in the parameter after is one of another item.");
+    throw new Problem("unavailable", "The write in the parameter after is not settled yet.");
   }
 }
 

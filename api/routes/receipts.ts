@@ -5,13 +5,15 @@ import { getWriteTime } from "../../common/write-id.ts";
 import { sendJson } from "../answer/json.ts";
 import { Problem } from "../answer/problem.ts";
 import { getItemPath, getReceiptPath } from "../answer/writes.ts";
-import { awaitReceipt } from "../reader.ts";
+import { awaitReceipt, isOfAnotherItem } from "../reader.ts";
+import { isUnchanged } from "../request/condition-headers.ts";
 import {
   findCollection,
   isPossibleWrite,
   readItemId,
   readPrefer,
   refuseUnknownParameters,
+  setWaitApplied,
 } from "../request/parameters.ts";
 import type { ReadsOptions } from "./reads.ts";
 
@@ -28,18 +30,29 @@ export function createGetReceipt(
     const itemId = readItemId(request);
     const write = request.params.write as string;
     if (!isPossibleWrite(write)) throw new Problem("not-found", "The write does not exist.");
-    const { waitMs } = readPrefer(request);
+    const prefer = readPrefer(request);
+    const { waitMs } = prefer;
+    setWaitApplied(response, prefer);
+    const key = { collection, itemId, write };
     const settled =
       waitMs > 0
-        ? await awaitReceipt(reader, { collection, itemId, write }, waitMs, stop)
+        ? await awaitReceipt(reader, key, waitMs, stop)
         : await reader.receipt(collection, itemId, write);
+    if (!settled?.receipt) await refuseUnknown(key);
+    if (isUnchanged(request)) return void response.status(304).end();
     if (settled?.receipt) return sendJson(response, showReceipt(settled.receipt));
-    if (Date.now() - getWriteTime(write) > retentionDays * DAY_MS)
-      throw new Problem("not-found", "The receipt does not exist, or was deleted.");
     const receipt = getReceiptPath(getItemPath(request, collection, itemId), write);
     response.set("Retry-After", String(IN_FLIGHT_RETRY_SECONDS));
     sendJson(response, { ...showInFlight(write), receipt });
   };
+
+  /** Throws 404 for a write that cannot be in flight to this item. */
+  async function refuseUnknown(key: Parameters<typeof isOfAnotherItem>[1]): Promise<void> {
+    if (Date.now() - getWriteTime(key.write) > retentionDays * DAY_MS)
+      throw new Problem("not-found", "The receipt does not exist, or was deleted.");
+    if (await isOfAnotherItem(reader, key))
+      throw new Problem("not-found", "The write is one of another item.");
+  }
 }
 
 /** A settled write's receipt as the client sees it. Times in RFC 3339, `lagMs` in milliseconds. */

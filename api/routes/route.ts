@@ -25,6 +25,8 @@ export function addRoute(router: IRouter, path: string, methods: Methods): void 
  */
 export const answerUnhandled: RequestHandler = (request, response) => {
   const { allow } = response.locals;
+  // The server as a whole (RFC 9110, 9.3.7).
+  if (request.method === "OPTIONS" && request.url === "*") return void response.status(204).end();
   if (allow === undefined) throw new Problem("not-found", "The resource does not exist.");
   response.set("Allow", allow);
   if (request.method === "OPTIONS") return void response.status(204).end();

@@ -17,17 +17,17 @@ import {
 import type { Publisher } from "../publisher.ts";
 import { awaitReceipt, type Reader } from "../reader.ts";
 import { type Body, type BodyRecord, parseBody } from "../request/body.ts";
-import { checkCondition, checkReusedKey } from "../request/conditions.ts";
+import { type Condition, readCondition } from "../request/condition-headers.ts";
+import { applyCondition, checkReusedKey } from "../request/conditions.ts";
 import {
-  type Condition,
   findCollection,
   type Prefer,
-  readCondition,
   readIdempotencyKey,
   readItemId,
   readPrefer,
-  refuseCondition,
+  refuseConditions,
   refuseUnknownParameters,
+  refuseUnsupportedHeaders,
 } from "../request/parameters.ts";
 
 /** What the routes of writes need. `stop` ends their waiting when the process ends. */
@@ -42,10 +42,7 @@ export type WritesOptions = {
 /** The handlers of POST, PUT and DELETE. */
 export function createWrites(options: WritesOptions) {
   const { collections, publisher, reader, logger, stop } = options;
-  const create: RequestHandler = (request, response) => {
-    refuseCondition(request, "POST");
-    return submit(request, response, "create");
-  };
+  const create: RequestHandler = (request, response) => submit(request, response, "create");
   const put: RequestHandler = (request, response) => submit(request, response, "put");
   const putItem: RequestHandler = (request, response) =>
     submit(request, response, "put", readItemId(request));
@@ -60,9 +57,10 @@ export function createWrites(options: WritesOptions) {
     pathId?: string,
   ): Promise<void> {
     refuseUnknownParameters(request);
+    refuseUnsupportedHeaders(request, kind);
     const collection = findCollection(collections, request);
     const prefer = readPrefer(request);
-    const condition = kind === "create" ? {} : readCondition(request);
+    const condition = kind === "create" ? undefined : readCondition(request);
     const key = kind === "create" ? readIdempotencyKey(request) : undefined;
     const body: Body = kind === "delete" ? { single: undefined } : parseBody(request);
     const common = { response, kind, collection, condition, key, pathId };
@@ -74,7 +72,7 @@ export function createWrites(options: WritesOptions) {
       return;
     }
     if (pathId !== undefined) throw malformed("Send many records to the path of the collection.");
-    refuseCondition(request, "a request with many records");
+    refuseConditions(request);
     answerBulk(response, await submitRecords(common, body.records, prefer), prefer);
   }
 
@@ -104,16 +102,15 @@ export function createWrites(options: WritesOptions) {
   /** Makes a write of a record, and resolves once Pub/Sub holds it. Rejects with a Problem. */
   async function accept(draft: Draft): Promise<Write> {
     const drafted = draftWrite(draft);
-    const isConditional = drafted.ifMatch || drafted.ifNoneMatch;
-    const write = isConditional ? await applyCondition(drafted) : drafted;
+    const write = draft.condition ? await addCondition(drafted, draft.condition) : drafted;
     if (write.fingerprint) await checkReusedKey(reader, write);
     await publisher.publish(write, draft.response.locals.requestId);
     return write;
   }
 
-  /** Checks the condition; the id of a write that names a version is minted anew, to sort after it. */
-  async function applyCondition(write: Write): Promise<Write> {
-    const isSeen = await checkCondition(reader, write);
+  /** Adds the condition; the id of a write that names a version is minted anew, to sort after it. */
+  async function addCondition(write: Write, condition: Condition): Promise<Write> {
+    const isSeen = await applyCondition(reader, write, condition);
     if (!write.ifMatch || write.ifMatch === "*") return write;
     const id = mintWriteId({ version: write.ifMatch, seen: isSeen });
     return { ...write, id, acceptedAt: getWriteTime(id) };
@@ -130,7 +127,7 @@ type Draft = {
   kind: WriteKind;
   collection: Collection;
   value: unknown;
-  condition: Condition;
+  condition: Condition | undefined;
   key: string | undefined;
   pathId: string | undefined;
   /** The record's place in a bulk request. */
@@ -138,7 +135,7 @@ type Draft = {
 };
 
 function draftWrite(draft: Draft): Write {
-  const { kind, collection, condition, key } = draft;
+  const { kind, collection, key } = draft;
   const { traceparent, key: apiKey } = draft.response.locals;
   const { itemId, value } =
     kind === "put" ? takeItemId(draft) : { itemId: draft.pathId, value: draft.value };
@@ -153,7 +150,6 @@ function draftWrite(draft: Draft): Write {
     itemId: itemId ?? (derived || mintWriteId()),
     acceptedAt: getWriteTime(id),
     item,
-    ...condition,
     fingerprint: key && item ? computeFingerprint(item) : undefined,
     traceparent,
   };

@@ -101,7 +101,7 @@ export function readDocument(document: Json): Document {
       METHODS.flatMap((method) => readOperation(path, method)),
     ),
     resolve,
-    checkProblem: compileCheck(["components", "schemas", "problem"]),
+    checkProblem: compileCheck(["components", "schemas", "problem-details"]),
   };
 }
 

@@ -55,6 +55,7 @@ const OTHER_HEADERS: [name: string, value: string][] = [
   ["if-modified-since", "yesterday"],
   ["x-forwarded-for", "127.0.0.1"],
   ["x-http-method-override", "DELETE"],
+  ["content-range", "bytes 0-9/20"],
   ["x-appengine-user-ip", "203.0.113.7"],
   ["x-request-id", "a b\xff"],
   ["cookie", "a=b"],
@@ -67,6 +68,7 @@ const PREFERENCES = [
   "wait=1, return=minimal",
   "wait",
   "wait=x",
+  "x; wait=x",
   ";;",
 ];
 /** The characters that Node sends in a header. */
@@ -171,8 +173,14 @@ function nearQuery(document: Document, parameters: Parameter[]): fc.Arbitrary<st
 function nearHeader({ name, schema, example }: Parameter): fc.Arbitrary<[string, string]> {
   const values: Record<string, string[]> = {
     Prefer: PREFERENCES,
-    "If-Match": [`"${KNOWN_WRITE}"`, "*", `W/"${KNOWN_WRITE}"`, '"x"', '"a", "b"'],
-    "If-None-Match": ["*", `"${KNOWN_WRITE}"`],
+    "If-Match": [`"${KNOWN_WRITE}"`, "*", `W/"${KNOWN_WRITE}"`, '"x"', `"x", "${KNOWN_WRITE}",`],
+    "If-None-Match": ["*", `"${KNOWN_WRITE}"`, `W/"x", "${KNOWN_WRITE}",`],
+    "If-Unmodified-Since": [
+      new Date(0).toUTCString(),
+      "Friday, 31-Dec-49 23:59:59 GMT",
+      "Fri Dec 31 23:59:59 2100",
+      "2026-03-01T09:30:00Z",
+    ],
     "Idempotency-Key": ["k1", "k2", "k3", "x".repeat(255), "x".repeat(256)],
   };
   // The example of Prefer asks for a long wait.

@@ -253,7 +253,7 @@ describe("the console page, in a browser", { skip }, () => {
     assert.equal(titles.length, operations.length);
     for (const summary of await page.locator("#operations summary").all()) await summary.click();
     const post = drawn.filter({ hasText: "POST/api/data" });
-    await post.getByText("Idempotency-Key").waitFor();
+    await post.getByText("Idempotency-Key", { exact: true }).waitFor();
     await post.getByText('{"nombre":"Valpo"}', { exact: true }).waitFor();
     assert.match((await post.textContent()) ?? "", /202.*Pub\/Sub holds it/);
     assert.doesNotMatch(

@@ -9,6 +9,7 @@ import { assertProblem, createClient, publishByHand } from "../support/http.ts";
 import { until } from "../support/until.ts";
 
 const WAIT = { prefer: "wait=30" };
+const ITEM = { nombre: "x" };
 
 describe("conditions and idempotency keys, with a subscriber running", () => {
   const { environment, api } = startApi({ subscriber: true });
@@ -74,6 +75,9 @@ describe("conditions and idempotency keys, with a subscriber running", () => {
       ["m-2", { "if-match": '"not-a-version-of-ours"' }],
       ["m-2", { "if-match": `W/${headers.get("etag")}` }],
       ["m-2", { "if-match": '"01968b3e-7c00-7000-8000-0123456789ab"' }],
+      ["m-2", { "if-match": '"a", "b"' }],
+      ["m-2", { "if-match": '""' }],
+      ["m-2", { "if-match": '"01968b3e-7c00-7000-8000-0123456789ab", "a,*,b"' }],
       ["absent", { "if-match": "*" }],
       ["absent", { "if-match": '"01968b3e-7c00-7000-8000-0123456789ab"' }],
     ];
@@ -85,6 +89,22 @@ describe("conditions and idempotency keys, with a subscriber running", () => {
       );
     assert.equal((await api.get("/api/data/m-2")).body.nombre, "1");
     assertProblem(await api.get("/api/data/absent"), 404, "not-found");
+  });
+
+  it("apply where If-Match lists the item's version, and wait where it lists one in flight", async () => {
+    const { headers } = await api.put("/api/data/m-7", { nombre: "1" }, WAIT);
+    const old = '"01968b3e-7c00-7000-8000-0123456789ab"';
+    const listed = { "if-match": `, "x" ,,${old}, ${headers.get("etag")},`, ...WAIT };
+    assert.equal((await api.put("/api/data/m-7", { nombre: "2" }, listed)).status, 200);
+    assertProblem(
+      await api.put("/api/data/m-7", { nombre: "3" }, listed),
+      412,
+      "failed-precondition",
+    );
+    const now = (await api.get("/api/data/m-7")).headers.get("etag");
+    const inFlight = { "if-match": `${now}, "${mintWriteId()}"` };
+    assertProblem(await api.put("/api/data/m-7", { nombre: "3" }, inFlight), 503, "unavailable");
+    assert.equal((await api.get("/api/data/m-7")).body.nombre, "2");
   });
 
   it("apply If-Match: * to what is there, and If-None-Match: * to what is not", async () => {
@@ -101,12 +121,111 @@ describe("conditions and idempotency keys, with a subscriber running", () => {
     const body = { nombre: "x" };
     const refuse = async (headers: Record<string, string>) =>
       assertProblem(await api.put("/api/data/m-4", body, headers), 400, "malformed-request");
-    for (const tag of ["x", '"a", "b"', '""', "'a'", '"a', `"${mintWriteId()}",*`])
+    for (const tag of ["x", '"a" "b"', ",", "'a'", '"a', `"${mintWriteId()}",*`])
       await refuse({ "if-match": tag });
     await refuse({ "if-none-match": '"a"' });
     await refuse({ "if-match": "*", "if-none-match": "*" });
-    for (const header of ["if-match", "if-none-match"])
-      assertProblem(await api.post("/api/data", body, { [header]: "*" }), 400, "malformed-request");
+    const date = new Date().toUTCString();
+    for (const header of ["if-match", "if-none-match", "if-unmodified-since"]) {
+      const condition = { [header]: header.endsWith("since") ? date : "*" };
+      assertProblem(await api.post("/api/data", body, condition), 400, "malformed-request");
+      const many = await api.put("/api/data", [{ id: "m-4", ...body }], condition);
+      assertProblem(many, 400, "malformed-request");
+    }
+  });
+
+  it("refuse headers that no route can honour, and leave those of reads aside", async () => {
+    const unsupported: [string, string][] = [
+      ["idempotency-key", "k"],
+      ["content-range", "bytes 0-9/20"],
+      ["x-http-method-override", "PATCH"],
+    ];
+    for (const [name, value] of unsupported) {
+      const headers = { [name]: value };
+      for (const answer of [
+        await api.put("/api/data/h-1", ITEM, headers),
+        await api.put("/api/data", { id: "h-1", ...ITEM }, headers),
+        await api.put("/api/data", [{ id: "h-1", ...ITEM }], headers),
+        await api.delete("/api/data/h-1", headers),
+        ...(name === "idempotency-key" ? [] : [await api.post("/api/data", ITEM, headers)]),
+      ])
+        assertProblem(answer, 400, "malformed-request");
+      assertProblem(await api.get("/api/data/h-1", headers), 404, "not-found");
+    }
+  });
+
+  /** Puts an item by a write whose id, and so its Last-Modified, is of this time. */
+  async function putAt(itemId: string, acceptedAt: number): Promise<void> {
+    const id = v7({ msecs: acceptedAt });
+    const common = { id, kind: "put", collection: data, acceptedAt } as const;
+    await publishByHand(environment, [encodeWrite({ ...common, itemId, item: { nombre: "old" } })]);
+    assert.equal((await api.settled(`/api/data/${itemId}/writes/${id}`)).outcome, "applied");
+  }
+
+  it("apply only where the item was not modified since a date, whatever its form", async () => {
+    const second = Math.floor(Date.now() / 1_000) * 1_000 - 10_000;
+    const date = new Date(second);
+    const [weekday = "", day = "", month, year = "", time] = date.toUTCString().split(" ");
+    const long = date.toLocaleDateString("en", { weekday: "long", timeZone: "UTC" });
+    const before = { "if-unmodified-since": new Date(second - 1_000).toUTCString() };
+    const forms = [
+      date.toUTCString(),
+      `${long}, ${day}-${month}-${year.slice(2)} ${time} GMT`,
+      `${weekday.slice(0, 3)} ${month} ${day.replace(/^0/, " ")} ${time} ${year}`,
+    ];
+    for (const [place, form] of forms.entries()) {
+      const path = `/api/data/u-${place}`;
+      await putAt(`u-${place}`, second + 100);
+      assert.equal((await api.get(path)).headers.get("last-modified"), forms[0]);
+      const body = { nombre: "new" };
+      assertProblem(await api.put(path, body, before), 412, "failed-precondition");
+      assertProblem(await api.delete(path, before), 412, "failed-precondition");
+      assertProblem(await api.get(path, before), 412, "failed-precondition");
+      assert.equal((await api.get(path)).body.nombre, "old");
+      const since = { "if-unmodified-since": form };
+      assert.equal((await api.get(path, since)).status, 200);
+      assert.equal((await api.put(path, body, { ...since, ...WAIT })).status, 200, form);
+      assertProblem(await api.put(path, body, since), 412, "failed-precondition");
+      await api.delete(path, WAIT);
+      assertProblem(await api.put(path, body, since), 412, "failed-precondition");
+    }
+    const since = { "if-unmodified-since": date.toUTCString() };
+    assertProblem(await api.put("/api/data/absent", ITEM, since), 412, "failed-precondition");
+  });
+
+  it("refuse a date that does not tell two versions of one second apart", async () => {
+    const second = Math.floor(Date.now() / 1_000) * 1_000 - 10_000;
+    await putAt("u-4", second + 100);
+    const { headers } = await api.get("/api/data/u-4");
+    const since = { "if-unmodified-since": headers.get("last-modified") as string };
+    await putAt("u-4", second + 500);
+    assertProblem(await api.put("/api/data/u-4", ITEM, since), 412, "failed-precondition");
+    assert.equal((await api.get("/api/data/u-4")).body.nombre, "old");
+  });
+
+  it("refuse a date of the client's own where the version was applied later", async () => {
+    const second = Math.floor(Date.now() / 1_000) * 1_000 - 10_000;
+    await putAt("u-5", second);
+    const since = { "if-unmodified-since": new Date(second + 5_000).toUTCString() };
+    assertProblem(await api.put("/api/data/u-5", ITEM, since), 412, "failed-precondition");
+    const later = { "if-unmodified-since": new Date(Date.now() + 60_000).toUTCString() };
+    assert.equal((await api.put("/api/data/u-5", ITEM, { ...later, ...WAIT })).status, 200);
+  });
+
+  it("leave a date beside If-Match aside, and refuse one beside If-None-Match, or no date", async () => {
+    const { headers } = await api.put("/api/data/u-6", ITEM, WAIT);
+    const old = { "if-unmodified-since": new Date(0).toUTCString() };
+    const match = { "if-match": headers.get("etag") as string, ...old, ...WAIT };
+    assert.equal((await api.put("/api/data/u-6", ITEM, match)).status, 200);
+    const refused: Record<string, string>[] = [
+      { ...old, "if-none-match": "*" },
+      { "if-unmodified-since": "2026-03-01T09:30:00Z" },
+      { "if-unmodified-since": "" },
+    ];
+    for (const more of refused) {
+      assertProblem(await api.put("/api/data/u-6", ITEM, more), 400, "malformed-request");
+      assertProblem(await api.delete("/api/data/u-6", more), 400, "malformed-request");
+    }
   });
 
   it("let a retried create meet its own item: the receipt says duplicate", async () => {

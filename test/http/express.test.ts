@@ -27,7 +27,10 @@ const logger = await createLogger({
 });
 
 /** The API on a store with one item, `a`; what is written is accepted, and goes nowhere. */
-function createApi(publish: Publisher["publish"] = async () => {}): {
+function createApi(
+  publish: Publisher["publish"] = async () => {},
+  env: Record<string, string> = {},
+): {
   api: Express;
   readMetrics(): Promise<string>;
 } {
@@ -38,10 +41,12 @@ function createApi(publish: Publisher["publish"] = async () => {}): {
     row: async (_collection, id) => (id === "a" ? (row as unknown as Row) : undefined),
     receipt: async () => ({ receipt: undefined, row: undefined }),
     page: async () => [row as unknown as Row],
+    itemOf: async () => undefined,
+    isReplacedWithinSecond: async () => false,
   };
   const metrics = createMetrics();
   const api = createApp({
-    config: readConfig({ GOOGLE_CLOUD_PROJECT: "p", MYSQL_URL: "mysql://u@h/d" }, "api"),
+    config: readConfig({ GOOGLE_CLOUD_PROJECT: "p", MYSQL_URL: "mysql://u@h/d", ...env }, "api"),
     collections,
     publisher: { publish, warmUp() {}, stop: async () => {} },
     reader,
@@ -133,6 +138,25 @@ describe("the Express application that a user extends", () => {
       await readMetrics(),
       /^all_requests\{method="GET",route="\/mine\/:name",status="200"\} 1$/m,
     );
+  });
+
+  it("lets other origins call the user's routes too", async (context) => {
+    const origin = "https://example.com";
+    const { api } = createApi(undefined, { CORS_ORIGINS: origin });
+    const preflight = async (client: Client, method: string) => {
+      const headers = { origin, "access-control-request-method": method };
+      const answer = await client.send("OPTIONS", "/api/data/a", { headers });
+      assert.equal(answer.status, 204);
+      return answer.headers.get("access-control-allow-methods")?.split(",").toSorted();
+    };
+    const client = await serve(context, express().use(api));
+    assert.deepEqual(await preflight(client, "PATCH"), ["DELETE", "GET", "POST", "PUT"]);
+    api.patch("/api/:collection/:id", (_request, response) => void response.json({ mine: true }));
+    const allowed = ["DELETE", "GET", "PATCH", "POST", "PUT"];
+    assert.deepEqual(await preflight(client, "PATCH"), allowed);
+    const patched = await client.send("PATCH", "/api/data/a", { headers: { origin } });
+    assert.equal(patched.body.mine, true);
+    assert.equal(patched.headers.get("access-control-allow-origin"), origin);
   });
 
   it("leaves a handler its own headers", async (context) => {

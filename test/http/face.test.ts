@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { after, before, describe, it } from "node:test";
+import { ANSWER_HEADERS } from "../../api/answer/headers.ts";
 import { data } from "../../collections/data.ts";
 import { waitUntilReady } from "../../local/readiness.ts";
 import { teachers } from "../collections/teachers.ts";
@@ -121,8 +122,19 @@ describe("the API's responses of every route", () => {
       assert.equal(headers.get("access-control-allow-origin"), origin);
       assert.match(headers.get("vary") ?? "", /\bOrigin\b/i);
       const exposed = headers.get("access-control-expose-headers")?.split(",") ?? [];
+      // The tests hold every answer's headers to this list (test/support/contract.ts).
+      assert.deepEqual(exposed, Object.keys(ANSWER_HEADERS));
       for (const name of ["ETag", "Location", "Link", "Retry-After", "Preference-Applied"])
         assert.ok(exposed.includes(name), name);
+      for (const path of ["/api/data", "/api/data/x", "/openapi.json"]) {
+        const allow = (await api.send("OPTIONS", path)).headers.get("allow") ?? "";
+        const headers = { origin, "access-control-request-method": "PUT" };
+        const asked = await api.send("OPTIONS", path, { headers });
+        const methods = asked.headers.get("access-control-allow-methods")?.split(",") ?? [];
+        // A page may always send HEAD, as it may GET.
+        for (const method of allow.split(", ").filter((name) => name !== "HEAD" && name !== ""))
+          assert.ok(methods.includes(method), `${method} ${path}`);
+      }
       const preflight = await api.send("OPTIONS", "/api/data/x", {
         headers: {
           origin,

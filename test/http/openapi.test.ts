@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { Validator } from "@seriousme/openapi-schema-validator";
+import fc from "fast-check";
+import { z } from "zod";
+import { describeApi } from "../../api/routes/openapi.ts";
+import { ID_SCHEMA } from "../../api/routes/openapi-parts.ts";
 import { data } from "../../collections/data.ts";
-import type { Collection } from "../../common/collection.ts";
+import { type Collection, dateTime, defineCollection, text } from "../../common/collection.ts";
+import { ITEM_ID } from "../../common/write.ts";
 import { courses } from "../collections/courses.ts";
 import { teachers } from "../collections/teachers.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
@@ -20,6 +25,111 @@ type Document = { openapi: string; paths: Record<string, Record<string, Operatio
 
 const METHODS = ["get", "put", "post", "delete"];
 const WRITE = "01968b3e-7c00-7000-8000-0123456789ab";
+
+describe("the OpenAPI document of collections with the names of its own parts", () => {
+  const names = ["accepted", "results", "receipt", "problem", "item", "id", "home", "openapi"];
+  const named = names.map((name) =>
+    defineCollection({
+      name,
+      fields: { [`${name}Title`]: text({ max: 50 }) },
+      example: { [`${name}Title`]: "x" },
+    }),
+  );
+  type Schemas = Record<string, { properties: Record<string, unknown> }>;
+  const readSchemas = (of: readonly Collection[]) =>
+    (describeApi(of).components as { schemas: Schemas }).schemas;
+
+  it("has the schemas of each, and loses none of its own", async () => {
+    const schemas = readSchemas(named);
+    for (const name of names) {
+      assert.deepEqual(Object.keys(schemas[name]?.properties ?? {}), [`${name}Title`]);
+      const item = Object.keys(schemas[`${name}-item`]?.properties ?? {});
+      assert.deepEqual(item, ["id", `${name}Title`]);
+    }
+    const own = Object.entries(readSchemas([data])).filter(([name]) => !name.startsWith("data"));
+    assert.ok(own.length > 0);
+    for (const [name, schema] of own) assert.deepEqual(schemas[name], schema, name);
+    const document = describeApi(named) as unknown as Document;
+    assert.equal((await new Validator().validate(structuredClone(document))).valid, true);
+    const ids = Object.values(document.paths).flatMap((item) =>
+      Object.values(item).flatMap(({ operationId }) => operationId ?? []),
+    );
+    assert.equal(new Set(ids).size, ids.length);
+  });
+});
+
+describe("the schemas of the OpenAPI document", () => {
+  const tickets = defineCollection({
+    name: "tickets",
+    fields: {
+      state: text({ max: 20 }).default("open"),
+      kind: z.enum(["bug", "wish"]),
+      dueAt: dateTime().optional(),
+      slug: z
+        .string()
+        .max(50)
+        .regex(/^(?!-)[a-z-]+$/)
+        .optional(),
+      team: z
+        .string()
+        .max(50)
+        .regex(/^[a-z]+$/)
+        .optional(),
+    },
+    filters: ["state", "kind", "dueAt"],
+    example: { kind: "bug" },
+  });
+  const document = describeApi([tickets, courses]);
+
+  /** Every schema, with its place: what has one of the keywords that only schemas have. */
+  function* listSchemas(part: unknown, place = ""): Generator<[string, Schema]> {
+    if (typeof part !== "object" || part === null) return;
+    const isSchema = ["const", "enum", "pattern", "format", "properties"].some(
+      (key) => key in part,
+    );
+    if (isSchema && !place.endsWith("/properties")) yield [place, part as Schema];
+    for (const [key, value] of Object.entries(part))
+      if (key !== "examples" && key !== "example") yield* listSchemas(value, `${place}/${key}`);
+  }
+
+  it("have a type each, and patterns that RE2 knows", () => {
+    const patterns: string[] = [];
+    for (const [place, { type, $ref, pattern }] of listSchemas(document)) {
+      // A problem's name beside the reference to its schema.
+      const isName = $ref !== undefined || /\/problem\+json\/schema\/properties\/type$/.test(place);
+      assert.ok(type !== undefined || isName, place);
+      if (pattern) patterns.push(pattern);
+    }
+    assert.ok(patterns.includes("^[a-z]+$"));
+    // Look-around and back references.
+    for (const pattern of patterns) assert.doesNotMatch(pattern, /\(\?(?:[=!]|<[=!])|\\[1-9]/);
+  });
+
+  it("say of an item's id what the API takes", () => {
+    const pattern = new RegExp(ID_SCHEMA.pattern);
+    const id = fc.string({ unit: fc.constantFrom(..."..a-_~9 /"), maxLength: 66 });
+    fc.assert(
+      fc.property(id, (text) => {
+        const isLong = text.length <= ID_SCHEMA.maxLength && text.length >= ID_SCHEMA.minLength;
+        assert.equal(pattern.test(text) && isLong, ITEM_ID.test(text), text);
+      }),
+      { numRuns: 1_000, examples: [["."], [".."], ["..."], [".a"], ["..a"], ["a."], [""]] },
+    );
+  });
+
+  it("have no default on a filter: it is of what is written", () => {
+    const paths = document.paths as Record<string, { get: { parameters: Parameter[] } }>;
+    const parameters = paths["/api/tickets"]?.get.parameters ?? [];
+    for (const name of ["state", "kind", "dueAt"]) {
+      const filter = parameters.find((parameter) => parameter.name === name);
+      assert.ok(filter && !("default" in filter.schema), name);
+      assert.equal(filter.schema.type, "string");
+    }
+  });
+});
+
+type Schema = { type?: unknown; $ref?: string; pattern?: string };
+type Parameter = { name?: string; schema: Schema };
 
 describe("the OpenAPI document", () => {
   let environment: TestEnvironment;

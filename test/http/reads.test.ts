@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { v7 } from "uuid";
 import { getWriteTime } from "../../common/write-id.ts";
 import { startApi } from "../support/api.ts";
 import { assertProblem, createClient } from "../support/http.ts";
@@ -62,6 +63,35 @@ describe("an item that is read", () => {
     assert.equal((await api.get(`/api/data/r-4?after=${body.write}`)).status, 200);
     const gone = await api.delete("/api/data/r-4");
     assertProblem(await api.get(`/api/data/r-4?after=${gone.body.write}`, WAIT), 410, "deleted");
+  });
+
+  it("is not waited for by `after` where the write is one of another item: 400", async () => {
+    const created = await api.put("/api/data/r-6", { nombre: "x" }, WAIT);
+    const replaced = await api.put("/api/data/r-7", { nombre: "x" }, WAIT);
+    await api.put("/api/data/r-7", { nombre: "y" }, WAIT);
+    const gone = await api.delete("/api/data/r-8", WAIT);
+    await api.put("/api/data/other", { nombre: "x" }, WAIT);
+    for (const { headers } of [created, replaced, gone]) {
+      const [, write = ""] = /\/writes\/(.*)>/.exec(headers.get("link") ?? "") ?? [];
+      assertProblem(await api.get(`/api/data/other?after=${write}`), 400, "malformed-request");
+      assertProblem(await api.get(`/api/data/absent?after=${write}`), 400, "malformed-request");
+      assertProblem(await api.get(`/api/data/other/writes/${write}`), 404, "not-found");
+    }
+    const old = v7({ msecs: Date.now() - 40 * 86_400_000 });
+    assert.equal((await api.get(`/api/data/other?after=${old}`)).status, 200);
+  });
+
+  it("is read on the conditions of RFC 9110, 13.1: 412 where If-Match does not hold", async () => {
+    const { headers } = await api.put("/api/data/r-9", { nombre: "x" }, WAIT);
+    const etag = headers.get("etag") as string;
+    for (const match of ["*", etag, `"x", ${etag}`])
+      assert.equal((await api.get("/api/data/r-9", { "if-match": match })).status, 200, match);
+    for (const match of ['"x"', `W/${etag}`, "x"])
+      for (const path of ["/api/data/r-9", "/api/data"])
+        assertProblem(await api.get(path, { "if-match": match }), 412, "failed-precondition");
+    assertProblem(await api.get("/api/data/never", { "if-match": '"x"' }), 404, "not-found");
+    const many = await api.get("/api/data/r-9", { "if-none-match": '"a,*,b"' });
+    assert.equal(many.status, 200);
   });
 
   it("is answered to HEAD as to GET, without the body", async () => {

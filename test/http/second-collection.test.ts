@@ -1,13 +1,17 @@
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
+import { before, describe, it } from "node:test";
 import fc from "fast-check";
 import { data } from "../../collections/data.ts";
+import { query } from "../../common/database.ts";
 import { findSchemaFaults } from "../../common/schema-check.ts";
+import { mintWriteId } from "../../common/write-id.ts";
+import { sweep } from "../../subscriber/retention.ts";
 import { courses } from "../collections/courses.ts";
 import { standings } from "../collections/standings.ts";
 import { teachers } from "../collections/teachers.ts";
 import { startApi } from "../support/api.ts";
 import { type AnswerBody, assertProblem } from "../support/http.ts";
+import { until } from "../support/until.ts";
 
 const WAIT = { prefer: "wait=30" };
 const collections = [data, teachers, courses];
@@ -229,21 +233,38 @@ describe("two more collections, teachers and courses", () => {
   });
 });
 
-describe("a collection whose fields are named by words that SQL reserves", () => {
-  const { api } = startApi({ collections: [standings], subscriber: true });
+describe("a collection that is named, or whose fields are named, by words that SQL reserves", () => {
+  const order = { ...standings, name: "order" };
+  const collections = [standings, order];
+  const { environment, api } = startApi({ collections, subscriber: true });
 
-  it("is written, read and filtered like any other", async () => {
-    const created = await api.post("/api/standings", { group: "first", rank: 7 }, WAIT);
-    assert.equal(created.status, 201);
-    await api.post("/api/standings", { group: "second", rank: 8 }, WAIT);
-    for (const filter of ["group=first", "rank=7", "group=first&rank=7"]) {
-      const { status, body } = await api.get(`/api/standings?${filter}`);
-      assert.equal(status, 200, filter);
-      assert.deepEqual(
-        body.data.map(({ id }) => id),
-        [created.body.id],
-      );
+  before(async () => {
+    await query(environment.pool, "CREATE TABLE `order` LIKE standings");
+    await until("it is found", async () => (await api.get("/health/ready")).status === 200);
+  });
+
+  it("is written, read, filtered and swept like any other", async () => {
+    for (const { name } of collections) {
+      const path = `/api/${name}`;
+      const created = await api.post(path, { group: "first", rank: 7 }, WAIT);
+      assert.equal(created.status, 201);
+      await api.post(path, { group: "second", rank: 8 }, WAIT);
+      for (const filter of ["group=first", "rank=7", "group=first&rank=7", "order=desc&rank=7"]) {
+        const { status, body } = await api.get(`${path}?${filter}`);
+        assert.equal(status, 200, filter);
+        assert.deepEqual(
+          body.data.map(({ id }) => id),
+          [created.body.id],
+        );
+      }
+      const item = `${path}/${created.body.id}`;
+      assert.equal((await api.put(item, { group: "third", rank: 9 }, WAIT)).status, 200);
+      assert.equal((await api.delete(item, WAIT)).status, 204);
+      assert.equal((await api.get(`${item}?after=${mintWriteId()}`)).status, 503);
     }
+    const swept = await sweep({ pool: environment.pool, collections, retentionDays: -1 });
+    // Of each: a tombstone, and the receipts of the two versions before it.
+    assert.equal(swept, 6);
   });
 
   it("counts the characters of a text as code points, at least and at most", async () => {

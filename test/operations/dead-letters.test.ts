@@ -291,8 +291,9 @@ describe("npm run ops -- dead-letters", () => {
     const out = await read("replay", dead);
     const receipt = await api.settled(receiptIn(out));
     assert.equal(receipt.outcome, "dead");
-    assert.match(receipt.reason as string, /not_refused/);
+    assert.match(receipt.reason as string, /^The database refused the item: .*not_refused\.$/);
     const letter = await readLetter(receiptIn(out).split("/").at(-1) as string);
+    assert.match(letter.reason, /MySQL refused the item: .*not_refused/);
     assert.equal(letter.replayedAt, null);
     assertProblem(await api.get("/api/data/still"), 404, "not-found");
   });
@@ -353,6 +354,10 @@ describe("npm run ops -- dead-letters", () => {
     const wrong: [string[], RegExp][] = [
       [[], /^Give a command: list, show, replay\./],
       [["lst"], /^There is no command "lst"\./],
+      ...["toString", "constructor", "__proto__", "valueOf"].map((name): [string[], RegExp] => [
+        [name],
+        new RegExp(`^There is no command "${name}"\\.`),
+      ]),
       [["list", "x"], /^The command list takes no ID\./],
       [["list", "--dry-run"], /^The command list has no --dry-run\./],
       [["show"], /^The command show takes one ID\./],

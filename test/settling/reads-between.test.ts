@@ -52,6 +52,7 @@ test("whenever they are settled between the reader's statements, a receipt comes
         pool: interrupt(environment.pool, statement, async () => {
           for (const write of writes) await settle([toMessage(write)]);
         }),
+        collections: [data],
         metrics: createMetrics(),
       });
       const { receipt, row } = await reader.receipt(data, itemId, last.id);
@@ -88,7 +89,11 @@ test("the release before this one can still write, and what it wrote has an unkn
     "INSERT INTO data (id, version, nombre, created_at, updated_at, applied_at) VALUES (?)",
     [[write.itemId, write.id, "x", time, time, time]],
   );
-  const reader = createReader({ pool: environment.pool, metrics: createMetrics() });
+  const reader = createReader({
+    pool: environment.pool,
+    collections: [data],
+    metrics: createMetrics(),
+  });
   const before = await reader.receipt(data, write.itemId, write.id);
   assert.deepEqual([before.receipt?.outcome, before.receipt?.created], ["applied", null]);
   const newer = makeWrite(write.itemId);

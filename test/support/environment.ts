@@ -4,6 +4,7 @@ import type { Collection } from "../../common/collection.ts";
 import { openPool, type Pool, query } from "../../common/database.ts";
 import type { Running } from "../../common/process.ts";
 import { migrate } from "../../ops/migrate.ts";
+import { addContract } from "./contract.ts";
 import { type ProcessName, type Spawned, spawnProcess, startInProcess } from "./processes.ts";
 import { createTopics, replaceSubscription, type Topics } from "./topics.ts";
 
@@ -76,7 +77,9 @@ export async function createTestEnvironment(
     env,
     async startApi(startOptions = {}) {
       const api = await start("api", startOptions);
-      return { ...api, url: `http://127.0.0.1:${api.port}` };
+      const url = `http://127.0.0.1:${api.port}`;
+      addContract(url, startOptions.collections ?? declared);
+      return { ...api, url };
     },
     startSubscriber: (startOptions = {}) => start("subscriber", startOptions),
     async spawn(process, more = {}, args) {

@@ -4,9 +4,10 @@ import { text as readText } from "node:stream/consumers";
 import { PubSub, v1 } from "@google-cloud/pubsub";
 import { query } from "../../common/database.ts";
 import type { MessageContent } from "../../common/write.ts";
+import { checkContract } from "./contract.ts";
 import type { TestEnvironment } from "./environment.ts";
 
-/** A client of a running API: each call gives the whole answer. */
+/** A client of a running API: each call gives the whole answer, held to the OpenAPI document. */
 export type Client = ReturnType<typeof createClient>;
 
 export type Answer = { status: number; headers: Headers; text: string; body: AnswerBody };
@@ -67,7 +68,9 @@ export function createClient(url: string) {
       ...(body === undefined ? {} : { body: body as string }),
       redirect: "manual",
     });
-    return readAnswer(response.status, response.headers, await response.text());
+    const answer = readAnswer(response.status, response.headers, await response.text());
+    checkContract(url, { method, target: path }, answer);
+    return answer;
   }
 
   /** Waits for a write's outcome; the receipt. */
@@ -166,7 +169,7 @@ export async function sendRaw(
     lines.map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1)]),
   );
   const isChunked = headers.get("transfer-encoding") === "chunked";
-  const content = isChunked ? body.replace(/^[0-9a-f]+\r\n/i, "").replace(/\r\n0$/, "") : body;
+  const content = isChunked ? body.replace(/^[0-9a-f]+\r\n/i, "").replace(/(^|\r\n)0$/, "") : body;
   return readAnswer(Number(statusLine.split(" ")[1]), headers, content);
 }
 

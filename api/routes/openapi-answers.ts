@@ -1,0 +1,124 @@
+import { ANSWER_HEADERS, type AnswerHeader } from "../answer/headers.ts";
+import { formatProblemType, PROBLEMS, type ProblemName } from "../answer/problem.ts";
+import { type Json, ref } from "./openapi-parts.ts";
+
+/** Headers that any answer of the collections may have. */
+const COMMON: AnswerHeader[] = ["X-Request-Id", "RateLimit", "RateLimit-Policy"];
+/** Headers of an answer to a write that was accepted. */
+export const WRITE_HEADERS: AnswerHeader[] = ["Link", "Preference-Applied"];
+export const CREATE_HEADERS: AnswerHeader[] = [...WRITE_HEADERS, "Location"];
+
+/** The problems of one status, which an operation may answer with; and their headers. */
+const GROUPS = {
+  malformed: { names: ["malformed-request"] },
+  "malformed-write": { names: ["malformed-request", "malformed-body"] },
+  "missing-key": { names: ["missing-key"], headers: ["WWW-Authenticate"] },
+  "wrong-scope": { names: ["wrong-scope"] },
+  "not-found": { names: ["not-found"] },
+  conflict: { names: ["conflict"], headers: CREATE_HEADERS },
+  deleted: { names: ["deleted"], headers: CREATE_HEADERS },
+  "failed-precondition": { names: ["failed-precondition"], headers: WRITE_HEADERS },
+  "too-large": { names: ["too-large"] },
+  "wrong-media-type": {
+    names: ["wrong-media-type"],
+    headers: ["Accept", "Accept-Encoding", "Accept-Post"],
+  },
+  invalid: { names: ["invalid-item", "reused-key", "dead-write"], headers: CREATE_HEADERS },
+  "too-many-requests": { names: ["too-many-requests"], headers: ["Retry-After"] },
+  internal: { names: ["internal"] },
+  unavailable: { names: ["unavailable"], headers: ["Retry-After"] },
+} satisfies Record<string, { names: ProblemName[]; headers?: AnswerHeader[] }>;
+
+type Group = keyof typeof GROUPS;
+
+/** The headers that the responses refer to. */
+export function sharedHeaders(): Json {
+  const names = Object.entries(ANSWER_HEADERS);
+  return Object.fromEntries(
+    names.map(([name, description]) => [name, { description, schema: { type: "string" } }]),
+  );
+}
+
+/** References to the descriptions of these headers, and of those that any answer may have. */
+export function refHeaders(...names: AnswerHeader[]): Json {
+  const all = new Set([...COMMON, ...names]);
+  return Object.fromEntries(
+    [...all].map((name) => [name, { $ref: `#/components/headers/${name}` }]),
+  );
+}
+
+/** The response of each group of problems, by its name. */
+export function sharedResponses(): Json {
+  return Object.fromEntries(
+    Object.entries(GROUPS).map(([group, { names, ...more }]) => {
+      const headers: AnswerHeader[] = "headers" in more ? more.headers : [];
+      const types = names.map((name) => formatProblemType(name));
+      const schema = { ...ref("problem-details"), properties: { type: { enum: types } } };
+      return [
+        group,
+        {
+          description: names.map((name) => PROBLEMS[name].means).join(" Or: "),
+          headers: refHeaders("Preference-Applied", ...headers),
+          content: { "application/problem+json": { schema } },
+        },
+      ];
+    }),
+  );
+}
+
+/** References to the responses of these groups, by their status. */
+export function problems(...groups: Group[]): Json {
+  return Object.fromEntries(
+    groups.map((group) => [
+      PROBLEMS[GROUPS[group].names[0] as ProblemName].status,
+      { $ref: `#/components/responses/${group}` },
+    ]),
+  );
+}
+
+/**
+ * Adds what any operation may answer: 400 for a malformed request, 500, 408, 417 and 431 by Node itself,
+ * and to a GET 304 for `If-None-Match: *` and 412 for `If-Match` (RFC 9110, 13.1).
+ */
+export function withCommonResponses(paths: Record<string, Json>): Json {
+  const refusals = {
+    ...problems("malformed", "internal"),
+    408: { description: "The request did not arrive in time." },
+    417: { description: "`Expect` is not `100-continue`." },
+    431: { description: "The headers are too large." },
+  };
+  const conditional = {
+    304: { description: "The resource exists, or has a version, as in `If-None-Match`." },
+    ...problems("failed-precondition"),
+  };
+  for (const item of Object.values(paths))
+    for (const [method, operation] of Object.entries(item) as [string, { responses?: Json }][])
+      if (operation.responses)
+        operation.responses = addHeaders({
+          ...refusals,
+          ...(method === "get" ? conditional : {}),
+          ...operation.responses,
+        });
+  return paths;
+}
+
+/** Adds the common headers to the responses that are no references. */
+function addHeaders(responses: Json): Json {
+  return Object.fromEntries(
+    Object.entries(responses as Record<string, Json>).map(([status, response]) => [
+      status,
+      "$ref" in response
+        ? response
+        : { ...response, headers: { ...refHeaders(), ...(response.headers as Json) } },
+    ]),
+  );
+}
+
+/** A response of JSON. */
+export function jsonResponse(description: string, schema: Json, ...headers: AnswerHeader[]): Json {
+  return {
+    description,
+    headers: refHeaders(...headers),
+    content: { "application/json": { schema } },
+  };
+}
