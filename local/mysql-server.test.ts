@@ -64,9 +64,21 @@ describe("a machine without a MySQL of its own", () => {
       shift`;
     writeProgram("docker", docker, `--port="\${port:-3306}" --socket=${join(folder, "socket")}`);
     const data = join(folder, "data");
-    const options = { ...OPTIONS, folder: data, port: await findAnyPort() };
-    const mysql = await startMysql({ ...options, sources: [findContainer] });
+    const order: string[] = [];
+    const port = () => {
+      order.push("the port is chosen");
+      return findAnyPort();
+    };
+    const mysql = await startMysql({
+      ...OPTIONS,
+      folder: data,
+      port,
+      say: (line) => order.push(line),
+      sources: [findContainer],
+    });
     try {
+      assert.match(order[0] ?? "", /setting up/);
+      assert.equal(order.indexOf("the port is chosen"), 1, order.join());
       const connection = await createConnection(mysql.url);
       const [rows] = await connection.query("SELECT @@port AS port, @@datadir AS folder");
       assert.deepEqual(rows, [{ port: mysql.port, folder: `${join(data, "data")}/` }]);

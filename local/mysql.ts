@@ -13,7 +13,8 @@ import { describeFailure } from "./programs.ts";
 export type MysqlOptions = {
   /** Holds the data, the password, the socket and the log, for the next start too. */
   folder: string;
-  port: number;
+  /** A function is asked for it once the server is there, because fetching one takes a while. */
+  port: number | (() => Promise<number>);
   engine: Engine;
   say: Say;
   /** More of the server's options. */
@@ -41,10 +42,11 @@ const STOP_DEADLINE_MS = 60_000;
 
 /** Starts a private server with its usual durability; it answers on 127.0.0.1 only. */
 export async function startMysql(options: MysqlOptions): Promise<Mysql> {
-  const { port, say, args = [], onStart } = options;
+  const { say, args = [], onStart } = options;
   const folder = resolve(options.folder);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const server = await prepareData({ ...options, folder });
+  const port = typeof options.port === "number" ? options.port : await options.port();
   const name = ENGINE_NAMES[server.engine];
   const password = await keepPassword(folder);
   const logFile = join(folder, "error.log");

@@ -24,3 +24,11 @@ test("a port is not given twice", async () => {
   const second = await ports.find(wanted, "another");
   assert.notEqual(first, second);
 });
+
+test("a port that is kept for what asks for it is given to nothing else", async () => {
+  const kept = await findAnyPort();
+  const ports = new PortFinder(() => {}, [kept]);
+  assert.ok((await ports.find(kept - 1, "another")) !== kept);
+  assert.ok((await ports.find(kept - 1, "another")) !== kept);
+  assert.equal(await ports.find(kept, "the API"), kept);
+});

@@ -5,18 +5,24 @@ import type { Say } from "./processes.ts";
 /** How many ports are tried before giving up. */
 const MAX_STEPS = 100;
 
-/** Finds free ports, steps over taken ones and says so. */
+/**
+ * Finds free ports, steps over taken ones and says so. Nothing holds a port that is found, so it is
+ * found right before it is used. Until then, a `kept` port is given to none that asks for another.
+ */
 export class PortFinder {
   readonly #say: Say;
+  readonly #kept: readonly number[];
   readonly #given = new Set<number>();
 
-  constructor(say: Say) {
+  constructor(say: Say, kept: readonly number[] = []) {
     this.#say = say;
+    this.#kept = kept;
   }
 
   /** The wanted port, or the next free one above it. */
   async find(wanted: number, purpose: string): Promise<number> {
     for (let port = wanted; port < wanted + MAX_STEPS && port < 65_536; port++) {
+      if (port !== wanted && this.#kept.includes(port)) continue;
       if (this.#given.has(port) || !(await isFree(port))) continue;
       if (port !== wanted) this.#say(`port ${wanted} is taken; using ${port} for ${purpose}`);
       this.#given.add(port);

@@ -59,8 +59,7 @@ async function claimRun(): Promise<RunFile> {
 
 /** Starts everything in the order of its dependencies; resolves with the API's address once it is ready. */
 async function start(supervisor: Supervisor, options: Options, given: Settings): Promise<string> {
-  const ports = new PortFinder(say);
-  const port = await ports.find(options.port, "the API");
+  const ports = new PortFinder(say, [options.port]);
   const onStart = supervisor.add.bind(supervisor);
   const [mysqlUrl, pubsub] = await Promise.all([
     given.MYSQL_URL ?? startOwnMysql(supervisor, ports, options.engine),
@@ -96,6 +95,7 @@ async function start(supervisor: Supervisor, options: Options, given: Settings):
     const backlog = describeBacklog(settings, options.pubsub === "local");
     supervisor.addStep(() => settleBacklog(backlog, subscriber, say));
   }
+  const port = await ports.find(options.port, "the API");
   supervisor.add(await startOwn("the API", "api/main.ts", { ...settings, PORT: String(port) }));
 
   say(`metrics: http://localhost:${port}/metrics and, of the subscriber, :${metricsPort}/metrics`);
@@ -120,7 +120,7 @@ function writeRunEnv(supervisor: Supervisor, settings: Settings): void {
 async function startOwnMysql(supervisor: Supervisor, ports: PortFinder, engine: Options["engine"]) {
   const mysql = await startMysql({
     folder: join(LOCAL, engine),
-    port: await ports.find(WANTED_PORTS.mysql, "MySQL"),
+    port: () => ports.find(WANTED_PORTS.mysql, "MySQL"),
     engine,
     say,
     onStart: (process) => supervisor.add(process),

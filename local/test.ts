@@ -123,7 +123,7 @@ async function startServers(
   const startOwnMysql = async () => {
     const folder = join(FOLDER, engine);
     const args = MYSQL_ARGS;
-    return await startMysql({ folder, port: await findAnyPort(), engine, say, onStart, args });
+    return await startMysql({ folder, port: findAnyPort, engine, say, onStart, args });
   };
   const startOwnPubsub = async () => {
     const logFile = join(FOLDER, "pubsub.log");

@@ -42,7 +42,7 @@ export async function startServers(options: StartOptions): Promise<Servers> {
   const { MYSQL_URL } = process.env;
   const onStart = supervisor.add.bind(supervisor);
   const startOwnMysql = async () => {
-    const place = { folder: join(folder, "mysql"), port: await findAnyPort() };
+    const place = { folder: join(folder, "mysql"), port: findAnyPort };
     return startMysql({ ...place, engine: "mysql", say, onStart });
   };
   const [mysql, pubsubs] = await Promise.all([

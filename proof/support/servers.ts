@@ -16,7 +16,7 @@ export async function startServers(name: string): Promise<Servers> {
   process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
   const mysql = await startMysql({
     folder: join(folder, "mysql"),
-    port: await findAnyPort(),
+    port: findAnyPort,
     engine: "mysql",
     say: () => {},
   });

@@ -27,7 +27,7 @@ const say = () => {};
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "constancia-"));
-  mysql = await startMysql({ folder, port: await findAnyPort(), engine, say });
+  mysql = await startMysql({ folder, port: findAnyPort, engine, say });
   const startPubsub = process.env.TEST_PUBSUB === "emulator" ? startEmulator : startLocalPubsub;
   const logFile = join(folder, "pubsub.log");
   pubsub = await startPubsub({ port: await findAnyPort(), logFile, say });
