@@ -7,6 +7,7 @@ import type { Metrics } from "../common/telemetry/metrics.ts";
 import type { ApiMetrics } from "./metrics.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Reader } from "./reader.ts";
+import { createReceiptWaits } from "./receipt-waits.ts";
 import { allowOrigins, limitRate, requireKey } from "./request/access.ts";
 import { addContext } from "./request/context.ts";
 import { createCollections } from "./routes/collections.ts";
@@ -48,13 +49,14 @@ const CONSOLE = new URL("console/", import.meta.url);
  */
 export function createApp(options: AppOptions): Express {
   const { config, collections, readiness, metrics, counts } = options;
+  const waits = createReceiptWaits(options);
   const app = express();
   app.disable("x-powered-by").disable("etag").enable("case sensitive routing");
 
   app.use(addContext(counts.countAnswered), setDefaultHeaders);
   const origins = allowOrigins(config);
   const guards = [...requireKey(config), ...limitRate(config)];
-  app.use("/api", createCollections(options, [...origins, ...guards]));
+  app.use("/api", createCollections({ ...options, waits }, [...origins, ...guards]));
   addRoute(app, "/", {
     get: [answerConsole(config, CONSOLE), ...guards, answerNewest(options)],
   });

@@ -1,5 +1,6 @@
 import { type Span, SpanKind } from "@opentelemetry/api";
-import { DeadlineExceededError, QueueFullError } from "../common/batcher.ts";
+import { QueueFullError } from "../common/batcher.ts";
+import { DeadlineExceededError } from "../common/deadline.ts";
 import { PUBLISH, PUBLISH_DEADLINE_MS } from "../common/limits.ts";
 import type { PubsubTarget } from "../common/pubsub.ts";
 import type { Logger } from "../common/telemetry/logger.ts";

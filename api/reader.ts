@@ -1,8 +1,9 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { QueueFullError } from "../common/batcher.ts";
 import type { Collection } from "../common/collection.ts";
-import { classifyDatabaseError, type Pool, withConnection } from "../common/database.ts";
-import { READ } from "../common/limits.ts";
+import { type Pool, type PoolConnection, withConnection } from "../common/database.ts";
+import { classifyDatabaseError } from "../common/database-faults.ts";
+import { DeadlineExceededError, withDeadline } from "../common/deadline.ts";
+import { LOOK_DEADLINE_MS, READ, READ_DEADLINE_MS } from "../common/limits.ts";
 import { type Receipt, selectReceipts } from "../common/receipts.ts";
 import { type Row, selectPage, selectRows } from "../common/tables.ts";
 import type { Metrics } from "../common/telemetry/metrics.ts";
@@ -13,7 +14,10 @@ import {
 } from "../common/write-search.ts";
 import { Problem } from "./answer/problem.ts";
 
-/** Reads rows and receipts. Rejects with a 503 Problem while MySQL does not respond. */
+/**
+ * Reads rows and receipts. Rejects with a 503 Problem while MySQL does not respond, after
+ * {@link READ_DEADLINE_MS} at the latest.
+ */
 export type Reader = {
   row(collection: Collection, id: string): Promise<Row | undefined>;
   /** The receipt, where the write is settled, and the item's row as it is then. */
@@ -29,11 +33,8 @@ export type Reader = {
   isReplacedWithinSecond(collection: Collection, itemId: string, startMs: number): Promise<boolean>;
 };
 
-/** Pauses between polls for a receipt: short at first, because most writes settle at once. */
-const POLL_MS = { first: 5, max: 100 };
-
 type RowKey = { collection: Collection; itemId: string };
-type ReceiptKey = RowKey & { write: string };
+export type ReceiptKey = RowKey & { write: string };
 
 /** Reads by group commit: concurrent reads by id become one `WHERE id IN (…)`. */
 export function createReader(options: {
@@ -42,14 +43,15 @@ export function createReader(options: {
   metrics: Metrics;
 }): Reader {
   const { pool, collections, metrics } = options;
+  const read = <Result>(work: (connection: PoolConnection) => Promise<Result>) =>
+    withConnection(pool, work, { deadlineMs: READ_DEADLINE_MS });
   const rows = metrics.createBatcher<RowKey, Row | undefined>("read", {
     ...READ,
+    deadlineMs: READ_DEADLINE_MS,
     dispatch: (keys) =>
       perCollection(keys, async (collection, own) => {
         const ids = [...new Set(own.map(({ itemId }) => itemId))];
-        const found = await withConnection(pool, (connection) =>
-          selectRows(connection, collection, ids),
-        );
+        const found = await read((connection) => selectRows(connection, collection, ids));
         const byId = new Map(found.map((row) => [row.id, row]));
         return own.map(({ itemId }) => byId.get(itemId));
       }),
@@ -59,11 +61,10 @@ export function createReader(options: {
     { receipt?: Receipt | undefined; row?: Row | undefined }
   >("read", {
     ...READ,
+    deadlineMs: READ_DEADLINE_MS,
     dispatch: (keys) =>
       perCollection(keys, async (collection, own) => {
-        const found = await withConnection(pool, (connection) =>
-          selectReceipts(connection, collection, own),
-        );
+        const found = await read((connection) => selectReceipts(connection, collection, own));
         return own.map(({ itemId, write }) => {
           const receipt = found.receipts.get(write);
           return {
@@ -75,8 +76,9 @@ export function createReader(options: {
   });
   const items = metrics.createBatcher<string, ItemKey | undefined>("read", {
     ...READ,
+    deadlineMs: READ_DEADLINE_MS,
     dispatch: async (writes) => {
-      const found = await withConnection(pool, (connection) =>
+      const found = await read((connection) =>
         selectItemsOfWrites(connection, collections, writes),
       );
       return writes.map((write) => found.get(write));
@@ -89,54 +91,25 @@ export function createReader(options: {
       return { receipt, row };
     },
     page: (collection, page) =>
-      withConnection(pool, (connection) => selectPage(connection, collection, page)).catch(refuse),
+      read((connection) => selectPage(connection, collection, page)).catch(refuse),
     itemOf: (write) => items.add(write).catch(refuse),
     isReplacedWithinSecond: (collection, itemId, startMs) =>
-      withConnection(pool, (connection) =>
+      read((connection) =>
         isReplacedWithinSecond(connection, { collection: collection.name, itemId }, startMs),
       ).catch(refuse),
   };
 }
 
-/**
- * Waits until a write is settled, for `waitMs` at most and not past `stop`. The reader batches the
- * polls, so that many waiting requests cost one statement. Undefined where it is not settled.
- */
-export async function awaitReceipt(
-  reader: Reader,
-  key: ReceiptKey,
-  waitMs: number,
-  stop: AbortSignal,
-): Promise<{ receipt: Receipt; row: Row | undefined } | undefined> {
-  const deadline = performance.now() + waitMs;
-  for (let pauseMs = POLL_MS.first; ; pauseMs = Math.min(2 * pauseMs, POLL_MS.max)) {
-    const { receipt, row } = await poll();
-    if (receipt) return { receipt, row };
-    const leftMs = deadline - performance.now();
-    if (leftMs <= 0 || stop.aborted) return undefined;
-    await sleep(Math.min(pauseMs, leftMs), undefined, { signal: stop }).catch(() => {});
-  }
-
-  /** While MySQL is away nothing settles either, so the wait goes on. */
-  async function poll(): Promise<Partial<Awaited<ReturnType<Reader["receipt"]>>>> {
-    try {
-      return await reader.receipt(key.collection, key.itemId, key.write);
-    } catch (error) {
-      if (error instanceof Problem && error.status === 503) return {};
-      throw error;
-    }
-  }
-}
-
-/** Whether a write that has no receipt here is one of another item; false while MySQL is away. */
+/** Whether a write that has no receipt here is one of another item; false where MySQL takes long. */
 export async function isOfAnotherItem(
   reader: Reader,
   { collection, itemId, write }: ReceiptKey,
 ): Promise<boolean> {
   try {
-    const item = await reader.itemOf(write);
+    const item = await withDeadline(reader.itemOf(write), LOOK_DEADLINE_MS);
     return item !== undefined && (item.collection !== collection.name || item.itemId !== itemId);
   } catch (error) {
+    if (error instanceof DeadlineExceededError) return false;
     if (error instanceof Problem && error.status === 503) return false;
     throw error;
   }
@@ -163,7 +136,7 @@ async function perCollection<Key extends RowKey, Result>(
 function refuse(error: unknown): never {
   if (error instanceof QueueFullError)
     throw new Problem("unavailable", "Too many reads are waiting. Retry later.");
-  if (classifyDatabaseError(error) === "transient")
+  if (["transient", "table", "locked"].includes(classifyDatabaseError(error)))
     throw new Problem("unavailable", "The database does not respond. Retry later.");
   throw error;
 }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { Batcher, type BatcherOptions, DeadlineExceededError, QueueFullError } from "./batcher.ts";
+import { Batcher, type BatcherOptions, QueueFullError } from "./batcher.ts";
+import { DeadlineExceededError } from "./deadline.ts";
 
 test("a single item is dispatched at the end of its turn", async () => {
   const { batcher, batches } = holdBatches();

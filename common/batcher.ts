@@ -1,3 +1,5 @@
+import { DeadlineExceededError } from "./deadline.ts";
+
 /**
  * Further turns of the event loop that a batch waits for while each brings more items. Under load,
  * four gather most of what there is (docs/decisions/2026-11-28-googles-client-is-back.md).
@@ -215,14 +217,6 @@ export class QueueFullError extends Error {
   constructor(maxQueued: number) {
     super(`The queue is full: ${maxQueued} items wait already.`);
     this.name = "QueueFullError";
-  }
-}
-
-/** An item had no result within `deadlineMs`; one that was under way may yet succeed. */
-export class DeadlineExceededError extends Error {
-  constructor() {
-    super("There was no answer in time.");
-    this.name = "DeadlineExceededError";
   }
 }
 

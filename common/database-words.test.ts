@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { describeDataError, hideDataError } from "./database.ts";
+import { describeDataError, hideDataError } from "./database-faults.ts";
 
 it("tells clients which rule refused an item, without MySQL's sentence or its values", () => {
   const sentences: [sqlMessage: string, code: string, words: string][] = [

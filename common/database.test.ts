@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { it } from "node:test";
-import { classifyDatabaseError, closePool, openPool, query } from "./database.ts";
+import { closePool, openPool, query } from "./database.ts";
+import { classifyDatabaseError } from "./database-faults.ts";
 
 it("counts a query after the pool was closed as transient", async () => {
   const pool = openPool({ mysqlUrl: new URL("mysql://user@127.0.0.1:1/database"), poolSize: 1 });

@@ -41,15 +41,22 @@ export const SETTLE = {
 };
 /** A connection that is not made in this time counts as lost; the caller backs off. */
 export const CONNECT_TIMEOUT_MS = 3_000;
+/** Requests waiting for a connection; each is given up at its deadline. */
+export const POOL_QUEUE = 200;
 /** A statement still running after this time counts as lost, and its connection is closed. */
 export const STATEMENT_TIMEOUT_MS = 10_000;
-/** How long a transaction waits for another's rows; well inside the acknowledgement deadline. */
+/** How long a transaction waits for another's rows or table; well inside the acknowledgement deadline. */
 export const LOCK_WAIT_SECONDS = 5;
 /**
  * How long a batch is tried again while MySQL is away. A pulled message is leased for up to an
  * hour; a pushed one waits on an open request.
  */
 export const HOLD_MS = { pull: 30 * 60_000, push: 5_000 };
+/**
+ * A message that has no outcome by then is given back, wherever it waits. For a push this is below the
+ * subscription's acknowledgement deadline, so that Pub/Sub sees the answer.
+ */
+export const SETTLE_DEADLINE_MS = { pull: HOLD_MS.pull, push: 45_000 };
 /** Messages under way before a pull pauses: those in batches, and as many for the next batches. */
 export const PULL_MESSAGES = 2 * SETTLE.maxItems * SETTLE.maxConcurrent;
 export const PULL_BYTES = 64 * 1024 * 1024;
@@ -68,10 +75,17 @@ export const READ = {
   maxQueued: 20_000,
 };
 
+/** A read is answered within this time, with 503 where MySQL has not answered. */
+export const READ_DEADLINE_MS = 4_000;
+/** A look that can only refuse a write early may take this long; settlement decides in any case. */
+export const LOOK_DEADLINE_MS = 500;
+
 /** Items in one page of a list. */
 export const PAGE_ITEMS = { default: 50, max: 1_000 };
 /** The longest `Prefer: wait`, in seconds. */
 export const WAIT_SECONDS = 30;
+/** Writes whose receipts are waited for at once; each wait reads again and again. */
+export const WAITS = 10_000;
 /** App Engine kills 2 s after SIGTERM; the rest is for the process's own end. */
 export const STOP_DEADLINE_MS = 1_700;
 /** By how much two machines' clocks may differ; a version further ahead was never minted. */
@@ -89,6 +103,7 @@ export function assertLimits(): void {
     [ITEM_BYTES < PUBLISH.maxBytes, "ITEM_BYTES must be below PUBLISH.maxBytes"],
     [ITEM_BYTES <= BODY_BYTES, "ITEM_BYTES must not pass BODY_BYTES"],
     [BULK_RECORDS <= PUBLISH.maxQueued, "BULK_RECORDS must not pass PUBLISH.maxQueued"],
+    [WAITS <= READ.maxQueued, "WAITS must not pass READ.maxQueued"],
     [PULL_MESSAGES <= SETTLE.maxQueued, "PULL_MESSAGES must not pass SETTLE.maxQueued"],
     [PUBLISH.maxItems <= 1_000, "PUBLISH.maxItems must not pass Pub/Sub's 1,000"],
     [STOP_DEADLINE_MS < 2_000, "STOP_DEADLINE_MS must be below App Engine's 2 s"],

@@ -1,6 +1,7 @@
 import { truncate } from "./characters.ts";
 import type { Collection } from "./collection.ts";
-import { type Connection, hideDataError, query } from "./database.ts";
+import { type Connection, query } from "./database.ts";
+import { hideDataError } from "./database-faults.ts";
 import { parseJson } from "./json.ts";
 import { fromDateTime, type Row, selectRows, toDateTime, toFlag } from "./tables.ts";
 import { getTraceId } from "./telemetry/tracing.ts";

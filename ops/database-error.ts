@@ -1,4 +1,5 @@
-import { classifyDatabaseError, parseMysqlUrl } from "../common/database.ts";
+import { parseMysqlUrl } from "../common/database.ts";
+import { classifyDatabaseError } from "../common/database-faults.ts";
 
 /** An error of MySQL as a sentence for the person at the terminal; any other error as it is. */
 export function explainDatabaseError(error: unknown, mysqlUrl: URL): unknown {

@@ -1,5 +1,6 @@
 import type { Collection } from "../common/collection.ts";
-import { type Connection, classifyDatabaseError, describeDataError } from "../common/database.ts";
+import type { Connection } from "../common/database.ts";
+import { classifyDatabaseError, describeDataError } from "../common/database-faults.ts";
 import { insertReceipts, type Receipt } from "../common/receipts.ts";
 import { insertRows, type Row, updateRows } from "../common/tables.ts";
 import type { Write } from "../common/write.ts";

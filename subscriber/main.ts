@@ -3,7 +3,7 @@ import type { Collection } from "../common/collection.ts";
 import type { Config } from "../common/config.ts";
 import { closePool, openPool } from "../common/database.ts";
 import { listen } from "../common/http-server.ts";
-import { HOLD_MS, SETTLE } from "../common/limits.ts";
+import { HOLD_MS, SETTLE, SETTLE_DEADLINE_MS } from "../common/limits.ts";
 import { createStopHandler, prepareProcess, type Running } from "../common/process.ts";
 import { watchReadiness } from "../common/readiness.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
@@ -44,6 +44,7 @@ export async function start(
   });
   const batcher = metrics.createBatcher<Message, Decision>("settle", {
     ...SETTLE,
+    deadlineMs: SETTLE_DEADLINE_MS[config.DELIVERY],
     // Writes of one item are never in two batches at once: the transactions would wait for each other.
     getKey: ({ attributes }) => attributes["ce-subject"],
     dispatch: settle,

@@ -1,11 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Collection } from "../common/collection.ts";
-import {
-  classifyDatabaseError,
-  describeDataError,
-  inTransaction,
-  type Pool,
-} from "../common/database.ts";
+import { inTransaction, type Pool } from "../common/database.ts";
+import { classifyDatabaseError, describeDataError } from "../common/database-faults.ts";
 import type { Outcome } from "../common/receipts.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
 import { getTraceId } from "../common/telemetry/tracing.ts";

@@ -1,5 +1,6 @@
 import type { Collection } from "../common/collection.ts";
-import { type Connection, RaceError } from "../common/database.ts";
+import type { Connection } from "../common/database.ts";
+import { RaceError } from "../common/database-faults.ts";
 import {
   type DeadLetter,
   insertDeadLetters,

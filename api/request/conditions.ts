@@ -1,4 +1,5 @@
-import { CONDITION_WAIT_MS } from "../../common/limits.ts";
+import { DeadlineExceededError, withDeadline } from "../../common/deadline.ts";
+import { CONDITION_WAIT_MS, LOOK_DEADLINE_MS } from "../../common/limits.ts";
 import type { Row } from "../../common/tables.ts";
 import type { Write } from "../../common/write.ts";
 import { getWriteTime } from "../../common/write-id.ts";
@@ -80,10 +81,12 @@ export async function checkReusedKey(reader: Reader, write: Write): Promise<void
   throw new Problem("reused-key", "The Idempotency-Key was already used with another body.");
 }
 
+/** The row, unless MySQL takes long to answer: a write does not wait for it. */
 async function rowIfReadable(reader: Reader, write: Write): Promise<Row | undefined | "unknown"> {
   try {
-    return await reader.row(write.collection, write.itemId);
+    return await withDeadline(reader.row(write.collection, write.itemId), LOOK_DEADLINE_MS);
   } catch (error) {
+    if (error instanceof DeadlineExceededError) return "unknown";
     if (error instanceof Problem && error.status === 503) return "unknown";
     throw error;
   }

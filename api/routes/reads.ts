@@ -6,7 +6,8 @@ import type { Row } from "../../common/tables.ts";
 import { getWriteTime } from "../../common/write-id.ts";
 import { sendJson } from "../answer/json.ts";
 import { malformed, Problem } from "../answer/problem.ts";
-import { awaitReceipt, isOfAnotherItem, type Reader } from "../reader.ts";
+import { isOfAnotherItem, type Reader } from "../reader.ts";
+import type { ReceiptWaits } from "../receipt-waits.ts";
 import { formatEntityTag, isUnchanged } from "../request/condition-headers.ts";
 import { readCursor, writeCursor } from "../request/cursor.ts";
 import {
@@ -19,15 +20,15 @@ import {
   setWaitApplied,
 } from "../request/parameters.ts";
 
-/** What the routes of reads need. `stop` ends their waiting when the process ends. */
+/** What the routes of reads need. */
 export type ReadsOptions = {
   collections: readonly Collection[];
   reader: Reader;
-  stop: AbortSignal;
+  waits: ReceiptWaits;
 };
 
 /** The handlers of GET of an item and of a page of items. Receipts are kept for `retentionDays`. */
-export function createReads({ collections, reader, stop }: ReadsOptions, retentionDays: number) {
+export function createReads({ collections, reader, waits }: ReadsOptions, retentionDays: number) {
   const getItem: RequestHandler = async (request, response) => {
     refuseUnknownParameters(request, ["after"]);
     const collection = findCollection(collections, request);
@@ -84,7 +85,11 @@ export function createReads({ collections, reader, stop }: ReadsOptions, retenti
     const prefer = readPrefer(request);
     setWaitApplied(response, prefer);
     const key = { collection, itemId, write };
-    if (await awaitReceipt(reader, key, prefer.waitMs, stop)) return;
+    const settled =
+      prefer.waitMs > 0
+        ? await waits.wait(key, performance.now() + prefer.waitMs, response)
+        : await reader.receipt(collection, itemId, write);
+    if (settled?.receipt) return;
     if (await isOfAnotherItem(reader, key))
       throw malformed("The write in the parameter after is one of another item.");
     throw new Problem("unavailable", "The write in the parameter after is not settled yet.");

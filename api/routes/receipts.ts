@@ -5,7 +5,7 @@ import { getWriteTime } from "../../common/write-id.ts";
 import { sendJson } from "../answer/json.ts";
 import { Problem } from "../answer/problem.ts";
 import { getItemPath, getReceiptPath } from "../answer/writes.ts";
-import { awaitReceipt, isOfAnotherItem } from "../reader.ts";
+import { isOfAnotherItem } from "../reader.ts";
 import { isUnchanged } from "../request/condition-headers.ts";
 import {
   findCollection,
@@ -21,7 +21,7 @@ const IN_FLIGHT_RETRY_SECONDS = 1;
 
 /** GET of a write's receipt. Receipts older than `retentionDays` are deleted. */
 export function createGetReceipt(
-  { collections, reader, stop }: ReadsOptions,
+  { collections, reader, waits }: ReadsOptions,
   retentionDays: number,
 ): RequestHandler {
   return async (request, response) => {
@@ -36,7 +36,7 @@ export function createGetReceipt(
     const key = { collection, itemId, write };
     const settled =
       waitMs > 0
-        ? await awaitReceipt(reader, key, waitMs, stop)
+        ? await waits.wait(key, performance.now() + waitMs, response)
         : await reader.receipt(collection, itemId, write);
     if (!settled?.receipt) await refuseUnknown(key);
     if (isUnchanged(request)) return void response.status(304).end();

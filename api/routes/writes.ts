@@ -15,7 +15,8 @@ import {
   toSettledResult,
 } from "../answer/writes.ts";
 import type { Publisher } from "../publisher.ts";
-import { awaitReceipt, type Reader } from "../reader.ts";
+import type { Reader } from "../reader.ts";
+import type { ReceiptWaits } from "../receipt-waits.ts";
 import { type Body, type BodyRecord, parseBody } from "../request/body.ts";
 import { type Condition, readCondition } from "../request/condition-headers.ts";
 import { applyCondition, checkReusedKey } from "../request/conditions.ts";
@@ -30,18 +31,18 @@ import {
   refuseUnsupportedHeaders,
 } from "../request/parameters.ts";
 
-/** What the routes of writes need. `stop` ends their waiting when the process ends. */
+/** What the routes of writes need. */
 export type WritesOptions = {
   collections: readonly Collection[];
   publisher: Publisher;
   reader: Reader;
   logger: Logger;
-  stop: AbortSignal;
+  waits: ReceiptWaits;
 };
 
 /** The handlers of POST, PUT and DELETE. */
 export function createWrites(options: WritesOptions) {
-  const { collections, publisher, reader, logger, stop } = options;
+  const { collections, publisher, reader, logger, waits } = options;
   const create: RequestHandler = (request, response) => submit(request, response, "create");
   const put: RequestHandler = (request, response) => submit(request, response, "put");
   const putItem: RequestHandler = (request, response) =>
@@ -60,13 +61,15 @@ export function createWrites(options: WritesOptions) {
     refuseUnsupportedHeaders(request, kind);
     const collection = findCollection(collections, request);
     const prefer = readPrefer(request);
+    // RFC 7240, section 4.3: the wait is counted from the request, not from when it is published.
+    const untilMs = performance.now() + prefer.waitMs;
     const condition = kind === "create" ? undefined : readCondition(request);
     const key = kind === "create" ? readIdempotencyKey(request) : undefined;
     const body: Body = kind === "delete" ? { single: undefined } : parseBody(request);
-    const common = { response, kind, collection, condition, key, pathId };
+    const common = { response, kind, collection, condition, key, pathId, untilMs };
     if ("single" in body) {
       const write = await accept({ ...common, value: body.single });
-      const waited = prefer.waitMs > 0 ? await waitFor(write, prefer) : undefined;
+      const waited = prefer.waitMs > 0 ? await waitFor(write, common) : undefined;
       if (waited) answerSettled(response, write, waited, prefer);
       else answerAccepted(response, write, prefer);
       return;
@@ -86,7 +89,7 @@ export function createWrites(options: WritesOptions) {
       try {
         if ("problem" in record) throw record.problem;
         const write = await accept({ ...common, value: record.value, place });
-        const waited = prefer.waitMs > 0 ? await waitFor(write, prefer) : undefined;
+        const waited = prefer.waitMs > 0 ? await waitFor(write, common) : undefined;
         return waited
           ? toSettledResult(response.req, write, waited)
           : toAcceptedResult(response.req, write);
@@ -116,9 +119,11 @@ export function createWrites(options: WritesOptions) {
     return { ...write, id, acceptedAt: getWriteTime(id) };
   }
 
-  function waitFor(write: Write, prefer: Prefer) {
-    const { collection, itemId, id } = write;
-    return awaitReceipt(reader, { collection, itemId, write: id }, prefer.waitMs, stop);
+  function waitFor(
+    { collection, itemId, id }: Write,
+    { untilMs, response }: Pick<Draft, "untilMs" | "response">,
+  ) {
+    return waits.wait({ collection, itemId, write: id }, untilMs, response);
   }
 }
 
@@ -130,6 +135,8 @@ type Draft = {
   condition: Condition | undefined;
   key: string | undefined;
   pathId: string | undefined;
+  /** When the client's wait is over, of `performance.now()`. */
+  untilMs: number;
   /** The record's place in a bulk request. */
   place?: number;
 };

@@ -8,6 +8,10 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 export class TcpProxy {
   /** Each chunk is delayed by this, in both directions. */
   delayMs = 0;
+  /** Where a client sends a chunk with this text, its connection is silenced before it. */
+  silenceAt: string | undefined;
+  /** Connections that were silenced by `silenceAt`. */
+  silenced = 0;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #isSevered = false;
@@ -76,6 +80,12 @@ export class TcpProxy {
       pump();
     };
     from.on("data", (chunk) => {
+      if (this.silenceAt !== undefined && chunk.includes(this.silenceAt)) {
+        this.silenced += 1;
+        from.pause();
+        to.pause();
+        return;
+      }
       if (this.delayMs === 0 && held.length === 0) return void to.write(chunk);
       held.push({ dueMs: performance.now() + this.delayMs, chunk });
       if (!isPumping) pump();

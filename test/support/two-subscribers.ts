@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { classifyDatabaseError } from "../../common/database.ts";
+import { classifyDatabaseError } from "../../common/database-faults.ts";
 import { CONDITION_WAIT_MS } from "../../common/limits.ts";
 import { createLogger } from "../../common/telemetry/logger.ts";
 import { encodeWrite, type Write } from "../../common/write.ts";
