@@ -150,19 +150,31 @@ export async function isAnySettled(
   ids: readonly string[],
 ): Promise<boolean> {
   if (ids.length === 0) return false;
-  const sql = "SELECT id FROM writes WHERE id IN (?) LOCK IN SHARE MODE";
+  const sql = "SELECT outcome FROM writes FORCE INDEX (PRIMARY) WHERE id IN (?) LOCK IN SHARE MODE";
   return (await query(connection, sql, [ids])).length > 0;
 }
 
-/** Selects dead writes from `first` to `last`; `lock` waits for transactions that insert one. */
-export async function selectDeadBetween(
+/** Ids within this time are looked up as one range, which takes a fifth of the time of 500 keys. */
+const DEAD_RANGE_MS = 5_000;
+
+/**
+ * Selects dead writes, those with these sorted ids and perhaps some between them; `lock` waits for
+ * transactions that insert one. Ids may be months apart, since a condition may name an old version:
+ * then all dead letters between would be read and locked, so that they are looked up by key.
+ */
+export async function selectDeadIds(
   connection: Connection,
-  first: string,
-  last: string,
+  ids: readonly string[],
   { lock }: { lock: boolean },
 ): Promise<Set<string>> {
-  const sql = "SELECT write_id FROM dead_letters WHERE write_id BETWEEN ? AND ?";
-  const rows = await query(connection, lock ? `${sql} LOCK IN SHARE MODE` : sql, [first, last]);
+  const [first, last] = [ids[0], ids.at(-1)];
+  if (first === undefined || last === undefined) return new Set();
+  const isNarrow = getWriteTime(last) - getWriteTime(first) <= DEAD_RANGE_MS;
+  const sql =
+    "SELECT write_id, reason FROM dead_letters FORCE INDEX (write_id) WHERE write_id " +
+    (isNarrow ? "BETWEEN ? AND ?" : "IN (?)") +
+    (lock ? " LOCK IN SHARE MODE" : "");
+  const rows = await query(connection, sql, isNarrow ? [first, last] : [ids]);
   return new Set(rows.map(({ write_id }) => write_id as string));
 }
 

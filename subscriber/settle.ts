@@ -7,31 +7,48 @@ import type { Logger } from "../common/telemetry/logger.ts";
 import { getTraceId } from "../common/telemetry/tracing.ts";
 import { type Decision, isDead } from "./decide.ts";
 import { type Entry, type Message, readMessage } from "./message.ts";
+import { separate } from "./separate.ts";
 import { endMessages, type SpanNames, startBatch, startMessages } from "./spans.ts";
 import { settleInTransaction } from "./transaction.ts";
 
 /** Another subscriber may win the race for a row a few times, but not every time. */
 const MAX_RACES = 10;
 const BACKOFF_MS = { first: 50, max: 5_000 };
+/**
+ * How long a collection is left alone once its table was found at fault or locked: each look at a
+ * locked table takes seconds, in which the batch's other messages wait.
+ */
+const REST_MS = 15_000;
 
 /**
  * Makes `settle(messages)`: one transaction for the whole batch, and a decision for each message.
  *
- * While MySQL is away, locked or read-only, the batch is held and tried again, with jitter, for
- * `holdMs`: a message that is only waiting must not use up Pub/Sub's delivery attempts. After
- * that, or when `stop` aborts, its messages get the error, and are nacked. A write whose item MySQL
- * refuses is dead with its reason, in the transaction of its batch. A batch that is refused in
- * another way is halved until the offender is alone.
+ * While MySQL is away or read-only, the batch is held and tried again, with jitter, for `holdMs`: a
+ * message that is only waiting must not use up Pub/Sub's delivery attempts. After that, or when
+ * `stop` aborts, its messages get the error, and are nacked. Where one table is at fault, or one row
+ * is locked, only the messages that it concerns get the error; the others are settled without them.
+ * A write whose item MySQL refuses is dead with its reason, in the transaction of its batch. A batch
+ * that is refused in another way is halved until the offender is alone.
  */
 export function createSettle(
   options: SettleOptions,
 ): (messages: Message[]) => Promise<(Decision | Error)[]> {
   const { collections, traced } = options;
+  const resting = new Map<Collection, number>();
+  const settling = { ...options, resting };
+  const settle = (entries: Entry[]) => {
+    for (const [collection, untilMs] of resting)
+      if (performance.now() >= untilMs) resting.delete(collection);
+    if (resting.size === 0) return settleEntries(entries, settling);
+    const parts = [entries.filter(({ write }) => !write || !resting.has(write.collection))];
+    const others = new Error("The collection's table was found at fault, or locked.");
+    return settleParts(entries, { parts, others }, settling);
+  };
   return async (messages) => {
     const entries = messages.map((message) => readMessage(message, collections));
-    if (!traced) return settleEntries(entries, options);
+    if (!traced) return settle(entries);
     startMessages(messages, traced);
-    const decisions = await settleEntries(entries, options);
+    const decisions = await settle(entries);
     endMessages(messages, decisions, traced);
     return decisions;
   };
@@ -48,6 +65,9 @@ export type SettleOptions = {
   onSettled?: (writes: SettledWrite[]) => void;
 };
 
+/** Until when each collection that was found at fault is left alone, of `performance.now()`. */
+type Settling = SettleOptions & { resting: Map<Collection, number> };
+
 /** What the log and the metrics say of a settled write. */
 export type SettledWrite = {
   id: string;
@@ -59,19 +79,22 @@ export type SettledWrite = {
   trace: string | undefined;
 };
 
-async function settleEntries(
-  entries: Entry[],
-  options: SettleOptions,
-): Promise<(Decision | Error)[]> {
+async function settleEntries(entries: Entry[], options: Settling): Promise<(Decision | Error)[]> {
   try {
     return await settleOnce(entries, options);
   } catch (error) {
     const fault = classifyDatabaseError(error);
     if (fault === "transient" || fault === "race") return entries.map(() => error as Error);
+    if (fault === "table" || fault === "locked") {
+      const { parts, unusable } = await separate(entries, fault, options.pool);
+      const untilMs = performance.now() + REST_MS;
+      for (const collection of unusable) options.resting.set(collection, untilMs);
+      return settleParts(entries, { parts, others: error as Error }, options);
+    }
     if (entries.length > 1) {
       const half = Math.ceil(entries.length / 2);
-      const decisions = await settleEntries(entries.slice(0, half), options);
-      return [...decisions, ...(await settleEntries(entries.slice(half), options))];
+      const parts = [entries.slice(0, half), entries.slice(half)];
+      return settleParts(entries, { parts, others: error as Error }, options);
     }
     const entry = entries[0] as Entry;
     if ((fault === "data" || fault === "oversize") && !entry.fault)
@@ -85,6 +108,29 @@ async function settleEntries(
     });
     return [error as Error];
   }
+}
+
+/** Settles parts of a batch; the entries that are in none get the error. */
+async function settleParts(
+  entries: Entry[],
+  { parts, others }: { parts: Entry[][]; others: Error },
+  options: Settling,
+): Promise<(Decision | Error)[]> {
+  const decisions = new Map<Entry, Decision | Error>();
+  for (const part of parts) {
+    const own = part.length > 0 ? await settleEntries(part, options) : [];
+    part.forEach((entry, index) => {
+      decisions.set(entry, own[index] as Decision | Error);
+    });
+  }
+  const left = entries.filter((entry) => !decisions.has(entry));
+  if (left.length > 0)
+    options.logger.warn("messages are given back", {
+      count: left.length,
+      collection: left[0]?.write?.collection.name,
+      code: (others as { code?: string }).code,
+    });
+  return entries.map((entry) => decisions.get(entry) ?? others);
 }
 
 /** Runs the transaction until it commits, or fails for a reason that a retry does not remove. */

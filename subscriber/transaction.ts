@@ -5,7 +5,7 @@ import {
   type DeadLetter,
   insertDeadLetters,
   isAnySettled,
-  selectDeadBetween,
+  selectDeadIds,
   selectSettled,
 } from "../common/receipts.ts";
 import { isAnyRow, type Row, selectRowsForUpdate } from "../common/tables.ts";
@@ -113,8 +113,7 @@ function findUnlocked(
 /**
  * READ COMMITTED cannot lock a missing row, so another subscriber may have decided the same write.
  * After its own inserts each subscriber looks again, under lock: the second one sees what the first
- * wrote, or waits for its commit. Dead letters are a small table, and its range of these ids is nearly
- * always empty, so that this costs a batch next to nothing.
+ * wrote, or waits for its commit.
  */
 async function recheckUnderLock(
   connection: Connection,
@@ -156,10 +155,8 @@ async function selectDeadAmong(
   entries: readonly Entry[],
   options: { lock: boolean },
 ): Promise<Set<string>> {
-  const ids = entries.flatMap(({ write }) => (write ? listIds(write) : []));
-  if (ids.length === 0) return new Set();
-  ids.sort();
-  return selectDeadBetween(connection, ids[0] as string, ids.at(-1) as string, options);
+  const ids = new Set(entries.flatMap(({ write }) => (write ? listIds(write) : [])));
+  return selectDeadIds(connection, [...ids].sort(), options);
 }
 
 /** The dead letter of an entry whose decision is dead. */
