@@ -8,8 +8,13 @@ import { type Delivery, WaitingMessages } from "./waiting-message.ts";
 /** Pause before a subscription is opened again; it doubles until a message is delivered. */
 const REOPEN_MS = { first: 500, most: 5_000 };
 
+/**
+ * At a stop, what Pub/Sub has sent already is let arrive: closing drops what is still in the
+ * connection's buffers, and such messages stay leased. It ends when nothing has arrived for a while.
+ */
+const ARRIVAL_MS = { quiet: 50, most: 300 };
 /** Messages under way at a stop may take this long; those that are not settled then are nacked. */
-const STOP_MS = STOP_DEADLINE_MS - 700;
+const STOP_MS = STOP_DEADLINE_MS - 1_000;
 /** Time for those nacks. */
 const NACK_MS = 500;
 
@@ -51,7 +56,8 @@ export function pullSubscription(options: PullOptions): { stop(): Promise<void> 
   return {
     async stop() {
       stopping.abort();
-      await Promise.race([stopped, sleep(STOP_MS + NACK_MS, undefined, { ref: false })]);
+      const mostMs = ARRIVAL_MS.most + STOP_MS + NACK_MS;
+      await Promise.race([stopped, sleep(mostMs, undefined, { ref: false })]);
     },
   };
 
@@ -81,13 +87,20 @@ export function pullSubscription(options: PullOptions): { stop(): Promise<void> 
     const subscription = pubsub.subscription(name, settings);
     const closed = new Promise<void>((resolve) => subscription.on("close", resolve));
     const isClosed = new AbortController();
-    const close = () => void subscription.close();
+    const arrivals: Delivery[] = [];
+    const close = async () => {
+      await untilQuiet(arrivals);
+      void subscription.close();
+      // Not before: what is nacked makes room for more.
+      for (const message of arrivals) message.nack();
+    };
     stopping.signal.addEventListener("abort", close);
     subscription.on("error", logFailure).on("debug", logFailedAcks);
     // The first listener opens the stream.
     subscription.on("message", (message) => {
       pauseMs = REOPEN_MS.first;
-      void handle(message);
+      if (stopping.signal.aborted) arrivals.push(message);
+      else void handle(message);
     });
     quietSince = performance.now();
     const watching = watch(subscription, isClosed.signal);
@@ -163,6 +176,15 @@ async function loadSubscriptionOptions(maxMessages: number): Promise<Subscriptio
       timeout: Duration.from({ milliseconds: STOP_MS + 1_000 }),
     },
   };
+}
+
+/** Waits until nothing is added for a while. */
+async function untilQuiet(arrivals: readonly unknown[]): Promise<void> {
+  const deadline = performance.now() + ARRIVAL_MS.most;
+  for (let before = -1; arrivals.length !== before && performance.now() < deadline; ) {
+    before = arrivals.length;
+    await sleep(ARRIVAL_MS.quiet, undefined, { ref: false });
+  }
 }
 
 /** Waits, or less where the signal aborts. */
