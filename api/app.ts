@@ -8,7 +8,7 @@ import type { ApiMetrics } from "./metrics.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Reader } from "./reader.ts";
 import { createReceiptWaits } from "./receipt-waits.ts";
-import { allowOrigins, limitRate, requireKey } from "./request/access.ts";
+import { allowOrigins, createGuards, createMetricsGuards } from "./request/access.ts";
 import { addContext } from "./request/context.ts";
 import { createCollections } from "./routes/collections.ts";
 import { answerLive, answerMetrics, answerReady } from "./routes/health.ts";
@@ -55,7 +55,7 @@ export function createApp(options: AppOptions): Express {
 
   app.use(addContext(counts.countAnswered), setDefaultHeaders);
   const origins = allowOrigins(config);
-  const guards = [...requireKey(config), ...limitRate(config)];
+  const guards = createGuards(config);
   app.use("/api", createCollections({ ...options, waits }, [...origins, ...guards]));
   addRoute(app, "/", {
     get: [answerConsole(config, CONSOLE), ...guards, answerNewest(options)],
@@ -67,7 +67,7 @@ export function createApp(options: AppOptions): Express {
   addRoute(app, "/_ah/warmup", { get: [answerReady(readiness)] });
   if (config.METRICS === "on")
     addRoute(app, "/metrics", {
-      get: [...requireKey({ ...config, API_KEYS_FOR: "everything" }), answerMetrics(metrics)],
+      get: [...createMetricsGuards(config), answerMetrics(metrics)],
     });
   return app;
 }

@@ -41,35 +41,69 @@ function listMethods({ stack }: IRouter): string[] {
 }
 
 /**
- * Requires an API key where the configuration says so: 401 without, 403 where its scope does not
- * permit the method. A key that is sent must be valid, also where none is required.
+ * Who may call, and how often, in the order in which it is checked: a request with a wrong key counts
+ * against its client's address before it is refused, and one with a valid key against that key.
  */
-export function requireKey({ API_KEYS, API_KEYS_FOR }: Config): RequestHandler[] {
+export function createGuards(config: Config): RequestHandler[] {
+  return [...identifyKey(config), ...limitRate(config), ...requireKey(config)];
+}
+
+/** The same for `/metrics`, which always requires a key if there are any, and limits wrong ones only. */
+export function createMetricsGuards(config: Config): RequestHandler[] {
+  if (config.API_KEYS.length === 0) return [];
+  const skip = (request: Request, response: Response) => !showsWrongKey(request, response);
+  const required = requireKey({ ...config, API_KEYS_FOR: "everything" });
+  return [...identifyKey(config), ...limitRate(config, skip), ...required];
+}
+
+/** Fills `response.locals.key` where the request shows a valid API key. */
+function identifyKey({ API_KEYS }: Config): RequestHandler[] {
   if (API_KEYS.length === 0) return [];
   const handler: RequestHandler = (request, response, next) => {
-    const isRead = READ_METHODS.has(request.method);
     const shown = request.get("authorization");
     const key = shown === undefined ? undefined : findKey(API_KEYS, shown);
-    if (shown !== undefined && !key)
-      throw missingKey("The API key is not valid.", ', error="invalid_token"');
-    if (!key && (!isRead || API_KEYS_FOR === "everything"))
-      throw missingKey("This request needs an API key: Authorization: Bearer <key>.");
-    if (key?.scope === "read" && !isRead)
-      throw new Problem("wrong-scope", "The API key permits reading only.");
     if (key) response.locals.key = key;
     next();
   };
   return [handler];
 }
 
+/**
+ * Requires an API key where the configuration says so: 401 without, 403 where its scope does not
+ * permit the method. A key that is sent must be valid, also where none is required.
+ */
+function requireKey({ API_KEYS, API_KEYS_FOR }: Config): RequestHandler[] {
+  if (API_KEYS.length === 0) return [];
+  const handler: RequestHandler = (request, response, next) => {
+    const isRead = READ_METHODS.has(request.method);
+    const { key } = response.locals;
+    if (showsWrongKey(request, response))
+      throw missingKey("The API key is not valid.", ', error="invalid_token"');
+    if (!key && (!isRead || API_KEYS_FOR === "everything"))
+      throw missingKey("This request needs an API key: Authorization: Bearer <key>.");
+    if (key?.scope === "read" && !isRead)
+      throw new Problem("wrong-scope", "The API key permits reading only.");
+    next();
+  };
+  return [handler];
+}
+
+function showsWrongKey(request: Request, { locals }: Response): boolean {
+  return !locals.key && request.get("authorization") !== undefined;
+}
+
 /** Limits requests per API key, else per client address, with `RateLimit` headers (draft 8). */
-export function limitRate({ RATE_LIMIT_PER_MINUTE, CLIENT_ADDRESS }: Config): RequestHandler[] {
+function limitRate(
+  { RATE_LIMIT_PER_MINUTE, CLIENT_ADDRESS }: Config,
+  skip: (request: Request, response: Response) => boolean = () => false,
+): RequestHandler[] {
   if (RATE_LIMIT_PER_MINUTE === 0) return [];
   const handler = rateLimit({
     windowMs: RATE_WINDOW_MS,
     limit: RATE_LIMIT_PER_MINUTE,
     standardHeaders: "draft-8",
     legacyHeaders: false,
+    skip,
     keyGenerator: (request, response) => identifyClient(request, response, CLIENT_ADDRESS),
     // The library validates its own way to find addresses, which is not used here.
     validate: false,

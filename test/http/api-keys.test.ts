@@ -182,6 +182,23 @@ describe("API keys and the rate limit", () => {
     assert.equal((await api.get("/health/live")).status, 200, "only /api is limited");
   });
 
+  it("count wrong keys against the address, everywhere, and let a right one pass", async () => {
+    const env = { API_KEYS, RATE_LIMIT_PER_MINUTE: "3", METRICS: "on", API_KEYS_FOR: "everything" };
+    const api = await start(env);
+    for (const path of ["/api/data", "/metrics"]) {
+      for (const guess of ["guess-1", "guess-2", "guess-3"])
+        assertUnauthorized(await api.get(path, show(guess)));
+      for (const guess of ["guess-4", "", "guess-5"])
+        assertProblem(await api.get(path, show(guess)), 429, "too-many-requests");
+      assert.equal((await api.get(path, show(READER))).status, 200);
+    }
+    for (let time = 0; time < 5; time += 1)
+      assert.equal((await api.get("/metrics", show(OTHER))).status, 200, "metrics are not limited");
+    assertProblem(await api.post("/api/data", ITEM, show("guess-6")), 429, "too-many-requests");
+    const root = { accept: "application/json" };
+    assertProblem(await api.get("/", { ...root, ...show("guess-7") }), 429, "too-many-requests");
+  });
+
   it("limit an address, whatever forwarding headers it sends", async () => {
     const names = [
       "x-forwarded-for",
