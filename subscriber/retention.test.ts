@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
 import { openPool, query } from "../common/database.ts";
 import { DAY_MS } from "../common/limits.ts";
-import { insertReceipts, type Receipt } from "../common/receipts.ts";
+import { insertDeadLetters, insertReceipts, type Receipt } from "../common/receipts.ts";
 import { insertRows, type Row, selectRows } from "../common/tables.ts";
 import { createLogger } from "../common/telemetry/logger.ts";
 import { courses } from "../test/collections/courses.ts";
@@ -35,6 +35,29 @@ test("receipts older than the retention go, and young ones stay", async () => {
     await getIds("writes"),
     young.map(({ write }) => write),
   );
+});
+
+test("dead letters older than the retention go, replayed or not, and young ones stay", async () => {
+  const letter = (messageId: string) => ({
+    messageId,
+    writeId: null,
+    attributes: {},
+    data: Buffer.from("x"),
+    reason: "It is bad.",
+  });
+  await insertDeadLetters(environment.pool, [letter("old"), letter("old, replayed")], OLD_MS);
+  await insertDeadLetters(environment.pool, [letter("old, but seen again")], OLD_MS);
+  await insertDeadLetters(environment.pool, ["young", "old, but seen again"].map(letter), YOUNG_MS);
+  await query(
+    environment.pool,
+    "UPDATE dead_letters SET replayed_at = NOW(3) WHERE message_id = 'old, replayed'",
+  );
+  const getLetters = async () =>
+    (
+      await query(environment.pool, "SELECT message_id AS id FROM dead_letters ORDER BY message_id")
+    ).map(({ id }) => id);
+  await sweepUntil(async () => (await getLetters()).length <= 2);
+  assert.deepEqual(await getLetters(), ["old, but seen again", "young"]);
 });
 
 test("tombstones older than the retention go; young ones and items stay, however old", async () => {

@@ -33,8 +33,8 @@ export function startRetention(options: {
 }
 
 /**
- * Deletes receipts in `writes`, and tombstones, older than `retentionDays`, in small steps along
- * an index. Returns the number of rows; 0 if another subscriber is sweeping.
+ * Deletes receipts in `writes`, dead letters (replayed or not) and tombstones, older than
+ * `retentionDays`, in small steps along an index. Returns the number of rows; 0 if another subscriber is sweeping.
  */
 export async function sweep(options: {
   pool: Pool;
@@ -55,6 +55,10 @@ export async function sweep(options: {
       }
     };
     await sweepAll("DELETE FROM writes WHERE id < ? ORDER BY id", lowestIdAt(cutoffMs));
+    await sweepAll(
+      "DELETE FROM dead_letters WHERE last_seen < ? ORDER BY last_seen",
+      toDateTime(cutoffMs),
+    );
     for (const { name } of collections)
       await sweepAll(
         `DELETE FROM \`${name}\` WHERE deleted_at < ? ORDER BY deleted_at`,
