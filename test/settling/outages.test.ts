@@ -95,6 +95,63 @@ test("without MySQL the API accepts, reads answer 503, and the backlog drains af
   await Promise.all([api.end(), subscriber.end()]);
 });
 
+test("while MySQL stands still, writes that need no MySQL do not wait for it, and reads end", async () => {
+  await environment.renewSubscription();
+  const [api, subscriber] = await Promise.all([
+    environment.spawn("api"),
+    environment.spawn("subscriber"),
+  ]);
+  const item = `${api.url}/api/data/stands-still`;
+  const before = await send("PUT", item, '{"nombre":"before"}', { prefer: "wait=30" });
+  assert.match(String(before.status), /^20[01]$/);
+  const match = { "if-match": String(before.headers.etag) };
+  const order: string[] = [];
+  const call = async (name: string, ...request: Parameters<typeof send>) => {
+    const { status, body } = await send(...request);
+    order.push(name);
+    return { status, body };
+  };
+  const keyed = () =>
+    call("keyed", "POST", `${api.url}/api/data`, '{"nombre":"x"}', { "idempotency-key": "k-1" });
+  process.kill(mysql.pid, "SIGSTOP");
+  let accepted: { status: number; body: string }[];
+  try {
+    const reads = [
+      call("read", "GET", item),
+      call("list", "GET", `${api.url}/api/data`),
+      call("newest", "GET", api.url),
+    ];
+    const others = [
+      keyed(),
+      call("conditional", "PUT", item, '{"nombre":"after"}', match),
+      call("waiting", "PUT", `${api.url}/api/data/other`, '{"nombre":"x"}', { prefer: "wait=1" }),
+    ];
+    accepted = await Promise.all(others);
+    const { receipt } = JSON.parse(accepted[0]?.body ?? "{}");
+    const waited = await call("receipt", "GET", api.url + receipt, undefined, { prefer: "wait=1" });
+    assert.equal(JSON.parse(waited.body).status, "accepted");
+    assert.deepEqual(
+      new Set((await Promise.all(reads)).map(({ status }) => status)),
+      new Set([503]),
+    );
+    // The reads, which were first, ended by their own deadline, when the others had been answered.
+    assert.deepEqual(order.slice(0, 4).sort(), ["conditional", "keyed", "receipt", "waiting"]);
+  } finally {
+    process.kill(mysql.pid, "SIGCONT");
+  }
+  assert.deepEqual(new Set(accepted.map(({ status }) => status)), new Set([202]));
+  for (const { body } of accepted) {
+    const receipt = api.url + JSON.parse(body).receipt;
+    await until("it is settled", async () => {
+      const answer = await send("GET", receipt, undefined, { prefer: "wait=10" });
+      return answer.status === 200 && JSON.parse(answer.body).outcome === "applied";
+    });
+  }
+  assert.equal(JSON.parse((await send("GET", item)).body).nombre, "after");
+  assert.equal((await keyed()).status, 202);
+  await Promise.all([api.end(), subscriber.end()]);
+});
+
 test("a frozen Pub/Sub is answered 503 in time, in bounded memory, and recovers", async (t) => {
   await environment.renewSubscription();
   const [api, subscriber] = await Promise.all([
