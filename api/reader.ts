@@ -115,22 +115,25 @@ export async function isOfAnotherItem(
   }
 }
 
-/** Answers keys of mixed collections with one statement for each collection among them. */
+/**
+ * Answers keys of mixed collections with one statement for each collection among them; one that fails
+ * is an error of its own collection's keys only.
+ */
 async function perCollection<Key extends RowKey, Result>(
   keys: readonly Key[],
   read: (collection: Collection, keys: Key[]) => Promise<Result[]>,
-): Promise<Result[]> {
+): Promise<(Result | Error)[]> {
   const [first] = keys;
   if (first && keys.every(({ collection }) => collection === first.collection))
     return read(first.collection, [...keys]);
-  const answers = new Map<Key, Result>();
+  const answers = new Map<Key, Result | Error>();
   for (const [collection, own] of Map.groupBy(keys, (key) => key.collection)) {
-    const results = await read(collection, own);
+    const results = await read(collection, own).catch((error: Error) => own.map(() => error));
     own.forEach((key, index) => {
-      answers.set(key, results[index] as Result);
+      answers.set(key, results[index] as Result | Error);
     });
   }
-  return keys.map((key) => answers.get(key) as Result);
+  return keys.map((key) => answers.get(key) as Result | Error);
 }
 
 function refuse(error: unknown): never {

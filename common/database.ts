@@ -4,6 +4,7 @@ import { classifyDatabaseError } from "./database-faults.ts";
 import { DeadlineExceededError, withDeadline } from "./deadline.ts";
 import {
   CONNECT_TIMEOUT_MS,
+  IDLE_SECONDS,
   LOCK_WAIT_SECONDS,
   POOL_QUEUE,
   STATEMENT_TIMEOUT_MS,
@@ -19,13 +20,15 @@ export type Columns = Record<string, string | number | Buffer | null>;
 /**
  * Session settings that all SQL relies on: no gap locks (READ COMMITTED), invalid values refused
  * instead of adjusted (strict mode), and waits for the locks of rows and of tables (a migration's)
- * that are shorter than the acknowledgement deadline.
+ * that are shorter than the acknowledgement deadline. The server ends a session that it hears nothing
+ * of, because one whose client is gone without a word would keep its locks for MySQL's eight hours.
  */
 const SESSION = [
   "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
   "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION'," +
     ` SESSION innodb_lock_wait_timeout = ${LOCK_WAIT_SECONDS},` +
-    ` SESSION lock_wait_timeout = ${LOCK_WAIT_SECONDS}, SESSION time_zone = '+00:00'`,
+    ` SESSION lock_wait_timeout = ${LOCK_WAIT_SECONDS}, SESSION wait_timeout = ${IDLE_SECONDS},` +
+    " SESSION time_zone = '+00:00'",
 ];
 
 /** The driver's options for a URL; `?socketPath=` replaces host and port. */

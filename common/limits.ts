@@ -47,6 +47,8 @@ export const POOL_QUEUE = 200;
 export const STATEMENT_TIMEOUT_MS = 10_000;
 /** How long a transaction waits for another's rows or table; well inside the acknowledgement deadline. */
 export const LOCK_WAIT_SECONDS = 5;
+/** The server ends a session that is idle for so long; the pool then opens another. */
+export const IDLE_SECONDS = 600;
 /**
  * How long a batch is tried again while MySQL is away. A pulled message is leased for up to an
  * hour; a pushed one waits on an open request.

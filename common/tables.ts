@@ -37,9 +37,8 @@ export async function selectRows(
 }
 
 /**
- * Selects and locks rows until the transaction ends. Sort `ids`, so that two never deadlock. The index
- * is forced here and wherever rows are locked, and a column is read that it does not have: otherwise
- * MySQL scans a small table, or the index, for many ids, and waits for the locks of all other rows.
+ * Selects and locks rows until the transaction ends. Sort `ids`, so that two never deadlock. Wherever
+ * rows are locked the index is forced, and more than it is read: MySQL may scan it all for many ids.
  */
 export async function selectRowsForUpdate(
   connection: Connection,

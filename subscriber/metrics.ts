@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram } from "prom-client";
-import { type Pool, query } from "../common/database.ts";
+import { type Pool, query, withConnection } from "../common/database.ts";
+import { READ_DEADLINE_MS } from "../common/limits.ts";
 import type { Metrics } from "../common/telemetry/metrics.ts";
 import type { SettledWrite } from "./settle.ts";
 
@@ -35,10 +36,10 @@ export function createSubscriberMetrics(
       if (Date.now() - countedAt < COUNT_DEAD_LETTERS_MS) return;
       countedAt = Date.now();
       // If MySQL does not answer, the gauge keeps the last count.
-      const rows = await query(
-        pool,
-        "SELECT COUNT(*) AS open FROM dead_letters WHERE replayed_at IS NULL",
-      ).catch(() => []);
+      const sql = "SELECT COUNT(*) AS open FROM dead_letters WHERE replayed_at IS NULL";
+      const rows = await withConnection(pool, (connection) => query(connection, sql), {
+        deadlineMs: READ_DEADLINE_MS,
+      }).catch(() => []);
       if (rows[0]) this.set(Number(rows[0].open));
     },
   });

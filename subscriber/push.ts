@@ -2,6 +2,7 @@ import express, { type Express } from "express";
 import { OAuth2Client } from "google-auth-library";
 import { z } from "zod";
 import type { Batcher } from "../common/batcher.ts";
+import { withDeadline } from "../common/deadline.ts";
 import { parseJson } from "../common/json.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
 import type { Decision } from "./decide.ts";
@@ -9,6 +10,9 @@ import { DELIVERY_EXHAUSTED, type Message } from "./message.ts";
 
 /** Pub/Sub's 10 MB a message, in base64, with its envelope. */
 const ENVELOPE_LIMIT = "14mb";
+
+/** Pub/Sub pushes again where Google's certificates cannot be fetched in this time. */
+const CERTS_DEADLINE_MS = 10_000;
 
 /** Verified tokens, so that each is verified once in its hour; the oldest are removed first. */
 const KNOWN_TOKENS = 100;
@@ -118,7 +122,7 @@ export function createVerifier(options: {
     const knownUntil = expiryByToken.get(idToken);
     if (knownUntil !== undefined && Date.now() < knownUntil) return true;
     // The certificates are cached. Fetched apart, because a verification error means an invalid token.
-    const { certs } = await client.getFederatedSignonCerts();
+    const { certs } = await withDeadline(client.getFederatedSignonCerts(), CERTS_DEADLINE_MS);
     const payload = await client
       .verifySignedJwtWithCertsAsync(idToken, certs, audience, client.issuers)
       .then((ticket) => ticket.getPayload())

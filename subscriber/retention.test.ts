@@ -125,6 +125,20 @@ test("a sweep that has failed leaves the lock to the next one", async () => {
   assert.equal(await sweepUntilEmpty("writes", OLD_MS), 1);
 });
 
+test("a table that cannot be swept keeps no other from it", async () => {
+  const nowhere = { ...teachers, name: "nowhere" };
+  await insertRows(environment.pool, teachers, [row("after it", { deletedAt: OLD_MS })]);
+  await until("the other is swept", async () => {
+    const sweeping = sweep({
+      pool: environment.pool,
+      ...RETENTION,
+      collections: [nowhere, teachers],
+    });
+    await sweeping.catch(({ code }) => assert.equal(code, "ER_NO_SUCH_TABLE"));
+    return !(await getIds("teachers")).includes("after it");
+  });
+});
+
 test("a stopped subscriber does not sweep", async () => {
   await insertReceipts(environment.pool, [receipt(OLD_MS, 4)]);
   assert.equal(await sweep({ pool: environment.pool, ...RETENTION, stop: AbortSignal.abort() }), 0);

@@ -34,7 +34,8 @@ export function startRetention(options: {
 
 /**
  * Deletes receipts in `writes`, dead letters (replayed or not) and tombstones, older than
- * `retentionDays`, in small steps along an index. Returns the number of rows; 0 if another subscriber is sweeping.
+ * `retentionDays`, in small steps along an index. A table that fails does not keep the others from
+ * being swept. Returns the number of rows; 0 if another subscriber is sweeping.
  */
 export async function sweep(options: {
   pool: Pool;
@@ -48,12 +49,15 @@ export async function sweep(options: {
     const lock = await query(connection, `SELECT GET_LOCK(${LOCK_NAME}, 0) AS held`);
     if (lock[0]?.held !== 1) return 0;
     let rows = 0;
-    const sweepAll = async (sql: string, value: string) => {
+    const failures: unknown[] = [];
+    const deleteAll = async (sql: string, value: string) => {
       for (let swept = SWEEP_ROWS; swept === SWEEP_ROWS && !stop?.aborted; rows += swept) {
         const result: unknown = await query(connection, `${sql} LIMIT ${SWEEP_ROWS}`, [value]);
         swept = (result as { affectedRows: number }).affectedRows;
       }
     };
+    const sweepAll = (sql: string, value: string) =>
+      deleteAll(sql, value).catch((error) => failures.push(error));
     await sweepAll("DELETE FROM writes WHERE id < ? ORDER BY id", lowestIdAt(cutoffMs));
     await sweepAll(
       "DELETE FROM dead_letters WHERE last_seen < ? ORDER BY last_seen",
@@ -64,6 +68,7 @@ export async function sweep(options: {
         `DELETE FROM \`${name}\` WHERE deleted_at < ? ORDER BY deleted_at`,
         toDateTime(cutoffMs),
       );
+    if (failures.length > 0) throw failures[0];
     await query(connection, `SELECT RELEASE_LOCK(${LOCK_NAME})`);
     return rows;
   });

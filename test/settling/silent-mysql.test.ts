@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { openPool, query } from "../../common/database.ts";
+import { IDLE_SECONDS } from "../../common/limits.ts";
 import { TcpProxy } from "../../proof/support/tcp-proxy.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { assertProblem, type Client, createClient } from "../support/http.ts";
@@ -97,6 +98,19 @@ describe("connections to MySQL on which nothing passes any more, though none is 
     assert.equal(await getAll(), 0);
     proxy.silenceAt = undefined;
     await until("all can be read again", async () => (await getAll()) === paths.length);
+  });
+
+  it("are replaced where the server has ended them for being idle, which it does", async () => {
+    const pool = openPool({ mysqlUrl: new URL(environment.env.MYSQL_URL as string), poolSize: 1 });
+    const [session] = await query(pool, "SELECT CONNECTION_ID() AS id, @@wait_timeout AS seconds");
+    assert.equal(session?.seconds, IDLE_SECONDS);
+    await query(pool, "SET SESSION wait_timeout = 1");
+    await until("it has ended", async () => {
+      const sql = "SELECT id FROM information_schema.processlist WHERE id = ?";
+      return (await query(environment.pool, sql, [session?.id])).length === 0;
+    });
+    assert.deepEqual(await query(pool, "SELECT 1 AS one"), [{ one: 1 }]);
+    await pool.end();
   });
 
   it("do not stay in the pool after a statement without a transaction", TIMEOUT, async () => {
