@@ -167,6 +167,14 @@ describe("a fault of one table, or of one row, in a batch with others", () => {
       assert.equal((await api.settled(body.receipt)).outcome, "applied");
       receipts.push(late.receipt);
     }
+    const paths = ["/api/data/round-0", "/api/teachers/late"];
+    const reads = Array.from({ length: 100 }, (_, index) => api.get(paths[index % 2] as string));
+    const statuses = (await Promise.all(reads)).map(({ status }) => status);
+    assert.deepEqual(
+      statuses,
+      statuses.map((_, index) => (index % 2 === 0 ? 200 : 503)),
+      "reads of both are batched together",
+    );
     await query(stranger, "ALTER TABLE teachers RENAME COLUMN other TO name");
     stranger.release();
     const outcomes = await Promise.all(receipts.map((receipt) => api.settled(receipt)));
