@@ -68,9 +68,9 @@ export function openPool({ mysqlUrl, poolSize }: { mysqlUrl: URL; poolSize: numb
   return pool;
 }
 
-/** Closes the pool; a connection that is lost meanwhile, or was never made, counts as closed. */
+/** Closes the pool; a connection that is lost, not made or silent meanwhile counts as closed. */
 export async function closePool(pool: Pool): Promise<void> {
-  await pool.end().catch(() => {});
+  await withDeadline(pool.end(), CONNECT_TIMEOUT_MS).catch(() => {});
 }
 
 /**

@@ -4,6 +4,7 @@ import { type Migration, Migrator } from "kysely/migration";
 import { createPool } from "mysql2";
 import { loadVariables } from "../common/config.ts";
 import { parseMysqlUrl } from "../common/database.ts";
+import { LOCK_WAIT_SECONDS } from "../common/limits.ts";
 import { parseOptions } from "./command-line.ts";
 import { explainDatabaseError } from "./database-error.ts";
 import { runMain, type Terminal } from "./terminal.ts";
@@ -23,7 +24,8 @@ if (import.meta.main) await runMain({ main, help: HELP });
 
 /**
  * Runs the numbered `.sql` files that have not run yet, in order, under a lock that the server
- * holds: of several that start at once, one migrates and the others wait. Returns their names.
+ * holds: of several that start at once, one migrates and the others wait. Fails where somebody holds
+ * a table for longer than {@link LOCK_WAIT_SECONDS}. Returns their names.
  * `folders` are URLs that end with a slash; the project's own comes first.
  */
 export async function migrate(
@@ -35,6 +37,10 @@ export async function migrate(
     multipleStatements: true,
     connectionLimit: 2,
   });
+  // A change of a table waits for every transaction that uses it, and all others wait behind it.
+  pool.on("connection", (connection) =>
+    connection.query(`SET SESSION lock_wait_timeout = ${LOCK_WAIT_SECONDS}`),
+  );
   const db = new Kysely<unknown>({ dialect: new MysqlDialect({ pool }) });
   try {
     const migrator = new Migrator({

@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
+import { pathToFileURL } from "node:url";
 import { data } from "../../collections/data.ts";
 import type { Collection } from "../../common/collection.ts";
 import { type PoolConnection, query } from "../../common/database.ts";
@@ -8,6 +12,7 @@ import { insertDeadLetters } from "../../common/receipts.ts";
 import { createLogger } from "../../common/telemetry/logger.ts";
 import { encodeWrite, type WriteKind } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
+import { migrate } from "../../ops/migrate.ts";
 import type { Message } from "../../subscriber/message.ts";
 import { createSettle } from "../../subscriber/settle.ts";
 import { teachers } from "../collections/teachers.ts";
@@ -131,6 +136,33 @@ describe("a fault of one table, or of one row, in a batch with others", () => {
         const [outcome] = await settle([toMessage(teachers, "t-3")]);
         return outcome === "applied";
       });
+    },
+  );
+
+  it(
+    "has no migration waiting for a table that somebody uses, with all others behind it",
+    TIMEOUT,
+    async () => {
+      const folder = pathToFileURL(`${await mkdtemp(join(tmpdir(), "migrations-"))}/`);
+      await writeFile(
+        new URL("9999-note.sql", folder),
+        "ALTER TABLE teachers ADD COLUMN note TEXT NULL",
+      );
+      const url = new URL(environment.env.MYSQL_URL as string);
+      const folders = ["../../migrations/", "../migrations/"].map(
+        (path) => new URL(path, import.meta.url),
+      );
+      await query(stranger, "START TRANSACTION");
+      await query(stranger, "SELECT * FROM teachers");
+      await assert.rejects(
+        migrate(url, [...folders, folder]),
+        /9999-note failed: Lock wait timeout/,
+      );
+      assert.deepEqual(await settle([toMessage(teachers, "during")]), ["applied"]);
+      await query(stranger, "ROLLBACK");
+      stranger.release();
+      assert.deepEqual(await migrate(url, [...folders, folder]), ["9999-note"]);
+      await rm(folder, { recursive: true });
     },
   );
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
-import { openPool, query } from "../../common/database.ts";
+import { openPool, query, withConnection } from "../../common/database.ts";
 import { IDLE_SECONDS } from "../../common/limits.ts";
 import { TcpProxy } from "../../proof/support/tcp-proxy.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
@@ -109,6 +109,16 @@ describe("connections to MySQL on which nothing passes any more, though none is 
       const sql = "SELECT id FROM information_schema.processlist WHERE id = ?";
       return (await query(environment.pool, sql, [session?.id])).length === 0;
     });
+    assert.deepEqual(await query(pool, "SELECT 1 AS one"), [{ one: 1 }]);
+    await pool.end();
+  });
+
+  it("are not kept by a request that has ended before its connection came", TIMEOUT, async () => {
+    const pool = openPool({ mysqlUrl: new URL(environment.env.MYSQL_URL as string), poolSize: 1 });
+    const only = await pool.getConnection();
+    const late = withConnection(pool, async () => "too late", { deadlineMs: 10 });
+    await assert.rejects(late, { code: "ETIMEDOUT" });
+    only.release();
     assert.deepEqual(await query(pool, "SELECT 1 AS one"), [{ one: 1 }]);
     await pool.end();
   });
