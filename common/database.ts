@@ -60,6 +60,8 @@ export function openPool({ mysqlUrl, poolSize }: { mysqlUrl: URL; poolSize: numb
   });
   // Queued before the first statement of the caller that asked for the connection.
   pool.pool.on("connection", (connection) => {
+    // Its statements have the error already; one that nobody listens to would end the process.
+    connection.on("error", () => {});
     for (const sql of SESSION)
       connection.query({ sql, timeout: CONNECT_TIMEOUT_MS }, (error) => {
         if (error) close(connection as unknown as DriverConnection, error);

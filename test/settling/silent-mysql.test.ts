@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
-import { openPool, query, withConnection } from "../../common/database.ts";
+import {
+  type Connection,
+  closePool,
+  openPool,
+  query,
+  withConnection,
+} from "../../common/database.ts";
+import { classifyDatabaseError } from "../../common/database-faults.ts";
 import { IDLE_SECONDS } from "../../common/limits.ts";
 import { TcpProxy } from "../../proof/support/tcp-proxy.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
@@ -102,15 +109,25 @@ describe("connections to MySQL on which nothing passes any more, though none is 
 
   it("are replaced where the server has ended them for being idle, which it does", async () => {
     const pool = openPool({ mysqlUrl: new URL(environment.env.MYSQL_URL as string), poolSize: 1 });
-    const [session] = await query(pool, "SELECT CONNECTION_ID() AS id, @@wait_timeout AS seconds");
-    assert.equal(session?.seconds, IDLE_SECONDS);
-    await query(pool, "SET SESSION wait_timeout = 1");
-    await until("it has ended", async () => {
-      const sql = "SELECT id FROM information_schema.processlist WHERE id = ?";
-      return (await query(environment.pool, sql, [session?.id])).length === 0;
-    });
+    const idle = async (connection: Connection) => {
+      const sql = "SELECT CONNECTION_ID() AS id, @@wait_timeout AS seconds";
+      const [session] = await query(connection, sql);
+      assert.equal(session?.seconds, IDLE_SECONDS);
+      await query(connection, "SET SESSION wait_timeout = 1");
+      await until("it has ended", async () => {
+        const sessions = "SELECT id FROM information_schema.processlist WHERE id = ?";
+        return (await query(environment.pool, sessions, [session?.id])).length === 0;
+      });
+    };
+    await idle(pool);
     assert.deepEqual(await query(pool, "SELECT 1 AS one"), [{ one: 1 }]);
-    await pool.end();
+    const inUse = withConnection(pool, async (connection) => {
+      await idle(connection);
+      return query(connection, "SELECT 1 AS one");
+    });
+    await assert.rejects(inUse, (error) => classifyDatabaseError(error) === "transient");
+    assert.deepEqual(await query(pool, "SELECT 1 AS one"), [{ one: 1 }]);
+    await closePool(pool);
   });
 
   it("are not kept by a request that has ended before its connection came", TIMEOUT, async () => {
