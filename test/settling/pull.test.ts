@@ -127,29 +127,6 @@ describe("pulling", () => {
     await setImmediate();
   });
 
-  it("gives back at the stop also what is still on its way", async () => {
-    const PUBLISHED = 12_000;
-    for (let sent = 0; sent < PUBLISHED; sent += 1_000)
-      await bench.publish(topic, ...numbers(1_000));
-    let settled = 0;
-    start(async () => {
-      // As slow as a subscriber with a backlog, so that there is always more on its way.
-      await sleep(50);
-      settled += 1;
-      return APPLIED;
-    });
-    await until("it is under way", () => settled > 1_000);
-    await stop();
-    const left = pubsub.broker.resources.findSubscription(subscription).backlogSize;
-    assert.ok(left > 1_000, `${left} are left`);
-    // A clock: it comes again before any lease of the stream has run out.
-    const leased = await bench.pullAll(subscription, 1);
-    await bench.modify(subscription, leased, LEASE_SECONDS / 3);
-    await bench.acknowledge(subscription, await bench.pullAll(subscription, left - 1));
-    const [again] = await bench.pullAll(subscription, 1);
-    assert.equal(again?.message?.messageId, leased[0]?.message?.messageId);
-  });
-
   it("replaces each stream that was cut, and loses nothing by it", async () => {
     pubsub.broker.faults.set({ cut: 1 });
     const seen: string[] = [];
@@ -422,6 +399,26 @@ describe("pulling from a server that follows a script", () => {
     await until("both are acknowledged", () => server.acked.length === 2);
     assert.deepEqual(server.acked.toSorted(), ["1", "2"]);
     assert.deepEqual(server.nacked, []);
+  });
+
+  it("nacks at a stop also what is still on its way", async () => {
+    const PER_RESPONSE = 100;
+    const all = numbers(1_000);
+    onMainStream((stream) => {
+      for (let sent = 0; sent < all.length; sent += PER_RESPONSE)
+        stream.deliver(...all.slice(sent, sent + PER_RESPONSE).map((ackId) => ({ ackId })));
+    });
+    let stopped: Promise<void> | undefined;
+    pull = startScripted(server, async () => {
+      stopped ??= pull?.stop();
+      return APPLIED;
+    });
+    await until("it is stopped by the first message", () => stopped !== undefined);
+    await stopped;
+    await until("each is acknowledged or nacked", () => {
+      return new Set([...server.acked, ...server.nacked]).size === all.length;
+    });
+    assert.ok(server.acked.length <= PER_RESPONSE, `${server.acked.length} were settled`);
   });
 
   it("nacks at a stop what is not settled in time, also while it is full", async () => {
