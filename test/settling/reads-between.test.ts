@@ -71,12 +71,13 @@ function interrupt(pool: Pool, statement: number, work: () => Promise<void>): Po
   const getConnection = async () => {
     const connection = await pool.getConnection();
     const run = connection.query.bind(connection);
-    const query = async (...args: Parameters<typeof run>) => {
+    const watched = async (...args: Parameters<typeof run>) => {
       if (sent === statement) await work();
       sent += 1;
       return run(...args);
     };
-    return { query, release: () => connection.release(), destroy: () => connection.destroy() };
+    connection.query = watched as unknown as typeof connection.query;
+    return connection;
   };
   return { getConnection } as unknown as Pool;
 }
