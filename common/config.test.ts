@@ -86,7 +86,7 @@ describe("the configuration", () => {
       ["API_KEYS", [`a:read:${SHA256.replaceAll("0", "A")}`, `a:read:${SHA256};b:read:${SHA256}`]],
       ["CORS_ORIGINS", ["example.com", "https://example.com/", "https://a.com https://b.com"]],
       ["RATE_LIMIT_PER_MINUTE", ["-1", "ten"]],
-      ["RECEIPT_RETENTION_DAYS", ["0", "3651"]],
+      ["RECEIPT_RETENTION_DAYS", ["0", "1", "14", "3651"]],
     ];
     for (const [name, values] of wrong)
       for (const value of values)

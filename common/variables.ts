@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { LEAST_RECEIPT_RETENTION_DAYS } from "./limits.ts";
 
 /** One environment variable: who reads it, how it is parsed, and its row in the README's table. */
 export type Variable<T> = {
@@ -144,7 +145,7 @@ export const VARIABLES = {
   RECEIPT_RETENTION_DAYS: variable(
     "both",
     "Days to keep tombstones and the receipts of replaced and refused writes.",
-    integer(1, 3650),
+    integer(LEAST_RECEIPT_RETENTION_DAYS, 3650),
     "30",
   ),
   API_KEYS: variable(

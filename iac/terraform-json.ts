@@ -50,6 +50,12 @@ export function getBlock(properties: Properties | undefined, name: string): Prop
   return (Array.isArray(value) ? value[0] : value) as Properties | undefined;
 }
 
+/** The seconds in a duration such as `600s`; undefined where there is none. */
+export function parseSeconds(duration: unknown): number | undefined {
+  const [, seconds] = /^([\d.]+)s$/.exec(String(duration)) ?? [];
+  return seconds === undefined ? undefined : Number(seconds);
+}
+
 /** The folder of the resource's stack and its address, for messages. */
 export function formatPlace({ stack, address }: Resource): string {
   return `iac/${stack}, ${address}`;

@@ -111,6 +111,10 @@ describe("synth refuses", () => {
         /^subscriber\.yaml: PUBSUB_TOPIC is "other", but must be "constancia-writes"\.$/,
       ],
       [
+        { api: { variables: { RECEIPT_RETENTION_DAYS: "60" } } },
+        /^subscriber\.yaml: RECEIPT_RETENTION_DAYS is "30", but must be "60"\.$/,
+      ],
+      [
         { variables: { PUSH_SERVICE_ACCOUNT: "stranger@example.com" } },
         /^subscriber\.yaml: PUSH_SERVICE_ACCOUNT is "stranger@example\.com", but must be "constancia-push@/,
       ],

@@ -144,6 +144,12 @@ function checkAgreement({ environment, api, subscriber }: Settings): string[] {
     },
     {
       file: subscriber.file,
+      name: "RECEIPT_RETENTION_DAYS",
+      found: getVariable(subscriber, "RECEIPT_RETENTION_DAYS"),
+      wanted: getVariable(api, "RECEIPT_RETENTION_DAYS"),
+    },
+    {
+      file: subscriber.file,
       name: "PUSH_SERVICE_ACCOUNT",
       found: getVariable(subscriber, "PUSH_SERVICE_ACCOUNT"),
       wanted: getServiceAccountEmail("push", projectId),

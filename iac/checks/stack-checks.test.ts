@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { LEAST_RECEIPT_RETENTION_DAYS } from "../../common/limits.ts";
 import { synthesiseUnchecked } from "../synth.ts";
 import type { Properties, Stacks } from "../terraform-json.ts";
 import { type ENVIRONMENT, settingsWith } from "../testing.ts";
@@ -49,6 +50,45 @@ describe("synth refuses in the stacks", () => {
     ]);
     // Pub/Sub's default is seven days.
     assert.deepEqual(after(undefined), []);
+  });
+
+  it("receipts that a message outlives, on its topic, its subscription or as a dead letter", () => {
+    const after = (days: string | undefined, change: (stacks: Stacks) => void = () => {}) => {
+      const variables: Record<string, string> =
+        days === undefined ? {} : { RECEIPT_RETENTION_DAYS: days };
+      const settings = settingsWith({ variables });
+      const stacks = synthesiseUnchecked(settings);
+      change(stacks);
+      return checkStacks(stacks, settings).filter((fault) => fault.includes("RECEIPT_RETENTION"));
+    };
+    const of = (days: number | string, needed: number) =>
+      ["app.yaml", "subscriber.yaml"].map(
+        (file) =>
+          `${file}: RECEIPT_RETENTION_DAYS is ${days}, but must be at least ${needed}: Pub/Sub keeps` +
+          ` a message for up to ${needed - 1} days (${PLACE}).`,
+      );
+    assert.deepEqual(after(undefined), []);
+    assert.deepEqual(after(String(LEAST_RECEIPT_RETENTION_DAYS)), []);
+    assert.deepEqual(after("14"), of(14, 15));
+    const month = "2678400s";
+    assert.deepEqual(
+      after(undefined, (stacks) => (settle(stacks).message_retention_duration = month)),
+      of(30, 39),
+    );
+    assert.deepEqual(
+      after(undefined, (stacks) => {
+        const { keep } = getResources(stacks, "google_pubsub_subscription");
+        (keep as Properties).message_retention_duration = month;
+      }),
+      of(30, 39),
+    );
+    assert.deepEqual(
+      after("31", (stacks) => {
+        const { writes } = getResources(stacks, "google_pubsub_topic");
+        (writes as Properties).message_retention_duration = month;
+      }),
+      of(31, 39),
+    );
   });
 
   it("delivery attempts that end before the tolerated outage", () => {

@@ -10,11 +10,13 @@ import {
   formatPlace,
   getBlock,
   listResources,
+  parseSeconds,
   type Resource,
   refersTo,
   type Stacks,
 } from "../terraform-json.ts";
 import { checkObservability } from "./observability-checks.ts";
+import { checkReceiptRetention } from "./retention-checks.ts";
 
 /** A message that arrives just after a batch began waits for that batch and then for its own. */
 const MAX_BATCHES = 2;
@@ -30,12 +32,14 @@ const PUBSUB_AGENT = "@gcp-sa-pubsub.iam.gserviceaccount.com";
  * Returns a sentence for each unsafe setting in the stacks. The checks read Terraform's JSON and not
  * the code that produces it, so they also apply to resources that are added later.
  */
-export function checkStacks(stacks: Stacks, { environment }: Settings): string[] {
+export function checkStacks(stacks: Stacks, settings: Settings): string[] {
+  const { environment } = settings;
   const subscriptions = listResources(stacks, "google_pubsub_subscription");
   return [
     ...subscriptions.flatMap((subscription) => [
       ...checkAckDeadline(subscription, environment),
       ...checkRetention(subscription, environment),
+      ...checkReceiptRetention(subscription, stacks, settings),
       ...checkExpiration(subscription),
       ...checkAudience(subscription),
       ...checkDeadLetters(subscription, stacks),
@@ -165,9 +169,4 @@ function checkDatabaseAddress(instance: Resource): string[] {
     `${formatPlace(instance)}: has a public address and ${networks.length} authorised networks` +
       ` (${networks.map(({ value }) => value).join(", ")}); none is allowed.`,
   ];
-}
-
-function parseSeconds(duration: unknown): number | undefined {
-  const [, seconds] = /^([\d.]+)s$/.exec(String(duration)) ?? [];
-  return seconds === undefined ? undefined : Number(seconds);
 }

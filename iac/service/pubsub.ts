@@ -6,6 +6,7 @@ import { PubsubSubscriptionIamMember } from "@cdktf/provider-google/lib/pubsub-s
 import { PubsubTopic } from "@cdktf/provider-google/lib/pubsub-topic/index.js";
 import { PubsubTopicIamMember } from "@cdktf/provider-google/lib/pubsub-topic-iam-member/index.js";
 import type { TerraformStack } from "cdktf";
+import { MESSAGE_RETENTION_DAYS } from "../../common/limits.ts";
 import {
   DEAD_LETTER_TOPIC,
   getIamMember,
@@ -18,10 +19,6 @@ import type { Platform } from "../stack.ts";
 const DAY_SECONDS = 24 * 3600;
 /** Longer than the longest batch and the one before it; a check compares it with common/limits.ts. */
 const ACK_DEADLINE_SECONDS = 60;
-/** Pub/Sub deletes a message after its retention, so every outage must be shorter than this. */
-const WRITES_RETENTION_SECONDS = 7 * DAY_SECONDS;
-/** Pub/Sub's maximum, which leaves the most time to read a dead letter. */
-const DEAD_LETTERS_RETENTION_SECONDS = 31 * DAY_SECONDS;
 /** Pub/Sub's maximum, so that an outage does not turn valid writes into dead letters. */
 const DELIVERY_ATTEMPTS = 100;
 /**
@@ -53,7 +50,7 @@ export function createPubsub(
     id: "settle",
     name: getVariable(settings.subscriber, "PUBSUB_SUBSCRIPTION"),
     topic: writes.id,
-    retentionSeconds: WRITES_RETENTION_SECONDS,
+    retentionSeconds: MESSAGE_RETENTION_DAYS.writes * DAY_SECONDS,
     path: "/push",
     deadLetterTopic: deadLetters.id,
   });
@@ -83,7 +80,7 @@ function createDeadLetters(
     id: "keep",
     name: getVariable(settings.subscriber, "PUBSUB_DEAD_LETTER_SUBSCRIPTION"),
     topic: topic.id,
-    retentionSeconds: DEAD_LETTERS_RETENTION_SECONDS,
+    retentionSeconds: MESSAGE_RETENTION_DAYS.deadLetters * DAY_SECONDS,
     path: "/push/dead-letters",
   });
   return topic;
@@ -93,6 +90,7 @@ type SubscriptionOptions = {
   id: string;
   name: string;
   topic: string;
+  /** Pub/Sub deletes a message after it, so every outage must be shorter. */
   retentionSeconds: number;
   /** Where the subscriber takes pushes of this subscription. */
   path: string;

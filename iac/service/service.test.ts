@@ -42,7 +42,7 @@ describe("the service", () => {
     assert.deepEqual(settle.retry_policy, { minimum_backoff: "1s", maximum_backoff: "600s" });
     const keep = findResource(PUSH, "google_pubsub_subscription.keep");
     assert.equal(keep.topic, "${google_pubsub_topic.dead-letters.id}");
-    assert.equal(keep.message_retention_duration, "2678400s");
+    assert.equal(keep.message_retention_duration, "604800s");
     assert.equal(keep.dead_letter_policy, undefined);
   });
 

@@ -1,0 +1,58 @@
+import { getVariable, type Settings } from "../settings.ts";
+import {
+  formatPlace,
+  getBlock,
+  listResources,
+  parseSeconds,
+  type Resource,
+  refersTo,
+  type Stacks,
+} from "../terraform-json.ts";
+
+const DAY_SECONDS = 24 * 3600;
+/** What Pub/Sub's clock and those of the processes may differ by, and a margin. */
+const MARGIN_DAYS = 1;
+/** Pub/Sub's default for a subscription; a topic retains nothing by default. */
+const SUBSCRIPTION_RETENTION_SECONDS = 7 * DAY_SECONDS;
+
+/**
+ * Receipts and tombstones must outlive every message: one that is delivered later would be settled a
+ * second time, or bring a deleted item back. A message is kept by its topic and its subscription, and
+ * then by the subscription of the dead-letter topic.
+ */
+export function checkReceiptRetention(
+  subscription: Resource,
+  stacks: Stacks,
+  { api, subscriber }: Settings,
+): string[] {
+  const policy = getBlock(subscription.properties, "dead_letter_policy");
+  if (!policy) return [];
+  const topics = listResources(stacks, "google_pubsub_topic");
+  const deadLetters = topics.find((topic) => refersTo(policy.dead_letter_topic, topic));
+  const kept = [
+    subscription,
+    ...topics.filter((topic) => refersTo(subscription.properties.topic, topic)),
+  ];
+  const keptAfter = listResources(stacks, "google_pubsub_subscription").filter(
+    ({ properties }) => deadLetters && refersTo(properties.topic, deadLetters),
+  );
+  const days = getLongestDays(kept) + getLongestDays(keptAfter) + MARGIN_DAYS;
+  return [api, subscriber].flatMap((service) => {
+    const found = getVariable(service, "RECEIPT_RETENTION_DAYS");
+    if (Number(found) >= days) return [];
+    return [
+      `${service.file}: RECEIPT_RETENTION_DAYS is ${found}, but must be at least ${days}: Pub/Sub keeps` +
+        ` a message for up to ${days - MARGIN_DAYS} days (${formatPlace(subscription)}).`,
+    ];
+  });
+}
+
+/** The longest retention among these topics and subscriptions, in days. */
+function getLongestDays(resources: readonly Resource[]): number {
+  const seconds = resources.map(
+    ({ type, properties }) =>
+      parseSeconds(properties.message_retention_duration) ??
+      (type === "google_pubsub_topic" ? 0 : SUBSCRIPTION_RETENTION_SECONDS),
+  );
+  return Math.ceil(Math.max(0, ...seconds) / DAY_SECONDS);
+}
