@@ -17,6 +17,8 @@ export type Field = {
   column: string;
   kind: FieldKind;
   schema: z.ZodType;
+  /** What the schema allows a client to send, as JSON Schema. */
+  jsonSchema: z.core.JSONSchema.BaseSchema;
   required: boolean;
 };
 
@@ -181,25 +183,30 @@ function defineField(collection: string, name: string, schema: z.ZodType): Field
   // Names such as toString would be found on every object.
   if (!NAME.test(name) || RESERVED_FIELDS.has(name) || name in Object.prototype)
     throw fail(`the name is reserved or is not of the form ${NAME}`);
-  const input = toJsonSchema(schema, "input");
-  if (input?.anyOf || Array.isArray(input?.type)) throw fail("must have one type, not null");
+  const jsonSchema = toJsonSchema(schema, "input");
+  if (jsonSchema?.anyOf || Array.isArray(jsonSchema?.type))
+    throw fail("must have one type, not null");
   const kinds: Record<string, FieldKind> = {
-    string: input?.format === "date-time" ? "dateTime" : "text",
+    string: jsonSchema?.format === "date-time" ? "dateTime" : "text",
     integer: "integer",
     number: "number",
     boolean: "boolean",
     array: "json",
     object: "json",
   };
-  const kind = kinds[String(input?.type)];
-  if (!kind) throw fail(`must have one of JSON's types: ${Object.keys(kinds).join(", ")}`);
+  const kind = kinds[String(jsonSchema?.type)];
+  if (!kind || !jsonSchema)
+    throw fail(`must have one of JSON's types: ${Object.keys(kinds).join(", ")}`);
   if (!toJsonSchema(schema, "output")) throw fail(CHANGES);
   const required = !schema.safeParse(undefined).success;
-  return { name, column: toSnakeCase(name), kind, schema, required };
+  return { name, column: toSnakeCase(name), kind, schema, jsonSchema, required };
 }
 
 /** Undefined for a type that JSON lacks; as `output`, also for a schema that transforms a value. */
-function toJsonSchema(schema: z.ZodType, io: "input" | "output") {
+function toJsonSchema(
+  schema: z.ZodType,
+  io: "input" | "output",
+): z.core.JSONSchema.BaseSchema | undefined {
   const refuseCodec = ({ zodSchema }: { zodSchema: z.core.$ZodType }) => {
     if (io === "output" && zodSchema instanceof z.core.$ZodCodec) throw new TypeError("a codec");
   };

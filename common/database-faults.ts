@@ -3,6 +3,16 @@ export class RaceError extends Error {
   override name = "RaceError";
 }
 
+/** A table does not hold what its collection declares; nothing is written to it until it does. */
+export class TableError extends Error {
+  override name = "TableError";
+  readonly code = "TABLE_UNFIT";
+
+  constructor(faults: readonly string[]) {
+    super(faults.join(" "));
+  }
+}
+
 /** What an error of MySQL means for the work that caused it. */
 export type DatabaseFault =
   | "transient"
@@ -45,44 +55,85 @@ const TRANSIENT_CODES = new Set([
   "ER_ACCESS_DENIED_ERROR",
   "ER_DBACCESS_DENIED_ERROR",
 ]);
-/** One table lacks something, until a migration or a grant adds it. */
-const TABLE_CODES = new Set([
-  "ER_NO_SUCH_TABLE",
-  "ER_BAD_FIELD_ERROR",
-  "ER_TABLEACCESS_DENIED_ERROR",
-  "ER_TABLE_DEF_CHANGED",
-]);
 /** Another transaction holds a row, or the whole table, for longer than this one waits. */
 const LOCKED_CODES = new Set(["ER_LOCK_WAIT_TIMEOUT", "ER_LOCK_NOWAIT"]);
 /** What the pool says without a code: after the stop, and where too many wait for a connection. */
 const POOL_MESSAGES = new Set(["Pool is closed.", "Queue limit reached."]);
 /** 1927 is MariaDB's "connection was killed", which the driver has no name for. */
 const TRANSIENT_NUMBERS = new Set([1927]);
+/** The table, or a view or trigger in its place, refuses every write: until a migration or a grant. */
+const TABLE_CODES = new Set([
+  "ER_NO_SUCH_TABLE",
+  "ER_BAD_FIELD_ERROR",
+  "ER_NO_DEFAULT_FOR_FIELD",
+  "ER_NON_DEFAULT_VALUE_FOR_GENERATED_COLUMN",
+  "ER_TABLEACCESS_DENIED_ERROR",
+  "ER_COLUMNACCESS_DENIED_ERROR",
+  "ER_PROCACCESS_DENIED_ERROR",
+  "ER_NO_SUCH_USER",
+  "ER_TABLE_DEF_CHANGED",
+  "ER_OPEN_AS_READONLY",
+  "ER_NON_UPDATABLE_TABLE",
+  "ER_NON_INSERTABLE_TABLE",
+  "ER_NONUPDATEABLE_COLUMN",
+  "ER_VIEW_INVALID",
+  "ER_CANT_AGGREGATE_2COLLATIONS",
+  "ER_CRASHED_ON_USAGE",
+  "ER_CRASHED_ON_REPAIR",
+  "ER_TABLE_CORRUPT",
+  "ER_TABLESPACE_MISSING",
+  "ER_TABLESPACE_DISCARDED",
+]);
+/** 1906 is MariaDB's for a value for a generated column. */
+const TABLE_NUMBERS = new Set([1906]);
+/**
+ * A rule of the table that the declaration does not know refuses the item: a CHECK (4025 on MariaDB),
+ * a unique index, a foreign key; or it is JSON that MySQL does not store.
+ */
+const DATA_CODES = new Set([
+  "ER_CHECK_CONSTRAINT_VIOLATED",
+  "ER_DUP_KEY",
+  "ER_DUP_ENTRY",
+  "ER_DUP_UNIQUE",
+  "ER_DUP_ENTRY_WITH_KEY_NAME",
+  "ER_FOREIGN_DUPLICATE_KEY",
+  "ER_NO_REFERENCED_ROW",
+  "ER_NO_REFERENCED_ROW_2",
+  "ER_ROW_IS_REFERENCED",
+  "ER_ROW_IS_REFERENCED_2",
+  "ER_INVALID_JSON_TEXT",
+  "ER_JSON_VALUE_TOO_BIG",
+  "ER_JSON_KEY_TOO_BIG",
+  "ER_JSON_DOCUMENT_TOO_DEEP",
+]);
+const DATA_NUMBERS = new Set([4025]);
 /** The statement is too large for the server, which closes the connection; half of the batch may fit. */
 const OVERSIZE_CODES = new Set(["ER_NET_PACKET_TOO_LARGE", "ER_SERVER_NET_PACKET_TOO_LARGE"]);
 
 /**
  * Classifies an error by its code. `race`: a row that was absent now exists, so the transaction
- * should run again. `data`: a value is refused (SQLSTATE class 22 or 23). `oversize`: all values
- * together are too large. `table` and `locked` concern one table, or rows of it: no write may become
- * dead because of them, and no other table waits for them.
+ * should run again. `data`: the item is at fault, and can never be stored. `oversize`: all values
+ * together are too large. `table` and `locked` concern one table at present, or rows of it: no other
+ * table waits for them.
+ *
+ * A fault of the table is never one of the write. So `unknown`, which never makes a write dead, is
+ * also what a column says of a value that the declaration allows: too long (1406), out of range
+ * (1264), not to be converted (1265, 1292, 1366), NULL (1048).
  */
 export function classifyDatabaseError(error: unknown): DatabaseFault {
-  const { code = "", errno = 0, sqlState = "", sqlMessage = "" } = error as DatabaseError;
+  const { code = "", errno = 0, sqlMessage = "" } = error as DatabaseError;
   if (error instanceof RaceError) return "race";
+  if (error instanceof TableError) return "table";
   if (POOL_MESSAGES.has((error as Error).message)) return "transient";
   if (TRANSIENT_CODES.has(code) || TRANSIENT_NUMBERS.has(errno)) return "transient";
-  if (TABLE_CODES.has(code)) return "table";
+  if (TABLE_CODES.has(code) || TABLE_NUMBERS.has(errno)) return "table";
   if (LOCKED_CODES.has(code)) return "locked";
   if (code === "ER_DUP_ENTRY" && /for key '(\w+\.)?PRIMARY'/.test(sqlMessage)) return "race";
   if (OVERSIZE_CODES.has(code)) return "oversize";
-  if (/^2[23]/.test(sqlState) || DATA_NUMBERS.has(errno)) return "data";
+  if (DATA_CODES.has(code) || DATA_NUMBERS.has(errno)) return "data";
   // Failures of the driver itself, such as a broken connection, have no code of the server.
   return (error as { fatal?: boolean }).fatal ? "transient" : "unknown";
 }
-
-/** Errors in values that the servers report under the general state HY000. */
-const DATA_NUMBERS = new Set([1265, 1366, 1364, 3140, 3819, 4025, 1367, 1292]);
 
 const DATA_ERROR = "MySQL refused the item: ";
 
@@ -104,4 +155,10 @@ export function hideDataError(reason: string): string {
   return `The database refused the item${code}.`;
 }
 
-type DatabaseError = { code?: string; errno?: number; sqlState?: string; sqlMessage?: string };
+/** Describes a fault of a table for the log; such messages name tables and columns, never values. */
+export function describeTableFault(error: unknown): string {
+  const { sqlMessage, message } = error as DatabaseError & Error;
+  return sqlMessage ?? message;
+}
+
+type DatabaseError = { code?: string; errno?: number; sqlMessage?: string };

@@ -1,75 +1,168 @@
-import type { Collection, Field, FieldKind } from "./collection.ts";
-import { type Columns, type Pool, query } from "./database.ts";
-import { COLUMNS } from "./tables.ts";
+import type { Collection } from "./collection.ts";
+import {
+  ascii,
+  BOOLEAN,
+  BYTES,
+  type Column,
+  DATE_TIME,
+  describeColumn,
+  getFieldNeed,
+  type Need,
+  parseColumn,
+  SELECT_COLUMNS,
+  text,
+} from "./columns.ts";
+import { type Columns, type Connection, query } from "./database.ts";
+import type { COLUMNS } from "./tables.ts";
 
-/** The column types that store each kind of field without loss. */
-const TYPES: Record<FieldKind, readonly string[]> = {
-  text: ["varchar", "char", "text", "mediumtext", "longtext"],
-  integer: ["bigint", "int"],
-  number: ["double"],
-  boolean: ["tinyint"],
-  dateTime: ["datetime"],
-  json: ["json", "longtext"],
+/** A table as it must be. `nullable` says why a column must allow NULL. */
+type Table = {
+  name: string;
+  key: string;
+  needs: ReadonlyMap<string, Need>;
+  nullable: ReadonlyMap<string, string>;
+  /** Columns that an index must start with. */
+  indexed: readonly string[];
 };
 
+/** The columns that every collection's table has; the fields' come after them. */
+const ITEM_NEEDS: Record<(typeof COLUMNS)[number], Need> = {
+  id: ascii(64),
+  version: ascii(36),
+  created_at: DATE_TIME,
+  updated_at: DATE_TIME,
+  applied_at: DATE_TIME,
+  deleted_at: DATE_TIME,
+  fingerprint: ascii(64),
+  trace: ascii(32),
+  created_item: BOOLEAN,
+};
+
+/** The tables that all collections share, as migrations/ creates them. */
+const SHARED_TABLES: readonly Table[] = [
+  {
+    name: "writes",
+    key: "id",
+    needs: new Map([
+      ["id", ascii(36)],
+      ["collection", ascii(48)],
+      ["item_id", ascii(64)],
+      ["outcome", ascii(16)],
+      ["reason", text(255)],
+      ["settled_at", DATE_TIME],
+      ["trace", ascii(32)],
+      ["created", BOOLEAN],
+    ]),
+    nullable: toNullable("reason", "trace", "created"),
+    indexed: [],
+  },
+  {
+    name: "dead_letters",
+    key: "message_id",
+    needs: new Map([
+      ["message_id", ascii(128)],
+      ["write_id", ascii(36)],
+      ["attributes", text(Number.POSITIVE_INFINITY)],
+      ["data", BYTES],
+      ["reason", text(1_000)],
+      ["first_seen", DATE_TIME],
+      ["last_seen", DATE_TIME],
+      ["replayed_at", DATE_TIME],
+      ["replayed_as", ascii(36)],
+    ]),
+    nullable: toNullable("write_id", "replayed_at", "replayed_as"),
+    indexed: [],
+  },
+];
+
 /**
- * Compares the tables with the declared collections. Returns a sentence for each thing that is
- * missing or wrong. Rejects if the query fails.
+ * Compares the tables with the declared collections: whether each column holds every value that
+ * the declaration allows, exactly, and whether rows can be inserted at all. Returns a sentence for
+ * each thing that is missing or wrong. Rejects if a query fails.
  */
 export async function findSchemaFaults(
-  pool: Pool,
+  connection: Connection,
   collections: readonly Collection[],
 ): Promise<string[]> {
-  const columns = await query(
-    pool,
-    "SELECT TABLE_NAME AS tableName, COLUMN_NAME AS name, DATA_TYPE AS type," +
-      " IS_NULLABLE AS nullable, DATETIME_PRECISION AS digits" +
-      " FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE()",
-  );
+  const columns = await query(connection, SELECT_COLUMNS);
   const indexes = await query(
-    pool,
-    "SELECT TABLE_NAME AS tableName, COLUMN_NAME AS name FROM information_schema.STATISTICS" +
-      " WHERE TABLE_SCHEMA = DATABASE() AND SEQ_IN_INDEX = 1",
+    connection,
+    "SELECT TABLE_NAME AS tableName, INDEX_NAME AS indexName, COLUMN_NAME AS name," +
+      " SEQ_IN_INDEX AS place FROM information_schema.STATISTICS" +
+      " WHERE TABLE_SCHEMA = DATABASE() ORDER BY SEQ_IN_INDEX",
   );
-  const hasTable = (name: string) => columns.some(({ tableName }) => tableName === name);
-  const missing = [...collections.map(({ name }) => name), "writes", "dead_letters"]
-    .filter((name) => !hasTable(name))
-    .map((name) => `The table ${name} is missing; run the migrations.`);
-  const faults = collections
-    .filter(({ name }) => hasTable(name))
-    .flatMap((collection) => findTableFaults(collection, columns, indexes));
-  return [...missing, ...faults];
-}
-
-function findTableFaults(collection: Collection, columns: Columns[], indexes: Columns[]): string[] {
-  const own = columns.filter(({ tableName }) => tableName === collection.name);
-  const find = (name: string) => own.find((column) => column.name === name);
-  const isIndexed = (name: string) =>
-    indexes.some((index) => index.tableName === collection.name && index.name === name);
+  const tables = [...collections.map(toTable), ...SHARED_TABLES];
+  const isOf =
+    ({ name }: Table) =>
+    ({ tableName }: Columns) =>
+      tableName === name;
+  const isThere = (table: Table) => columns.some(isOf(table));
   return [
-    ...COLUMNS.filter((name) => !find(name)).map(
-      (name) => `The column ${collection.name}.${name} is missing.`,
-    ),
-    ...collection.fields.flatMap((field) =>
-      findColumnFaults(`${collection.name}.${field.column}`, field, find(field.column)),
-    ),
-    ...["deleted_at", ...collection.filters.map(({ column }) => column)]
-      .filter((name) => find(name) && !isIndexed(name))
-      .map(
-        (name) => `No index starts with ${collection.name}.${name}; lists would scan the table.`,
-      ),
+    ...tables
+      .filter((table) => !isThere(table))
+      .map(({ name }) => `The table ${name} is missing; run the migrations.`),
+    ...tables.filter(isThere).flatMap((table) => {
+      const own = columns.filter(isOf(table)).map(parseColumn);
+      return [
+        ...findColumnFaults(table, own),
+        ...findIndexFaults(table, own, indexes.filter(isOf(table))),
+      ];
+    }),
   ];
 }
 
-function findColumnFaults(place: string, field: Field, column: Columns | undefined): string[] {
-  if (!column) return [`The column ${place} is missing.`];
+function toTable({ name, fields, filters }: Collection): Table {
+  return {
+    name,
+    key: "id",
+    needs: new Map([
+      ...Object.entries(ITEM_NEEDS),
+      ...fields.map((field) => [field.column, getFieldNeed(field)] as const),
+    ]),
+    nullable: new Map([
+      ...toNullable("deleted_at", "fingerprint", "trace", "created_item"),
+      ...fields.map(({ column }) => [column, ": tombstones store NULL there"] as const),
+    ]),
+    indexed: ["deleted_at", ...filters.map(({ column }) => column)],
+  };
+}
+
+function toNullable(...names: string[]): Map<string, string> {
+  return new Map(names.map((name) => [name, ""]));
+}
+
+function findColumnFaults({ name, needs, nullable }: Table, columns: Column[]): string[] {
+  const byName = new Map(columns.map((column) => [column.name, column] as const));
   const faults: string[] = [];
-  const types = TYPES[field.kind];
-  if (!types.includes(String(column.type).toLowerCase()))
-    faults.push(`The column ${place} is ${column.type}, but must be ${types.join(" or ")}.`);
-  if (field.kind === "dateTime" && Number(column.digits) !== 3)
-    faults.push(`The column ${place} must be DATETIME(3), to keep milliseconds.`);
-  if (column.nullable !== "YES")
-    faults.push(`The column ${place} must allow NULL: tombstones store NULL there.`);
+  for (const [key, need] of needs) {
+    const place = `The column ${name}.${key}`;
+    const column = byName.get(key);
+    const reason = nullable.get(key);
+    if (!column) faults.push(`${place} is missing.`);
+    else if (column.isGenerated) faults.push(`${place} is generated, and cannot be written.`);
+    else if (!need.isMetBy(column))
+      faults.push(`${place} is ${describeColumn(column)}, but must be ${need.sql}.`);
+    if (column && !column.allowsNull && reason !== undefined)
+      faults.push(`${place} must allow NULL${reason}.`);
+  }
+  for (const column of columns)
+    if (!needs.has(column.name) && !column.isOptional)
+      faults.push(
+        `The column ${name}.${column.name} is not declared; it must allow NULL or have a default.`,
+      );
   return faults;
+}
+
+function findIndexFaults({ name, key, indexed }: Table, columns: Column[], indexes: Columns[]) {
+  const primary = indexes.filter(({ indexName }) => indexName === "PRIMARY");
+  const isIndexed = (column: string) =>
+    indexes.some((index) => Number(index.place) === 1 && index.name === column);
+  return [
+    ...(primary.length === 1 && primary[0]?.name === key
+      ? []
+      : [`The primary key of ${name} must be (${key}).`]),
+    ...indexed
+      .filter((column) => columns.some((one) => one.name === column) && !isIndexed(column))
+      .map((column) => `No index starts with ${name}.${column}; lists would scan the table.`),
+  ];
 }

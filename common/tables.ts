@@ -173,7 +173,7 @@ export const COLUMNS = [
   "fingerprint",
   "trace",
   "created_item",
-];
+] as const;
 const sqlByCollection = new WeakMap<Collection, Sql>();
 
 function getSql(collection: Collection): Sql {

@@ -1,7 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Collection } from "../common/collection.ts";
 import { inTransaction, type Pool } from "../common/database.ts";
-import { classifyDatabaseError, describeDataError } from "../common/database-faults.ts";
+import {
+  classifyDatabaseError,
+  describeDataError,
+  describeTableFault,
+} from "../common/database-faults.ts";
 import type { Outcome } from "../common/receipts.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
 import { getTraceId } from "../common/telemetry/tracing.ts";
@@ -9,6 +13,7 @@ import { type Decision, isDead } from "./decide.ts";
 import { type Entry, type Message, readMessage } from "./message.ts";
 import { separate } from "./separate.ts";
 import { endMessages, type SpanNames, startBatch, startMessages } from "./spans.ts";
+import { requireFittingTables } from "./table-check.ts";
 import { settleInTransaction } from "./transaction.ts";
 
 /** Another subscriber may win the race for a row a few times, but not every time. */
@@ -129,6 +134,7 @@ async function settleParts(
       count: left.length,
       collection: left[0]?.write?.collection.name,
       code: (others as { code?: string }).code,
+      table: classifyDatabaseError(others) === "table" ? describeTableFault(others) : undefined,
     });
   return entries.map((entry) => decisions.get(entry) ?? others);
 }
@@ -140,6 +146,7 @@ async function settleOnce(entries: Entry[], options: SettleOptions): Promise<Dec
   for (let attempt = 0, races = 0; ; attempt += 1) {
     const span = traced && startBatch(entries, attempt);
     try {
+      await requireFittingTables(pool, entries);
       const decisions = await inTransaction(
         pool,
         (connection) => settleInTransaction(connection, entries, Date.now()),
