@@ -27,6 +27,8 @@ export type FieldKind = "text" | "integer" | "number" | "boolean" | "dateTime" |
 /** A declared resource: it has a table, routes and a part of the OpenAPI document. */
 export type Collection = {
   name: string;
+  /** Which of its declarations this is, from 1; see `numberSchemas`. Messages carry it. */
+  schemaNumber: number;
   fields: readonly Field[];
   filters: readonly Field[];
   schema: z.ZodType<Item>;
@@ -92,7 +94,7 @@ export function defineCollection<Shape extends Record<string, z.ZodType>>(declar
     return field;
   });
   const schema = z.strictObject(declaration.fields) as unknown as z.ZodType<Item>;
-  const collection = { name, fields, filters, schema, example };
+  const collection = { name, schemaNumber: 1, fields, filters, schema, example };
   const check = checkItem(collection, example);
   if (!check.ok)
     throw declarationError(name, `the example is not valid: ${formatErrors(check.errors)}`);

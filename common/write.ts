@@ -39,6 +39,26 @@ export const ITEM_ID = /^(?!\.{1,2}$)[A-Za-z0-9._~-]{1,64}$/;
 const TYPE_PREFIX = "dev.constancia.";
 const SPEC_VERSION = "1.0";
 const CONTENT_TYPE = "application/json";
+/** What a message may have. An attribute that is added here is unknown to the release before. */
+const ATTRIBUTES = new Set([
+  "ce-specversion",
+  "ce-id",
+  "ce-type",
+  "ce-source",
+  "ce-subject",
+  "ce-time",
+  "content-type",
+  "schema",
+  "traceparent",
+  "if-match",
+  "if-none-match",
+  "fingerprint",
+]);
+/** Beside these, CloudEvents' extensions, and what Pub/Sub and its clients add, have a prefix. */
+const FOREIGN_ATTRIBUTE = /^(ce-|googclient_|CloudPubSub)/;
+/** MySQL's DATETIME ends here; a UUIDv7 may say a later time. */
+const TIME_LIMIT_MS = Date.UTC(10_000, 0, 1);
+const SCHEMA = /^\d{1,9}$/;
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 const QUOTED_CHARACTERS = 100;
 const FINGERPRINT = /^[0-9a-f]{64}$/;
@@ -56,6 +76,7 @@ export function encodeWrite(write: Write): MessageContent {
     "ce-subject": write.itemId,
     "ce-time": new Date(write.acceptedAt).toISOString(),
     "content-type": CONTENT_TYPE,
+    schema: String(write.collection.schemaNumber),
   };
   if (write.ifMatch) attributes["if-match"] = write.ifMatch;
   if (write.ifNoneMatch) attributes["if-none-match"] = "*";
@@ -64,7 +85,10 @@ export function encodeWrite(write: Write): MessageContent {
   return { attributes, data: Buffer.from(write.item ? JSON.stringify(write.item) : "") };
 }
 
-/** Parses a message into a write. Throws an {@link InvalidWriteError} if it is not a valid one. */
+/**
+ * Parses a message into a write. Throws an {@link UnknownSchemaError} for a write of a newer version
+ * than this one, and an {@link InvalidWriteError} if it is not a valid write.
+ */
 export function parseWrite(message: MessageContent, collections: readonly Collection[]): Write {
   const { attributes } = message;
   if (attributes["ce-specversion"] !== SPEC_VERSION)
@@ -72,15 +96,7 @@ export function parseWrite(message: MessageContent, collections: readonly Collec
       `The message is not a CloudEvent of version ${SPEC_VERSION}: ` +
         `ce-specversion is ${quote(attributes["ce-specversion"])}.`,
     );
-  const type = attributes["ce-type"] ?? "";
-  const kind = type.slice(TYPE_PREFIX.length);
-  if (!type.startsWith(TYPE_PREFIX) || !isWriteKind(kind))
-    throw new InvalidWriteError(`The type ${quote(type)} is not known to this version.`);
-  const collection = collections.find(({ name }) => attributes["ce-source"] === `/api/${name}`);
-  if (!collection)
-    throw new InvalidWriteError(
-      `The collection of ${quote(attributes["ce-source"])} is not declared.`,
-    );
+  const { kind, collection } = readSchema(attributes, collections);
   const id = attributes["ce-id"] ?? "";
   const write: Write = {
     id,
@@ -98,6 +114,40 @@ export function parseWrite(message: MessageContent, collections: readonly Collec
   return write;
 }
 
+/** Reads what a newer version may have that this one does not know, and refuses that. */
+function readSchema(
+  attributes: MessageContent["attributes"],
+  collections: readonly Collection[],
+): { kind: WriteKind; collection: Collection } {
+  const { "ce-type": type = "", "ce-source": source, schema = "0" } = attributes;
+  const kind = type.slice(TYPE_PREFIX.length);
+  if (!type.startsWith(TYPE_PREFIX) || !isWriteKind(kind)) {
+    const sentence = `The type ${quote(type)} is not known to this version.`;
+    throw type.startsWith(TYPE_PREFIX)
+      ? new UnknownSchemaError(sentence)
+      : new InvalidWriteError(sentence);
+  }
+  const collection = collections.find(({ name }) => source === `/api/${name}`);
+  if (!collection) {
+    const sentence = `The collection of ${quote(source)} is not declared.`;
+    // CloudEvents requires a source.
+    throw source ? new UnknownSchemaError(sentence) : new InvalidWriteError(sentence);
+  }
+  const { name, schemaNumber } = collection;
+  if (!SCHEMA.test(schema))
+    throw new InvalidWriteError(`The schema ${quote(schema)} is not a whole number.`);
+  if (Number(schema) > schemaNumber)
+    throw new UnknownSchemaError(
+      `The schema ${schema} of ${name} is not known to this version, which knows ${schemaNumber}.`,
+    );
+  for (const attribute in attributes)
+    if (!ATTRIBUTES.has(attribute) && !FOREIGN_ATTRIBUTE.test(attribute))
+      throw new UnknownSchemaError(
+        `The attribute ${quote(attribute)} is not known to this version.`,
+      );
+  return { kind, collection };
+}
+
 /**
  * Checks a write, before it is published and again after delivery, and normalises its item. Throws
  * an {@link InvalidWriteError} that names the first thing that is wrong.
@@ -105,6 +155,8 @@ export function parseWrite(message: MessageContent, collections: readonly Collec
 export function checkWrite(write: Write): void {
   if (!isWriteId(write.id))
     throw new InvalidWriteError(`The write id ${quote(write.id)} is not a UUIDv7.`);
+  if (getWriteTime(write.id) >= TIME_LIMIT_MS)
+    throw new InvalidWriteError(`The write id ${write.id} is of a time after the year 9999.`);
   if (!ITEM_ID.test(write.itemId))
     throw new InvalidWriteError(`The item id ${quote(write.itemId)} does not match ${ITEM_ID}.`);
   if (write.ifMatch !== undefined && write.ifMatch !== "*" && !isWriteId(write.ifMatch))
@@ -128,6 +180,11 @@ export function computeFingerprint(item: Item): string {
 /** A message that can never be settled as a write: its `message` is the dead letter's reason. */
 export class InvalidWriteError extends Error {
   override name = "InvalidWriteError";
+}
+
+/** A message that this version does not know, but a newer one may: it is given back to Pub/Sub. */
+export class UnknownSchemaError extends InvalidWriteError {
+  override name = "UnknownSchemaError";
 }
 
 function isWriteKind(kind: string): kind is WriteKind {

@@ -7,7 +7,14 @@ import test from "node:test";
 import { findProgram } from "../local/programs.ts";
 
 const ROOT = join(import.meta.dirname, "..");
-const FILES = ["app.yaml", "package-lock.json", "package.json", "subscriber.yaml", "tsconfig.json"];
+const FILES = [
+  "app.yaml",
+  "collections/schemas.json",
+  "package-lock.json",
+  "package.json",
+  "subscriber.yaml",
+  "tsconfig.json",
+];
 const ROOMS = ["api", "collections", "common", "subscriber"];
 const gcloud = findProgram("gcloud");
 

@@ -22,6 +22,10 @@ const COMMANDS: Record<string, Command> = {
     program: join(import.meta.dirname, "migrate.ts"),
     does: "run the migrations that have not run yet",
   },
+  schemas: {
+    program: join(import.meta.dirname, "schemas.ts"),
+    does: "number the declarations of the collections, after one has changed",
+  },
 };
 
 if (existsSync(RUN_ENV)) process.loadEnvFile(RUN_ENV);

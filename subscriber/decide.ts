@@ -5,13 +5,15 @@ import type { Write } from "../common/write.ts";
 /**
  * What becomes of a write, in one shape from {@link decide} to the acknowledgement of its message.
  * `settled`: this transaction commits its outcome. `settled-before`: an earlier one did.
- * `not-yet`: the write names a version that may still be in flight; its message is nacked. All other
- * messages are acknowledged.
+ * `not-yet`: the write names a version that may still be in flight. `unknown-schema`: a newer version
+ * wrote it, and a newer subscriber can settle it. The messages of these two are nacked, all others are
+ * acknowledged.
  */
 export type Decision =
   | { kind: "settled"; outcome: Outcome; reason: string | null }
   | { kind: "settled-before" }
-  | { kind: "not-yet"; version: string };
+  | { kind: "not-yet"; version: string }
+  | { kind: "unknown-schema"; reason: string };
 
 /**
  * The rule of the README's promise: what becomes of `write` where its item's row is `row`.
@@ -43,6 +45,11 @@ export function describeStale(version: string): string {
 /** A message that can never be settled as a write. */
 export function dead(reason: string): Decision {
   return { kind: "settled", outcome: "dead", reason };
+}
+
+/** Whether the message is given back to Pub/Sub, to be delivered again. */
+export function isGivenBack({ kind }: Decision): boolean {
+  return kind === "not-yet" || kind === "unknown-schema";
 }
 
 export function isDead(

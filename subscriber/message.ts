@@ -1,6 +1,12 @@
 import type { Span } from "@opentelemetry/api";
 import type { Collection } from "../common/collection.ts";
-import { InvalidWriteError, type MessageContent, parseWrite, type Write } from "../common/write.ts";
+import {
+  InvalidWriteError,
+  type MessageContent,
+  parseWrite,
+  UnknownSchemaError,
+  type Write,
+} from "../common/write.ts";
 
 /** Why a message of the dead-letter topic is dead. */
 export const DELIVERY_EXHAUSTED =
@@ -17,20 +23,30 @@ export type Message = MessageContent & {
   span?: Span;
 };
 
-/** A message in a batch, parsed. One without a write has a fault. */
+/** A message in a batch, parsed. One without a write has a fault, or is of an unknown schema. */
 export type Entry = {
   message: Message;
   write: Write | undefined;
   /** Why it is dead unless it is settled already. */
   fault: string | undefined;
+  /** Why only a newer version may know what it is. */
+  unknownSchema?: string;
 };
 
-/** Parses the write in a message. What is not a write of a known collection becomes a fault. */
+/**
+ * Parses the write in a message. What is no write becomes a fault. What a newer version wrote is given
+ * back, until Pub/Sub gives it up: then it is a fault too, whose reason begins with its code.
+ */
 export function readMessage(message: Message, collections: readonly Collection[]): Entry {
+  const { deliveryExhausted } = message;
   try {
-    return { message, write: parseWrite(message, collections), fault: message.deliveryExhausted };
+    return { message, write: parseWrite(message, collections), fault: deliveryExhausted };
   } catch (error) {
     if (!(error instanceof InvalidWriteError)) throw error;
-    return { message, write: undefined, fault: error.message };
+    const entry = { message, write: undefined };
+    if (!(error instanceof UnknownSchemaError)) return { ...entry, fault: error.message };
+    if (deliveryExhausted === undefined)
+      return { ...entry, fault: undefined, unknownSchema: error.message };
+    return { ...entry, fault: `unknown-schema: ${error.message}` };
   }
 }

@@ -2,7 +2,7 @@ import type { Batcher } from "../common/batcher.ts";
 import { PULL_MESSAGES } from "../common/limits.ts";
 import type { PubsubTarget } from "../common/pubsub.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
-import type { Decision } from "./decide.ts";
+import { type Decision, isGivenBack } from "./decide.ts";
 import { DELIVERY_EXHAUSTED, type Message } from "./message.ts";
 import { pullSubscription } from "./pull-subscription.ts";
 import type { Delivery } from "./waiting-message.ts";
@@ -54,7 +54,7 @@ export function startPull(
     if (deliveryExhausted !== undefined) message.deliveryExhausted = deliveryExhausted;
     try {
       const decision = await batcher.add(message);
-      if (decision.kind === "not-yet") delivery.nack();
+      if (isGivenBack(decision)) delivery.nack();
       else delivery.ack();
     } catch {
       delivery.nack();

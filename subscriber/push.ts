@@ -5,7 +5,7 @@ import type { Batcher } from "../common/batcher.ts";
 import { withDeadline } from "../common/deadline.ts";
 import { parseJson } from "../common/json.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
-import type { Decision } from "./decide.ts";
+import { type Decision, isGivenBack } from "./decide.ts";
 import { DELIVERY_EXHAUSTED, type Message } from "./message.ts";
 
 /** Pub/Sub's 10 MB a message, in base64, with its envelope. */
@@ -76,7 +76,7 @@ export function createPush(options: {
       if (request.path.endsWith("/dead-letters")) message.deliveryExhausted = DELIVERY_EXHAUSTED;
       const decision = await batcher.add(message).catch(() => undefined);
       if (!decision) return reject(response, 503, messageId);
-      response.sendStatus(decision.kind === "not-yet" ? 503 : 204);
+      response.sendStatus(isGivenBack(decision) ? 503 : 204);
     },
   );
   app.use(

@@ -148,6 +148,7 @@ class Store {
       if (decision.kind === "settled-before") assert.ok(isKnown, `${id} is not settled`);
       else if (decision.kind === "not-yet") assert.ok(!after.has(id), `${id} is settled`);
       else {
+        assert.ok(decision.kind === "settled");
         assert.ok(!isKnown, `${id} is settled twice`);
         assert.equal(decision.outcome, after.get(id));
         told.add(id);

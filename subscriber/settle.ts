@@ -208,6 +208,12 @@ function report(
     });
     onSettled?.(writes);
   }
+  const unknown = entries.filter(({ unknownSchema }) => unknownSchema !== undefined);
+  if (unknown[0])
+    logger.warn("messages of a newer version are given back", {
+      count: unknown.length,
+      messageId: unknown[0].message.messageId,
+    });
   entries.forEach(({ message, write }, index) => {
     if (isDead(decisions[index]))
       logger.warn("message is dead", {

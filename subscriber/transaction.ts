@@ -27,8 +27,7 @@ export async function settleInTransaction(
   nowMs: number,
 ): Promise<Decision[]> {
   const decisions = new Map<Entry, Decision>();
-  for (const entry of entries)
-    if (!hasWrite(entry)) decisions.set(entry, dead(entry.fault as string));
+  for (const entry of entries) if (!hasWrite(entry)) decisions.set(entry, decideUnreadable(entry));
   const deadIds = await selectDeadAmong(connection, entries, { lock: false });
   // Collections and ids in one order everywhere, so that two batches never deadlock by order.
   const byName = Map.groupBy(entries.filter(hasWrite), ({ write }) => write.collection.name);
@@ -53,6 +52,10 @@ type WriteEntry = Entry & { write: Write };
 
 function hasWrite(entry: Entry): entry is WriteEntry {
   return entry.write !== undefined;
+}
+
+function decideUnreadable({ fault, unknownSchema = "" }: Entry): Decision {
+  return fault === undefined ? { kind: "unknown-schema", reason: unknownSchema } : dead(fault);
 }
 
 /** Decides the entries of one collection; those with a fault are dead unless they are settled. */

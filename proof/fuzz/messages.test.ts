@@ -9,6 +9,7 @@ import {
   InvalidWriteError,
   type MessageContent,
   parseWrite,
+  UnknownSchemaError,
 } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { courses } from "../../test/collections/courses.ts";
@@ -53,7 +54,8 @@ describe("a message of any content", () => {
     await pubsub.close();
   });
 
-  it(`is settled or dead, ${RUNS} times ${HOSTILE} messages, and the good ones are applied`, async (context) => {
+  it(`is settled, dead or given back, ${RUNS} times ${HOSTILE} messages, and the good ones are applied`, async (context) => {
+    const unknown: Published[] = [];
     // In this process, so that a crash fails the test.
     await environment.startSubscriber({ collections });
     const batches = fc.array(recipes(collections), { minLength: HOSTILE, maxLength: HOSTILE });
@@ -63,6 +65,7 @@ describe("a message of any content", () => {
         const good = hostile.filter((_, place) => place % GOOD_EVERY === 0).map(makeGood);
         const published = await publish([...hostile, ...good]);
         await waitUntilDone(published);
+        unknown.push(...published.filter((message) => findFault(message) === "unknown-schema"));
         const marks = good.map(({ attributes }) => attributes["ce-id"]);
         const rows = await query(environment.pool, "SELECT id FROM data WHERE version IN (?)", [
           marks,
@@ -76,7 +79,11 @@ describe("a message of any content", () => {
       "SELECT COUNT(*) AS dead, COUNT(DISTINCT reason) AS reasons FROM dead_letters",
     );
     const [dead, reasons] = [Number(counts?.dead), Number(counts?.reasons)];
-    context.diagnostic(`${dead} dead, for ${reasons} reasons, of ${RUNS * HOSTILE}`);
+    context.diagnostic(
+      `${dead} dead, for ${reasons} reasons, and ${unknown.length} given back, of ${RUNS * HOSTILE}`,
+    );
+    assert.ok(unknown.length > 0, "some were of an unknown schema");
+    for (const message of unknown) assert.deepEqual(await findReasons(message), []);
     assert.ok(
       dead > (RUNS * HOSTILE) / 4 && dead < RUNS * HOSTILE,
       "both outcomes were among them",
@@ -118,7 +125,10 @@ describe("a message of any content", () => {
     });
   }
 
-  /** Each has one receipt or, where it is no write, a dead letter with a reason. */
+  /**
+   * Each has one receipt or, where it is no write, a dead letter with a reason. One of an unknown
+   * schema is given back, and has neither.
+   */
   async function waitUntilDone(published: readonly Published[]): Promise<void> {
     let open = published;
     const look = async () => {
@@ -134,8 +144,8 @@ describe("a message of any content", () => {
     });
   }
 
-  async function isDone(message: Published): Promise<boolean> {
-    const { messageId, attributes } = message;
+  /** The reasons of the dead letters that have this message's id, or its write's. */
+  async function findReasons({ messageId, attributes }: Published): Promise<string[]> {
     const id = attributes["ce-id"] ?? "";
     const letters = await query(
       environment.pool,
@@ -143,7 +153,15 @@ describe("a message of any content", () => {
       [messageId, /^[\x20-\x7e]{36}$/.test(id) ? id : null],
     );
     for (const { reason } of letters) assert.ok(reason, `${messageId} is dead without a reason`);
-    if (findFault(message)) return letters.length > 0;
+    return letters.map(({ reason }) => String(reason));
+  }
+
+  async function isDone(message: Published): Promise<boolean> {
+    const id = message.attributes["ce-id"] ?? "";
+    const letters = await findReasons(message);
+    const fault = findFault(message);
+    if (fault === "unknown-schema") return true;
+    if (fault) return letters.length > 0;
     const others = collections.map(
       ({ name }) => `(SELECT COUNT(*) FROM ${name} WHERE version = ?)`,
     );
@@ -158,10 +176,12 @@ describe("a message of any content", () => {
   }
 });
 
+/** Why it is no write that this version knows; undefined where it is one. */
 function findFault(message: MessageContent): string | undefined {
   try {
     return void parseWrite(message, collections);
   } catch (error) {
+    if (error instanceof UnknownSchemaError) return "unknown-schema";
     if (error instanceof InvalidWriteError) return error.message;
     throw error;
   }

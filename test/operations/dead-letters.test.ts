@@ -141,7 +141,12 @@ describe("npm run ops -- dead-letters", () => {
     const hostile = "\u001b[2J\u009b31m\r\u202e";
     const [id = ""] = await kill({
       data: Buffer.from(hostile),
-      attributes: { ...sound.attributes, "ce-source": hostile, "ce-id": mintWriteId() },
+      attributes: {
+        ...sound.attributes,
+        "ce-type": hostile,
+        "ce-source": hostile,
+        "ce-id": mintWriteId(),
+      },
     });
     for (const out of [await read("list"), await read("show", id)])
       assert.doesNotMatch(out, /[[\p{Cc}\u202e]--\n]/v);

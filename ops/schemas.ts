@@ -1,0 +1,42 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { collections } from "../collections/collections.ts";
+import { type SchemaNumbers, updateSchemaNumbers } from "../common/schema-numbers.ts";
+import { parseOptions } from "./command-line.ts";
+import { type Program, runMain, type Terminal } from "./terminal.ts";
+
+const FILE = new URL("../collections/schemas.json", import.meta.url);
+
+const HELP = `Numbers the declarations of the collections in collections/schemas.json.
+
+Usage: npm run ops -- schemas [--check]
+
+Messages carry the number, so that a subscriber gives back the writes of a newer declaration than
+its own. Run it after each change to a collection, and commit the file.
+
+  --check  change nothing; the exit status says whether the file is up to date
+
+Exit status: 0 done, 1 the file is not up to date, 2 wrong usage.
+`;
+
+/** `npm run ops -- schemas`. */
+export const SCHEMAS: Program = { main, help: HELP };
+
+if (import.meta.main) await runMain(SCHEMAS);
+
+async function main(args: string[], { print, printError }: Terminal): Promise<number> {
+  const { values } = parseOptions({ args, options: { check: { type: "boolean" } } });
+  const numbers = JSON.parse(await readFile(FILE, "utf8")) as SchemaNumbers;
+  const updated = updateSchemaNumbers(collections, numbers);
+  const changed = Object.keys(updated).filter((name) => updated[name] !== numbers[name]);
+  if (changed.length === 0) return 0;
+  if (values.check) {
+    printError(
+      `The declarations of ${changed.join(", ")} have changed since collections/schemas.json was` +
+        " written: run npm run ops -- schemas, and commit it.\n",
+    );
+    return 1;
+  }
+  await writeFile(FILE, `${JSON.stringify(updated, null, 2)}\n`);
+  for (const name of changed) print(`${name} is at schema ${updated[name]?.schema} now\n`);
+  return 0;
+}
