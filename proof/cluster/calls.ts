@@ -15,6 +15,10 @@ const WEIGHTS = {
   poison: 4,
   invalid: 2,
   garbage: 2,
+  read: 12,
+  readAfter: 8,
+  readUnlessSame: 2,
+  page: 4,
 } as const;
 type Kind = keyof typeof WEIGHTS;
 const KINDS = Object.entries(WEIGHTS).flatMap(([kind, weight]) =>
@@ -37,13 +41,21 @@ export function buildCall(
     version: string | undefined;
     name: string;
     prefer: Record<string, string>;
+    /** Of a page. */
+    order: "asc" | "desc";
   },
 ): Call {
-  const { collection, item, version, name, prefer } = of;
+  const { collection, item, version, name, prefer, order } = of;
   const url = `${collection}/${item}`;
   const body = { nombre: `tema ${name}` };
   const put = { method: "PUT", url, body };
   const ifMatch = { "if-match": `"${version}"`, ...prefer };
+  if (kind === "read") return { method: "GET", url };
+  if (kind === "readAfter" && version)
+    return { method: "GET", url: `${url}?after=${version}`, headers: prefer };
+  if (kind === "readUnlessSame" && version)
+    return { method: "GET", url, headers: { "if-none-match": `"${version}"` } };
+  if (kind === "page") return { method: "GET", url: `${collection}?limit=20&order=${order}` };
   if (kind === "create") return { method: "POST", url: collection, body, headers: prefer };
   if (kind === "delete") return { method: "DELETE", url, headers: prefer };
   if (kind === "invalid") return { ...put, body: { nombre: 7, extra: name } };

@@ -3,6 +3,8 @@ import { type Pool, query } from "../../common/database.ts";
 import type { Write } from "../../common/write.ts";
 import { checkSettled } from "../../test/support/settled-invariants.ts";
 import { selectStored } from "../../test/support/snapshot.ts";
+import type { ClaimLog } from "../answers/claims.ts";
+import { judgeStored, judgeUnwritten } from "../answers/judge-stored.ts";
 import type { ChaosCluster } from "./chaos-cluster.ts";
 import type { Ledger } from "./ledger.ts";
 
@@ -16,13 +18,16 @@ const CHUNK_WRITES = 500;
 /** What was found, with every violation in a sentence. */
 type Checked = { outcomes: Map<string, string>; violations: string[] };
 
-/** Checks every promise, once everything that was published is settled. */
+/** Checks every promise, and every answer, once everything that was published is settled. */
 export async function checkCluster(cluster: ChaosCluster, ledger: Ledger): Promise<Checked> {
   const { writes, garbage } = cluster.witness;
   const pool = cluster.database.pool;
-  const violations: string[] = [];
-  const outcomes = await checkOutcomes([...writes.values()], pool, violations);
-  violations.push(...checkTold(ledger, writes, outcomes));
+  const violations = [...ledger.violations];
+  for (const write of ledger.confirmed.keys())
+    if (!writes.has(write)) violations.push(`the write ${write} was confirmed and never published`);
+  const outcomes = new Map<string, string>();
+  await checkWrites([...writes.values()], { pool, claims: ledger.claims, outcomes, violations });
+  violations.push(...judgeUnwritten(ledger.claims));
   await checkDead(garbage, pool, violations);
   for (const { name, unexpectedExit, peakMb } of Object.values(cluster.processes)) {
     if (unexpectedExit) violations.push(unexpectedExit);
@@ -31,35 +36,20 @@ export async function checkCluster(cluster: ChaosCluster, ledger: Ledger): Promi
   return { outcomes, violations };
 }
 
-/** Every confirmed write was published and has the outcome that clients were shown. */
-function checkTold(
-  { confirmed, violations: noted }: Ledger,
-  published: ReadonlyMap<string, Write>,
-  outcomes: ReadonlyMap<string, string>,
-): string[] {
-  const violations = [...noted];
-  for (const [write, { shown, promised }] of confirmed) {
-    if (!published.has(write))
-      violations.push(`the write ${write} was confirmed and never published`);
-    const outcome = outcomes.get(write);
-    if (outcome && shown !== undefined && !shown.startsWith(`${outcome} `))
-      violations.push(`the write ${write} is ${outcome}, and was ${shown}`);
-    if (outcome && promised && outcome !== promised)
-      violations.push(`the write ${write} is ${outcome}, and was promised to be ${promised}`);
-  }
-  return violations;
-}
-
 /** Whether MySQL refuses the write's item (database-server.ts). */
 const mayDie = ({ item }: Write) => String(item?.nombre).startsWith("poison");
 
-/** The outcome of every write whose item keeps the invariants. */
-async function checkOutcomes(
+/** Collects the outcome of every write whose item keeps the invariants. */
+async function checkWrites(
   writes: readonly Write[],
-  pool: Pool,
-  violations: string[],
-): Promise<Map<string, string>> {
-  const outcomes = new Map<string, string>();
+  found: {
+    pool: Pool;
+    claims: ClaimLog;
+    outcomes: Map<string, string>;
+    violations: string[];
+  },
+): Promise<void> {
+  const { pool, claims, outcomes, violations } = found;
   let [rows, receipts] = [0, 0];
   for (const chunk of splitByItem(writes)) {
     const stored = await selectStored(pool, data, chunk);
@@ -72,6 +62,7 @@ async function checkOutcomes(
       const message = (error as Error).message.replace(/\s+/g, " ");
       violations.push(message.slice(0, MESSAGE_CHARACTERS));
     }
+    violations.push(...judgeStored(claims, data, chunk, stored));
   }
   const [counts] = await query(
     pool,
@@ -79,11 +70,10 @@ async function checkOutcomes(
   );
   if (Number(counts?.items) !== rows || Number(counts?.receipts) !== receipts)
     violations.push("there are rows or receipts of writes that nobody published");
-  return outcomes;
 }
 
 /** Chunks of writes in the order of their ids; all writes of an item are in one chunk. */
-function* splitByItem(writes: readonly Write[]): Generator<Write[]> {
+export function* splitByItem(writes: readonly Write[]): Generator<Write[]> {
   const sorted = writes.toSorted((one, other) => (one.id < other.id ? -1 : 1));
   let chunk: Write[] = [];
   for (const own of Map.groupBy(sorted, ({ itemId }) => itemId).values()) {

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createRandom } from "../../local/pubsub/faults.ts";
 import { buildCall, buildGarbage, drawKind } from "./calls.ts";
 import type { ChaosCluster } from "./chaos-cluster.ts";
-import type { Ledger, ShownReceipt } from "./ledger.ts";
-import { type Call, send } from "./requests.ts";
+import type { Ledger } from "./ledger.ts";
+import { type Answer, type Call, send } from "./requests.ts";
 
 export type ClientOptions = {
   clients: number;
@@ -35,13 +35,17 @@ const KEYED_TRIES = 4;
 const READS_PER_SECOND = 40;
 /** Receipts that are asked for at once when all is settled. */
 const READS_AT_ONCE = 16;
+/** The share of writes, and of reads after a write, whose clients wait. */
+const WAIT_SHARE = 0.25;
+/** The share of keyed creates whose clients do not wait for an answer before they try again. */
+const IMPATIENT_SHARE = 0.5;
+const IMPATIENT_TRIES = 6;
+const IMPATIENT_PAUSE_MS = 4;
 /** The statuses of the contract; 0 where there was no answer. */
-const EXPECTED = new Set([0, 200, 201, 202, 204, 207, 409, 410, 412, 422, 503]);
-/** The outcome in the answer to a client that waited. */
-const OUTCOMES: Record<number, string> = { 201: "applied", 204: "applied", 412: "conflict" };
+const EXPECTED_OF_READS = new Set([0, 200, 304, 404, 410, 503]);
+const EXPECTED_OF_WRITES = new Set([0, 200, 201, 202, 204, 207, 409, 410, 412, 422, 503]);
 
 type Draws = [number, number, number, number, number, number];
-type Promised = { receipt?: string | undefined; outcome?: string | undefined };
 
 /** Clients by a seed: their n-th request is always the same, except for versions that they name. */
 export class Clients {
@@ -83,7 +87,7 @@ export class Clients {
     const reader = async (_: unknown, number: number) => {
       for (const write of writes) {
         await this.#readReceipt(write, number / READS_AT_ONCE);
-        if (confirmed.get(write)?.shown === undefined)
+        if (!confirmed.get(write)?.isShown)
           violations.push(`the write ${write} has no receipt at the API`);
       }
     };
@@ -109,25 +113,44 @@ export class Clients {
     const item = this.#hotItem(Math.floor(itemDraw * this.#options.hotItems));
     const version = this.#versions.get(item);
     const prefer: Record<string, string> =
-      waitDraw < 0.1 ? { prefer: `wait=${1 + Math.floor(moreDraw * 3)}` } : {};
-    if (kind === "keyed") await this.#sendKeyed(apiDraw, name, moreDraw);
+      waitDraw < WAIT_SHARE ? { prefer: `wait=${1 + Math.floor(moreDraw * 3)}` } : {};
+    const order = moreDraw < 0.5 ? "asc" : "desc";
+    if (kind === "keyed") await this.#sendKeyed(apiDraw, name, { waitDraw, moreDraw });
     else if (kind === "bulk") await this.#sendBulk(collection, name, moreDraw, prefer);
     // The witness sees whether it was published.
     else if (kind === "garbage")
       await this.#cluster.witness.publish(buildGarbage(name, moreDraw)).catch(() => {});
-    else await this.#send(buildCall(kind, { collection, item, version, name, prefer }));
+    else await this.#send(buildCall(kind, { collection, item, version, name, prefer, order }));
   }
 
-  /** Tries again, at the other API, while it is unknown whether it was accepted. */
-  async #sendKeyed(apiDraw: number, name: string, moreDraw: number): Promise<void> {
+  /**
+   * Tries again, at the other API, while it is unknown whether it was accepted. An impatient client
+   * tries several times at once, and waits: all but one of its writes are duplicates, settled while
+   * it asks for them.
+   */
+  async #sendKeyed(
+    apiDraw: number,
+    name: string,
+    { waitDraw, moreDraw }: { waitDraw: number; moreDraw: number },
+  ): Promise<void> {
     const items = new Set<string>();
+    const isImpatient = waitDraw < IMPATIENT_SHARE;
+    const prefer: Record<string, string> = isImpatient ? { prefer: "wait=3" } : {};
+    const headers = { "idempotency-key": `key-${name}`, ...prefer };
+    const body = { nombre: `tema ${name}` };
+    const attempt = (number: number) => {
+      const url = `${this.#getUrl(apiDraw + number / 2)}/api/data`;
+      return this.#send({ method: "POST", url, body, headers }, (item) => items.add(item));
+    };
+    if (isImpatient) {
+      const all = Array.from({ length: IMPATIENT_TRIES }, async (_, number) => {
+        await sleep(number * IMPATIENT_PAUSE_MS);
+        return attempt(number);
+      });
+      await Promise.all(all);
+    }
     for (let tries = 0; tries < KEYED_TRIES; tries += 1) {
-      const url = `${this.#getUrl(apiDraw + tries / 2)}/api/data`;
-      const headers = { "idempotency-key": `key-${name}` };
-      const status = await this.#send(
-        { method: "POST", url, body: { nombre: `tema ${name}` }, headers },
-        (item) => items.add(item),
-      );
+      const status = await attempt(tries);
       // Some clients ask again after an answer, too.
       if (status !== 0 && status !== 503 && moreDraw > 0.3) break;
     }
@@ -145,25 +168,44 @@ export class Clients {
   /** Sends a request and notes what its answer says; returns the answer's status. */
   async #send(call: Call, onItem: (item: string) => void = () => {}): Promise<number> {
     const startedAt = performance.now();
-    const { status, headers, body } = await send(call);
+    const { status, headers, body } = await this.#exchange(call);
     this.#ledger.count(status);
     if (status === 202) this.#options.onAccepted(performance.now() - startedAt);
     if (status === 0) await sleep(REFUSED_PAUSE_MS);
-    if (!EXPECTED.has(status))
+    const expected = call.method === "GET" ? EXPECTED_OF_READS : EXPECTED_OF_WRITES;
+    if (!expected.has(status))
       this.#ledger.violations.push(
         `${call.method} ${new URL(call.url).pathname} was answered ${status} ${JSON.stringify(body)}`,
       );
     const link = /<(.*?)>; rel="status"/.exec(String(headers.link ?? ""))?.[1];
-    const results = (body as { results?: Promised[] } | undefined)?.results ?? [];
-    const single: Promised = { receipt: link, outcome: OUTCOMES[status] };
-    for (const { receipt, outcome } of [single, ...results]) {
+    const results = (body as { results?: { receipt?: string }[] } | undefined)?.results ?? [];
+    for (const { receipt } of [{ receipt: link }, ...results]) {
       const [, item, write] = /^\/api\/data\/(.*?)\/writes\/(.*)$/.exec(receipt ?? "") ?? [];
       if (!receipt || !item || !write) continue;
-      this.#ledger.accept(write, decodeURIComponent(item), receipt, outcome);
+      this.#ledger.accept(write, decodeURIComponent(item), receipt);
       if (write > (this.#versions.get(item) ?? "")) this.#versions.set(item, write);
       onItem(item);
     }
     return status;
+  }
+
+  /** Sends a request, and records its answer to be judged. */
+  async #exchange(call: Call): Promise<Answer> {
+    const { pathname, search } = new URL(call.url);
+    const fromMs = performance.now();
+    const answer = await send(call);
+    this.#ledger.record({
+      fromMs,
+      toMs: performance.now(),
+      method: call.method,
+      target: pathname + search,
+      headers: call.headers ?? {},
+      sent: call.body,
+      status: answer.status,
+      answerHeaders: answer.headers,
+      answered: answer.body,
+    });
+    return answer;
   }
 
   /** Asks for the receipt of any confirmed write, settled or not. */
@@ -178,12 +220,13 @@ export class Clients {
 
   /** Asks one of the APIs for the receipt of a write. */
   async #readReceipt(write: string, number: number): Promise<void> {
-    const { receipt, shown } = this.#ledger.confirmed.get(write) as {
-      receipt: string;
-      shown?: string;
-    };
-    const { status, body } = await send({ method: "GET", url: this.#getUrl(number) + receipt });
-    this.#ledger.show(write, status, body as ShownReceipt | undefined, shown);
+    const confirmed = this.#ledger.confirmed.get(write);
+    if (!confirmed) return;
+    const url = this.#getUrl(number) + confirmed.receipt;
+    const { status, body } = await this.#exchange({ method: "GET", url });
+    if (![0, 200, 503].includes(status))
+      this.#ledger.violations.push(`the receipt of ${write} was answered ${status}`);
+    if ((body as { status?: string } | undefined)?.status === "settled") confirmed.isShown = true;
   }
 
   #hotItem(number: number): string {

@@ -1,5 +1,6 @@
 import { PubSub, v1 } from "@google-cloud/pubsub";
-import { collections } from "../../collections/collections.ts";
+import { collections as declared } from "../../collections/collections.ts";
+import type { Collection } from "../../common/collection.ts";
 import {
   InvalidWriteError,
   type MessageContent,
@@ -21,7 +22,6 @@ export type Witness = {
   close(): Promise<void>;
 };
 
-const NAME = "witness";
 const PUBLISH_TIMEOUT_MS = 3_000;
 
 /** Creates the subscription and receives from then on. */
@@ -29,14 +29,16 @@ export async function startWitness(options: {
   host: string;
   projectId: string;
   topic: string;
+  collections?: readonly Collection[];
 }): Promise<Witness> {
-  const { host, projectId } = options;
+  const { host, projectId, collections = declared } = options;
+  const name = `${options.topic}-witness`;
   const pubsub = new PubSub({ projectId, apiEndpoint: host, emulatorMode: true });
   const topic = `projects/${projectId}/topics/${options.topic}`;
   const config = (await pubsub.getClientConfig()) as v1.PublisherClient["_opts"];
   const publisher = new v1.PublisherClient(config);
-  await pubsub.topic(options.topic).createSubscription(NAME, { ackDeadlineSeconds: 10 });
-  const subscription = pubsub.subscription(NAME, { streamingOptions: { maxStreams: 1 } });
+  await pubsub.topic(options.topic).createSubscription(name, { ackDeadlineSeconds: 10 });
+  const subscription = pubsub.subscription(name, { streamingOptions: { maxStreams: 1 } });
   const writes = new Map<string, Write>();
   const garbage = new Set<string>();
   subscription.on("message", (message) => {
