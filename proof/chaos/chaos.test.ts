@@ -5,7 +5,7 @@ import { runProgram } from "../../test/support/program.ts";
 /** Always the same seeds, so that a new failure is a change's: two side by side, 20 s each. */
 const SEEDS = [1, 5] as const;
 const RUNS = 4;
-/** Runs in which the break must be found; the first one has always found it. */
+/** Runs in which a break must be found; the first one has always found it. */
 const BREAK_RUNS = 4;
 
 test(`every promise holds in ${RUNS * SEEDS.length} runs of chaos`, async () => {
@@ -18,12 +18,16 @@ test(`every promise holds in ${RUNS * SEEDS.length} runs of chaos`, async () => 
   }
 });
 
-test("chaos finds a message that is acknowledged before its commit", async () => {
-  const args = ["--break=ack-before-commit", `--runs=${BREAK_RUNS}`];
-  const { code, output } = await runProgram("proof/chaos/main.ts", args);
-  assert.equal(code, 0, output);
-  assert.match(output, /^ack-before-commit: found in run \d/m);
-});
+for (const [name, title] of [
+  ["ack-before-commit", "a message that is acknowledged before its commit"],
+  ["guessed-created", "an answer that does not say that the item was created"],
+])
+  test(`chaos finds ${title}`, async () => {
+    const args = [`--break=${name}`, `--runs=${BREAK_RUNS}`];
+    const { code, output } = await runProgram("proof/chaos/main.ts", args);
+    assert.equal(code, 0, output);
+    assert.match(output, new RegExp(`^${name}: found in run \\d`, "m"));
+  });
 
 test("chaos refuses wrong options in a sentence", async () => {
   const { code, output } = await runProgram("proof/chaos/main.ts", ["--runs=none"]);

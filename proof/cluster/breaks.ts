@@ -45,6 +45,36 @@ export const BREAKS: Record<string, Break> = {
     file: "subscriber/pull.ts",
     edits: [{ find: /\.nack\(/g, replace: ".ack(" }],
   },
+  "row-before-receipt": {
+    means: "answers with the row from before its receipt was found: 410, of an item that exists",
+    file: "common/receipts.ts",
+    edits: [{ find: /^ *await readRows\(others\.filter.*\n/m, replace: "" }],
+  },
+  "guessed-created": {
+    means: "answers 200 to a put that created its item",
+    file: "api/answer/writes.ts",
+    edits: [{ find: /const isNew = created \?\? /, replace: "const isNew = " }],
+  },
+  "other-items-row": {
+    means: "answers reads in the order of MySQL's rows, with another item's content",
+    file: "api/reader.ts",
+    edits: [
+      {
+        find: /return own\.map\(\(\{ itemId \}\) => byId\.get\(itemId\)\);/,
+        replace: "return own.map((_, index) => found[index]);",
+      },
+    ],
+  },
+  "after-ignored": {
+    means: "answers a read with ?after= before that write is settled",
+    file: "api/routes/reads.ts",
+    edits: [{ find: /if \(after !== undefined\) await/, replace: 'if (after === "") await' }],
+  },
+  "deleted-as-absent": {
+    means: "answers 404 for an item that was deleted",
+    file: "api/routes/reads.ts",
+    edits: [{ find: /new Problem\("deleted"/, replace: 'new Problem("not-found"' }],
+  },
 };
 
 /** The list of breaks for a `--help`. */
