@@ -4,6 +4,10 @@ import { createTestEnvironment, type TestEnvironment } from "../../test/support/
 import type { Spawned } from "../../test/support/processes.ts";
 import { readSnapshot } from "../../test/support/snapshot.ts";
 import { until } from "../../test/support/until.ts";
+import type { ClaimLog } from "../answers/claims.ts";
+import { startWitness, type Witness } from "../cluster/witness.ts";
+import { judgeFuzzed } from "./answers.ts";
+import { FUZZED_COLLECTIONS } from "./collections.ts";
 import { type Document, type Json, readDocument } from "./document.ts";
 import type { Confirmed } from "./judge.ts";
 
@@ -37,6 +41,8 @@ export type FuzzEnvironment = {
   processes: Spawned[];
   /** Waits until all is settled; returns what is missing and what refused writes left behind. */
   findTraces(): Promise<string[]>;
+  /** Returns what is wrong with the answers in the log. Call it once all is settled. */
+  judgeAnswers(log: ClaimLog): Promise<string[]>;
   close(): Promise<void>;
 };
 
@@ -47,7 +53,20 @@ export async function createFuzzEnvironment(servers?: {
 }): Promise<FuzzEnvironment> {
   const migrations = [new URL("../../test/migrations/", import.meta.url)];
   const environment = await createTestEnvironment({ migrations, ...servers });
+  let witness: Witness | undefined;
+  const close = async () => {
+    await witness?.close();
+    await environment.close();
+  };
   try {
+    const { PUBSUB_EMULATOR_HOST, GOOGLE_CLOUD_PROJECT, PUBSUB_TOPIC } = environment.env;
+    const published = await startWitness({
+      host: PUBSUB_EMULATOR_HOST as string,
+      projectId: GOOGLE_CLOUD_PROJECT as string,
+      topic: PUBSUB_TOPIC as string,
+      collections: FUZZED_COLLECTIONS,
+    });
+    witness = published;
     const start = (name: "api" | "subscriber", env: Record<string, string> = {}) =>
       environment.spawn(name, env, [HEAP, SERVE, name]);
     const guards = {
@@ -72,10 +91,11 @@ export async function createFuzzEnvironment(servers?: {
       targets,
       processes: [open, guarded, subscriber],
       findTraces: () => findTraces(environment, targets),
-      close: () => environment.close(),
+      judgeAnswers: (log) => judgeAnswers(log, environment, published),
+      close,
     };
   } catch (error) {
-    await environment.close();
+    await close();
     throw error;
   }
 }
@@ -137,12 +157,21 @@ async function findTraces(
   return faults;
 }
 
+/** Waits until the witness has seen every write that has a receipt. */
+async function judgeAnswers(
+  log: ClaimLog,
+  { pool }: TestEnvironment,
+  { writes }: Witness,
+): Promise<string[]> {
+  const receipts = await readReceipts(pool);
+  const isSeen = () => receipts.every((write) => writes.has(write));
+  await until("the witness has every write", isSeen, SETTLE_SECONDS).catch(() => {});
+  return judgeFuzzed(log, pool, [...writes.values()]);
+}
+
 function readReceipts(pool: TestEnvironment["pool"]): Promise<string[]> {
   const sources = [
-    "version AS id FROM data",
-    "version AS id FROM teachers",
-    "version AS id FROM courses",
-    "version AS id FROM parcels",
+    ...FUZZED_COLLECTIONS.map(({ name }) => `version AS id FROM ${name}`),
     "id FROM writes",
     "write_id AS id FROM dead_letters",
   ];

@@ -1,7 +1,9 @@
 import fc from "fast-check";
+import { ClaimLog } from "../answers/claims.ts";
 import { MEMORY_LIMIT_MB } from "../cluster/check.ts";
 import { peakMb } from "../support/process-usage.ts";
 import { type Answer, closeConnections, type Sent, send, sendBytes } from "../support/raw-http.ts";
+import { recordFuzzed } from "./answers.ts";
 import { anyBytes } from "./bytes.ts";
 import type { FuzzEnvironment, Target } from "./environment.ts";
 import { type Confirmed, judge, judgeBytes, readConfirmed } from "./judge.ts";
@@ -27,6 +29,8 @@ export type Result = {
   statuses: Record<string, number>;
   /** Writes that the API confirmed to clients. */
   confirmed: number;
+  /** What answers said of items, judged at the end. */
+  claims: number;
   peakMb: number;
   /** The smallest heap of the open API in the second and in the last quarter of the run. */
   heapMb: [second: number, last: number];
@@ -46,7 +50,8 @@ export async function fuzz(options: {
 }): Promise<Result> {
   const { environment, requests, onProgress } = options;
   const startedAt = performance.now();
-  const run = { sent: 0, statuses: {} as Record<string, number>, heaps: [] as number[] };
+  const claims = new ClaimLog();
+  const run = { sent: 0, statuses: {} as Record<string, number>, heaps: [] as number[], claims };
   const shots = fc.record({
     isGuarded: fc.nat(4).map((number) => number === 0),
     shots: fc.array(oneShot(environment), { minLength: 1, maxLength: TOGETHER, size: "max" }),
@@ -67,6 +72,7 @@ export async function fuzz(options: {
   }
   const heapMb = liveHeaps(run.heaps);
   faults.push(...(await checkEnd(environment, run.heaps.length, heapMb)));
+  faults.push(...(await environment.judgeAnswers(claims)));
   closeConnections();
   return {
     sent: run.sent,
@@ -76,6 +82,7 @@ export async function fuzz(options: {
       (sum, { confirmed }) => sum + confirmed.receipts.length + confirmed.unnamed,
       0,
     ),
+    claims: claims.kept,
     peakMb: Math.max(...environment.processes.map(({ child }) => peakMb(child.pid)), 0),
     heapMb,
     faults,
@@ -98,7 +105,7 @@ function oneShot(environment: FuzzEnvironment): fc.Arbitrary<Shot> {
   );
 }
 
-type Run = { statuses: Record<string, number> };
+type Run = { statuses: Record<string, number>; claims: ClaimLog };
 
 /** Sends one and notes the writes that its answer confirms; returns what is wrong with the answer. */
 async function fire(
@@ -122,10 +129,13 @@ async function fire(
       return answers.flatMap((answer) => judgeBytes(environment.document, answer));
     }
     const sent = withKey(target, fillIn(shot.sent, target.confirmed.receipts));
+    const fromMs = performance.now();
     const answer = await send(target.api.url, sent);
+    const times = { fromMs, toMs: performance.now() };
     count(answer);
     keep(target.confirmed, readConfirmed(sent, answer));
-    return judge(environment.document, sent, answer);
+    const faults = recordFuzzed(run.claims, { sent, answer }, times);
+    return [...judge(environment.document, sent, answer), ...faults];
   } catch (error) {
     const what = "sent" in shot ? `${shot.sent.method} ${shot.sent.target}` : "bytes";
     return [`${what}: no answer: ${(error as Error).message}`];

@@ -18,6 +18,8 @@ where something fails.
   --help        show this text
 `;
 
+const SHOWN_FAULTS = 20;
+
 await runProof("fuzz", async () => {
   const { values } = parseOptions({
     options: {
@@ -48,15 +50,25 @@ await runProof("fuzz", async () => {
   }
 });
 
-function print({ sent, seconds, statuses, confirmed, peakMb, heapMb, faults }: Result): void {
+function print({
+  sent,
+  seconds,
+  statuses,
+  confirmed,
+  claims,
+  peakMb,
+  heapMb,
+  faults,
+}: Result): void {
   const answers = Object.entries(statuses).map(([status, times]) => `${status}: ${times}`);
   console.log(
-    `${sent} requests in ${Math.round(seconds)} s, ${confirmed} writes accepted and settled`,
+    `${sent} requests in ${Math.round(seconds)} s, ${confirmed} writes accepted and settled, ` +
+      `${claims} statements about items judged`,
   );
   console.log(answers.join(", "));
   console.log(
     `memory: peak ${Math.round(peakMb)} MB, live heap ${heapMb[0]} MB, later ${heapMb[1]} MB`,
   );
-  for (const fault of faults) console.log(fault);
+  for (const fault of faults.slice(0, SHOWN_FAULTS)) console.log(fault);
   console.log(faults.length === 0 ? "every answer held" : `${faults.length} FAULTS`);
 }
