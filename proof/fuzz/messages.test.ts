@@ -17,7 +17,9 @@ import { parcels } from "../../test/collections/parcels.ts";
 import { teachers } from "../../test/collections/teachers.ts";
 import { createTestEnvironment, type TestEnvironment } from "../../test/support/environment.ts";
 import { createClient } from "../../test/support/http.ts";
+import { selectStored } from "../../test/support/snapshot.ts";
 import { until } from "../../test/support/until.ts";
+import { formatItem } from "../answers/claims.ts";
 import { makeMessage, recipes } from "./messages.ts";
 
 const collections = [data, teachers, courses, parcels];
@@ -71,6 +73,7 @@ describe("a message of any content", () => {
           marks,
         ]);
         assert.equal(rows.length, good.length, "the good ones are applied");
+        await checkContent(published);
       }),
       { numRuns: RUNS, seed: SEED, endOnFailure: true },
     );
@@ -142,6 +145,20 @@ describe("a message of any content", () => {
       });
       throw new Error(`${error.message}: ${what.join("\n")}`);
     });
+  }
+
+  /** Each row has the content of the message whose id is its version. */
+  async function checkContent(published: readonly Published[]): Promise<void> {
+    const good = published.filter((message) => findFault(message) === undefined);
+    const writes = good.map((message) => parseWrite(message, collections));
+    const describe = ({ item }: { item?: unknown }) => formatItem(item ?? null);
+    for (const [collection, own] of Map.groupBy(writes, (write) => write.collection)) {
+      const { rows } = await selectStored(environment.pool, collection, own);
+      for (const row of rows) {
+        const sent = own.filter(({ id }) => id === row.version).map(describe);
+        if (sent.length > 0) assert.ok(sent.includes(describe(row)), `${row.id}: ${describe(row)}`);
+      }
+    }
   }
 
   /** The reasons of the dead letters that have this message's id, or its write's. */
