@@ -1,5 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { collections } from "../collections/collections.ts";
+import { parseJson } from "../common/json.ts";
 import { type SchemaNumbers, updateSchemaNumbers } from "../common/schema-numbers.ts";
 import { parseOptions } from "./command-line.ts";
 import { type Program, runMain, type Terminal } from "./terminal.ts";
@@ -25,7 +26,7 @@ if (import.meta.main) await runMain(SCHEMAS);
 
 async function main(args: string[], { print, printError }: Terminal): Promise<number> {
   const { values } = parseOptions({ args, options: { check: { type: "boolean" } } });
-  const numbers = JSON.parse(await readFile(FILE, "utf8")) as SchemaNumbers;
+  const numbers = parseJson(await readFile(FILE, "utf8")) as SchemaNumbers;
   const updated = updateSchemaNumbers(collections, numbers);
   const changed = Object.keys(updated).filter((name) => updated[name] !== numbers[name]);
   if (changed.length === 0) return 0;
