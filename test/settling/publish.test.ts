@@ -193,8 +193,9 @@ describe("a topic's client", () => {
     assert.ok(server.published.length > 1);
   });
 
-  it("connects again after two attempts in a row without an answer, and not before", async () => {
+  it("connects again after two attempts in a row without an answer, and not before", async (context) => {
     const proxy = await TcpProxy.open([server.port]);
+    context.after(() => proxy.close());
     const target = { projectId: "p", emulatorHost: proxy.host, topic: "writes", logger };
     client = createTopicClient({ ...target, deadlineMs: 2_000 });
     assert.deepEqual(await client.publish([message()]), ["0"]);
@@ -210,11 +211,11 @@ describe("a topic's client", () => {
     };
     assert.deepEqual(await client.publish([message()]), ["7"]);
     assert.equal(proxy.opened, 2);
-    proxy.close();
   });
 
-  it("answers the writes that wait when their connection falls silent, without a 503", async () => {
+  it("answers the writes that wait when their connection falls silent, without a 503", async (context) => {
     const proxy = await TcpProxy.open([server.port]);
+    context.after(() => proxy.close());
     const target = { projectId: "p", emulatorHost: proxy.host, topic: "writes", logger };
     const own = createTopicClient({ ...target, deadlineMs: 6_000 });
     client = own;
@@ -223,7 +224,6 @@ describe("a topic's client", () => {
     // Two attempts at once end by their deadlines; each is repeated on the new connection.
     await Promise.all([own.publish([message()]), own.publish([message()])]);
     assert.equal(proxy.opened, 2);
-    proxy.close();
   });
 
   it("gives up at its deadline where the client does not come", async () => {

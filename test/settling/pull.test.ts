@@ -309,8 +309,9 @@ describe("pulling from a server that follows a script", () => {
     assert.equal(getStreams()[0]?.isOpen, false);
   });
 
-  it("notices it too where all connections have fallen silent, that of the look itself included", async () => {
+  it("notices it too where all connections have fallen silent, that of the look itself included", async (context) => {
     const proxy = await TcpProxy.open([server.port]);
+    context.after(() => proxy.close());
     onMainStream((stream, index) => {
       if (index === 0) stream.deliver({ ackId: "before" });
     });
@@ -329,8 +330,6 @@ describe("pulling from a server that follows a script", () => {
     // Each client has a connection of its own; the look gives up its own after 5 s.
     await until("the message is acknowledged", () => server.acked.includes("found"));
     await until("the subscription is opened again", () => getStreams().length > 1);
-    await pull.stop();
-    proxy.close();
   });
 
   for (const [what, settles] of [
