@@ -1,6 +1,8 @@
 import express, { type Express, type RequestHandler } from "express";
+import { ByteBudget } from "../common/byte-budget.ts";
 import type { Collection } from "../common/collection.ts";
 import type { Config } from "../common/config.ts";
+import { READS_BYTES, WRITES_BYTES } from "../common/limits.ts";
 import type { Readiness } from "../common/readiness.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
 import type { Metrics } from "../common/telemetry/metrics.ts";
@@ -52,8 +54,11 @@ export function createApp(options: AppOptions): Express {
   const waits = createReceiptWaits(options);
   const app = express();
   app.disable("x-powered-by").disable("etag").enable("case sensitive routing");
+  // Express's own last handler would answer with an error's stack in any other environment.
+  app.set("env", "production");
 
-  app.use(addContext(counts.countAnswered), setDefaultHeaders);
+  const budgets = { writes: new ByteBudget(WRITES_BYTES), reads: new ByteBudget(READS_BYTES) };
+  app.use(addContext(counts.countAnswered, budgets), setDefaultHeaders);
   const origins = allowOrigins(config);
   const guards = createGuards(config);
   app.use("/api", createCollections({ ...options, waits }, [...origins, ...guards]));

@@ -12,7 +12,10 @@ export type Freshness = {
 };
 
 /** The writes that were accepted within one second. */
-type Second = { number: number; oldestAt: number; last: Write; count: number };
+type Second = { number: number; oldestAt: number; last: WriteKey; count: number };
+
+/** What finds a write's receipt; the write itself would keep its item in memory. */
+type WriteKey = Pick<Write, "collection" | "itemId" | "id">;
 
 const SECOND_MS = 1_000;
 /** At most this many seconds are tracked: an hour in which nothing settles. After that, the oldest are dropped. */
@@ -61,10 +64,10 @@ export function createFreshness(registers: Registry[], reader: Reader): Freshnes
       const number = Math.floor(write.acceptedAt / SECOND_MS);
       const newest = seconds.at(-1);
       if (newest?.number === number) {
-        newest.last = write;
+        newest.last = toKey(write);
         newest.count += 1;
       } else {
-        seconds.push({ number, oldestAt: write.acceptedAt, last: write, count: 1 });
+        seconds.push({ number, oldestAt: write.acceptedAt, last: toKey(write), count: 1 });
         if (seconds.length > MAX_SECONDS) seconds.shift();
       }
     }
@@ -95,4 +98,8 @@ export function createFreshness(registers: Registry[], reader: Reader): Freshnes
     );
     if (settled.size > 0) seconds = seconds.filter((second) => !settled.has(second));
   }
+}
+
+function toKey({ collection, itemId, id }: Write): WriteKey {
+  return { collection, itemId, id };
 }

@@ -3,9 +3,17 @@ import type { Collection } from "../common/collection.ts";
 import { type Pool, type PoolConnection, withConnection } from "../common/database.ts";
 import { classifyDatabaseError } from "../common/database-faults.ts";
 import { DeadlineExceededError, withDeadline } from "../common/deadline.ts";
-import { LOOK_DEADLINE_MS, READ, READ_DEADLINE_MS } from "../common/limits.ts";
+import {
+  ITEM_BYTES,
+  LOOK_DEADLINE_MS,
+  READ,
+  READ_BYTES,
+  READ_DEADLINE_MS,
+} from "../common/limits.ts";
+import { selectPage } from "../common/pages.ts";
 import { type Receipt, selectReceipts } from "../common/receipts.ts";
-import { type Row, selectPage, selectRows } from "../common/tables.ts";
+import { selectStates } from "../common/row-states.ts";
+import { type Row, type RowState, selectRowsWithin } from "../common/tables.ts";
 import type { Metrics } from "../common/telemetry/metrics.ts";
 import {
   type ItemKey,
@@ -20,13 +28,20 @@ import { Problem } from "./answer/problem.ts";
  */
 export type Reader = {
   row(collection: Collection, id: string): Promise<Row | undefined>;
-  /** The receipt, where the write is settled, and the item's row as it is then. */
+  /** The row without its item. */
+  state(collection: Collection, id: string): Promise<RowState | undefined>;
+  /** The receipt, where the write is settled, and the state of the item's row as it is then. */
   receipt(
     collection: Collection,
     itemId: string,
     write: string,
-  ): Promise<{ receipt: Receipt | undefined; row: Row | undefined }>;
-  page(collection: Collection, page: Parameters<typeof selectPage>[2]): Promise<Row[]>;
+  ): Promise<{ receipt: Receipt | undefined; row: RowState | undefined }>;
+  /** Hands over the rows of a page one by one, until `take` returns false. */
+  page(
+    collection: Collection,
+    page: Parameters<typeof selectPage>[2],
+    take: (row: Row) => boolean,
+  ): Promise<void>;
   /** The item of a settled write, where the write's id alone finds it. */
   itemOf(write: string): Promise<ItemKey | undefined>;
   /** Whether a version that was accepted in this second (ms since 1970) was replaced. */
@@ -35,6 +50,12 @@ export type Reader = {
 
 type RowKey = { collection: Collection; itemId: string };
 export type ReceiptKey = RowKey & { write: string };
+
+/** A batch of reads ended at its limit of bytes before it came to this row. */
+class RowNotReadError extends Error {}
+
+/** Rows of the largest items that are read together. */
+const LARGE_ROWS = Math.floor(READ_BYTES / ITEM_BYTES);
 
 /** Reads by group commit: concurrent reads by id become one `WHERE id IN (…)`. */
 export function createReader(options: {
@@ -45,35 +66,22 @@ export function createReader(options: {
   const { pool, collections, metrics } = options;
   const read = <Result>(work: (connection: PoolConnection) => Promise<Result>) =>
     withConnection(pool, work, { deadlineMs: READ_DEADLINE_MS });
-  const rows = metrics.createBatcher<RowKey, Row | undefined>("read", {
-    ...READ,
-    deadlineMs: READ_DEADLINE_MS,
-    dispatch: (keys) =>
-      perCollection(keys, async (collection, own) => {
-        const ids = [...new Set(own.map(({ itemId }) => itemId))];
-        const found = await read((connection) => selectRows(connection, collection, ids));
-        const byId = new Map(found.map((row) => [row.id, row]));
-        return own.map(({ itemId }) => byId.get(itemId));
-      }),
-  });
-  const receipts = metrics.createBatcher<
-    ReceiptKey,
-    { receipt?: Receipt | undefined; row?: Row | undefined }
-  >("read", {
-    ...READ,
-    deadlineMs: READ_DEADLINE_MS,
-    dispatch: (keys) =>
-      perCollection(keys, async (collection, own) => {
-        const found = await read((connection) => selectReceipts(connection, collection, own));
-        return own.map(({ itemId, write }) => {
-          const receipt = found.receipts.get(write);
-          return {
-            receipt: receipt?.itemId === itemId ? receipt : undefined,
-            row: found.rows.get(itemId),
-          };
-        });
-      }),
-  });
+  const rows = createRows(READ.maxItems);
+  // A batch of many large items is not read whole; what is left of it is read a few at a time.
+  const largeRows = createRows(LARGE_ROWS);
+  const states = createBatcher<RowKey, RowState | undefined>((collection, keys, connection) =>
+    selectStates(connection, collection, listIds(keys)).then((found) => pickRows(keys, found)),
+  );
+  const receipts = createBatcher<ReceiptKey, { receipt?: Receipt; row?: RowState }>(
+    async (collection, keys, connection) => {
+      const found = await selectReceipts(connection, collection, keys);
+      return keys.map(({ itemId, write }) => {
+        const receipt = found.receipts.get(write);
+        const row = found.rows.get(itemId);
+        return { ...(receipt?.itemId === itemId && { receipt }), ...(row && { row }) };
+      });
+    },
+  );
   const items = metrics.createBatcher<string, ItemKey | undefined>("read", {
     ...READ,
     deadlineMs: READ_DEADLINE_MS,
@@ -85,19 +93,67 @@ export function createReader(options: {
     },
   });
   return {
-    row: (collection, itemId) => rows.add({ collection, itemId }).catch(refuse),
+    row: (collection, itemId) =>
+      rows
+        .add({ collection, itemId })
+        .catch((error) => {
+          if (error instanceof RowNotReadError) return largeRows.add({ collection, itemId });
+          throw error;
+        })
+        .catch(refuse),
+    state: (collection, itemId) => states.add({ collection, itemId }).catch(refuse),
     receipt: async (collection, itemId, write) => {
       const { receipt, row } = await receipts.add({ collection, itemId, write }).catch(refuse);
       return { receipt, row };
     },
-    page: (collection, page) =>
-      read((connection) => selectPage(connection, collection, page)).catch(refuse),
+    page: (collection, page, take) =>
+      read((connection) => selectPage(connection, collection, page, take)).catch(refuse),
     itemOf: (write) => items.add(write).catch(refuse),
     isReplacedWithinSecond: (collection, itemId, startMs) =>
       read((connection) =>
         isReplacedWithinSecond(connection, { collection: collection.name, itemId }, startMs),
       ).catch(refuse),
   };
+
+  function createRows(maxItems: number) {
+    return createBatcher<RowKey, Row | undefined>(async (collection, keys, connection) => {
+      const ids = listIds(keys);
+      const found = await selectRowsWithin(connection, collection, ids, READ_BYTES);
+      const results = pickRows(keys, found.rows);
+      return found.isAll ? results : results.map((row) => row ?? new RowNotReadError());
+    }, maxItems);
+  }
+
+  function createBatcher<Key extends RowKey, Result>(
+    select: (
+      collection: Collection,
+      keys: readonly Key[],
+      connection: PoolConnection,
+    ) => Promise<(Result | Error)[]>,
+    maxItems = READ.maxItems,
+  ) {
+    return metrics.createBatcher<Key, Result>("read", {
+      ...READ,
+      maxItems,
+      deadlineMs: READ_DEADLINE_MS,
+      dispatch: (keys) =>
+        perCollection(keys, (collection, own) =>
+          read((connection) => select(collection, own, connection)),
+        ),
+    });
+  }
+}
+
+function listIds(keys: readonly RowKey[]): string[] {
+  return [...new Set(keys.map(({ itemId }) => itemId))];
+}
+
+function pickRows<Found extends RowState>(
+  keys: readonly RowKey[],
+  rows: readonly Found[],
+): (Found | undefined)[] {
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  return keys.map(({ itemId }) => byId.get(itemId));
 }
 
 /** Whether a write that has no receipt here is one of another item; false where MySQL takes long. */

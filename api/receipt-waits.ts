@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { DeadlineExceededError, withDeadline } from "../common/deadline.ts";
 import { WAITS } from "../common/limits.ts";
 import type { Receipt } from "../common/receipts.ts";
-import type { Row } from "../common/tables.ts";
+import type { RowState } from "../common/tables.ts";
 import { Problem } from "./answer/problem.ts";
 import type { Reader, ReceiptKey } from "./reader.ts";
 
@@ -17,7 +17,7 @@ export type ReceiptWaits = {
   wait(key: ReceiptKey, untilMs: number, response: ServerResponse): Promise<Settled | undefined>;
 };
 
-type Settled = { receipt: Receipt; row: Row | undefined };
+type Settled = { receipt: Receipt; row: RowState | undefined };
 
 /** Pauses between polls for a receipt: short at first, because most writes settle at once. */
 const POLL_MS = { first: 5, max: 100 };

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { v1 } from "@google-cloud/pubsub";
+import { withDeadline } from "../common/deadline.ts";
 import { PUBLISH_DEADLINE_MS } from "../common/limits.ts";
 import { createGeneratedClient, type PubsubTarget } from "../common/pubsub.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
@@ -29,6 +30,13 @@ const RETRY_CODES = [1, 2, 4, 8, 10, 13, 14];
  */
 const REFUSAL_CODES = [3, 5, 7, 16];
 const RETRY_MS = { first: 100, most: 1_000 };
+/** DEADLINE_EXCEEDED: an attempt got no answer. */
+const NO_ANSWER = 4;
+/** After this many attempts in a row without an answer, the connection counts as lost. */
+const MAX_UNANSWERED = 2;
+
+/** A client, and its attempts in a row that got no answer. */
+type Client = { ready: Promise<v1.PublisherClient>; unanswered: number };
 
 /** Pub/Sub refused the messages, or they could not be sent. */
 export class NotPublishedError extends Error {
@@ -51,11 +59,11 @@ export function createTopicClient(
 ): TopicClient {
   const { logger, deadlineMs = PUBLISH_DEADLINE_MS } = options;
   const topic = `projects/${options.projectId}/topics/${options.topic}`;
-  let client: Promise<v1.PublisherClient> | undefined;
+  let client: Client | undefined;
   return {
     publish,
     async warmUp() {
-      const connected = await connect();
+      const connected = await connect(getClient(), deadlineMs);
       const stub = await connected.initialize();
       const waitForReady = promisify((stub.waitForReady as WaitForReady).bind(stub));
       await Promise.all([
@@ -63,14 +71,12 @@ export function createTopicClient(
         options.emulatorHost === "" && connected.auth.getRequestHeaders(),
       ]);
     },
-    async close() {
-      await (await client?.catch(() => undefined))?.close();
-    },
+    close: () => close(client),
   };
 
   async function publish(messages: readonly MessageContent[]): Promise<string[]> {
     const deadline = performance.now() + deadlineMs;
-    await connect().catch((error) => {
+    await connect(getClient(), deadlineMs).catch((error) => {
       throw new NotPublishedError(error);
     });
     let isFirst = true;
@@ -91,26 +97,63 @@ export function createTopicClient(
   }
 
   async function attempt(messages: readonly MessageContent[], timeoutMs: number) {
-    const connected = await connect();
-    const [{ messageIds }] = await connected.publish(
-      { topic, messages: messages as MessageContent[] },
-      // A new object for each call, since the library writes into it. A timeout of 0 would mean 30 s.
-      { isBundling: false, timeout: Math.max(1, timeoutMs), retry: null },
-    );
-    const count = messageIds?.length ?? 0;
-    if (count !== messages.length)
-      throw new Error(`Pub/Sub answered ${count} ids for ${messages.length} messages.`);
-    return messageIds as string[];
+    const own = getClient();
+    const connected = await connect(own, timeoutMs);
+    try {
+      const [{ messageIds }] = await connected.publish(
+        { topic, messages: messages as MessageContent[] },
+        // A new object for each call, since the library writes into it. A timeout of 0 would mean 30 s.
+        { isBundling: false, timeout: Math.max(1, timeoutMs), retry: null },
+      );
+      own.unanswered = 0;
+      return checkIds(messageIds, messages.length);
+    } catch (error) {
+      if ((error as { code?: number }).code === NO_ANSWER) countUnanswered(own);
+      throw error;
+    }
   }
 
-  function connect(): Promise<v1.PublisherClient> {
-    client ??= createGeneratedClient("PublisherClient", options).catch((error: Error) => {
-      client = undefined;
-      logger.error("connecting to Pub/Sub failed", { error: error.message });
-      throw error;
-    });
+  /**
+   * A connection that has fallen silent is noticed by the next keepalive, 20 s later; a new client
+   * has a new one. The old client's calls under way end by their own deadlines.
+   */
+  function countUnanswered(own: Client): void {
+    own.unanswered += 1;
+    if (own.unanswered < MAX_UNANSWERED || client !== own) return;
+    client = undefined;
+    logger.warn("Pub/Sub does not answer; connecting again");
+    setTimeout(() => void close(own), deadlineMs).unref();
+  }
+
+  function getClient(): Client {
+    client ??= { ready: createGeneratedClient("PublisherClient", options), unanswered: 0 };
     return client;
   }
+
+  /** Waits for the client; one that fails, or is not there in time, is replaced by the next call. */
+  async function connect(own: Client, timeoutMs: number): Promise<v1.PublisherClient> {
+    try {
+      return await withDeadline(own.ready, timeoutMs);
+    } catch (error) {
+      if (client === own) {
+        client = undefined;
+        logger.error("connecting to Pub/Sub failed", { error: (error as Error).message });
+        void close(own);
+      }
+      throw error;
+    }
+  }
+
+  async function close(own: Client | undefined): Promise<void> {
+    await (await own?.ready.catch(() => undefined))?.close();
+  }
+}
+
+/** Pub/Sub answers an id for each message, or the messages may not be stored. */
+function checkIds(ids: readonly (string | null)[] | null | undefined, count: number): string[] {
+  const known = (ids ?? []).filter((id) => id !== null && id !== "");
+  if (known.length === count && ids?.length === count) return known as string[];
+  throw new Error(`Pub/Sub answered ${known.length} ids for ${count} messages.`);
 }
 
 type WaitForReady = (deadlineMs: number, done: (error?: Error | null) => void) => void;

@@ -383,6 +383,36 @@ const ROOMY = {
 };
 
 /** A batcher whose batches stay under way until the test ends them. */
+test("what waits and what is under way is bounded in bytes, but a single item is always taken", async () => {
+  const getSize = (item: number) => item;
+  const { batcher, batches } = holdBatches({ maxHeldBytes: 10, maxConcurrent: 1, getSize });
+  const first = batcher.add(12);
+  await assert.rejects(batcher.add(1), QueueFullError);
+  await endOfTurns();
+  await assert.rejects(batcher.add(1), QueueFullError);
+  batches[0]?.end([0]);
+  await first;
+  const added = [batcher.add(4), batcher.add(6)];
+  await assert.rejects(batcher.add(1), QueueFullError);
+  await endOfTurns();
+  batches[1]?.fail(new Error("away"));
+  await Promise.allSettled(added);
+  const last = batcher.add(10);
+  await endOfTurns();
+  batches[2]?.end([1]);
+  assert.equal(await last, 1);
+});
+
+test("bytes of what is rejected late are given back, once it is not under way any more", async () => {
+  const getSize = (item: number) => item;
+  const { batcher, batches } = holdBatches({ maxHeldBytes: 10, deadlineMs: 1, getSize });
+  await Promise.allSettled([batcher.add(4), batcher.add(6)]);
+  for (const { end, items } of batches) end(items);
+  await endOfTurns();
+  const last = batcher.add(10);
+  await assert.rejects(last, DeadlineExceededError);
+});
+
 function holdBatches(limits: Partial<BatcherOptions<number, number>> = {}) {
   const batches: Held[] = [];
   const dispatch = (items: number[]) => {

@@ -24,6 +24,7 @@ export class Batcher<Item, Result> {
   readonly #options: BatcherOptions<Item, Result>;
   readonly #queue: Waiting<Item, Result>[] = [];
   readonly #running: Batch<Item, Result>[] = [];
+  #heldBytes = 0;
   #scheduled = false;
   #draining: PromiseWithResolvers<void> | undefined;
   #deadline: NodeJS.Timeout | undefined;
@@ -53,16 +54,19 @@ export class Batcher<Item, Result> {
 
   /**
    * Resolves or rejects with the item's own result. Rejects at once with {@link QueueFullError} when
-   * `maxQueued` items wait already, with {@link DeadlineExceededError} after `deadlineMs`, and with an Error once
-   * {@link drain} was called.
+   * `maxQueued` items wait already, or `maxHeldBytes` would be exceeded; with
+   * {@link DeadlineExceededError} after `deadlineMs`; and with an Error once {@link drain} was called.
    */
   add(item: Item): Promise<Result> {
     if (this.#draining) return Promise.reject(new Error("Batcher: add() after drain()."));
-    if (this.#queue.length >= this.#options.maxQueued)
-      return Promise.reject(new QueueFullError(this.#options.maxQueued));
+    const { maxQueued, maxHeldBytes = Number.POSITIVE_INFINITY, getSize, getKey } = this.#options;
+    const bytes = getSize?.(item) ?? 0;
+    const isTooMuch = this.#heldBytes > 0 && this.#heldBytes + bytes > maxHeldBytes;
+    if (isTooMuch || this.#queue.length >= maxQueued)
+      return Promise.reject(new QueueFullError(this.#queue.length));
     return new Promise((resolve, reject) => {
-      const key = this.#options.getKey?.(item);
-      const waiting = { item, key, resolve, reject, lateAt: 0 };
+      const waiting = { item, bytes, key: getKey?.(item), resolve, reject, lateAt: 0 };
+      this.#heldBytes += bytes;
       this.#queue.push(waiting);
       this.#setDeadline(waiting);
       this.#schedule();
@@ -133,7 +137,7 @@ export class Batcher<Item, Result> {
       for (const { reject } of line.slice(0, late)) reject(new DeadlineExceededError());
       nextAt = Math.min(nextAt, line[late]?.lateAt ?? nextAt);
     }
-    this.#queue.splice(0, countUntil(this.#queue, isInTime));
+    this.#release(this.#queue.splice(0, countUntil(this.#queue, isInTime)));
     this.#deadline =
       nextAt === Number.POSITIVE_INFINITY
         ? undefined
@@ -146,7 +150,7 @@ export class Batcher<Item, Result> {
    * is under way keep their places; where the others are fewer than `minBatchWhileBusy`, all do.
    */
   #takeBatch(): Waiting<Item, Result>[] {
-    const { maxItems, maxBytes, minBatchWhileBusy, getSize } = this.#options;
+    const { maxItems, maxBytes, minBatchWhileBusy } = this.#options;
     const taken: Waiting<Item, Result>[] = [];
     const left: Waiting<Item, Result>[] = [];
     let place = 0;
@@ -156,7 +160,7 @@ export class Batcher<Item, Result> {
         left.push(waiting);
         continue;
       }
-      bytes += getSize?.(waiting.item) ?? 0;
+      bytes += waiting.bytes;
       if (bytes > maxBytes && taken.length > 0) break;
       taken.push(waiting);
     }
@@ -184,8 +188,13 @@ export class Batcher<Item, Result> {
       for (const { reject } of batch) reject(error);
     }
     this.#running.splice(this.#running.indexOf(running), 1);
+    this.#release(batch);
     this.#dispatchWhatWaits();
     this.#finish();
+  }
+
+  #release(items: readonly Waiting<Item, Result>[]): void {
+    for (const { bytes } of items) this.#heldBytes -= bytes;
   }
 
   #finish(): void {
@@ -205,6 +214,8 @@ export type BatcherOptions<Item, Result> = {
   /** The fewest items for which a batch is dispatched while another is under way. */
   minBatchWhileBusy: number;
   maxQueued: number;
+  /** Of all items that wait or are under way, counted by `getSize`; a single larger one is taken. */
+  maxHeldBytes?: number;
   /** An item without a result by then is rejected; one that still waits is not dispatched any more. */
   deadlineMs?: number;
   getSize?: (item: Item) => number;
@@ -212,10 +223,10 @@ export type BatcherOptions<Item, Result> = {
   getKey?: (item: Item) => string | undefined;
 };
 
-/** `add` found `maxQueued` items waiting. The caller should try again later. */
+/** `add` found `maxQueued` items waiting, or `maxHeldBytes` held. The caller should try again later. */
 export class QueueFullError extends Error {
-  constructor(maxQueued: number) {
-    super(`The queue is full: ${maxQueued} items wait already.`);
+  constructor(queued: number) {
+    super(`The queue is full: ${queued} items wait already.`);
     this.name = "QueueFullError";
   }
 }
@@ -224,6 +235,7 @@ type Batch<Item, Result> = { items: readonly Waiting<Item, Result>[]; keys: Read
 
 type Waiting<Item, Result> = {
   item: Item;
+  bytes: number;
   key: string | undefined;
   resolve: (result: Result) => void;
   reject: (error: unknown) => void;

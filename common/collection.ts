@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import { isObject } from "./json.ts";
 import { formatPointer } from "./json-pointer.ts";
-import { ITEM_DEPTH } from "./limits.ts";
+import { ERROR_CHARACTERS, ITEM_DEPTH, LISTED_ERRORS } from "./limits.ts";
 import { findDroppedKeys, findUnstorable, type ValueFault } from "./value-faults.ts";
 
 /** An item as the client sends it: its declared fields, without the id. */
@@ -149,20 +149,44 @@ export function dateTime(): z.ZodType<string> {
 export function checkItem(
   collection: Collection,
   value: unknown,
-): { ok: true; item: Item } | { ok: false; errors: FieldError[] } {
-  if (!isObject(value))
-    return { ok: false, errors: [{ pointer: "", detail: "Must be a JSON object." }] };
-  if (isTooDeep(value)) return { ok: false, errors: explainDepth(value) };
+): { ok: true; item: Item } | ItemFaults {
+  if (!isObject(value)) return listErrors([{ pointer: "", detail: "Must be a JSON object." }]);
+  if (isTooDeep(value)) return listErrors(explainDepth(value));
   const unstorable = findUnstorable(value).map(toFieldError);
   const parsed = collection.schema.safeParse(value);
   const others = parsed.success
     ? findDroppedKeys(value, parsed.data).map(toFieldError)
-    : parsed.error.issues.flatMap((issue) => explain(issue, value));
+    : parsed.error.issues.slice(0, LISTED_ERRORS.problem).flatMap((issue) => explain(issue, value));
   if (parsed.success && unstorable.length + others.length === 0)
     return { ok: true, item: parsed.data };
   // What is unstorable is often of the wrong type too, or dropped, which says less.
   const pointers = new Set(unstorable.map(({ pointer }) => pointer));
-  return { ok: false, errors: [...unstorable, ...others.filter((e) => !pointers.has(e.pointer))] };
+  const errors = [...unstorable, ...others.filter((e) => !pointers.has(e.pointer))];
+  const left = parsed.success ? 0 : countErrors(parsed.error.issues) - others.length;
+  return listErrors(errors, errors.length + left);
+}
+
+/** What is wrong with an item: the first errors, and how many there are. */
+type ItemFaults = { ok: false; errors: FieldError[]; count: number };
+
+/** Cuts a list of errors to a size that an answer can have. */
+function listErrors(errors: readonly FieldError[], count = errors.length): ItemFaults {
+  const listed = errors.slice(0, LISTED_ERRORS.problem).map(({ pointer, detail }) => ({
+    pointer: cut(pointer),
+    detail: cut(detail),
+  }));
+  return { ok: false, errors: listed, count };
+}
+
+function cut(text: string): string {
+  return text.length > ERROR_CHARACTERS ? `${text.slice(0, ERROR_CHARACTERS)}…` : text;
+}
+
+function countErrors(issues: readonly z.core.$ZodIssue[]): number {
+  return issues.reduce(
+    (sum, issue) => sum + (issue.code === "unrecognized_keys" ? issue.keys.length : 1),
+    0,
+  );
 }
 
 /** Whether a JSON value is nested deeper than an item may be; checked before other recursions. */
@@ -230,7 +254,7 @@ function toFieldError({ path, detail }: ValueFault): FieldError {
 /** Converts zod's issue to sentences, each with a pointer. */
 function explain(issue: z.core.$ZodIssue, body: object): FieldError[] {
   if (issue.code === "unrecognized_keys")
-    return issue.keys.map((key) => ({
+    return issue.keys.slice(0, LISTED_ERRORS.problem).map((key) => ({
       pointer: formatPointer([...issue.path, key]),
       detail: `Is not a field of this ${issue.path.length === 0 ? "collection" : "object"}.`,
     }));

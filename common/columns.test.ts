@@ -3,9 +3,10 @@ import test, { after, before } from "node:test";
 import { z } from "zod";
 import { createTestEnvironment, type TestEnvironment } from "../test/support/environment.ts";
 import { type Collection, dateTime, defineCollection, text } from "./collection.ts";
-import { query } from "./database.ts";
+import { query, withConnection } from "./database.ts";
+import { selectPage } from "./pages.ts";
 import { findSchemaFaults } from "./schema-check.ts";
-import { insertRows, type Row, selectPage, selectRows } from "./tables.ts";
+import { insertRows, type Row, selectRows } from "./tables.ts";
 import { mintWriteId } from "./write-id.ts";
 
 /** A declaration, the values at its limits, and the types of column that keep them or do not. */
@@ -161,9 +162,11 @@ async function isKept(collection: Collection, value: unknown): Promise<boolean> 
   assert.ok(field);
   const other = typeof value === "string" ? value.toUpperCase() : value;
   const filters = [{ field, value: other }];
-  const found =
-    field.kind === "text" && other !== value
-      ? await selectPage(pool, collection, { filters, newestFirst: false, limit: 1 })
-      : [];
+  const found: Row[] = [];
+  const page = { filters, newestFirst: false, limit: 1 };
+  if (field.kind === "text" && other !== value)
+    await withConnection(pool, (connection) =>
+      selectPage(connection, collection, page, (row) => found.push(row) > 0),
+    );
   return JSON.stringify(stored?.item) === JSON.stringify({ value }) && found.length === 0;
 }

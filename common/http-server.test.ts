@@ -96,6 +96,32 @@ describe("a server that refuses", { timeout: DEADLINE_MS }, () => {
     assert.equal(said.match(/\r\n\r\nPOST ok/g)?.length, 2, said);
   });
 
+  it("ends the connection with the answer to an Upgrade, since what follows is not read", async () => {
+    const upgrade = POST.replace("Host", "Connection: Upgrade\r\nUpgrade: h2c\r\nHost");
+    for (const parts of [[upgrade + POST], [upgrade, POST], [POST + upgrade + POST]]) {
+      const { said, statuses } = await talk(parts);
+      const whole = parts.join("").split("Upgrade: h2c")[0]?.split("POST").length ?? 0;
+      assert.deepEqual(statuses, Array(whole - 1).fill("200"), said);
+      assert.equal(said.match(/Connection: close/g)?.length, 1, said);
+      assert.ok(said.endsWith("POST ok"));
+    }
+  });
+
+  it("refuses CONNECT, after it has answered the whole requests before it", async () => {
+    const tunnel = "CONNECT x:80 HTTP/1.1\r\nHost: x:80\r\n\r\n";
+    assert.deepEqual((await talk([tunnel])).statuses, ["501"]);
+    const { said, statuses } = await talk([POST + POST + tunnel + POST]);
+    assert.deepEqual(statuses, ["200", "200", "501"], said);
+    assert.equal(said.split("POST ok").length - 1, 2);
+  });
+
+  it("refuses requests beyond those that may be under way", async () => {
+    const last = POST.replace("Host", "Connection: close\r\nHost");
+    const { said, statuses } = await talk([POST + POST + POST + last], { requests: 2 });
+    assert.deepEqual(statuses, ["200", "200", "503"], said);
+    assert.match(said, /503 [\s\S]*Retry-After: 1[\s\S]*Connection: close/);
+  });
+
   it("requires one host of HTTP/1.1, and never two", async () => {
     const of = async (line: string, ...hosts: string[]) =>
       (await talk([`${[line, ...hosts, "Connection: close"].join("\r\n")}\r\n\r\n`])).statuses;

@@ -27,6 +27,8 @@ export const HTTP_LIMITS = {
    * the heap, and enough descriptors are left for MySQL and Pub/Sub.
    */
   connections: 5_000,
+  /** Requests under way; further ones, which only pipelining can send, are answered 503. */
+  requests: 5_000,
 };
 /** How often a stopping server checks for connections to close. */
 const CLOSE_MS = 20;
@@ -64,10 +66,15 @@ export async function listen(
   const pending = new PendingResponses();
   server.on("request", (request, response) => {
     if (refused.has(request.socket)) return;
+    const status = isHttp1(request) ? (pending.count < limits.requests ? 200 : 503) : 400;
     pending.add(response);
-    if (isHttp1(request)) return listener(request, response);
-    refused.add(request.socket);
-    response.writeHead(400, { Connection: "close", "Content-Length": 0 }).end();
+    // Node's parser skips what follows a request with Upgrade, so the connection ends with its answer.
+    const isLast = status !== 200 || request.headers.upgrade !== undefined;
+    if (isLast) refused.add(request.socket);
+    response.shouldKeepAlive &&= !isLast;
+    if (status === 200) return listener(request, response);
+    const retry = status === 503 ? { "Retry-After": 1 } : {};
+    response.writeHead(status, { ...retry, "Content-Length": 0 }).end();
   });
   server.on("checkContinue", (request, response) => {
     // Node would write 100 into the answer before it. It is optional, so it is left out there.
@@ -133,33 +140,42 @@ function isHttp1({ httpVersion, rawHeaders }: IncomingMessage): boolean {
 }
 
 /**
- * Answers bytes that are not a request, or do not arrive in time, and closes the connection. Node
- * would answer 400 at once, which the client would read as the answer to a whole request before
- * them: a write that is accepted. So the whole requests are answered first.
+ * Answers what is not a request of HTTP to this server: bytes that are none, or do not arrive in time,
+ * and CONNECT. Then closes the connection. Node would answer or close at once, which the client would
+ * read as the answer to a whole request before it: a write that is accepted. So the whole requests are
+ * answered first.
  */
 function refuseBadBytes(
   server: Server,
   options: { refused: WeakSet<Socket>; pending: PendingResponses; lingerMs: number },
 ): void {
   const { refused, pending, lingerMs } = options;
-  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
+  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) =>
+    refuse(socket, STATUS[error.code ?? ""] ?? 400),
+  );
+  server.on("connect", (_request, socket: Socket) => {
+    // Node has removed its own listener.
+    socket.on("error", () => {});
+    refuse(socket, 501);
+  });
+
+  function refuse(socket: Socket, status: number): void {
     // Each part of what follows the first error is another one.
     if (refused.has(socket)) return;
     refused.add(socket);
     const own = pending.list(socket);
     const whole = own.findLast(({ req }) => req.complete);
     const broken = own.find(({ req }) => !req.complete);
-    const refuse = () => {
+    const answer = () => {
       // An answer that was sent in part cannot be replaced.
       if (!socket.writable || broken?.headersSent) return void socket.destroy();
-      const status = STATUS[error.code ?? ""] ?? 400;
       const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}`;
       socket.end(`${head}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
       // Closing while bytes are unread would make the client lose the answer, so they are read.
       const timer = setTimeout(() => socket.destroy(), lingerMs);
       socket.resume().once("close", () => clearTimeout(timer));
     };
-    if (whole) whole.once("close", refuse);
-    else refuse();
-  });
+    if (whole) whole.once("close", answer);
+    else answer();
+  }
 }

@@ -21,6 +21,19 @@ export const LEAST_RECEIPT_RETENTION_DAYS =
 export const BODY_BYTES = 4 * 1024 * 1024;
 /** Records in one bulk request. */
 export const BULK_RECORDS = 10_000;
+/**
+ * What all writes under way at the API hold together, bodies and records, until they are answered; a
+ * request that needs more is answered 503. `READS_BYTES` is the same for the answers of reads that
+ * their clients have not read yet (docs/architecture.md, "Memory").
+ */
+export const WRITES_BYTES = 48 * 1024 * 1024;
+export const READS_BYTES = 16 * 1024 * 1024;
+/** What a record of a bulk request holds until it is answered: its write, its message, its result. */
+export const RECORD_BYTES = 1_500;
+/** Errors that one problem lists, and that all results of a bulk answer list together. */
+export const LISTED_ERRORS = { problem: 20, bulk: 1_000 };
+/** A listed error's pointer and sentence are cut to this many characters each. */
+export const ERROR_CHARACTERS = 200;
 /** An item's JSON: far below Pub/Sub's 10 MB a message, and a batch of them fits MySQL's packet. */
 export const ITEM_BYTES = 256 * 1024;
 /** The nesting of objects and arrays in an item; recursive functions are never given a deeper one. */
@@ -28,15 +41,18 @@ export const ITEM_DEPTH = 32;
 /** A key of an object, in UTF-8: MySQL's JSON takes no longer one. */
 export const JSON_KEY_BYTES = 65_535;
 
-/** Pub/Sub takes 1,000 messages and 10 MB a publish request; half of both leaves room. */
+/** Pub/Sub takes 1,000 messages and 10 MB a publish request; less than both leaves room. */
 export const PUBLISH = {
   maxItems: 500,
-  maxBytes: 5 * 1024 * 1024,
+  /** Some 800 bytes a message at full speed. Larger requests gain nothing, and each is copied twice. */
+  maxBytes: 2 * 1024 * 1024,
   maxConcurrent: 4,
   /** A publish request costs as much as ten writes in it, here and at Pub/Sub. */
   minBatchWhileBusy: 16,
   /** Writes waiting to be published; about a second's worth at full speed. */
   maxQueued: 20_000,
+  /** Of all writes that wait or are under way: `maxQueued` of small items. */
+  maxHeldBytes: 32 * 1024 * 1024,
 };
 /** A client is answered within this time, with 503 where Pub/Sub has not answered. */
 export const PUBLISH_DEADLINE_MS = 4_000;
@@ -44,12 +60,17 @@ export const PUBLISH_DEADLINE_MS = 4_000;
 /** Rows in one statement: larger ones gain nothing (docs/decisions, group commit). */
 export const SETTLE = {
   maxItems: 500,
-  /** Escaped text at most doubles; MariaDB takes 16 MiB a packet by default. */
-  maxBytes: 4 * 1024 * 1024,
+  /**
+   * Escaped text at most doubles; MariaDB takes 16 MiB a packet by default. A batch needs some ten
+   * times as much memory while its statement is built.
+   */
+  maxBytes: 2 * 1024 * 1024,
   maxConcurrent: 3,
   minBatchWhileBusy: 50,
   /** Far above PULL_MESSAGES, which one response of a pull may exceed by all its messages. */
   maxQueued: 20_000,
+  /** Above PULL_BYTES for the same reason; for pushes, this is the only bound. */
+  maxHeldBytes: 64 * 1024 * 1024,
 };
 /** A connection that is not made in this time counts as lost; the caller backs off. */
 export const CONNECT_TIMEOUT_MS = 3_000;
@@ -73,7 +94,9 @@ export const HOLD_MS = { pull: 30 * 60_000, push: 5_000 };
 export const SETTLE_DEADLINE_MS = { pull: HOLD_MS.pull, push: 45_000 };
 /** Messages under way before a pull pauses: those in batches, and as many for the next batches. */
 export const PULL_MESSAGES = 2 * SETTLE.maxItems * SETTLE.maxConcurrent;
-export const PULL_BYTES = 64 * 1024 * 1024;
+export const PULL_BYTES = 16 * 1024 * 1024;
+/** Bodies of pushes under way: 200 of the largest item (subscriber.yaml). Further ones get 503. */
+export const PUSHES_BYTES = 96 * 1024 * 1024;
 /**
  * The lease of a pulled message, renewed while it is under way: after a crash, Pub/Sub redelivers
  * within this time.
@@ -93,9 +116,15 @@ export const READ = {
 export const READ_DEADLINE_MS = 4_000;
 /** A look that can only refuse a write early may take this long; settlement decides in any case. */
 export const LOOK_DEADLINE_MS = 500;
+/** The rows that one statement of a read by id may bring; what is left is read by further ones. */
+export const READ_BYTES = 1024 * 1024;
 
 /** Items in one page of a list. */
 export const PAGE_ITEMS = { default: 50, max: 1_000 };
+/** A page ends before the item that would take it past this. */
+export const PAGE_BYTES = 4 * 1024 * 1024;
+/** A client that has not read its answer by then is disconnected. */
+export const ANSWER_DEADLINE_MS = 30_000;
 /** The longest `Prefer: wait`, in seconds. */
 export const WAIT_SECONDS = 30;
 /** Writes whose receipts are waited for at once; each wait reads again and again. */
@@ -116,6 +145,12 @@ export function assertLimits(): void {
   const rules: [boolean, string][] = [
     [ITEM_BYTES < PUBLISH.maxBytes, "ITEM_BYTES must be below PUBLISH.maxBytes"],
     [ITEM_BYTES <= BODY_BYTES, "ITEM_BYTES must not pass BODY_BYTES"],
+    [ITEM_BYTES < PAGE_BYTES && ITEM_BYTES < READ_BYTES, "An item must fit a page and a read"],
+    [
+      2 * BODY_BYTES + BULK_RECORDS * RECORD_BYTES <= WRITES_BYTES,
+      "The largest bulk request must fit WRITES_BYTES",
+    ],
+    [PULL_BYTES < SETTLE.maxHeldBytes, "PULL_BYTES must be below SETTLE.maxHeldBytes"],
     [BULK_RECORDS <= PUBLISH.maxQueued, "BULK_RECORDS must not pass PUBLISH.maxQueued"],
     [WAITS <= READ.maxQueued, "WAITS must not pass READ.maxQueued"],
     [PULL_MESSAGES <= SETTLE.maxQueued, "PULL_MESSAGES must not pass SETTLE.maxQueued"],

@@ -7,6 +7,8 @@ const CHANNEL = {
   "grpc.keepalive_timeout_ms": 1_500,
   // The longest pause between attempts to reconnect after an outage (default: two minutes).
   "grpc.max_reconnect_backoff_ms": 5_000,
+  // Otherwise clients of one address share a connection, so that a new client would not have a new one.
+  "grpc.use_local_subchannel_pool": 1,
 };
 
 /** Which Pub/Sub: the project's, or the emulator at `emulatorHost` where one is named. */

@@ -2,8 +2,8 @@ import { truncate } from "./characters.ts";
 import type { Collection } from "./collection.ts";
 import { type Connection, query } from "./database.ts";
 import { hideDataError } from "./database-faults.ts";
-import { parseJson } from "./json.ts";
-import { fromDateTime, type Row, selectRows, toDateTime, toFlag } from "./tables.ts";
+import { selectStates } from "./row-states.ts";
+import { fromDateTime, type RowState, toDateTime, toFlag } from "./tables.ts";
 import { getTraceId } from "./telemetry/tracing.ts";
 import { getWriteTime } from "./write-id.ts";
 
@@ -41,7 +41,7 @@ const WRITES_REASON_CHARACTERS = 255;
 const DEAD_REASON_CHARACTERS = 1_000;
 
 /** Converts a row to the receipt of its current version. */
-export function toReceipt(collection: Collection, row: Row): Receipt {
+export function toReceipt(collection: Collection, row: RowState): Receipt {
   return {
     write: row.version,
     collection: collection.name,
@@ -68,11 +68,11 @@ export async function selectReceipts(
   connection: Connection,
   collection: Collection,
   keys: readonly ReceiptKey[],
-): Promise<{ receipts: Map<string, Receipt>; rows: Map<string, Row> }> {
-  const rows = new Map<string, Row>();
+): Promise<{ receipts: Map<string, Receipt>; rows: Map<string, RowState> }> {
+  const rows = new Map<string, RowState>();
   const readRows = async (own: readonly ReceiptKey[]) => {
     const ids = [...new Set(own.map(({ itemId }) => itemId))];
-    for (const row of await selectRows(connection, collection, ids)) rows.set(row.id, row);
+    for (const row of await selectStates(connection, collection, ids)) rows.set(row.id, row);
   };
   await readRows(keys);
   const receipts = new Map<string, Receipt>();
@@ -125,23 +125,27 @@ export async function selectDead(
   if (ids.length === 0) return [];
   const rows = await query(
     connection,
-    "SELECT write_id, attributes, reason, first_seen FROM dead_letters WHERE write_id IN (?)",
+    // Of the attributes, which may have 128 KB, only these.
+    `SELECT write_id, ${readAttribute("ce-source")} AS source, ${readAttribute("ce-subject")} AS item,` +
+      ` ${readAttribute("traceparent")} AS traceparent, reason, first_seen` +
+      " FROM dead_letters WHERE write_id IN (?)",
     [ids],
   );
-  return rows.map((columns) => {
-    const attributes = parseJson(columns.attributes as string) as Record<string, string>;
-    return {
-      write: columns.write_id as string,
-      collection: attributes["ce-source"]?.replace("/api/", "") ?? "",
-      itemId: attributes["ce-subject"] ?? "",
-      outcome: "dead",
-      reason: hideDataError(columns.reason as string),
-      created: false,
-      acceptedAt: getWriteTime(columns.write_id as string),
-      settledAt: fromDateTime(columns.first_seen as string),
-      trace: getTraceId(attributes.traceparent) ?? null,
-    };
-  });
+  return rows.map((columns) => ({
+    write: columns.write_id as string,
+    collection: (columns.source as string | null)?.replace("/api/", "") ?? "",
+    itemId: (columns.item as string | null) ?? "",
+    outcome: "dead",
+    reason: hideDataError(columns.reason as string),
+    created: false,
+    acceptedAt: getWriteTime(columns.write_id as string),
+    settledAt: fromDateTime(columns.first_seen as string),
+    trace: getTraceId((columns.traceparent as string | null) ?? undefined) ?? null,
+  }));
+}
+
+function readAttribute(name: string): string {
+  return `JSON_UNQUOTE(JSON_EXTRACT(attributes, '$."${name}"'))`;
 }
 
 /** Whether any of these writes is in `writes`; waits for transactions that are inserting one. */

@@ -1,14 +1,19 @@
 import type { Collection, Field, FieldKind, Item } from "./collection.ts";
-import { type Columns, type Connection, query } from "./database.ts";
+import { type Columns, type Connection, type PoolConnection, query } from "./database.ts";
 import { parseJson } from "./json.ts";
+import { queryEach } from "./streamed-query.ts";
 
 /** One row of a collection's table: an item, or the tombstone that a delete left. */
-export type Row = {
+export type Row = RowState & {
+  /** Null on a tombstone. */
+  item: Item | null;
+};
+
+/** A row without its item, which may be large: all that is needed to decide a write. */
+export type RowState = {
   id: string;
   /** The id of the write that was applied last; this row is its receipt. */
   version: string;
-  /** Null on a tombstone. */
-  item: Item | null;
   /** Times in milliseconds since 1970: acceptance of the first and of the current version. */
   createdAt: number;
   updatedAt: number;
@@ -24,7 +29,7 @@ export type Row = {
   created: boolean | null;
 };
 
-/** Selects the rows with these ids, in no particular order. */
+/** Selects the rows with these few ids, in no particular order. */
 export async function selectRows(
   connection: Connection,
   collection: Collection,
@@ -37,17 +42,25 @@ export async function selectRows(
 }
 
 /**
- * Selects and locks rows until the transaction ends. Sort `ids`, so that two never deadlock. Wherever
- * rows are locked the index is forced, and more than it is read: MySQL may scan it all for many ids.
+ * Selects the rows with these ids, and stops once their items have `maxBytes`; of two or more rows,
+ * the last may exceed it. Resolves to the rows, and to whether they are all that there are.
  */
-export async function selectRowsForUpdate(
-  connection: Connection,
+export async function selectRowsWithin(
+  connection: PoolConnection,
   collection: Collection,
   ids: readonly string[],
-): Promise<Row[]> {
+  maxBytes: number,
+): Promise<{ rows: Row[]; isAll: boolean }> {
   const { table, reads } = getSql(collection);
-  const sql = `SELECT ${reads} FROM ${table} FORCE INDEX (PRIMARY) WHERE id IN (?) ORDER BY id FOR UPDATE`;
-  return (await query(connection, sql, [ids])).map((columns) => toRow(collection, columns));
+  const rows: Row[] = [];
+  let bytes = 0;
+  const sql = `SELECT ${reads} FROM ${table} WHERE id IN (?)`;
+  const isAll = await queryEach(connection, sql, [ids], (columns) => {
+    bytes += countBytes(columns);
+    rows.push(toRow(collection, columns));
+    return bytes < maxBytes || rows.length === ids.length;
+  });
+  return { rows, isAll };
 }
 
 /** Whether any of these rows exists; waits for transactions that are inserting one. */
@@ -86,53 +99,6 @@ export async function updateRows(
   // VALUES() because MariaDB has no row alias.
   const sql = `INSERT INTO ${table} (${names}) VALUES ? ON DUPLICATE KEY UPDATE ${updates}`;
   await query(connection, sql, [values]);
-}
-
-/** A row's place in its list: the next page starts after it, at equal cost at any depth. */
-export type Place = { createdAt: number; id: string };
-
-/**
- * Selects one page of a collection's items in order of creation, after `after` if it is given.
- * Filter values are compared exactly, including trailing spaces.
- */
-export async function selectPage(
-  connection: Connection,
-  collection: Collection,
-  page: {
-    filters: readonly { field: Field; value: unknown }[];
-    newestFirst: boolean;
-    after?: Place | undefined;
-    limit: number;
-  },
-): Promise<Row[]> {
-  const { table, reads } = getSql(collection);
-  const conditions = ["deleted_at IS NULL"];
-  const values: unknown[] = [];
-  for (const { field, value } of page.filters) {
-    const column = `\`${field.column}\``;
-    conditions.push(`${column} = ?`);
-    values.push(toColumn(field.kind, value));
-    if (field.kind !== "text") continue;
-    conditions.push(`OCTET_LENGTH(${column}) = ?`);
-    values.push(Buffer.byteLength(String(value)));
-  }
-  if (page.after) {
-    // The first condition gives the index its range; a row constructor would not.
-    const sign = page.newestFirst ? "<" : ">";
-    conditions.push(`created_at ${sign}= ? AND (created_at ${sign} ? OR id ${sign} ?)`);
-    const time = toDateTime(page.after.createdAt);
-    values.push(time, time, page.after.id);
-  }
-  // With the hint, MySQL does not estimate the range first, which takes a quarter of the time.
-  const hint = page.filters.length === 0 ? `/*+ INDEX(${table} newest) */ ` : "";
-  const direction = page.newestFirst ? "DESC" : "ASC";
-  const rows = await query(
-    connection,
-    `SELECT ${hint}${reads} FROM ${table} WHERE ${conditions.join(" AND ")}` +
-      ` ORDER BY created_at ${direction}, id ${direction} LIMIT ${page.limit}`,
-    values,
-  );
-  return rows.map((columns) => toRow(collection, columns));
 }
 
 /** Formats milliseconds since 1970 as MySQL's DATETIME(3) in UTC. */
@@ -176,7 +142,8 @@ export const COLUMNS = [
 ] as const;
 const sqlByCollection = new WeakMap<Collection, Sql>();
 
-function getSql(collection: Collection): Sql {
+/** The parts of a collection's statements. */
+export function getSql(collection: Collection): Sql {
   const known = sqlByCollection.get(collection);
   if (known) return known;
   const columns = [...COLUMNS, ...collection.fields.map(({ column }) => `\`${column}\``)];
@@ -214,12 +181,18 @@ function toColumns(collection: Collection, row: Row): unknown[] {
   ];
 }
 
-function toRow(collection: Collection, columns: Columns): Row {
+/** Converts the columns that {@link getSql} reads. */
+export function toRow(collection: Collection, columns: Columns): Row {
+  const state = toState(columns);
+  return { ...state, item: state.deletedAt === null ? toItem(collection, columns) : null };
+}
+
+/** Converts the columns that every table has. */
+export function toState(columns: Columns): RowState {
   const deletedAt = columns.deleted_at as string | null;
   return {
     id: columns.id as string,
     version: columns.version as string,
-    item: deletedAt === null ? toItem(collection, columns) : null,
     createdAt: fromDateTime(columns.created_at as string),
     updatedAt: fromDateTime(columns.updated_at as string),
     appliedAt: fromDateTime(columns.applied_at as string),
@@ -235,6 +208,13 @@ export function toFlag(value: Columns[string] | undefined): boolean | null {
   return value === null || value === undefined ? null : Number(value) === 1;
 }
 
+/** The bytes of a row's texts, or fewer where they have other characters than ASCII. */
+function countBytes(columns: Columns): number {
+  let bytes = 0;
+  for (const name in columns) bytes += (columns[name] as string | null)?.length ?? 0;
+  return bytes;
+}
+
 /** Converts columns to an item; NULL is an absent field. */
 function toItem(collection: Collection, columns: Columns): Item {
   const item: Item = {};
@@ -245,7 +225,8 @@ function toItem(collection: Collection, columns: Columns): Item {
   return item;
 }
 
-function toColumn(kind: FieldKind, value: unknown): unknown {
+/** Converts a field's value to its column's. */
+export function toColumn(kind: FieldKind, value: unknown): unknown {
   if (value === undefined) return null;
   if (kind === "dateTime") return toDateTime(Date.parse(String(value)));
   if (kind === "json") return JSON.stringify(value);

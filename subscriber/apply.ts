@@ -2,6 +2,7 @@ import type { Collection } from "../common/collection.ts";
 import type { Connection } from "../common/database.ts";
 import { classifyDatabaseError, describeDataError } from "../common/database-faults.ts";
 import { insertReceipts, type Receipt } from "../common/receipts.ts";
+import { updateStates } from "../common/row-states.ts";
 import { insertRows, type Row, updateRows } from "../common/tables.ts";
 import type { Write } from "../common/write.ts";
 import { type Decision, dead } from "./decide.ts";
@@ -40,9 +41,10 @@ export async function applyWrites(
     const updateFaults = await writeRows(fold.updates, (rows) =>
       updateRows(connection, collection, rows),
     );
+    await updateStates(connection, collection, fold.marks);
     const faults = [...insertFaults, ...updateFaults];
     for (const { row, error } of faults)
-      for (const write of findOffenders(row, error, left))
+      for (const write of findOffenders(row, left))
         decisions.set(write, dead(describeDataError(error)));
     const refusedIds = new Set(faults.map(({ row }) => row.id));
     left.forEach((write, index) => {
@@ -76,9 +78,6 @@ async function writeRows(
 }
 
 /** The write whose version the refused row is, once per delivery in the batch. */
-function findOffenders(row: Row, error: unknown, writes: readonly Write[]): Write[] {
-  const offenders = writes.filter(({ id }) => id === row.version);
-  // The version was there before this batch, which only marked its row: no write is at fault.
-  if (offenders.length === 0) throw error;
-  return offenders;
+function findOffenders(row: Row, writes: readonly Write[]): Write[] {
+  return writes.filter(({ id }) => id === row.version);
 }

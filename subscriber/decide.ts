@@ -1,5 +1,5 @@
 import type { Outcome } from "../common/receipts.ts";
-import type { Row } from "../common/tables.ts";
+import type { RowState } from "../common/tables.ts";
 import type { Write } from "../common/write.ts";
 
 /**
@@ -20,7 +20,7 @@ export type Decision =
  * Pure: the same write on the same row always gets the same decision, in whichever order, batch or
  * repetition it was delivered. Versions are write ids, so "newer" is a comparison of strings.
  */
-export function decide(write: Write, row: Row | undefined): Decision {
+export function decide(write: Write, row: RowState | undefined): Decision {
   if (row?.version === write.id) return SETTLED_BEFORE;
   if (write.kind === "create") return decideCreate(write, row);
   if (write.ifNoneMatch) return decideIfNoneMatch(write, row);
@@ -58,7 +58,7 @@ export function isDead(
   return decision?.kind === "settled" && decision.outcome === "dead";
 }
 
-function superseded(row: Row): Decision {
+function superseded(row: RowState): Decision {
   return {
     kind: "settled",
     outcome: "superseded",
@@ -75,7 +75,7 @@ function duplicate(reason: string): Decision {
  * create: the client knew the id from that create. The create itself, which is older than the row,
  * is superseded. A newer one with a key is its retry, and so a duplicate. Both leave their fingerprint.
  */
-function decideCreate(write: Write, row: Row | undefined): Decision {
+function decideCreate(write: Write, row: RowState | undefined): Decision {
   if (!row) return APPLIED;
   if (row.fingerprint && write.fingerprint)
     return row.fingerprint === write.fingerprint
@@ -87,12 +87,12 @@ function decideCreate(write: Write, row: Row | undefined): Decision {
   return conflict("An item with this id exists, or did.");
 }
 
-function decideIfNoneMatch(write: Write, row: Row | undefined): Decision {
+function decideIfNoneMatch(write: Write, row: RowState | undefined): Decision {
   if (row && row.deletedAt === null) return conflict("The item exists.");
   return row && row.version > write.id ? superseded(row) : APPLIED;
 }
 
-function decideIfMatch(write: Write, row: Row | undefined, version: string): Decision {
+function decideIfMatch(write: Write, row: RowState | undefined, version: string): Decision {
   if (version === "*") {
     if (!row || row.deletedAt !== null) return conflict("The item does not exist.");
     return row.version > write.id ? superseded(row) : APPLIED;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { CONDITION_WAIT_MS } from "../common/limits.ts";
-import type { Row } from "../common/tables.ts";
+import type { Row, RowState } from "../common/tables.ts";
 import type { Write } from "../common/write.ts";
 import { teachers } from "../test/collections/teachers.ts";
 import { versionAt } from "../test/support/schedules.ts";
@@ -111,6 +111,7 @@ test("a write whose receipt is known is settled and changes nothing", () => {
     decisions: [{ kind: "settled-before" }],
     inserts: [],
     updates: [],
+    marks: [],
     receipts: [],
   });
 });
@@ -136,6 +137,7 @@ test("a write waits for a version that may still arrive, and leaves the tables u
       decisions: [{ kind: "not-yet", version: at(2) }],
       inserts: [],
       updates: [],
+      marks: [],
       receipts: [],
     });
 });
@@ -165,25 +167,38 @@ test("a write stops waiting once the version that it names is settled otherwise"
 test("an overtaken create leaves its time and fingerprint on the row, and nothing else", () => {
   const fingerprint = "a".repeat(64);
   const create = write("create", 1, { fingerprint });
-  const { decisions, updates, receipts } = fold([create], [row(2)]);
+  const { decisions, updates, marks, receipts } = fold([create], [row(2)]);
   assert.deepEqual(words(decisions), ["superseded"]);
-  assert.deepEqual(updates, [{ ...row(2), createdAt: 1_000, fingerprint }]);
+  assert.deepEqual(updates, []);
+  assert.deepEqual(marks, [{ ...row(2), createdAt: 1_000, fingerprint }]);
   assert.deepEqual(
     receipts.map(({ write }) => write),
     [at(1)],
   );
   const retry = write("create", 3, { fingerprint });
-  assert.deepEqual(words(fold([retry], updates).decisions), ["duplicate"]);
+  assert.deepEqual(words(fold([retry], marks).decisions), ["duplicate"]);
 });
 
 test("of two bodies of one key, the one that is settled first is the key's", () => {
   const first = write("create", 1, { fingerprint: "a".repeat(64) });
   const retry = write("create", 3, { fingerprint: "b".repeat(64) });
-  const { updates, decisions, receipts } = fold([retry], [row(2)]);
+  const { updates, marks, decisions, receipts } = fold([retry], [row(2)]);
   assert.deepEqual(words(decisions), ["duplicate"]);
   assert.equal(receipts[0]?.created, false);
-  assert.deepEqual(updates, [{ ...row(2), fingerprint: retry.fingerprint }]);
-  assert.deepEqual(words(fold([first], updates).decisions), ["conflict"]);
+  assert.deepEqual(updates, []);
+  assert.deepEqual(marks, [{ ...row(2), fingerprint: retry.fingerprint }]);
+  assert.deepEqual(words(fold([first], marks).decisions), ["conflict"]);
+  const together = fold([write("put", 2), retry], [row(1)]);
+  assert.deepEqual(together.marks, []);
+  assert.deepEqual(together.updates, [
+    {
+      ...row(2),
+      createdAt: 1_000,
+      appliedAt: NOW_MS,
+      created: false,
+      fingerprint: retry.fingerprint,
+    },
+  ]);
 });
 
 test("a keyed create that is repeated is never a conflict, in whichever order they are delivered", () => {
@@ -219,10 +234,10 @@ test("a keyed create that is repeated is never a conflict, in whichever order th
         ["applied", "superseded", "duplicate"],
       ],
     ] as const) {
-      let rows: Row[] = [];
+      let rows: RowState[] = [];
       const told = order.map((delivered) => {
-        const { decisions, inserts, updates } = fold([delivered], rows);
-        rows = [...inserts, ...updates, ...rows].slice(0, 1);
+        const { decisions, inserts, updates, marks } = fold([delivered], rows);
+        rows = [...inserts, ...updates, ...marks, ...rows].slice(0, 1);
         return words(decisions)[0];
       });
       assert.deepEqual(told, outcomes, `with a ${next.kind}`);
@@ -231,8 +246,19 @@ test("a keyed create that is repeated is never a conflict, in whichever order th
 });
 
 test("an overtaken write with nothing new leaves the row untouched", () => {
-  const { updates } = fold([write("put", 2)], [{ ...row(3), createdAt: 1_000 }]);
-  assert.deepEqual(updates, []);
+  const { updates, marks } = fold([write("put", 2)], [{ ...row(3), createdAt: 1_000 }]);
+  assert.deepEqual([updates, marks], [[], []]);
+});
+
+test("what an overtaken write leaves is part of the row that a newer one of its batch replaces", () => {
+  const fingerprint = "a".repeat(64);
+  const writes = [write("create", 1, { fingerprint }), write("put", 3)];
+  const { updates, marks } = fold(writes, [row(2)]);
+  assert.deepEqual(marks, []);
+  assert.deepEqual(
+    updates.map(({ version, createdAt, fingerprint: left }) => [version, createdAt, left]),
+    [[at(3), 1_000, fingerprint]],
+  );
 });
 
 test("a write has created the item where there was none, or a tombstone", () => {
@@ -264,7 +290,7 @@ test("of the writes of a new item, in whichever order they are delivered, one ha
   const newerFirst = fold([newer]);
   const then = fold([older], newerFirst.inserts);
   assert.deepEqual([newerFirst.inserts[0]?.created, then.receipts[0]?.created], [true, false]);
-  assert.equal(then.updates[0]?.created, true, "the receipt of the newer one stays as it is");
+  assert.equal(then.marks[0]?.created, true, "the receipt of the newer one stays as it is");
 });
 
 test("rows are inserted and replaced in the order of their ids", () => {
@@ -295,7 +321,7 @@ test("a fold changes nothing that it was given", () => {
 
 function fold(
   writes: readonly Write[],
-  rows: readonly Row[] = [],
+  rows: readonly RowState[] = [],
   { nowMs = NOW_MS, settled = [] }: { nowMs?: number; settled?: readonly string[] } = {},
 ) {
   const byId = new Map(rows.map((row) => [row.id, row]));

@@ -1,6 +1,6 @@
 import { CLOCK_SKEW_MS, CONDITION_WAIT_MS } from "../common/limits.ts";
 import { type Outcome, type Receipt, toReceipt } from "../common/receipts.ts";
-import type { Row } from "../common/tables.ts";
+import type { Row, RowState } from "../common/tables.ts";
 import { getTraceId } from "../common/telemetry/tracing.ts";
 import type { Write } from "../common/write.ts";
 import { conflict, type Decision, decide, describeStale, SETTLED_BEFORE } from "./decide.ts";
@@ -15,7 +15,7 @@ export const AHEAD_LIMIT_MS = 3 * CLOCK_SKEW_MS;
 export type Batch = {
   writes: readonly Write[];
   /** The rows of the writes' items, by item id. */
-  rows: ReadonlyMap<string, Row>;
+  rows: ReadonlyMap<string, RowState>;
   /** Ids known to have a receipt outside the rows. */
   settled: ReadonlySet<string>;
   nowMs: number;
@@ -27,6 +27,8 @@ export type Fold = {
   decisions: Decision[];
   inserts: Row[];
   updates: Row[];
+  /** Rows whose item stays: an overtaken write has changed the rest of their state. */
+  marks: RowState[];
   receipts: Receipt[];
 };
 
@@ -37,10 +39,11 @@ export type Fold = {
 export function foldWrites(batch: Batch): Fold {
   const { writes, nowMs } = batch;
   const rows = new Map(batch.rows);
+  const applied = new Map<string, Row>();
+  const marked = new Map<string, RowState>();
   const settled = new Set(batch.settled);
   const decisions = new Map<Write, Decision>();
   const receipts: Receipt[] = [];
-  const changedIds = new Set<string>();
   for (const write of [...writes].sort(compareIds)) {
     const row = rows.get(write.itemId);
     const decision = settled.has(write.id)
@@ -53,22 +56,26 @@ export function foldWrites(batch: Batch): Fold {
         receipts.push(toReceipt(write.collection, row));
         settled.add(row.version);
       }
-      rows.set(write.itemId, applyWrite(write, row, nowMs));
-      changedIds.add(write.itemId);
+      const next = applyWrite(write, row, nowMs);
+      rows.set(write.itemId, next);
+      applied.set(write.itemId, next);
       continue;
     }
     receipts.push(toRefusedReceipt(write, decision, nowMs));
     settled.add(write.id);
-    const marked = row && markRefused(write, decision.outcome, row);
-    if (!marked || marked === row) continue;
-    rows.set(write.itemId, marked);
-    changedIds.add(write.itemId);
+    const next = row && markRefused(write, decision.outcome, row);
+    if (!next || next === row) continue;
+    rows.set(write.itemId, next);
+    const own = applied.get(write.itemId);
+    if (own) applied.set(write.itemId, { ...own, ...next });
+    else marked.set(write.itemId, next);
   }
-  const changed = [...changedIds].sort().map((id) => rows.get(id) as Row);
+  const changed = sortById(applied);
   return {
     decisions: writes.map((write) => decisions.get(write) as Decision),
     inserts: changed.filter(({ id }) => !batch.rows.has(id)),
     updates: changed.filter(({ id }) => batch.rows.has(id)),
+    marks: sortById(marked).filter(({ id }) => !applied.has(id)),
     receipts,
   };
 }
@@ -86,7 +93,7 @@ function resolveNotYet(
 }
 
 /** The row after an applied write. A tombstone keeps no content. */
-function applyWrite(write: Write, row: Row | undefined, nowMs: number): Row {
+function applyWrite(write: Write, row: RowState | undefined, nowMs: number): Row {
   return {
     id: write.itemId,
     version: write.id,
@@ -106,7 +113,7 @@ function applyWrite(write: Write, row: Row | undefined, nowMs: number): Row {
  * fingerprint of a create. So the rows are the same in whichever order unconditional writes arrive.
  * A duplicate leaves its fingerprint where there is none: the first body that is settled is the key's.
  */
-function markRefused(write: Write, outcome: Outcome, row: Row): Row {
+function markRefused(write: Write, outcome: Outcome, row: RowState): RowState {
   const isOlder = outcome === "superseded" && write.acceptedAt < row.createdAt;
   const createdAt = isOlder ? write.acceptedAt : row.createdAt;
   const fingerprint = row.fingerprint ?? write.fingerprint ?? null;
@@ -130,6 +137,10 @@ function toRefusedReceipt(
     settledAt: nowMs,
     trace: getTraceId(write.traceparent) ?? null,
   };
+}
+
+function sortById<State extends RowState>(rows: ReadonlyMap<string, State>): State[] {
+  return [...rows.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
 function compareIds(a: Write, b: Write): number {

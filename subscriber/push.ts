@@ -2,14 +2,16 @@ import express, { type Express } from "express";
 import { OAuth2Client } from "google-auth-library";
 import { z } from "zod";
 import type { Batcher } from "../common/batcher.ts";
+import { ByteBudget } from "../common/byte-budget.ts";
 import { withDeadline } from "../common/deadline.ts";
 import { parseJson } from "../common/json.ts";
+import { PUSHES_BYTES } from "../common/limits.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
 import { type Decision, isGivenBack } from "./decide.ts";
 import { DELIVERY_EXHAUSTED, type Message } from "./message.ts";
 
 /** Pub/Sub's 10 MB a message, in base64, with its envelope. */
-const ENVELOPE_LIMIT = "14mb";
+const ENVELOPE_BYTES = 14 * 1024 * 1024;
 
 /** Pub/Sub pushes again where Google's certificates cannot be fetched in this time. */
 const CERTS_DEADLINE_MS = 10_000;
@@ -41,7 +43,7 @@ export function createPush(options: {
   logger: Logger;
 }): Express {
   const { batcher, verify, isReady, logger } = options;
-  const app = express().disable("x-powered-by").disable("etag");
+  const app = express().disable("x-powered-by").disable("etag").set("env", "production");
   app.get(["/health/live", "/_ah/start"], (_request, response) => void response.sendStatus(200));
   app.get(["/health/ready", "/_ah/warmup"], (_request, response) => {
     response.sendStatus(isReady() ? 200 : 503);
@@ -62,7 +64,8 @@ export function createPush(options: {
       logger.warn("a push without a valid token was refused");
       response.set("WWW-Authenticate", "Bearer").sendStatus(401);
     },
-    express.raw({ limit: ENVELOPE_LIMIT, type: () => true }),
+    holdBytes(new ByteBudget(PUSHES_BYTES)),
+    express.raw({ limit: ENVELOPE_BYTES, inflate: false, type: () => true }),
     async (request, response) => {
       const parsed = envelope.safeParse(parseBody(request.body));
       if (!parsed.success) return reject(response, 400);
@@ -98,6 +101,20 @@ function parseBody(body: unknown): unknown {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Holds a push's bytes until it is answered; 503 where all pushes would hold too many. Pub/Sub always
+ * names the length, and never compresses; where none is named, it counts as the largest.
+ */
+function holdBytes(budget: ByteBudget): express.RequestHandler {
+  return (request, response, next) => {
+    const length = Number(request.get("content-length") ?? ENVELOPE_BYTES);
+    const bytes = Math.min(length, ENVELOPE_BYTES);
+    if (!budget.take(bytes)) return void response.set("Retry-After", "1").sendStatus(503);
+    response.on("close", () => budget.give(bytes));
+    next();
+  };
 }
 
 /**

@@ -115,7 +115,9 @@ class Store {
     const rows = new Map(
       batch.flatMap(({ itemId }) => {
         const row = this.#rows.get(itemId);
-        return row ? [[itemId, Object.freeze(row)]] : [];
+        if (!row) return [];
+        const { item: _, ...state } = row;
+        return [[itemId, Object.freeze(state)] as const];
       }),
     );
     const fold = foldWrites({
@@ -132,6 +134,11 @@ class Store {
     for (const row of fold.updates) {
       assert.ok(this.#rows.has(row.id), `${row.id} is updated though it does not exist`);
       this.#rows.set(row.id, row);
+    }
+    for (const mark of fold.marks) {
+      const row = this.#rows.get(mark.id);
+      assert.ok(row, `${mark.id} is marked though it does not exist`);
+      this.#rows.set(mark.id, { ...row, ...mark });
     }
     for (const receipt of fold.receipts) {
       assert.ok(!this.#receipts.has(receipt.write), `${receipt.write} has two receipts`);

@@ -8,7 +8,8 @@ import {
   selectDeadIds,
   selectSettled,
 } from "../common/receipts.ts";
-import { isAnyRow, type Row, selectRowsForUpdate } from "../common/tables.ts";
+import { selectStatesForUpdate } from "../common/row-states.ts";
+import { isAnyRow, type RowState } from "../common/tables.ts";
 import type { Write } from "../common/write.ts";
 import { isWriteId } from "../common/write-id.ts";
 import { type Applied, applyWrites } from "./apply.ts";
@@ -66,7 +67,7 @@ async function settleCollection(
   const { entries, nowMs } = batch;
   const { collection } = (entries[0] as WriteEntry).write;
   const ids = [...new Set(entries.map(({ write }) => write.itemId))].sort();
-  const locked = await selectRowsForUpdate(connection, collection, ids);
+  const locked = await selectStatesForUpdate(connection, collection, ids);
   const rows = new Map(locked.map((row) => [row.id, row] as const));
   const settled = new Set(batch.deadIds);
   const lookUps = entries.flatMap((entry) => listLookUps(entry, rows));
@@ -136,7 +137,7 @@ async function recheckUnderLock(
  * Ids that may be in `writes`. A plain create, put or delete of an item without a row cannot be
  * there: it would have made the row. So the common case, a create, looks nothing up.
  */
-function listLookUps({ write, fault }: WriteEntry, rows: ReadonlyMap<string, Row>): string[] {
+function listLookUps({ write, fault }: WriteEntry, rows: ReadonlyMap<string, RowState>): string[] {
   const row = rows.get(write.itemId);
   if (row?.version === write.id) return [];
   if (!row && !isConditional(write) && fault === undefined) return [];

@@ -27,10 +27,23 @@ export class WaitingMessages {
     this.#subscription = `projects/${options.projectId}/subscriptions/${options.subscription}`;
   }
 
-  /** One message, leased for as long as the subscription says, or undefined where none waits. */
+  /**
+   * One message, leased for as long as the subscription says, or undefined where none waits. After a
+   * failure the next call uses a new client, because this one's connection may be lost, too.
+   */
   async find(): Promise<(Delivery & { publishedAtMs: number }) | undefined> {
     this.#client ??= await createGeneratedClient("SubscriberClient", this.#target);
     const client = this.#client;
+    try {
+      return await this.#pull(client);
+    } catch (error) {
+      this.#client = undefined;
+      void client.close();
+      throw error;
+    }
+  }
+
+  async #pull(client: v1.SubscriberClient) {
     const [{ receivedMessages }] = await client.pull(
       // Google discourages returnImmediately, because such a pull may miss a message. Here that does no
       // harm, since the next look finds it; a pull that waits would keep the message from the stream.

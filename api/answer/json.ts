@@ -6,12 +6,25 @@ import express, { type Response } from "express";
  * only where the application has changed it or uses its other settings.
  */
 export function sendJson(response: Response, value: unknown): void {
-  const { app, json, send } = response;
-  const isPlain = json === express.response.json && send === express.response.send;
-  if (!isPlain || app.get("etag fn") || app.get("json escape")) return void response.json(value);
-  const text = JSON.stringify(value, app.get("json replacer"), app.get("json spaces"));
+  const { app } = response;
+  if (!isPlain(response) || app.get("json escape")) return void response.json(value);
+  end(response, JSON.stringify(value, app.get("json replacer"), app.get("json spaces")));
+}
+
+/** As {@link sendJson}, with a value that is in bytes already, and as `response.send()` does. */
+export function sendJsonBytes(response: Response, bytes: Buffer): void {
+  if (isPlain(response)) end(response, bytes);
+  else response.type("json").send(bytes);
+}
+
+function isPlain({ app, json, send }: Response): boolean {
+  const { response } = express;
+  return json === response.json && send === response.send && !app.get("etag fn");
+}
+
+function end(response: Response, content: string | Buffer): void {
   response.setHeader("Content-Type", "application/json; charset=utf-8");
   // Node would leave it out of the answer to HEAD.
-  response.setHeader("Content-Length", Buffer.byteLength(text));
-  response.end(text);
+  response.setHeader("Content-Length", Buffer.byteLength(content));
+  response.end(content);
 }

@@ -1,14 +1,20 @@
 import type { Request, Response } from "express";
-import type { Collection } from "../../common/collection.ts";
+import type { Collection, Item } from "../../common/collection.ts";
 import type { Receipt } from "../../common/receipts.ts";
-import type { Row } from "../../common/tables.ts";
+import type { RowState } from "../../common/tables.ts";
 import type { Write } from "../../common/write.ts";
 import { formatEntityTag } from "../request/condition-headers.ts";
 import type { Prefer } from "../request/parameters.ts";
 import { sendJson } from "./json.ts";
 import { getProblemName, Problem, type ProblemName } from "./problem.ts";
 
-type Settled = { receipt: Receipt; row: Row | undefined };
+/** A settled write's receipt, its item's row as it is then, and the item where it is shown. */
+export type Settled = { receipt: Receipt; row: RowState | undefined; item?: Item | null };
+
+/** Whether the answer shows the current item: of a write that has changed nothing. */
+export function showsCurrentItem({ receipt: { outcome }, row }: Settled): boolean {
+  return row?.deletedAt === null && (outcome === "superseded" || outcome === "duplicate");
+}
 
 /** One record's result: accepted or settled with its id, write and receipt, or a problem. */
 export type RecordResult = {
@@ -102,7 +108,7 @@ export function toSettledResult(request: Request, write: Write, settled: Settled
  */
 function judgeSettled(
   write: Write,
-  { receipt: { outcome, reason, created }, row }: Settled,
+  { receipt: { outcome, reason, created }, row, item: current }: Settled,
   receipt: string | undefined,
 ): { status: number; item?: Record<string, unknown>; version?: string } {
   if (outcome === "applied") {
@@ -119,8 +125,8 @@ function judgeSettled(
   };
   const problem = problems[outcome];
   if (problem) throw new Problem(problem, reason ?? outcome, { members: { receipt } });
-  if (!row?.item) throw new Problem("deleted", "The item was deleted.");
-  return { status: 200, item: { id: row.id, ...row.item }, version: row.version };
+  if (row?.deletedAt !== null) throw new Problem("deleted", "The item was deleted.");
+  return { status: 200, item: { id: row.id, ...current }, version: row.version };
 }
 
 /** The path of an item, below the base URL that the collections are mounted at. */

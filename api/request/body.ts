@@ -1,17 +1,39 @@
-import express, { type Request, type RequestHandler } from "express";
+import type { Transform } from "node:stream";
+import zlib from "node:zlib";
+import type { NextFunction, Request, RequestHandler, Response } from "express";
 import { isTooDeep } from "../../common/collection.ts";
 import { parseJson } from "../../common/json.ts";
 import { BODY_BYTES, BULK_RECORDS, ITEM_BYTES } from "../../common/limits.ts";
 import { bodyTooLarge, Problem } from "../answer/problem.ts";
 import { NDJSON_TYPE, readContentCoding, readMediaType } from "./content-headers.ts";
+import { NOTHING_ACCEPTED, tooManyBytes } from "./held-bytes.ts";
+import { isArrayText, splitArray } from "./json-array.ts";
 
 /** A record of a request's body: its JSON value, or what is wrong with it, and the line of NDJSON. */
 export type BodyRecord = ({ value: unknown } | { problem: Problem }) & { line?: number };
 
-/** A body with a single item, or with many records. */
-export type Body = { single: unknown } | { records: BodyRecord[] };
+/** A body with a single item, or with many records, each parsed when it is taken. */
+export type Body = { single: unknown } | { records: Iterable<BodyRecord>; count: number };
 
-const inflate = express.raw({ type: () => true, limit: BODY_BYTES });
+/** What a part of a body costs beside its bytes and their copy: it may be sent byte by byte. */
+const PART_BYTES = 200;
+/** The window that a decoder must support, and need not exceed (RFC 9659, section 3): 8 MiB. */
+const ZSTD_WINDOW_LOG = 23;
+const DECODERS: Record<string, () => Transform> = {
+  gzip: zlib.createGunzip,
+  deflate: zlib.createInflate,
+  br: zlib.createBrotliDecompress,
+  zstd: () =>
+    zlib.createZstdDecompress({
+      params: { [zlib.constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG },
+    }),
+};
+
+/** A longer array is parsed element by element: its values may be twenty times as large as its text. */
+const WHOLE_CHARACTERS = 16 * 1024;
+/** From a line's first character that is not white space to the line's end; empty lines are skipped. */
+const LINE = /\S[^\n]*/g;
+
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /** Reads the body's bytes, decompressed, if its media type is supported. */
@@ -21,11 +43,7 @@ export const readBody: RequestHandler = (request, response, next) => {
   if (request.readableEnded) return next();
   // The readers below would wait for the end of a body that is refused anyway.
   if (Number(request.get("content-length")) > BODY_BYTES) throw bodyTooLarge();
-  const coding = readContentCoding(request);
-  if (coding === undefined) return readBytes(request, next);
-  // Express's reader knows no other spelling.
-  request.headers["content-encoding"] = coding;
-  inflate(request, response, next);
+  readBytes(request, response, next);
 };
 
 /**
@@ -41,23 +59,53 @@ export const skipBody: RequestHandler = (request, _response, next) => {
     .resume();
 };
 
-/** Collects a body that is not compressed; `express.raw()` costs a POST a tenth more in all. */
-function readBytes(request: Request, next: (error?: unknown) => void): void {
+/**
+ * Collects the body, decompressed, and stops at the first byte too many. `express.raw()` would count
+ * no bytes across requests, and costs a POST a tenth more in all.
+ */
+function readBytes(request: Request, response: Response, next: NextFunction): void {
+  const { held } = response.locals;
+  const decoder = createDecoder(request);
   const chunks: Buffer[] = [];
   let bytes = 0;
-  request
-    .on("data", (chunk: Buffer) => {
-      bytes += chunk.length;
-      // The excess is read but not kept: a client that is still sending would miss the answer.
-      if (bytes <= BODY_BYTES) chunks.push(chunk);
-      else chunks.length = 0;
-    })
-    .once("end", () => {
-      if (bytes > BODY_BYTES) return next(bodyTooLarge());
-      request.body = chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
-      next();
-    })
-    .once("error", () => next(endedEarly()));
+  let refusal: Problem | undefined;
+  const end = () => {
+    if (refusal) return next(refusal);
+    request.body = chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
+    next();
+  };
+  const refuse = (problem: Problem) => {
+    refusal = problem;
+    chunks.length = 0;
+    held.giveBack();
+    if (!decoder) return;
+    request.unpipe(decoder);
+    decoder.off("end", end).destroy();
+    if (request.readableEnded) end();
+    else request.once("end", end).resume();
+  };
+  const body = decoder ? request.pipe(decoder) : request;
+  body.once("end", end).on("data", (chunk: Buffer) => {
+    // The excess is read but not kept: a client that is still sending would miss the answer.
+    if (refusal) return;
+    bytes += chunk.length;
+    if (bytes > BODY_BYTES) refuse(bodyTooLarge());
+    else if (!held.take(2 * chunk.length + PART_BYTES)) refuse(tooManyBytes(NOTHING_ACCEPTED));
+    else chunks.push(chunk);
+  });
+  decoder?.on("error", () => {
+    if (!refusal)
+      refuse(new Problem("malformed-body", "The body does not match its Content-Encoding."));
+  });
+  request.once("error", () => {
+    decoder?.destroy();
+    next(endedEarly());
+  });
+}
+
+function createDecoder(request: Request): Transform | undefined {
+  const coding = readContentCoding(request);
+  return coding === undefined ? undefined : DECODERS[coding]?.();
 }
 
 /** Parses the body as JSON or NDJSON. Throws a Problem where the whole body is unusable. */
@@ -66,20 +114,23 @@ export function parseBody(request: Request): Body {
   // An application that uses `express.json()` has parsed it.
   if (typeof body === "object" && body !== null && !Buffer.isBuffer(body)) return toBody(body);
   const text = typeof body === "string" ? body : decode(body);
-  if (readMediaType(request) === NDJSON_TYPE) {
-    const records = text
-      .split("\n")
-      .flatMap((line, index) => (line.trim() === "" ? [] : [parseLine(line, index + 1)]));
-    return { records: limitRecords(records) };
-  }
+  // The text is enough from here on.
+  request.body = undefined;
+  if (readMediaType(request) === NDJSON_TYPE)
+    return { records: parseLines(text), count: limitRecords(countLines(text)) };
+  const isArray = isArrayText(text);
+  if (isArray && text.length > WHOLE_CHARACTERS)
+    return { records: parseElements(text), count: limitRecords(checkElements(text)) };
+  if (!isArray && Buffer.byteLength(text) > ITEM_BYTES) throw tooLarge();
   const value = parseText(text);
-  if (Array.isArray(value)) return toBody(value);
-  if (Buffer.byteLength(text) > ITEM_BYTES) throw tooLarge();
+  if (Array.isArray(value))
+    return { records: takeValues(value), count: limitRecords(value.length) };
   return { single: value };
 }
 
 function toBody(value: object): Body {
-  if (Array.isArray(value)) return { records: limitRecords(value.map(checkSize)) };
+  if (Array.isArray(value))
+    return { records: takeValues([...value]), count: limitRecords(value.length) };
   const record = checkSize(value);
   if ("problem" in record) throw record.problem;
   return { single: value };
@@ -95,22 +146,78 @@ function decode(body: unknown): string {
   }
 }
 
-/** Parses the whole body, or one line of it. */
-function parseText(text: string, line?: number): unknown {
+/** Parses the whole body, one line of it, or one record of an array. */
+function parseText(text: string, { line, record }: Place = {}): unknown {
   try {
     return parseJson(text);
   } catch (error) {
-    const place = line ? /at position \d+/ : /at position \d+( \(line \d+ column \d+\))?/;
+    const isWhole = line === undefined && record === undefined;
+    const place = isWhole ? /at position \d+( \(line \d+ column \d+\))?/ : /at position \d+/;
     const [at] = place.exec((error as Error).message) ?? [];
-    const what = line ? `Line ${line}` : "The body";
+    const what = line ? `Line ${line}` : record ? `Record ${record}` : "The body";
     throw new Problem("malformed-body", `${what} is not valid JSON${at ? `, ${at}` : ""}.`);
+  }
+}
+
+/** Where in a body a text is, counted from 1. */
+type Place = { line?: number; record?: number };
+
+/** Counts lines that are not empty, up to one more than a request may have. */
+function countLines(text: string): number {
+  let count = 0;
+  for (const _ of text.matchAll(LINE)) {
+    count += 1;
+    if (count > BULK_RECORDS) break;
+  }
+  return count;
+}
+
+function* parseLines(text: string): Generator<BodyRecord> {
+  let number = 1;
+  let end = 0;
+  for (const { 0: line, index } of text.matchAll(LINE)) {
+    for (let place = text.indexOf("\n", end); place >= 0 && place < index; ) {
+      number += 1;
+      place = text.indexOf("\n", place + 1);
+    }
+    end = index;
+    yield parseLine(line, number);
+  }
+}
+
+/**
+ * Counts the elements of an array, up to one more than a request may have. Throws 400 where one is not
+ * valid JSON, so that nothing is accepted then; each is parsed again when its record is taken.
+ */
+function checkElements(text: string): number {
+  let count = 0;
+  for (const element of splitArray(text)) {
+    count += 1;
+    if (count > BULK_RECORDS) break;
+    if (Buffer.byteLength(element) <= ITEM_BYTES) parseText(element, { record: count });
+  }
+  return count;
+}
+
+function* parseElements(text: string): Generator<BodyRecord> {
+  for (const element of splitArray(text))
+    yield Buffer.byteLength(element) > ITEM_BYTES
+      ? { problem: tooLarge() }
+      : { value: parseText(element) };
+}
+
+/** The values, which are removed as they are taken, so that those that are done with can be freed. */
+function* takeValues(values: unknown[]): Generator<BodyRecord> {
+  for (const [place, value] of values.entries()) {
+    values[place] = undefined;
+    yield checkSize(value);
   }
 }
 
 function parseLine(text: string, line: number): BodyRecord {
   if (Buffer.byteLength(text) > ITEM_BYTES) return { problem: tooLarge(), line };
   try {
-    return { value: parseText(text, line), line };
+    return { value: parseText(text, { line }), line };
   } catch (error) {
     return { problem: error as Problem, line };
   }
@@ -122,11 +229,11 @@ function checkSize(value: unknown): BodyRecord {
   return isTooLarge ? { problem: tooLarge() } : { value };
 }
 
-function limitRecords(records: BodyRecord[]): BodyRecord[] {
-  if (records.length === 0) throw new Problem("malformed-body", "The body has no records.");
-  if (records.length > BULK_RECORDS)
+function limitRecords(count: number): number {
+  if (count === 0) throw new Problem("malformed-body", "The body has no records.");
+  if (count > BULK_RECORDS)
     throw new Problem("too-large", `A request can have at most ${BULK_RECORDS} records.`);
-  return records;
+  return count;
 }
 
 function endedEarly(): Problem {

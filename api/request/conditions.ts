@@ -1,6 +1,6 @@
 import { DeadlineExceededError, withDeadline } from "../../common/deadline.ts";
 import { CONDITION_WAIT_MS, LOOK_DEADLINE_MS } from "../../common/limits.ts";
-import type { Row } from "../../common/tables.ts";
+import type { RowState } from "../../common/tables.ts";
 import type { Write } from "../../common/write.ts";
 import { getWriteTime } from "../../common/write-id.ts";
 import { Problem } from "../answer/problem.ts";
@@ -33,7 +33,7 @@ export async function applyCondition(
 }
 
 /** The one version of If-Match that the item may have, which settlement checks. */
-function chooseVersion(versions: readonly string[], row: Row | undefined | "unknown"): string {
+function chooseVersion(versions: readonly string[], row: RowState | undefined | "unknown"): string {
   const isPossible = (version: string) =>
     row === "unknown" ||
     (row?.deletedAt === null && row.version === version) ||
@@ -56,7 +56,7 @@ function chooseVersion(versions: readonly string[], row: Row | undefined | "unkn
 async function findUnmodified(
   reader: Reader,
   { collection, itemId }: Write,
-  row: Row | undefined | "unknown",
+  row: RowState | undefined | "unknown",
   since: number,
 ): Promise<string> {
   if (row === "unknown")
@@ -82,9 +82,12 @@ export async function checkReusedKey(reader: Reader, write: Write): Promise<void
 }
 
 /** The row, unless MySQL takes long to answer: a write does not wait for it. */
-async function rowIfReadable(reader: Reader, write: Write): Promise<Row | undefined | "unknown"> {
+async function rowIfReadable(
+  reader: Reader,
+  write: Write,
+): Promise<RowState | undefined | "unknown"> {
   try {
-    return await withDeadline(reader.row(write.collection, write.itemId), LOOK_DEADLINE_MS);
+    return await withDeadline(reader.state(write.collection, write.itemId), LOOK_DEADLINE_MS);
   } catch (error) {
     if (error instanceof DeadlineExceededError) return "unknown";
     if (error instanceof Problem && error.status === 503) return "unknown";

@@ -9,6 +9,7 @@ import {
   toContext,
   tracer,
 } from "../../common/telemetry/tracing.ts";
+import { type Budgets, HeldBytes } from "./held-bytes.ts";
 
 declare global {
   namespace Express {
@@ -20,6 +21,8 @@ declare global {
       traceparent: string;
       /** The API key that authorized the request, if any. */
       key?: ApiKey;
+      /** What the request holds of the memory that all of them share. */
+      held: HeldBytes;
       /** The pattern of the matched path, with the methods that it supports; see routes/route.ts. */
       route?: string;
       allow?: string;
@@ -45,7 +48,7 @@ export type OnAnswered = (answered: {
 }) => void;
 
 /** Fills `response.locals`, and reports the request and its span when the response closes. */
-export function addContext(onAnswered: OnAnswered): RequestHandler {
+export function addContext(onAnswered: OnAnswered, budgets: Budgets): RequestHandler {
   const routes = new Set<string>();
   return (request, response, next) => {
     const startedAt = performance.now();
@@ -55,8 +58,11 @@ export function addContext(onAnswered: OnAnswered): RequestHandler {
     const { locals } = response;
     locals.requestId = REQUEST_ID.test(requestId) ? requestId : randomHex(16);
     locals.traceparent = getTraceparent(span);
+    const isRead = request.method === "GET" || request.method === "HEAD";
+    locals.held = new HeldBytes(isRead ? budgets.reads : budgets.writes);
     // A response closes once; `on` costs less than `once`.
     response.on("close", () => {
+      locals.held.close();
       const answered = {
         method: METHODS.has(request.method) ? request.method : "_OTHER",
         route: limitRoutes(routes, locals.route ?? getRoute(request)),

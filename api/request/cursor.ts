@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Field } from "../../common/collection.ts";
 import { parseJson } from "../../common/json.ts";
-import type { Place } from "../../common/tables.ts";
+import type { Place } from "../../common/pages.ts";
 import { ITEM_ID } from "../../common/write.ts";
 import { malformed } from "../answer/problem.ts";
 

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import type { Request, RequestHandler, Response } from "express";
 import type { Collection } from "../../common/collection.ts";
 import type { Config } from "../../common/config.ts";
-import { sendJson } from "../answer/json.ts";
+import { Page } from "../answer/page.ts";
 import type { Reader } from "../reader.ts";
 import { isUnchanged } from "../request/condition-headers.ts";
 import { refuseUnknownParameters } from "../request/parameters.ts";
@@ -42,13 +42,14 @@ export function answerNewest(options: {
   const firstField = collection.fields[0]?.name ?? "id";
   return async (request: Request, response: Response) => {
     refuseUnknownParameters(request);
-    const rows = await options.reader.page(collection, {
-      filters: [],
-      newestFirst: true,
-      limit: NEWEST_ITEMS,
-    });
+    const page = new Page(response, NEWEST_ITEMS, (row) => [
+      row.id,
+      row.item?.[firstField] ?? null,
+    ]);
+    const range = { filters: [], newestFirst: true, limit: NEWEST_ITEMS };
+    await options.reader.page(collection, range, (row) => page.take(row));
     if (isUnchanged(request)) return void response.status(304).end();
-    sendJson(response, { data: rows.map((row) => [row.id, row.item?.[firstField] ?? null]) });
+    page.send();
   };
 }
 

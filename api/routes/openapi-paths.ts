@@ -1,5 +1,5 @@
 import type { Collection } from "../../common/collection.ts";
-import { BULK_RECORDS, PAGE_ITEMS } from "../../common/limits.ts";
+import { BULK_RECORDS, PAGE_BYTES, PAGE_ITEMS } from "../../common/limits.ts";
 import type { AnswerHeader } from "../answer/headers.ts";
 import {
   CREATE_HEADERS,
@@ -41,12 +41,17 @@ export function describePaths(collection: Collection): Json {
           "Lists the items in order of creation, one page at a time.",
         ),
         parameters: [
-          parameter("query", "limit", {
-            type: "integer",
-            minimum: 1,
-            maximum: PAGE_ITEMS.max,
-            default: PAGE_ITEMS.default,
-          }),
+          parameter(
+            "query",
+            "limit",
+            {
+              type: "integer",
+              minimum: 1,
+              maximum: PAGE_ITEMS.max,
+              default: PAGE_ITEMS.default,
+            },
+            `The most items of the page, which also ends before it has more than ${PAGE_BYTES} bytes.`,
+          ),
           parameter("query", "cursor", { type: "string" }, "The `next` of the previous page."),
           parameter("query", "order", { type: "string", enum: ["asc", "desc"], default: "asc" }),
           ...collection.filters.map((field) => {

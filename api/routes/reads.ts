@@ -5,6 +5,7 @@ import { DAY_MS, PAGE_ITEMS } from "../../common/limits.ts";
 import type { Row } from "../../common/tables.ts";
 import { getWriteTime } from "../../common/write-id.ts";
 import { sendJson } from "../answer/json.ts";
+import { Page } from "../answer/page.ts";
 import { malformed, Problem } from "../answer/problem.ts";
 import { isOfAnotherItem, type Reader } from "../reader.ts";
 import type { ReceiptWaits } from "../receipt-waits.ts";
@@ -46,7 +47,10 @@ export function createReads({ collections, reader, waits }: ReadsOptions, retent
     if (isKnown) return void response.status(304).end();
     // Express would compare it to the second, within which an item may change.
     delete request.headers["if-modified-since"];
+    const { held } = response.locals;
+    held.hold(0);
     sendJson(response, showItem(row));
+    held.awaitReading(response);
   };
   const getPage: RequestHandler = async (request, response) => {
     const collection = findCollection(collections, request);
@@ -61,13 +65,12 @@ export function createReads({ collections, reader, waits }: ReadsOptions, retent
     const list = { collection: collection.name, newestFirst, filters };
     const cursor = readParameter(request, "cursor");
     const after = cursor === undefined ? undefined : readCursor(cursor, list);
+    const page = new Page(response, limit, showItem);
     // One more than requested shows whether there is a next page.
-    const rows = await reader.page(collection, { filters, newestFirst, after, limit: limit + 1 });
-    const page = rows.slice(0, limit);
-    const last = page.at(-1);
-    const next = last && rows.length > limit ? writeCursor(last, list) : null;
+    const range = { filters, newestFirst, after, limit: limit + 1 };
+    await reader.page(collection, range, (row) => page.take(row));
     if (isUnchanged(request)) return void response.status(304).end();
-    sendJson(response, { data: page.map(showItem), next });
+    page.send({ next: page.hasMore && page.last ? writeCursor(page.last, list) : null });
   };
   return { getItem, getPage };
 

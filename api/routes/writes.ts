@@ -1,6 +1,7 @@
 import type { Request, RequestHandler, Response } from "express";
 import { type Collection, checkItem, formatErrors, type Item } from "../../common/collection.ts";
 import { isObject, RepeatedKey } from "../../common/json.ts";
+import { RECORD_BYTES } from "../../common/limits.ts";
 import type { Logger } from "../../common/telemetry/logger.ts";
 import { computeFingerprint, ITEM_ID, type Write, type WriteKind } from "../../common/write.ts";
 import { deriveItemId, getWriteTime, mintWriteId } from "../../common/write-id.ts";
@@ -11,15 +12,18 @@ import {
   answerBulk,
   answerSettled,
   type RecordResult,
+  type Settled,
+  showsCurrentItem,
   toAcceptedResult,
   toSettledResult,
 } from "../answer/writes.ts";
 import type { Publisher } from "../publisher.ts";
 import type { Reader } from "../reader.ts";
 import type { ReceiptWaits } from "../receipt-waits.ts";
-import { type Body, type BodyRecord, parseBody } from "../request/body.ts";
+import { type Body, parseBody } from "../request/body.ts";
 import { type Condition, readCondition } from "../request/condition-headers.ts";
 import { applyCondition, checkReusedKey } from "../request/conditions.ts";
+import { NOTHING_ACCEPTED } from "../request/held-bytes.ts";
 import {
   findCollection,
   type Prefer,
@@ -30,6 +34,7 @@ import {
   refuseUnknownParameters,
   refuseUnsupportedHeaders,
 } from "../request/parameters.ts";
+import { createTurns, isLarge, startRecords } from "./bulk.ts";
 
 /** What the routes of writes need. */
 export type WritesOptions = {
@@ -43,6 +48,7 @@ export type WritesOptions = {
 /** The handlers of POST, PUT and DELETE. */
 export function createWrites(options: WritesOptions) {
   const { collections, publisher, reader, logger, waits } = options;
+  const takeTurn = createTurns();
   const create: RequestHandler = (request, response) => submit(request, response, "create");
   const put: RequestHandler = (request, response) => submit(request, response, "put");
   const putItem: RequestHandler = (request, response) =>
@@ -51,11 +57,21 @@ export function createWrites(options: WritesOptions) {
     submit(request, response, "delete", readItemId(request));
   return { create, put, putItem, deleteItem };
 
-  async function submit(
+  function submit(
     request: Request,
     response: Response,
     kind: WriteKind,
     pathId?: string,
+  ): Promise<void> {
+    return response.locals.held.during(() => submitHeld(request, response, kind, pathId));
+  }
+
+  /** What `submit` does while it holds the request's bytes. */
+  async function submitHeld(
+    request: Request,
+    response: Response,
+    kind: WriteKind,
+    pathId: string | undefined,
   ): Promise<void> {
     refuseUnknownParameters(request);
     refuseUnsupportedHeaders(request, kind);
@@ -65,49 +81,50 @@ export function createWrites(options: WritesOptions) {
     const untilMs = performance.now() + prefer.waitMs;
     const condition = kind === "create" ? undefined : readCondition(request);
     const key = kind === "create" ? readIdempotencyKey(request) : undefined;
-    const body: Body = kind === "delete" ? { single: undefined } : parseBody(request);
     const common = { response, kind, collection, condition, key, pathId, untilMs };
-    if ("single" in body) {
-      const write = await accept({ ...common, value: body.single });
-      const waited = prefer.waitMs > 0 ? await waitFor(write, common) : undefined;
-      if (waited) answerSettled(response, write, waited, prefer);
-      else answerAccepted(response, write, prefer);
+    const readRecords = async () => {
+      const body: Body = kind === "delete" ? { single: undefined } : parseBody(request);
+      if ("single" in body) return { value: body.single };
+      if (pathId !== undefined) throw malformed("Send many records to the path of the collection.");
+      refuseConditions(request);
+      response.locals.held.hold(body.count * RECORD_BYTES, NOTHING_ACCEPTED);
+      const results = await startRecords(
+        body.records,
+        (value, place) => submitRecord({ ...common, value, place }, prefer),
+        (error) => internalProblem(logger, error, response),
+      );
+      return { results };
+    };
+    const { value, results } = await (isLarge(request) ? takeTurn(readRecords) : readRecords());
+    if (results) {
+      answerBulk(response, await Promise.all(results), prefer);
+      response.locals.held.awaitReading(response);
       return;
     }
-    if (pathId !== undefined) throw malformed("Send many records to the path of the collection.");
-    refuseConditions(request);
-    answerBulk(response, await submitRecords(common, body.records, prefer), prefer);
+    const write = await accept({ ...common, value });
+    const waited = prefer.waitMs > 0 ? await waitForItem(write, common, prefer) : undefined;
+    if (waited) answerSettled(response, write, waited, prefer);
+    else answerAccepted(response, write, prefer);
   }
 
-  function submitRecords(
-    common: Omit<Draft, "value">,
-    records: readonly BodyRecord[],
-    prefer: Prefer,
-  ): Promise<RecordResult[]> {
-    const { response } = common;
-    const submitRecord = async (record: BodyRecord, place: number): Promise<RecordResult> => {
-      try {
-        if ("problem" in record) throw record.problem;
-        const write = await accept({ ...common, value: record.value, place });
-        const waited = prefer.waitMs > 0 ? await waitFor(write, common) : undefined;
-        return waited
-          ? toSettledResult(response.req, write, waited)
-          : toAcceptedResult(response.req, write);
-      } catch (error) {
-        // Other records may be accepted already, so an unexpected error fails only its own.
-        const problem = error instanceof Problem ? error : internalProblem(logger, error, response);
-        return { ...(problem.toJSON() as RecordResult), line: record.line };
-      }
-    };
-    return Promise.all(records.map(submitRecord));
+  async function submitRecord(draft: Draft, prefer: Prefer): Promise<RecordResult> {
+    const { req } = draft.response;
+    const write = await accept(draft);
+    const waited = prefer.waitMs > 0 ? await waitFor(write, draft) : undefined;
+    return waited ? toSettledResult(req, write, waited) : toAcceptedResult(req, write);
   }
 
   /** Makes a write of a record, and resolves once Pub/Sub holds it. Rejects with a Problem. */
   async function accept(draft: Draft): Promise<Write> {
     const drafted = draftWrite(draft);
+    // The value is not needed any more, and may be many times as large as its JSON.
+    draft.value = undefined;
     const write = draft.condition ? await addCondition(drafted, draft.condition) : drafted;
     if (write.fingerprint) await checkReusedKey(reader, write);
-    await publisher.publish(write, draft.response.locals.requestId);
+    const published = publisher.publish(write, draft.response.locals.requestId);
+    // The message has it; a bulk answer shows no items.
+    if (draft.place !== undefined) write.item = undefined;
+    await published;
     return write;
   }
 
@@ -117,6 +134,19 @@ export function createWrites(options: WritesOptions) {
     if (!write.ifMatch || write.ifMatch === "*") return write;
     const id = mintWriteId({ version: write.ifMatch, seen: isSeen });
     return { ...write, id, acceptedAt: getWriteTime(id) };
+  }
+
+  /** As {@link waitFor}, with the current item where the write changed nothing. */
+  async function waitForItem(
+    write: Write,
+    until: Pick<Draft, "untilMs" | "response">,
+    prefer: Prefer,
+  ): Promise<Settled | undefined> {
+    const waited = await waitFor(write, until);
+    if (!waited || !showsCurrentItem(waited) || prefer.isMinimal) return waited;
+    // The write was accepted, so that it is answered so where the item cannot be read.
+    const row = await reader.row(write.collection, write.itemId).catch(() => undefined);
+    return row && { receipt: waited.receipt, row, item: row.item };
   }
 
   function waitFor(
@@ -182,7 +212,7 @@ function takeItemId({ value, pathId }: Draft): { itemId: string; value: unknown 
 function validateItem(collection: Collection, value: unknown): Item {
   const checked = checkItem(collection, value);
   if (checked.ok) return checked.item;
-  const count = checked.errors.length;
+  const { count } = checked;
   throw new Problem(
     "invalid-item",
     count === 1

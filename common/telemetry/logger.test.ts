@@ -103,6 +103,20 @@ describe("a log line for Cloud Logging", () => {
     }
   });
 
+  it("stays below that limit whatever it is given, and keeps what comes first", async () => {
+    for (const fields of [
+      '{ a: "first", deep: { list: Array(100).fill({ text: "x".repeat(20_000) }) } }',
+      '{ a: "first", list: Array(100_000).fill(1), last: "never" }',
+      '{ a: "first", list: Array(30_000).fill("\\u0001\\u2028é") }',
+      '{ a: "first", names: Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => ["\\u0001".repeat(9) + i, i])) }',
+    ]) {
+      const line = await printOne(`logger.info("some event", ${fields});`);
+      assert.ok(Buffer.byteLength(line) + ADDED_BYTES < ENTRY_BYTES, `${line.length} bytes`);
+      const { message, metadata } = JSON.parse(line);
+      assert.deepEqual([message, metadata.a], ["some event", "first"]);
+    }
+  });
+
   it("is not lost when the process exits, however slowly it is read", async () => {
     const script = `for (let i = 0; i < 2_000; i += 1) logger.info("event", { i, x: "x".repeat(500) });`;
     const lines = (await print(script, { readAfterMs: 1_000 })).map((line) => JSON.parse(line));

@@ -10,8 +10,10 @@ export type { Logger } from "winston";
  */
 export type Fields = { trace?: string | null | undefined; [field: string]: unknown };
 
-/** Longer text in a field is cut: a stack may be of any length, and an entry has 256 KB at most. */
+/** Longer text is cut: a stack may be of any length. */
 const TEXT_CHARACTERS = 16_000;
+/** What is beyond this, of all fields together, is left out: Cloud Logging takes 256 KB an entry. */
+const LINE_BYTES = 240_000;
 
 /**
  * Creates the process's logger. `json` is for Cloud Logging: one line of JSON per event on standard
@@ -63,13 +65,55 @@ export async function flushLog(): Promise<void> {
 function createCloudFormat(projectId: string, traceKey: string) {
   const change = format((info) => {
     if (info.trace) info[traceKey] = `projects/${projectId}/traces/${info.trace}`;
-    for (const [name, value] of Object.entries(info))
-      if (typeof value === "string" && value.length > TEXT_CHARACTERS)
-        info[name] = `${value.slice(0, TEXT_CHARACTERS).toWellFormed()}…`;
+    const room = { bytes: LINE_BYTES };
+    const { level: _, message, ...fields } = info;
+    info.message = cut(message, room);
+    for (const [name, value] of Object.entries(fields)) info[name] = cut(value, room);
     return info;
   });
   return change();
 }
+
+/** A value of a line, with texts cut, and without what does not fit into `room`. */
+function cut(value: unknown, room: { bytes: number }): unknown {
+  if (typeof value !== "object" || value === null || value instanceof Date) {
+    const isLong = typeof value === "string" && value.length > TEXT_CHARACTERS;
+    const kept = isLong ? `${value.slice(0, TEXT_CHARACTERS).toWellFormed()}…` : value;
+    room.bytes -= countBytes(kept);
+    return room.bytes < 0 ? "…" : kept;
+  }
+  // Nearly always all of it fits, and need not be copied.
+  const bytes = countBytes(value);
+  if (bytes < Math.min(room.bytes, TEXT_CHARACTERS)) {
+    room.bytes -= bytes;
+    return value;
+  }
+  const parts: [string, unknown][] = [];
+  for (const [name, part] of Object.entries(value)) {
+    if (room.bytes < 0) break;
+    if (!Array.isArray(value)) room.bytes -= countBytes(name);
+    parts.push([name, cut(part, room)]);
+  }
+  return Array.isArray(value) ? parts.map(([, part]) => part) : Object.fromEntries(parts);
+}
+
+/** The bytes of a value in JSON, or more: other characters than ASCII count as escaped ones. */
+function countBytes(value: unknown): number {
+  if (typeof value === "string") return (PLAIN.test(value) ? value.length : 6 * value.length) + 4;
+  if (typeof value !== "object" || value === null || value instanceof Date) return NUMBER_BYTES;
+  let bytes = 2;
+  if (Array.isArray(value)) {
+    for (const part of value) bytes += countBytes(part);
+    return bytes;
+  }
+  for (const name in value)
+    bytes += countBytes(name) + countBytes((value as Record<string, unknown>)[name]);
+  return bytes;
+}
+
+const PLAIN = /^[ !#-[\]-~]*$/;
+/** A number, a boolean or a date, with the comma after it. */
+const NUMBER_BYTES = 28;
 
 function createPrettyFormat(service: string) {
   const line = format.printf(({ level, message, timestamp, ...fields }) => {

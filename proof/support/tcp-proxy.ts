@@ -14,8 +14,9 @@ export class TcpProxy {
   silenced = 0;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  /** Connections that were opened so far. */
+  opened = 0;
   #isSevered = false;
-  #turn = 0;
 
   static async open(targets: readonly number[]): Promise<TcpProxy> {
     const proxy = new TcpProxy(targets);
@@ -27,8 +28,8 @@ export class TcpProxy {
   private constructor(targets: readonly number[]) {
     this.#server = createServer((near) => {
       if (this.#isSevered) return void near.destroy();
-      this.#turn += 1;
-      const port = targets[this.#turn % targets.length] as number;
+      this.opened += 1;
+      const port = targets[this.opened % targets.length] as number;
       const far = connect({ host: "127.0.0.1", port });
       this.#forward(near, far);
       this.#forward(far, near);

@@ -39,8 +39,9 @@ function createApi(
   const row = { id: "a", version, createdAt, updatedAt: createdAt, deletedAt: null, item: ITEM };
   const reader: Reader = {
     row: async (_collection, id) => (id === "a" ? (row as unknown as Row) : undefined),
+    state: async (_collection, id) => (id === "a" ? (row as unknown as Row) : undefined),
     receipt: async () => ({ receipt: undefined, row: undefined }),
-    page: async () => [row as unknown as Row],
+    page: async (_collection, _page, take) => void take(row as unknown as Row),
     itemOf: async () => undefined,
     isReplacedWithinSecond: async () => false,
   };
@@ -213,6 +214,26 @@ describe("the Express application that a user extends", () => {
       "Failed to decode param '%'",
       "short and stout",
     ]);
+  });
+
+  it("shows no stack where its error handler fails, or there is none", async (context) => {
+    const { api } = createApi();
+    api.get("/bad-header", () => {
+      throw Object.assign(new Error("secret"), { status: 400, headers: { "not a name": "x" } });
+    });
+    const withHandler = await serve(context, api);
+    const server = await listen(createApi().api, { port: 0, host: "127.0.0.1" });
+    context.after(() => server.close());
+    const without = createClient(`http://127.0.0.1:${server.port}`);
+    for (const [client, path] of [
+      [withHandler, "/bad-header"],
+      [without, "/api/data/b"],
+      [without, "/api/data/%"],
+    ] as const) {
+      const { status, text } = await client.get(path);
+      assert.ok(status >= 400);
+      assert.doesNotMatch(text, /secret|node_modules|\.ts:|\n\s*at |&nbsp;/);
+    }
   });
 
   it("answers errors by their status, as Express does", async (context) => {

@@ -1,18 +1,20 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { Problem } from "../../api/answer/problem.ts";
 import { createPublisher, type Publisher } from "../../api/publisher.ts";
-import { createTopicClient, type TopicClient } from "../../api/topic-client.ts";
+import { createTopicClient, NotPublishedError, type TopicClient } from "../../api/topic-client.ts";
 import { collections } from "../../collections/collections.ts";
 import { createGeneratedClient } from "../../common/pubsub.ts";
 import { createLogger } from "../../common/telemetry/logger.ts";
 import { createMetrics } from "../../common/telemetry/metrics.ts";
 import type { Write } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
+import { TcpProxy } from "../../proof/support/tcp-proxy.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { assertProblem, createClient } from "../support/http.ts";
 import { ScriptedServer } from "../support/pubsub/scripted-server.ts";
@@ -60,10 +62,10 @@ describe("publishing a write", () => {
     return { id, kind: "create", collection, itemId: id, acceptedAt, item: { nombre: "Valpo" } };
   };
 
-  it("accepts by the message's id, and not where there are too few or too many", async () => {
+  it("accepts by the message's id, and not where there are too few, too many or empty ones", async () => {
     const write = createWrite();
     await publisher.publish(write, "request");
-    for (const messageIds of [[], ["18", "19"]]) {
+    for (const messageIds of [[], ["18", "19"], [""], ["", "19"], ["18", ""]]) {
       server.onPublish = () => ({ messageIds });
       await assert.rejects(publisher.publish(createWrite(), "request"), (problem) => {
         assert.ok(problem instanceof Problem);
@@ -189,6 +191,56 @@ describe("a topic's client", () => {
     };
     await assert.rejects(connect(500).publish([message()]), { code: 14 });
     assert.ok(server.published.length > 1);
+  });
+
+  it("connects again after two attempts in a row without an answer, and not before", async (context) => {
+    const proxy = await TcpProxy.open([server.port]);
+    context.after(() => proxy.close());
+    const target = { projectId: "p", emulatorHost: proxy.host, topic: "writes", logger };
+    client = createTopicClient({ ...target, deadlineMs: 2_000 });
+    assert.deepEqual(await client.publish([message()]), ["0"]);
+    assert.equal(proxy.opened, 1);
+    proxy.silence();
+    await assert.rejects(client.publish([message()]), { code: 4 });
+    // The keepalive of the silent connection would come after 20 s.
+    assert.deepEqual(await client.publish([message()]), ["0"]);
+    assert.equal(proxy.opened, 2);
+    server.onPublish = () => {
+      server.onPublish = (messages) => ({ messageIds: messages.map(() => "7") });
+      return hang();
+    };
+    assert.deepEqual(await client.publish([message()]), ["7"]);
+    assert.equal(proxy.opened, 2);
+  });
+
+  it("answers the writes that wait when their connection falls silent, without a 503", async (context) => {
+    const proxy = await TcpProxy.open([server.port]);
+    context.after(() => proxy.close());
+    const target = { projectId: "p", emulatorHost: proxy.host, topic: "writes", logger };
+    const own = createTopicClient({ ...target, deadlineMs: 6_000 });
+    client = own;
+    await own.publish([message()]);
+    proxy.silence();
+    // Two attempts at once end by their deadlines; each is repeated on the new connection.
+    await Promise.all([own.publish([message()]), own.publish([message()])]);
+    assert.equal(proxy.opened, 2);
+  });
+
+  it("gives up at its deadline where the client does not come", async () => {
+    const away = createServer((socket) => socket.on("error", () => {})).listen(0, "127.0.0.1");
+    await once(away, "listening");
+    const before = { ...process.env };
+    const { port } = away.address() as AddressInfo;
+    delete process.env.METADATA_SERVER_DETECTION;
+    process.env.GCE_METADATA_HOST = `127.0.0.1:${port}`;
+    try {
+      const target = { projectId: "p", emulatorHost: "", topic: "writes", logger };
+      client = createTopicClient({ ...target, deadlineMs: 500 });
+      await assert.rejects(client.publish([message()]), NotPublishedError);
+    } finally {
+      process.env = before;
+      away.close();
+    }
   });
 
   it("is connected once it is warm", async () => {

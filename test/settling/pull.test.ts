@@ -8,6 +8,7 @@ import { createLogger } from "../../common/telemetry/logger.ts";
 import { type Pubsub, startPubsub } from "../../local/pubsub/server.ts";
 import { Subscription } from "../../local/pubsub/subscriptions/subscription.ts";
 import { encodeMessage } from "../../local/pubsub/wire.ts";
+import { TcpProxy } from "../../proof/support/tcp-proxy.ts";
 import type { Decision } from "../../subscriber/decide.ts";
 import type { Message } from "../../subscriber/message.ts";
 import { startPull } from "../../subscriber/pull.ts";
@@ -164,7 +165,7 @@ describe("pulling", () => {
 
 /** What a pull is started with, and what it wrote to its log. */
 function startScripted(
-  server: ScriptedServer,
+  server: Pick<ScriptedServer, "host">,
   add: (message: Message) => Promise<Decision>,
   options: { subscription?: string; silenceMs?: number } = {},
 ) {
@@ -306,6 +307,29 @@ describe("pulling from a server that follows a script", () => {
     assert.deepEqual(seen.toSorted(), ["7", "by the second stream"]);
     assert.match(pull.lines[0]?.message ?? "", /messages wait, but none is delivered/);
     assert.equal(getStreams()[0]?.isOpen, false);
+  });
+
+  it("notices it too where all connections have fallen silent, that of the look itself included", async (context) => {
+    const proxy = await TcpProxy.open([server.port]);
+    context.after(() => proxy.close());
+    onMainStream((stream, index) => {
+      if (index === 0) stream.deliver({ ackId: "before" });
+    });
+    let waits = false;
+    let looks = 0;
+    const publishTime = { seconds: Math.floor(Date.now() / 1_000) - 60 };
+    server.onPull = () => {
+      looks += 1;
+      const message = encodeMessage({ messageId: "7", data: Buffer.from("{}"), publishTime });
+      return { receivedMessages: waits ? [{ ackId: "found", message }] : [] };
+    };
+    pull = startScripted(proxy, async () => APPLIED, { silenceMs: 200 });
+    await until("both subscriptions were looked at", () => looks >= 2 && server.acked.length > 0);
+    proxy.silence();
+    waits = true;
+    // Each client has a connection of its own; the look gives up its own after 5 s.
+    await until("the message is acknowledged", () => server.acked.includes("found"));
+    await until("the subscription is opened again", () => getStreams().length > 1);
   });
 
   for (const [what, settles] of [

@@ -1,0 +1,53 @@
+import type { Collection, Field } from "./collection.ts";
+import type { PoolConnection } from "./database.ts";
+import { queryEach } from "./streamed-query.ts";
+import { getSql, type Row, toColumn, toDateTime, toRow } from "./tables.ts";
+
+/** A row's place in its list: the next page starts after it, at equal cost at any depth. */
+export type Place = { createdAt: number; id: string };
+
+/**
+ * Selects one page of a collection's items in order of creation, after `after` if it is given, and
+ * hands over each row as it arrives, until `take` returns false. Filter values are compared exactly,
+ * including trailing spaces.
+ */
+export async function selectPage(
+  connection: PoolConnection,
+  collection: Collection,
+  page: {
+    filters: readonly { field: Field; value: unknown }[];
+    newestFirst: boolean;
+    after?: Place | undefined;
+    limit: number;
+  },
+  take: (row: Row) => boolean,
+): Promise<void> {
+  const { table, reads } = getSql(collection);
+  const conditions = ["deleted_at IS NULL"];
+  const values: unknown[] = [];
+  for (const { field, value } of page.filters) {
+    const column = `\`${field.column}\``;
+    conditions.push(`${column} = ?`);
+    values.push(toColumn(field.kind, value));
+    if (field.kind !== "text") continue;
+    conditions.push(`OCTET_LENGTH(${column}) = ?`);
+    values.push(Buffer.byteLength(String(value)));
+  }
+  if (page.after) {
+    // The first condition gives the index its range; a row constructor would not.
+    const sign = page.newestFirst ? "<" : ">";
+    conditions.push(`created_at ${sign}= ? AND (created_at ${sign} ? OR id ${sign} ?)`);
+    const time = toDateTime(page.after.createdAt);
+    values.push(time, time, page.after.id);
+  }
+  // With the hint, MySQL does not estimate the range first, which takes a quarter of the time.
+  const hint = page.filters.length === 0 ? `/*+ INDEX(${table} newest) */ ` : "";
+  const direction = page.newestFirst ? "DESC" : "ASC";
+  await queryEach(
+    connection,
+    `SELECT ${hint}${reads} FROM ${table} WHERE ${conditions.join(" AND ")}` +
+      ` ORDER BY created_at ${direction}, id ${direction} LIMIT ${page.limit}`,
+    values,
+    (columns) => take(toRow(collection, columns)),
+  );
+}

@@ -1,0 +1,55 @@
+import type { Collection } from "./collection.ts";
+import { type Connection, query } from "./database.ts";
+import { COLUMNS, getSql, type RowState, toDateTime, toState } from "./tables.ts";
+
+const STATE = COLUMNS.join(", ");
+
+/** Selects the states of the rows with these ids, in no particular order. */
+export async function selectStates(
+  connection: Connection,
+  collection: Collection,
+  ids: readonly string[],
+): Promise<RowState[]> {
+  if (ids.length === 0) return [];
+  const sql = `SELECT ${STATE} FROM ${getSql(collection).table} WHERE id IN (?)`;
+  return (await query(connection, sql, [ids])).map(toState);
+}
+
+/**
+ * Selects states, and locks the rows until the transaction ends. Sort `ids`, so that two never
+ * deadlock. Wherever rows are locked the index is forced, and more than it is read: MySQL may scan it
+ * all for many ids.
+ */
+export async function selectStatesForUpdate(
+  connection: Connection,
+  collection: Collection,
+  ids: readonly string[],
+): Promise<RowState[]> {
+  const { table } = getSql(collection);
+  const sql = `SELECT ${STATE} FROM ${table} FORCE INDEX (PRIMARY) WHERE id IN (?) ORDER BY id FOR UPDATE`;
+  return (await query(connection, sql, [ids])).map(toState);
+}
+
+/**
+ * Stores what an overtaken write changes of rows that are locked by this transaction: the time of
+ * creation, and the fingerprint. Their items stay as they are, and are not read.
+ */
+export async function updateStates(
+  connection: Connection,
+  collection: Collection,
+  states: readonly RowState[],
+): Promise<void> {
+  if (states.length === 0) return;
+  const cases = (column: string) =>
+    `${column} = CASE id${" WHEN ? THEN ?".repeat(states.length)} END`;
+  await query(
+    connection,
+    `UPDATE ${getSql(collection).table} SET ${cases("created_at")}, ${cases("fingerprint")}` +
+      " WHERE id IN (?)",
+    [
+      ...states.flatMap(({ id, createdAt }) => [id, toDateTime(createdAt)]),
+      ...states.flatMap(({ id, fingerprint }) => [id, fingerprint]),
+      states.map(({ id }) => id),
+    ],
+  );
+}
