@@ -3,8 +3,8 @@ import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { inTransaction, openPool, type Pool, query } from "../../common/database.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 
-/** Far more than any statement may take. */
-const LONG_SECONDS = 120;
+/** More than any statement may take. */
+const LONG_SECONDS = 30;
 
 describe("the connection of a transaction that fails", () => {
   let environment: TestEnvironment;
