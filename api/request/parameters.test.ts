@@ -70,6 +70,7 @@ describe("the query", () => {
       400,
       new RegExp(`${shown}This resource supports limit, cursor\\.$`),
     );
+    assertRefused(() => refuseUnknownParameters(request, ["limit"]), 400, / supports limit\.$/);
     const none = ask({}, { url: "/?bx", query: { bx: "1" } });
     assertRefused(() => refuseUnknownParameters(none), 400, /This resource supports no parameters/);
     refuseUnknownParameters(ask({}, { url: "/", query }));

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createRandom } from "../../local/pubsub/faults.ts";
-import { parseOptions, readInteger, UsageError } from "../../ops/command-line.ts";
+import { parseOptions, readChoice, readInteger, UsageError } from "../../ops/command-line.ts";
 import { runProof } from "../support/command.ts";
 import { startProgress } from "../support/progress.ts";
 import { startServers } from "../support/servers.ts";
@@ -17,8 +17,9 @@ pure code by its unit tests, and a sample of the lines of the rest of api/, comm
 by the tests that reach them, on a MySQL and a local Pub/Sub. Fails where less than 85 % of the
 changes are noticed, or one of the pure code is not that is not in proof/mutants/survivors.json.
 
-  --file PATH  only this file of the pure code, and no sample; may be repeated
-  --count N    lines of the sample (default: 60); 0 leaves it out
+  --part NAME  only pure, or only the sample
+  --file PATH  only this file of the pure code; may be repeated
+  --count N    lines of the sample (default: 60)
   --seed TEXT  which lines (default: 1)
   --jobs N     processes at a time (default: 2)
   --help       this text
@@ -36,6 +37,7 @@ const SAMPLE_MS = 15 * 60_000;
 await runProof("mutants", async () => {
   const { values } = parseOptions({
     options: {
+      part: { type: "string" },
       file: { type: "string", multiple: true },
       count: { type: "string", default: "60" },
       seed: { type: "string", default: "1" },
@@ -44,11 +46,13 @@ await runProof("mutants", async () => {
     },
   });
   if (values.help) return console.log(HELP) ?? 0;
-  const files = values.file ?? Object.keys(PURE);
+  const part = values.part && readChoice("part", values.part, ["pure", "sample"]);
+  const files = part === "sample" ? [] : (values.file ?? Object.keys(PURE));
   const unknown = files.find((file) => !Object.hasOwn(PURE, file));
   if (unknown !== undefined)
-    throw new UsageError(`There is no file ${unknown} in the pure code: ${Object.keys(PURE)}`);
-  const count = values.file ? 0 : readInteger("count", values.count, { min: 0 });
+    throw new UsageError(`${unknown} is not in the pure code: ${Object.keys(PURE).join(", ")}.`);
+  const isSampled = part !== "pure" && !values.file;
+  const count = isSampled ? readInteger("count", values.count, { min: 1 }) : 0;
   const jobs = readInteger("jobs", values.jobs);
   const startedAt = Date.now();
   const pure = await judgePure(files, jobs);
