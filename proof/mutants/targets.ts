@@ -5,7 +5,10 @@ export const ROOT = join(import.meta.dirname, "..", "..");
 
 /** Files without I/O, all of whose mutants are tried, with the unit tests that must notice them. */
 export const PURE: Readonly<Record<string, readonly string[]>> = {
+  "api/request/condition-headers.ts": ["api/request/condition-headers.test.ts"],
   "api/request/cursor.ts": ["api/request/cursor.test.ts"],
+  "api/request/header-values.ts": ["api/request/parameters.test.ts"],
+  "api/request/http-date.ts": ["api/request/http-date.test.ts"],
   "api/request/parameters.ts": ["api/request/parameters.test.ts"],
   "common/batcher.ts": ["common/batcher.test.ts", "common/batcher-properties.test.ts"],
   "common/collection.ts": ["common/collection.test.ts"],
