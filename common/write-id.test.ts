@@ -93,6 +93,17 @@ test("a derived id stands after its own id and before the next that a process mi
   }
 });
 
+test("ids that are derived from each other keep increasing, within their millisecond", () => {
+  const minted = mintWriteId();
+  let last = minted;
+  for (let derived = 0; derived < 2 ** 15; derived += 1) {
+    const next = deriveNextId(last);
+    assert.ok(next > last, `${next} came after ${last}`);
+    last = next;
+  }
+  assert.equal(getWriteTime(last), getWriteTime(minted));
+});
+
 test("a derived id has the next counter and bits of the SHA-256, today and next year", () => {
   for (const [id, derived] of [
     ["01968b3e-7c00-7000-8000-0123456789ab", "01968b3e-7c00-7000-8000-0528b879945f"],
@@ -112,7 +123,20 @@ test("ids keep increasing where a clock that has moved back outlasts the counter
     assert.ok(minted < 2 ** 16, "the counter ends");
     last = id;
   }
-  assert.equal(getWriteTime(last), nowMs + 1);
+  assert.deepEqual([last, mintWriteId()].map(getWriteTime), [nowMs + 1, nowMs + 1]);
+});
+
+test("the first ids of two milliseconds differ in the counter's start, and in the tail", (t) => {
+  const nowMs = Date.now() + 9 * HOUR_MS;
+  t.mock.timers.enable({ apis: ["Date"], now: nowMs });
+  const ids: string[] = [];
+  for (let ms = 1; ms <= 20; ms += 1) {
+    t.mock.timers.setTime(nowMs + ms);
+    ids.push(mintWriteId());
+  }
+  const counters = ids.map((id) => id.slice(15, 24));
+  assert.equal(new Set(counters).size, ids.length);
+  assert.equal(new Set(ids.map((id) => id.slice(-11))).size, ids.length);
 });
 
 test("only a UUIDv7 in lower case is a write id", () => {
@@ -122,6 +146,8 @@ test("only a UUIDv7 in lower case is a write id", () => {
     "",
     id.toUpperCase(),
     `${id} `,
+    ` ${id}`,
+    `0${id}`,
     `${id}\n`,
     `{${id}}`,
     id.replaceAll("-", ""),

@@ -30,6 +30,10 @@ const COMMANDS: Record<string, Command> = {
     program: program("mariadb", "main.ts"),
     does: "the tests of settling, reading and the tables, on MariaDB",
   },
+  mutants: {
+    program: program("mutants", "main.ts"),
+    does: "whether the tests notice a change to the code, place by place",
+  },
   plots: {
     program: program("bench", "plots.ts"),
     does: "the plots and tables of the documents, from the bench's report",

@@ -4,7 +4,7 @@ import type { Row } from "../common/tables.ts";
 import type { Write } from "../common/write.ts";
 import { teachers } from "../test/collections/teachers.ts";
 import { versionAt } from "../test/support/schedules.ts";
-import { type Decision, decide } from "./decide.ts";
+import { type Decision, dead, decide, isDead } from "./decide.ts";
 
 /** The write under judgement is of second 50; the others of the second in their names. */
 const OLDEST = 10;
@@ -174,6 +174,18 @@ const table: {
       } as const,
     },
     {
+      name: `a ${kind} with its own version in If-Match`,
+      write: write(kind, { ifMatch: at(OWN) }),
+      cells: {
+        "no row": "conflict",
+        "an older tombstone": "conflict",
+        "a newer tombstone": "conflict",
+        "a row of its own version": "settled-before",
+        "a row of an older version": "conflict",
+        "a row of a newer version": "conflict",
+      } as const,
+    },
+    {
       name: `a ${kind} with a version after its own in If-Match`,
       write: write(kind, { ifMatch: at(NEWER) }),
       cells: {
@@ -215,6 +227,20 @@ test("the reason of a superseded write names the version that was applied first"
     outcome: "superseded",
     reason: `A newer write was applied first: ${at(NEWER)}.`,
   });
+});
+
+test("of all decisions, only that of a dead write is dead", () => {
+  const decision = dead("Its item is not valid.");
+  assert.deepEqual(decision, {
+    kind: "settled",
+    outcome: "dead",
+    reason: "Its item is not valid.",
+  });
+  assert.equal(isDead(decision), true);
+  const others = table.flatMap(({ write }) =>
+    Object.values(states).map((state) => decide(write, state)),
+  );
+  for (const other of [undefined, ...others]) assert.equal(isDead(other), false);
 });
 
 test("a decision changes neither the write nor the row", () => {

@@ -4,13 +4,14 @@ import fc from "fast-check";
 import { data } from "../../collections/data.ts";
 import { query } from "../../common/database.ts";
 import { findSchemaFaults } from "../../common/schema-check.ts";
-import { mintWriteId } from "../../common/write-id.ts";
+import { encodeWrite } from "../../common/write.ts";
+import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { sweep } from "../../subscriber/retention.ts";
 import { courses } from "../collections/courses.ts";
 import { standings } from "../collections/standings.ts";
 import { teachers } from "../collections/teachers.ts";
 import { startApi } from "../support/api.ts";
-import { type AnswerBody, assertProblem } from "../support/http.ts";
+import { type AnswerBody, assertProblem, publishByHand } from "../support/http.ts";
 import { until } from "../support/until.ts";
 
 const WAIT = { prefer: "wait=30" };
@@ -58,6 +59,25 @@ describe("two more collections, teachers and courses", () => {
       (await api.post("/api/teachers", { name: "teacher" }, key)).body.id,
     ];
     assert.notEqual(ids[0], ids[1]);
+  });
+
+  it("have receipts of their own writes only, each below its own item", async () => {
+    const replaced = await api.put("/api/data/own", { nombre: "first" }, WAIT);
+    await api.put("/api/data/own", { nombre: "second" }, WAIT);
+    await api.put("/api/data/other", { nombre: "other" }, WAIT);
+    await api.put("/api/teachers/own", { name: "teacher" }, WAIT);
+    const id = mintWriteId();
+    const write = { id, kind: "put", collection: data, itemId: "own", item: {} } as const;
+    await publishByHand(environment, [encodeWrite({ ...write, acceptedAt: getWriteTime(id) })]);
+    assert.equal((await api.settled(`/api/data/own/writes/${id}`)).outcome, "dead");
+    const version = replaced.headers.get("etag")?.replaceAll('"', "") ?? "";
+    const current = (await api.get("/api/data/own")).headers.get("etag")?.replaceAll('"', "");
+    for (const settled of [version, current, id]) {
+      const read = async (item: string) => (await api.get(`${item}/writes/${settled}`)).body.status;
+      assert.equal(await read("/api/data/own"), "settled");
+      for (const item of ["/api/data/other", "/api/teachers/own", "/api/courses/own"])
+        assert.equal(await read(item), "accepted", `${item} ${settled}`);
+    }
   });
 
   it("check each field by its kind, and point to what is wrong", async () => {

@@ -2,12 +2,15 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { v7 } from "uuid";
 import { data } from "../../collections/data.ts";
+import { DAY_MS } from "../../common/limits.ts";
 import { encodeWrite } from "../../common/write.ts";
 import { getWriteTime, isWriteId, mintWriteId } from "../../common/write-id.ts";
 import { startApi } from "../support/api.ts";
 import { assertProblem, publishByHand } from "../support/http.ts";
+import { until } from "../support/until.ts";
 
 const WAIT = { prefer: "wait=30" };
+const MINUTE_MS = 60_000;
 
 describe("a single write, with a subscriber running", () => {
   const { environment, api } = startApi({ subscriber: true });
@@ -161,7 +164,10 @@ describe("a single write, with a subscriber running", () => {
 });
 
 describe("a single write, without a subscriber", () => {
-  const { environment, api } = startApi();
+  const RETENTION_DAYS = 30;
+  const { environment, api } = startApi({
+    env: { METRICS: "on", RECEIPT_RETENTION_DAYS: String(RETENTION_DAYS) },
+  });
 
   it("is accepted, and its receipt says that it is in flight", async () => {
     const { body } = await api.post("/api/data", { nombre: "early" });
@@ -196,9 +202,30 @@ describe("a single write, without a subscriber", () => {
 
   it("has no receipt where no such write can have been", async () => {
     const future = v7({ msecs: Date.now() + 3_600_000 });
-    const beyondRetention = "01800000-0000-7000-8000-000000000000";
+    const beyondRetention = v7({ msecs: Date.now() - RETENTION_DAYS * DAY_MS - MINUTE_MS });
     for (const write of ["x", "0", future, beyondRetention, future.toUpperCase()])
       assertProblem(await api.get(`/api/data/any/writes/${write}`), 404, "not-found");
+    const withinRetention = v7({ msecs: Date.now() - RETENTION_DAYS * DAY_MS + MINUTE_MS });
+    const { status, body } = await api.get(`/api/data/any/writes/${withinRetention}`);
+    assert.deepEqual([status, body.status], [200, "accepted"]);
+  });
+
+  it("that repeats a key with another body in flight is 409, also where the item is deleted then", async () => {
+    const create = (key: string, nombre: string, more: Record<string, string> = {}) =>
+      api.post("/api/data", { nombre }, { "idempotency-key": key, ...more });
+    const before = await api.countAccepted();
+    const first = await create("two-bodies", "first");
+    const gone = await create("two-bodies-gone", "first");
+    await api.delete(`/api/data/${gone.body.id}`);
+    const waiting = ["two-bodies", "two-bodies-gone"].map((key) => create(key, "other", WAIT));
+    await until("all are accepted", async () => (await api.countAccepted()) === before + 5);
+    const subscriber = await environment.startSubscriber();
+    for (const answer of await Promise.all(waiting)) {
+      assertProblem(answer, 409, "conflict");
+      assert.equal((await api.settled(answer.body.receipt)).outcome, "conflict");
+    }
+    assert.equal((await api.get(`/api/data/${first.body.id}`)).body.nombre, "first");
+    await subscriber.stop();
   });
 
   it("is settled once a subscriber starts", async () => {

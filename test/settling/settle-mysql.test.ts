@@ -64,6 +64,16 @@ test("a write that MySQL refuses alone, but another replaces in its batch, has o
   await runRaces(setClock, { writes: onRow, batches: [[1], [1, 2]], afterMs: 0 });
 });
 
+test("a write that finds no item is settled once, where MySQL refuses the next write of its batch and another makes the item", async (t) => {
+  const dependent = planned("put", { condition: "exists" });
+  const writes = [planned("put"), dependent, planned("put", { poison: true })];
+  const batches: Round["batches"] = [
+    [1, 2],
+    [0, 1],
+  ];
+  await runRaces(stopClock(t), { writes, batches, afterMs: 0, isOpened: false });
+});
+
 /** Delivers both batches at once, one of them after each number of statements of the other. */
 async function runRaces(
   setClock: (ms: number) => void,
@@ -71,10 +81,11 @@ async function runRaces(
     writes,
     batches: [one, other],
     afterMs,
-  }: { writes: PlannedWrite[] } & Pick<Round, "batches" | "afterMs">,
+    isOpened = writes.length > 2,
+  }: { writes: PlannedWrite[]; isOpened?: boolean } & Pick<Round, "batches" | "afterMs">,
 ): Promise<void> {
   const first = { batches: [[0], []] as Round["batches"], leadStatements: 0 };
-  const opening = writes.length > 2 ? [{ ...first, cuts: NO_CUTS, afterMs: 0 }] : [];
+  const opening = isOpened ? [{ ...first, cuts: NO_CUTS, afterMs: 0 }] : [];
   const orders: Round["batches"][] = [
     [one, other],
     [other, one],

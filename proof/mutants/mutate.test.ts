@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { applyMutant } from "./change.ts";
+import { listMutants } from "./mutate.ts";
+import { findReason } from "./survivors.ts";
+
+const list = (source: string) => listMutants(source).map((mutant) => applyMutant(source, mutant));
+
+describe("the mutants of a source", () => {
+  const cases: [what: string, source: string, mutants: string[]][] = [
+    ["a comparison", "x(a < b);", ["{}", "x(a <= b);"]],
+    ["an equality", "const y = a === b;", ["const y = a !== b;"]],
+    [
+      "an operator between brackets",
+      "const y = (a) /* + */ + (b);",
+      ["const y = (a) /* + */ - (b);"],
+    ],
+    ["a sum of texts", 'const y = a + "b";', ['const y = a + "";']],
+    ["logic", "const y = a && b;", ["const y = a || b;"]],
+    ["a fallback", "const y = a ?? b;", ["const y = a && b;"]],
+    ["a negation", "const y = !a;", ["const y = a;"]],
+    ["a condition", "if (a) b();", ["if (true) b();", "if (false) b();", "if (a) {}"]],
+    ["a choice", "const y = a ? b : c;", ["const y = true ? b : c;", "const y = false ? b : c;"]],
+    ["a loop", "while (a) b();", ["while (false) b();", "while (a) {}"]],
+    ["a count", "const y = a++;", ["const y = a--;"]],
+    ["a number", "const y = 1_000;", ["const y = 1001;"]],
+    ["a text", 'const y = "a";', ['const y = "";']],
+    ["an empty text", 'const y = "";', ['const y = "mutated";']],
+    ["a template", "const y = `a ${b}`;", ["const y = ``;"]],
+    ["a flag", "const y = true;", ["const y = false;"]],
+    ["a list", "const y = [a];", ["const y = [];"]],
+    ["a pattern", "const y = /^a$/i;", ["const y = /a$/i;", "const y = /^a/i;"]],
+    ["a method", "const y = Math.min(a);", ["const y = Math.max(a);"]],
+  ];
+  for (const [what, source, mutants] of cases)
+    it(`change ${what}`, () => assert.deepEqual(list(source), mutants));
+
+  it("leave types, imports and the names of keys as they are", () => {
+    for (const source of [
+      'import { a } from "b";',
+      'export * from "b";',
+      'type A = "b" | 1;',
+      'const y = a as "b";',
+      'const y = { "a-b": c };',
+      'export function a(b: "c"[], d?: 1): asserts b {}',
+    ])
+      assert.deepEqual(list(source), [], source);
+  });
+
+  it("are named by their line, before and after", () => {
+    const [mutant] = listMutants("const a: string = b;\n\n  const c = d > e; // f\n");
+    assert.equal(mutant?.number, 3);
+    assert.equal(mutant?.line, "const c = d > e; // f");
+    assert.equal(mutant?.becomes, "const c = d >= e; // f");
+    const [removed] = listMutants("a(\n  b,\n);\n");
+    assert.deepEqual([removed?.line, removed?.becomes], ["a(", "{}"]);
+  });
+});
+
+it("a survivor is accepted by its file, its line and its change", () => {
+  const one = { file: "a.ts", line: "x(a > b);", becomes: "x(a >= b);" };
+  const accepted = [{ ...one, becomes: [one.becomes], reason: "They are never equal." }];
+  assert.equal(findReason(accepted, one), "They are never equal.");
+  assert.equal(findReason(accepted, { ...one, becomes: "{}" }), undefined);
+  assert.equal(findReason(accepted, { ...one, file: "b.ts" }), undefined);
+});
