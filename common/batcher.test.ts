@@ -208,6 +208,26 @@ test("the deadline of an item that was answered is forgotten; later ones have th
   await assert.rejects(third, DeadlineExceededError);
 });
 
+test("an item that was added later than one that is late has the rest of its own time", async (t) => {
+  let now = 1_000;
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  t.mock.method(performance, "now", () => now);
+  const pass = (ms: number) => {
+    now += ms;
+    t.mock.timers.tick(ms);
+  };
+  const { batcher, batches } = holdBatches({ deadlineMs: 300, maxConcurrent: 2 });
+  const first = batcher.add(1);
+  await endOfTurns();
+  pass(200);
+  const second = batcher.add(2);
+  await endOfTurns();
+  pass(100);
+  await assert.rejects(first, DeadlineExceededError);
+  batches[1]?.end([20]);
+  assert.equal(await second, 20);
+});
+
 test("a batch holds at most maxItems; the rest leaves at once where another may run", async () => {
   const { batcher, batches } = holdBatches({ maxItems: 2, maxConcurrent: 2 });
   const results = [1, 2, 3, 4, 5].map((item) => batcher.add(item));

@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { deriveItemId, deriveNextId, getWriteTime, isWriteId, mintWriteId } from "./write-id.ts";
+import {
+  deriveItemId,
+  deriveNextId,
+  getWriteTime,
+  isWriteId,
+  lowestIdAt,
+  mintWriteId,
+} from "./write-id.ts";
 
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const UUID_V8 = /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
@@ -160,7 +167,17 @@ test("only a UUIDv7 in lower case is a write id", () => {
 
 test("an item id is derived the same way today and next year, as a UUIDv8", () => {
   assert.equal(deriveItemId(["data", "anonymous", "k-1"]), "4d889f88-e75b-8db5-9107-30a74b801e34");
+  assert.equal(deriveItemId(["data", "", "k-4", -1]), "738c0f45-ae70-8aff-98a8-28a6bca28d2a");
   assert.match(deriveItemId(["data", "anonymous", "k-1"]), UUID_V8);
+});
+
+test("the lowest id of a millisecond is below all that are minted in it, and above those before", () => {
+  for (const [ms, id] of [
+    [0x01968b3e7c00, "01968b3e-7c00-7000-8000-000000000000"],
+    [1, "00000000-0001-7000-8000-000000000000"],
+    [-1, "00000000-0000-7000-8000-000000000000"],
+  ] as const)
+    assert.equal(lowestIdAt(ms), id);
 });
 
 test("parts that only look alike when joined derive different item ids", () => {

@@ -4,7 +4,7 @@ import type { Row } from "../common/tables.ts";
 import type { Write } from "../common/write.ts";
 import { teachers } from "../test/collections/teachers.ts";
 import { versionAt } from "../test/support/schedules.ts";
-import { type Decision, dead, decide, isDead } from "./decide.ts";
+import { type Decision, dead, decide, isDead, isGivenBack } from "./decide.ts";
 
 /** The write under judgement is of second 50; the others of the second in their names. */
 const OLDEST = 10;
@@ -241,6 +241,16 @@ test("of all decisions, only that of a dead write is dead", () => {
     Object.values(states).map((state) => decide(write, state)),
   );
   for (const other of [undefined, ...others]) assert.equal(isDead(other), false);
+});
+
+test("a message is given back where its time, or its schema's, has not come", () => {
+  for (const [decision, isBack] of [
+    [{ kind: "not-yet", version: at(OLDER) }, true],
+    [{ kind: "unknown-schema" }, true],
+    [{ kind: "settled-before" }, false],
+    [dead("Its item is not valid."), false],
+  ] as [Decision, boolean][])
+    assert.equal(isGivenBack(decision), isBack);
 });
 
 test("a decision changes neither the write nor the row", () => {
