@@ -189,7 +189,11 @@ describe("a topic's client", () => {
     server.onPublish = () => {
       throw UNAVAILABLE;
     };
-    await assert.rejects(connect(500).publish([message()]), { code: 14 });
+    // 4 where the last attempt has too little time left for an answer.
+    await assert.rejects(
+      connect(500).publish([message()]),
+      ({ code }) => code === 14 || code === 4,
+    );
     assert.ok(server.published.length > 1);
   });
 
