@@ -1,6 +1,5 @@
 import { type Span, SpanKind } from "@opentelemetry/api";
 import { QueueFullError } from "../common/batcher.ts";
-import { DeadlineExceededError } from "../common/deadline.ts";
 import { PUBLISH, PUBLISH_DEADLINE_MS } from "../common/limits.ts";
 import type { PubsubTarget } from "../common/pubsub.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
@@ -133,8 +132,7 @@ export function createPublisher(
     if (error instanceof QueueFullError)
       return new Problem("unavailable", "Too many writes are waiting; nothing was accepted.");
     const isUnknown = item.isSent && !(error instanceof NotPublishedError);
-    const code =
-      error instanceof DeadlineExceededError ? "late" : (error as { code?: unknown }).code;
+    const { code } = error as { code?: unknown };
     if (failed.length === 0) setImmediate(reportFailed);
     failed.push({ item, isUnknown, code });
     return new Problem("unavailable", isUnknown ? MAYBE_ACCEPTED : NOT_ACCEPTED);

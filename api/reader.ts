@@ -66,9 +66,10 @@ export function createReader(options: {
   const { pool, collections, metrics } = options;
   const read = <Result>(work: (connection: PoolConnection) => Promise<Result>) =>
     withConnection(pool, work, { deadlineMs: READ_DEADLINE_MS });
-  const rows = createRows(READ.maxItems);
+  const rows = createRows(READ.maxItems, READ_BYTES);
   // A batch of many large items is not read whole; what is left of it is read a few at a time.
-  const largeRows = createRows(LARGE_ROWS);
+  // Their number bounds them: MySQL's text of JSON, with its spaces, may be half as large again.
+  const largeRows = createRows(LARGE_ROWS, Number.POSITIVE_INFINITY);
   const states = createBatcher<RowKey, RowState | undefined>((collection, keys, connection) =>
     selectStates(connection, collection, listIds(keys)).then((found) => pickRows(keys, found)),
   );
@@ -115,10 +116,10 @@ export function createReader(options: {
       ).catch(refuse),
   };
 
-  function createRows(maxItems: number) {
+  function createRows(maxItems: number, maxBytes: number) {
     return createBatcher<RowKey, Row | undefined>(async (collection, keys, connection) => {
       const ids = listIds(keys);
-      const found = await selectRowsWithin(connection, collection, ids, READ_BYTES);
+      const found = await selectRowsWithin(connection, collection, ids, maxBytes);
       const results = pickRows(keys, found.rows);
       return found.isAll ? results : results.map((row) => row ?? new RowNotReadError());
     }, maxItems);

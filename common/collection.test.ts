@@ -213,6 +213,7 @@ describe("an item", () => {
         { pointer: "/name", detail: "Is required." },
         { pointer: "/home/city", detail: "Is required." },
       ],
+      count: 2,
     });
   });
 

@@ -1,6 +1,6 @@
 /**
- * Every limit that several parts of the code depend on, with its reason. A limit that concerns one
- * file is in that file.
+ * The limits that several files share, that are compared with each other below, or that the docs
+ * name, with their reasons. Others are in their files.
  */
 
 export const DAY_MS = 24 * 60 * 60 * 1_000;

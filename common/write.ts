@@ -149,7 +149,7 @@ function readSchema(
 }
 
 /**
- * Checks a write, before it is published and again after delivery, and normalises its item. Throws
+ * Checks a delivered write, as the API has checked it before, and normalises its item. Throws
  * an {@link InvalidWriteError} that names the first thing that is wrong.
  */
 export function checkWrite(write: Write): void {

@@ -29,10 +29,14 @@ export class Page {
     this.#show = show;
   }
 
-  /** Adds the next row; false where the page is full. Throws a 503 Problem where bytes are short. */
+  /**
+   * Adds a row. Returns false to end the reading before the last row, where the page has its bytes.
+   * Throws a 503 Problem where bytes are short.
+   */
   take(row: Row): boolean {
     if (this.#count === this.#limit) {
       this.hasMore = true;
+      // The statement's last row already; returning false would close the connection.
       return true;
     }
     const item = JSON.stringify(this.#show(row));
