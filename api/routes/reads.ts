@@ -100,7 +100,7 @@ export function createReads({ collections, reader, waits }: ReadsOptions, retent
 }
 
 /** An item as the client sees it. */
-export function showItem(row: Row): Record<string, unknown> {
+function showItem(row: Row): Record<string, unknown> {
   return { id: row.id, ...row.item };
 }
 
