@@ -157,8 +157,8 @@ function pickRows<Found extends RowState>(
   return keys.map(({ itemId }) => byId.get(itemId));
 }
 
-/** Whether a write that has no receipt here is one of another item; false where MySQL takes long. */
-export async function isOfAnotherItem(
+/** Whether a write that has no receipt here belongs to another item; false where MySQL takes long. */
+export async function belongsToAnotherItem(
   reader: Reader,
   { collection, itemId, write }: ReceiptKey,
 ): Promise<boolean> {
@@ -166,10 +166,16 @@ export async function isOfAnotherItem(
     const item = await withDeadline(reader.itemOf(write), LOOK_DEADLINE_MS);
     return item !== undefined && (item.collection !== collection.name || item.itemId !== itemId);
   } catch (error) {
-    if (error instanceof DeadlineExceededError) return false;
-    if (error instanceof Problem && error.status === 503) return false;
+    if (isUnavailable(error)) return false;
     throw error;
   }
+}
+
+/** Whether a read failed because MySQL, or the queue before it, did not answer in time. */
+export function isUnavailable(error: unknown): boolean {
+  return (
+    error instanceof DeadlineExceededError || (error instanceof Problem && error.status === 503)
+  );
 }
 
 /**
