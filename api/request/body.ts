@@ -4,7 +4,7 @@ import type { NextFunction, Request, RequestHandler, Response } from "express";
 import { isTooDeep } from "../../common/collection.ts";
 import { parseJson } from "../../common/json.ts";
 import { BODY_BYTES, BULK_RECORDS, ITEM_BYTES } from "../../common/limits.ts";
-import { bodyTooLarge, Problem } from "../answer/problem.ts";
+import { bodyTooLarge, incompleteBody, Problem, undecodableBody } from "../answer/problem.ts";
 import { NDJSON_TYPE, readContentCoding, readMediaType } from "./content-headers.ts";
 import { NOTHING_ACCEPTED, tooManyBytes } from "./held-bytes.ts";
 import { isArrayText, splitArray } from "./json-array.ts";
@@ -55,7 +55,7 @@ export const skipBody: RequestHandler = (request, _response, next) => {
   if ((length === undefined && coding === undefined) || request.readableEnded) return next();
   request
     .once("end", () => next())
-    .once("error", () => next(endedEarly()))
+    .once("error", () => next(incompleteBody()))
     .resume();
 };
 
@@ -94,12 +94,11 @@ function readBytes(request: Request, response: Response, next: NextFunction): vo
     else chunks.push(chunk);
   });
   decoder?.on("error", () => {
-    if (!refusal)
-      refuse(new Problem("malformed-body", "The body does not match its Content-Encoding."));
+    if (!refusal) refuse(undecodableBody());
   });
   request.once("error", () => {
     decoder?.destroy();
-    next(endedEarly());
+    next(incompleteBody());
   });
 }
 
@@ -114,7 +113,7 @@ export function parseBody(request: Request): Body {
   // An application that uses `express.json()` has parsed it.
   if (typeof body === "object" && body !== null && !Buffer.isBuffer(body)) return toBody(body);
   const text = typeof body === "string" ? body : decode(body);
-  // The text is enough from here on.
+  // Only the text is needed from here; free the bytes.
   request.body = undefined;
   if (readMediaType(request) === NDJSON_TYPE)
     return { records: parseLines(text), count: limitRecords(countLines(text)) };
@@ -234,10 +233,6 @@ function limitRecords(count: number): number {
   if (count > BULK_RECORDS)
     throw new Problem("too-large", `A request can have at most ${BULK_RECORDS} records.`);
   return count;
-}
-
-function endedEarly(): Problem {
-  return new Problem("malformed-body", "The body is incomplete.");
 }
 
 function tooLarge(): Problem {
