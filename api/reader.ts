@@ -11,7 +11,7 @@ import {
   READ_DEADLINE_MS,
 } from "../common/limits.ts";
 import { selectPage } from "../common/pages.ts";
-import { type Receipt, selectReceipts } from "../common/receipts.ts";
+import { type Receipt, type ReceiptKey, selectReceipts } from "../common/receipts.ts";
 import { selectStates } from "../common/row-states.ts";
 import { type Row, type RowState, selectRowsWithin } from "../common/tables.ts";
 import type { Metrics } from "../common/telemetry/metrics.ts";
@@ -49,7 +49,6 @@ export type Reader = {
 };
 
 type RowKey = { collection: Collection; itemId: string };
-export type ReceiptKey = RowKey & { write: string };
 
 /** A batch of reads ended at its limit of bytes before it came to this row. */
 class RowNotReadError extends Error {}

@@ -2,9 +2,9 @@ import type { ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { withDeadline } from "../common/deadline.ts";
 import { WAITS } from "../common/limits.ts";
-import type { Receipt } from "../common/receipts.ts";
+import type { Receipt, ReceiptKey } from "../common/receipts.ts";
 import type { RowState } from "../common/tables.ts";
-import { isUnavailable, type Reader, type ReceiptKey } from "./reader.ts";
+import { isUnavailable, type Reader } from "./reader.ts";
 
 /** Waits for writes to settle, for `Prefer: wait`. */
 export type ReceiptWaits = {
@@ -16,7 +16,8 @@ export type ReceiptWaits = {
   wait(key: ReceiptKey, untilMs: number, response: ServerResponse): Promise<Settled | undefined>;
 };
 
-type Settled = { receipt: Receipt; row: RowState | undefined };
+/** A settled write's receipt, and its item's row as it is then. */
+export type Settled = { receipt: Receipt; row: RowState | undefined };
 
 /** Pauses between polls for a receipt: short at first, because most writes settle at once. */
 const POLL_MS = { first: 5, max: 100 };

@@ -1,6 +1,6 @@
 import type { RequestHandler } from "express";
 import { DAY_MS } from "../../common/limits.ts";
-import type { Receipt } from "../../common/receipts.ts";
+import type { Receipt, ReceiptKey } from "../../common/receipts.ts";
 import { getWriteTime } from "../../common/write-id.ts";
 import { sendJson } from "../answer/json.ts";
 import { Problem } from "../answer/problem.ts";
@@ -47,7 +47,7 @@ export function createGetReceipt(
   };
 
   /** Throws 404 for a write that cannot be in flight to this item. */
-  async function refuseUnknown(key: Parameters<typeof belongsToAnotherItem>[1]): Promise<void> {
+  async function refuseUnknown(key: ReceiptKey): Promise<void> {
     if (Date.now() - getWriteTime(key.write) > retentionDays * DAY_MS)
       throw new Problem("not-found", "The receipt does not exist, or was deleted.");
     if (await belongsToAnotherItem(reader, key))

@@ -12,7 +12,7 @@ import {
   answerBulk,
   answerSettled,
   type RecordResult,
-  type Settled,
+  type SettledWithItem,
   showsCurrentItem,
   toAcceptedResult,
   toSettledResult,
@@ -141,7 +141,7 @@ export function createWrites(options: WritesOptions) {
     write: Write,
     until: Pick<Draft, "untilMs" | "response">,
     prefer: Prefer,
-  ): Promise<Settled | undefined> {
+  ): Promise<SettledWithItem | undefined> {
     const waited = await waitFor(write, until);
     if (!waited || !showsCurrentItem(waited) || prefer.isMinimal) return waited;
     // The write was accepted, so that it is answered so where the item cannot be read.
