@@ -6,8 +6,8 @@ import { parseJson } from "../../common/json.ts";
 import { BODY_BYTES, BULK_RECORDS, ITEM_BYTES } from "../../common/limits.ts";
 import { bodyTooLarge, incompleteBody, Problem, undecodableBody } from "../answer/problem.ts";
 import { NDJSON_TYPE, readContentCoding, readMediaType } from "./content-headers.ts";
-import { NOTHING_ACCEPTED, tooManyBytes } from "./held-bytes.ts";
 import { isArrayText, splitArray } from "./json-array.ts";
+import { NOTHING_ACCEPTED, tooManyBytes } from "./memory-reservation.ts";
 
 /** A record of a request's body: its JSON value, or what is wrong with it, and the line of NDJSON. */
 export type BodyRecord = ({ value: unknown } | { problem: Problem }) & { line?: number };
@@ -64,7 +64,7 @@ export const skipBody: RequestHandler = (request, _response, next) => {
  * no bytes across requests, and costs a POST a tenth more in all.
  */
 function readBytes(request: Request, response: Response, next: NextFunction): void {
-  const { held } = response.locals;
+  const { memory } = response.locals;
   const decoder = createDecoder(request);
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -77,7 +77,7 @@ function readBytes(request: Request, response: Response, next: NextFunction): vo
   const refuse = (problem: Problem) => {
     refusal = problem;
     chunks.length = 0;
-    held.giveBack();
+    memory.release();
     if (!decoder) return;
     request.unpipe(decoder);
     decoder.off("end", end).destroy();
@@ -90,7 +90,8 @@ function readBytes(request: Request, response: Response, next: NextFunction): vo
     if (refusal) return;
     bytes += chunk.length;
     if (bytes > BODY_BYTES) refuse(bodyTooLarge());
-    else if (!held.take(2 * chunk.length + PART_BYTES)) refuse(tooManyBytes(NOTHING_ACCEPTED));
+    else if (!memory.tryReserve(2 * chunk.length + PART_BYTES))
+      refuse(tooManyBytes(NOTHING_ACCEPTED));
     else chunks.push(chunk);
   });
   decoder?.on("error", () => {

@@ -47,10 +47,10 @@ export function createReads({ collections, reader, waits }: ReadsOptions, retent
     if (isKnown) return void response.status(304).end();
     // Express would compare it to the second, within which an item may change.
     delete request.headers["if-modified-since"];
-    const { held } = response.locals;
-    held.hold(0);
+    const { memory } = response.locals;
+    memory.assertAvailable();
     sendJson(response, showItem(row));
-    held.awaitReading(response);
+    memory.disconnectIfUnread(response);
   };
   const getPage: RequestHandler = async (request, response) => {
     const collection = findCollection(collections, request);

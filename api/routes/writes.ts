@@ -23,7 +23,7 @@ import type { ReceiptWaits } from "../receipt-waits.ts";
 import { type Body, parseBody } from "../request/body.ts";
 import { type Condition, readCondition } from "../request/condition-headers.ts";
 import { applyCondition, checkReusedKey } from "../request/conditions.ts";
-import { NOTHING_ACCEPTED } from "../request/held-bytes.ts";
+import { NOTHING_ACCEPTED } from "../request/memory-reservation.ts";
 import {
   findCollection,
   type Prefer,
@@ -63,11 +63,13 @@ export function createWrites(options: WritesOptions) {
     kind: WriteKind,
     pathId?: string,
   ): Promise<void> {
-    return response.locals.held.during(() => submitHeld(request, response, kind, pathId));
+    return response.locals.memory.keepDuring(() =>
+      submitWithMemory(request, response, kind, pathId),
+    );
   }
 
-  /** What `submit` does while it holds the request's bytes. */
-  async function submitHeld(
+  /** What `submit` does while the request's memory stays reserved. */
+  async function submitWithMemory(
     request: Request,
     response: Response,
     kind: WriteKind,
@@ -87,7 +89,7 @@ export function createWrites(options: WritesOptions) {
       if ("single" in body) return { value: body.single };
       if (pathId !== undefined) throw malformed("Send many records to the path of the collection.");
       refuseConditions(request);
-      response.locals.held.hold(body.count * RECORD_BYTES, NOTHING_ACCEPTED);
+      response.locals.memory.reserve(body.count * RECORD_BYTES, NOTHING_ACCEPTED);
       const results = await startRecords(
         body.records,
         (value, place) => submitRecord({ ...common, value, place }, prefer),
@@ -98,7 +100,7 @@ export function createWrites(options: WritesOptions) {
     const { value, results } = await (isLarge(request) ? takeTurn(readRecords) : readRecords());
     if (results) {
       answerBulk(response, await Promise.all(results), prefer);
-      response.locals.held.awaitReading(response);
+      response.locals.memory.disconnectIfUnread(response);
       return;
     }
     const write = await accept({ ...common, value });
