@@ -28,7 +28,7 @@ export function answerProblems(logger: Logger): ErrorRequestHandler {
         .status(status)
         .set(error.headers ?? {})
         .json(describeStatus(status, error));
-    const internal = internalProblem(logger, error, response);
+    const internal = logInternalError(logger, error, response);
     response.status(status ?? internal.status);
     response.json(status === undefined ? internal : describeStatus(status, {}));
   };
@@ -52,8 +52,8 @@ function describeStatus(
   return { type: "about:blank", title, status, detail: (expose && message) || `${title}.` };
 }
 
-/** Logs an unexpected error, and hides it from the client behind the request id. */
-export function internalProblem(logger: Logger, error: unknown, { locals }: Response): Problem {
+/** Logs an unexpected error; returns the 500 to answer, which shows the request id and nothing of it. */
+export function logInternalError(logger: Logger, error: unknown, { locals }: Response): Problem {
   logger.error("a request failed", {
     requestId: locals.requestId,
     trace: getTraceId(locals.traceparent),

@@ -5,7 +5,7 @@ import { RECORD_BYTES } from "../../common/limits.ts";
 import type { Logger } from "../../common/telemetry/logger.ts";
 import { computeFingerprint, ITEM_ID, type Write, type WriteKind } from "../../common/write.ts";
 import { deriveItemId, getWriteTime, mintWriteId } from "../../common/write-id.ts";
-import { internalProblem } from "../answer/errors.ts";
+import { logInternalError } from "../answer/errors.ts";
 import { malformed, Problem } from "../answer/problem.ts";
 import {
   answerAccepted,
@@ -34,7 +34,7 @@ import {
   refuseUnknownParameters,
   refuseUnsupportedHeaders,
 } from "../request/parameters.ts";
-import { createTurns, isLarge, startRecords } from "./bulk.ts";
+import { createMutex, isLarge, startRecords } from "./bulk.ts";
 
 /** What the routes of writes need. */
 export type WritesOptions = {
@@ -48,7 +48,7 @@ export type WritesOptions = {
 /** The handlers of POST, PUT and DELETE. */
 export function createWrites(options: WritesOptions) {
   const { collections, publisher, reader, logger, waits } = options;
-  const takeTurn = createTurns();
+  const runExclusive = createMutex();
   const create: RequestHandler = (request, response) => submit(request, response, "create");
   const put: RequestHandler = (request, response) => submit(request, response, "put");
   const putItem: RequestHandler = (request, response) =>
@@ -93,11 +93,11 @@ export function createWrites(options: WritesOptions) {
       const results = await startRecords(
         body.records,
         (value, place) => submitRecord({ ...common, value, place }, prefer),
-        (error) => internalProblem(logger, error, response),
+        (error) => logInternalError(logger, error, response),
       );
       return { results };
     };
-    const { value, results } = await (isLarge(request) ? takeTurn(readRecords) : readRecords());
+    const { value, results } = await (isLarge(request) ? runExclusive(readRecords) : readRecords());
     if (results) {
       answerBulk(response, await Promise.all(results), prefer);
       response.locals.memory.disconnectIfUnread(response);
