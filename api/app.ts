@@ -19,7 +19,7 @@ import { answerDescription } from "./routes/openapi.ts";
 import { addRoute } from "./routes/route.ts";
 
 /** What the API is made of; `main.ts` and the tests put it together. */
-export type AppOptions = {
+type AppOptions = {
   config: Config;
   collections: readonly Collection[];
   publisher: Publisher;

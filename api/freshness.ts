@@ -6,7 +6,7 @@ import type { Reader } from "./reader.ts";
  * Tracks accepted writes until they settle, so that the backlog is visible while the subscriber is
  * down. It samples one write per second, the last, and queries MySQL only when the metrics are read.
  */
-export type Freshness = {
+type Freshness = {
   /** To be called with the writes that Pub/Sub holds. */
   accepted(writes: readonly Write[]): void;
 };

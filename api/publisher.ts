@@ -29,7 +29,8 @@ export type Publisher = {
   stop(): Promise<void>;
 };
 
-type Item = {
+/** A write that waits for Pub/Sub to hold it. */
+type PendingWrite = {
   write: Write;
   requestId: string;
   content: MessageContent;
@@ -50,8 +51,8 @@ export function createPublisher(
 ): Publisher {
   const { logger, metrics, onAccepted } = options;
   const client = createTopicClient(options);
-  let failed: { item: Item; isUnknown: boolean; code: unknown }[] = [];
-  const batcher = metrics.createBatcher<Item, void>("publish", {
+  let failed: { pending: PendingWrite; isUnknown: boolean; code: unknown }[] = [];
+  const batcher = metrics.createBatcher<PendingWrite, void>("publish", {
     ...PUBLISH,
     deadlineMs: PUBLISH_DEADLINE_MS,
     dispatch: publishBatch,
@@ -75,30 +76,34 @@ export function createPublisher(
     const parent = write.traceparent;
     const span = isParentSampled(parent) ? startSpan(write, parent) : undefined;
     if (span) write.traceparent = getTraceparent(span);
-    const item: Item = { write, requestId, content: encodeWrite(write), isSent: false };
-    return batcher.add(item).then(
-      () => endSpan(span, item),
+    const pending: PendingWrite = { write, requestId, content: encodeWrite(write), isSent: false };
+    return batcher.add(pending).then(
+      () => endSpan(span, pending),
       (error) => {
-        endSpan(span ?? startSpan(write, parent, startTime), item, error);
-        throw toProblem(error, item);
+        endSpan(span ?? startSpan(write, parent, startTime), pending, error);
+        if (error instanceof QueueFullError)
+          throw new Problem("unavailable", "Too many writes are waiting; nothing was accepted.");
+        const isUnknown = pending.isSent && !(error instanceof NotPublishedError);
+        recordFailure(pending, isUnknown, error);
+        throw new Problem("unavailable", isUnknown ? MAYBE_ACCEPTED : NOT_ACCEPTED);
       },
     );
   }
 
-  async function publishBatch(items: Item[]): Promise<undefined[]> {
-    for (const item of items) item.isSent = true;
-    const messageIds = await client.publish(items.map(({ content }) => content));
-    items.forEach((item, index) => {
-      item.published = { messageId: messageIds[index] ?? "", batch: items.length };
+  async function publishBatch(batch: PendingWrite[]): Promise<undefined[]> {
+    for (const pending of batch) pending.isSent = true;
+    const messageIds = await client.publish(batch.map(({ content }) => content));
+    batch.forEach((pending, index) => {
+      pending.published = { messageId: messageIds[index] ?? "", batch: batch.length };
     });
-    report(items);
-    return items.map(() => undefined);
+    report(batch);
+    return batch.map(() => undefined);
   }
 
   /** One line for the whole batch: at full speed, a line for each write would cost the most. */
-  function report(items: readonly Item[]): void {
-    logger.info("writes accepted", describeItems(items));
-    onAccepted(items.map(({ write }) => write));
+  function report(batch: readonly PendingWrite[]): void {
+    logger.info("writes accepted", describeWrites(batch));
+    onAccepted(batch.map(({ write }) => write));
   }
 
   /** Starts the publish span, by OpenTelemetry's semantic conventions for messaging. */
@@ -118,7 +123,11 @@ export function createPublisher(
     );
   }
 
-  function endSpan(span: Span | undefined, { published }: Item, error?: Error & { code?: number }) {
+  function endSpan(
+    span: Span | undefined,
+    { published }: PendingWrite,
+    error?: Error & { code?: number },
+  ): void {
     if (published)
       span?.setAttributes({
         "messaging.message.id": published.messageId,
@@ -128,14 +137,10 @@ export function createPublisher(
     span?.end();
   }
 
-  function toProblem(error: unknown, item: Item): Problem {
-    if (error instanceof QueueFullError)
-      return new Problem("unavailable", "Too many writes are waiting; nothing was accepted.");
-    const isUnknown = item.isSent && !(error instanceof NotPublishedError);
-    const { code } = error as { code?: unknown };
+  /** Queues a line of the log, which names all writes that fail in this turn of the event loop. */
+  function recordFailure(pending: PendingWrite, isUnknown: boolean, error: unknown): void {
     if (failed.length === 0) setImmediate(reportFailed);
-    failed.push({ item, isUnknown, code });
-    return new Problem("unavailable", isUnknown ? MAYBE_ACCEPTED : NOT_ACCEPTED);
+    failed.push({ pending, isUnknown, code: (error as { code?: unknown }).code });
   }
 
   /** Logs writes that failed together in one line, or in several where one would be too long. */
@@ -149,15 +154,15 @@ export function createPublisher(
           line[0]?.isUnknown
             ? "publishing failed; it is not known whether the writes were accepted"
             : "publishing failed; the writes were not accepted",
-          { ...describeItems(line.map(({ item }) => item)), code: line[0]?.code },
+          { ...describeWrites(line.map(({ pending }) => pending)), code: line[0]?.code },
         );
       }
   }
 }
 
 /** The fields of a log line about many writes. */
-function describeItems(items: readonly Item[]) {
-  const writes = items.map(({ write, requestId }) => ({
+function describeWrites(batch: readonly PendingWrite[]) {
+  const writes = batch.map(({ write, requestId }) => ({
     id: write.id,
     collection: write.collection.name,
     item: write.itemId,

@@ -11,7 +11,7 @@ import {
   READ_DEADLINE_MS,
 } from "../common/limits.ts";
 import { selectPage } from "../common/pages.ts";
-import { type Receipt, selectReceipts } from "../common/receipts.ts";
+import { type Receipt, type ReceiptKey, selectReceipts } from "../common/receipts.ts";
 import { selectStates } from "../common/row-states.ts";
 import { type Row, type RowState, selectRowsWithin } from "../common/tables.ts";
 import type { Metrics } from "../common/telemetry/metrics.ts";
@@ -49,7 +49,6 @@ export type Reader = {
 };
 
 type RowKey = { collection: Collection; itemId: string };
-export type ReceiptKey = RowKey & { write: string };
 
 /** A batch of reads ended at its limit of bytes before it came to this row. */
 class RowNotReadError extends Error {}
@@ -157,8 +156,8 @@ function pickRows<Found extends RowState>(
   return keys.map(({ itemId }) => byId.get(itemId));
 }
 
-/** Whether a write that has no receipt here is one of another item; false where MySQL takes long. */
-export async function isOfAnotherItem(
+/** Whether a write that has no receipt here belongs to another item; false where MySQL takes long. */
+export async function belongsToAnotherItem(
   reader: Reader,
   { collection, itemId, write }: ReceiptKey,
 ): Promise<boolean> {
@@ -166,10 +165,16 @@ export async function isOfAnotherItem(
     const item = await withDeadline(reader.itemOf(write), LOOK_DEADLINE_MS);
     return item !== undefined && (item.collection !== collection.name || item.itemId !== itemId);
   } catch (error) {
-    if (error instanceof DeadlineExceededError) return false;
-    if (error instanceof Problem && error.status === 503) return false;
+    if (isUnavailable(error)) return false;
     throw error;
   }
+}
+
+/** Whether a read failed because MySQL, or the queue before it, did not answer in time. */
+export function isUnavailable(error: unknown): boolean {
+  return (
+    error instanceof DeadlineExceededError || (error instanceof Problem && error.status === 503)
+  );
 }
 
 /**

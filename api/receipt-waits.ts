@@ -1,11 +1,10 @@
 import type { ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { DeadlineExceededError, withDeadline } from "../common/deadline.ts";
+import { withDeadline } from "../common/deadline.ts";
 import { WAITS } from "../common/limits.ts";
-import type { Receipt } from "../common/receipts.ts";
+import type { Receipt, ReceiptKey } from "../common/receipts.ts";
 import type { RowState } from "../common/tables.ts";
-import { Problem } from "./answer/problem.ts";
-import type { Reader, ReceiptKey } from "./reader.ts";
+import { isUnavailable, type Reader } from "./reader.ts";
 
 /** Waits for writes to settle, for `Prefer: wait`. */
 export type ReceiptWaits = {
@@ -17,7 +16,8 @@ export type ReceiptWaits = {
   wait(key: ReceiptKey, untilMs: number, response: ServerResponse): Promise<Settled | undefined>;
 };
 
-type Settled = { receipt: Receipt; row: RowState | undefined };
+/** A settled write's receipt, and its item's row as it is then. */
+export type Settled = { receipt: Receipt; row: RowState | undefined };
 
 /** Pauses between polls for a receipt: short at first, because most writes settle at once. */
 const POLL_MS = { first: 5, max: 100 };
@@ -62,8 +62,7 @@ export function createReceiptWaits(options: { reader: Reader; stop: AbortSignal 
       const { receipt, row } = await withDeadline(reading, Math.min(leftMs, POLL_DEADLINE_MS));
       return receipt && { receipt, row };
     } catch (error) {
-      if (error instanceof DeadlineExceededError) return undefined;
-      if (error instanceof Problem && error.status === 503) return undefined;
+      if (isUnavailable(error)) return undefined;
       throw error;
     }
   }

@@ -19,19 +19,38 @@ export type TopicClient = {
   close(): Promise<void>;
 };
 
-/**
- * The codes after which Google's client retries a publish (publisher_client_config.json): CANCELLED,
- * UNKNOWN, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED, INTERNAL, UNAVAILABLE.
- */
-const RETRY_CODES = [1, 2, 4, 8, 10, 13, 14];
-/**
- * The codes by which Pub/Sub refuses a publish: INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED,
- * UNAUTHENTICATED.
- */
-const REFUSAL_CODES = [3, 5, 7, 16];
+/** The status codes of gRPC that a publish is answered with. */
+const STATUS = {
+  CANCELLED: 1,
+  UNKNOWN: 2,
+  INVALID_ARGUMENT: 3,
+  DEADLINE_EXCEEDED: 4,
+  NOT_FOUND: 5,
+  PERMISSION_DENIED: 7,
+  RESOURCE_EXHAUSTED: 8,
+  ABORTED: 10,
+  INTERNAL: 13,
+  UNAVAILABLE: 14,
+  UNAUTHENTICATED: 16,
+} as const;
+/** The codes after which Google's client retries a publish (publisher_client_config.json). */
+const RETRY_CODES: readonly number[] = [
+  STATUS.CANCELLED,
+  STATUS.UNKNOWN,
+  STATUS.DEADLINE_EXCEEDED,
+  STATUS.RESOURCE_EXHAUSTED,
+  STATUS.ABORTED,
+  STATUS.INTERNAL,
+  STATUS.UNAVAILABLE,
+];
+/** The codes by which Pub/Sub refuses a publish. */
+const REFUSAL_CODES: readonly number[] = [
+  STATUS.INVALID_ARGUMENT,
+  STATUS.NOT_FOUND,
+  STATUS.PERMISSION_DENIED,
+  STATUS.UNAUTHENTICATED,
+];
 const RETRY_MS = { first: 100, most: 1_000 };
-/** DEADLINE_EXCEEDED: an attempt got no answer. */
-const NO_ANSWER = 4;
 /** After this many attempts in a row without an answer, the connection counts as lost. */
 const MAX_UNANSWERED = 2;
 
@@ -108,7 +127,8 @@ export function createTopicClient(
       own.unanswered = 0;
       return checkIds(messageIds, messages.length);
     } catch (error) {
-      if ((error as { code?: number }).code === NO_ANSWER) countUnanswered(own);
+      const { code } = error as { code?: number };
+      if (code === STATUS.DEADLINE_EXCEEDED) countUnanswered(own);
       throw error;
     }
   }
@@ -122,7 +142,7 @@ export function createTopicClient(
     if (own.unanswered < MAX_UNANSWERED || client !== own) return;
     client = undefined;
     logger.warn("Pub/Sub does not answer; connecting again");
-    setTimeout(() => void close(own), deadlineMs).unref();
+    setTimeout(() => discard(own), deadlineMs).unref();
   }
 
   function getClient(): Client {
@@ -138,10 +158,17 @@ export function createTopicClient(
       if (client === own) {
         client = undefined;
         logger.error("connecting to Pub/Sub failed", { error: (error as Error).message });
-        void close(own);
+        discard(own);
       }
       throw error;
     }
+  }
+
+  /** Closes a client that is no longer used. Should that fail, nothing waits for it. */
+  function discard(own: Client): void {
+    close(own).catch((error: Error) =>
+      logger.warn("closing a connection to Pub/Sub failed", { error: error.message }),
+    );
   }
 
   async function close(own: Client | undefined): Promise<void> {

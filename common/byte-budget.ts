@@ -1,26 +1,26 @@
-/** Counts the bytes that are held together against a limit. */
+/** Counts the bytes that are reserved together against a limit. */
 export class ByteBudget {
   readonly #limit: number;
-  #held = 0;
+  #reserved = 0;
 
   constructor(limit: number) {
     this.#limit = limit;
   }
 
-  /** Takes bytes, or none where the limit would be exceeded. */
-  take(bytes: number): boolean {
-    if (this.#held + bytes > this.#limit) return false;
-    this.#held += bytes;
+  /** Reserves bytes; false, and none, where the limit would be exceeded. */
+  tryReserve(bytes: number): boolean {
+    if (this.#reserved + bytes > this.#limit) return false;
+    this.#reserved += bytes;
     return true;
   }
 
-  /** Takes bytes that are there already, also past the limit. */
-  add(bytes: number): void {
-    this.#held += bytes;
+  /** Reserves bytes that are in memory already, also past the limit. */
+  forceReserve(bytes: number): void {
+    this.#reserved += bytes;
   }
 
-  /** Gives back bytes that were taken. */
-  give(bytes: number): void {
-    this.#held -= bytes;
+  /** Gives back bytes that were reserved. */
+  release(bytes: number): void {
+    this.#reserved -= bytes;
   }
 }

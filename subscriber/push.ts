@@ -111,8 +111,8 @@ function holdBytes(budget: ByteBudget): express.RequestHandler {
   return (request, response, next) => {
     const length = Number(request.get("content-length") ?? ENVELOPE_BYTES);
     const bytes = Math.min(length, ENVELOPE_BYTES);
-    if (!budget.take(bytes)) return void response.set("Retry-After", "1").sendStatus(503);
-    response.on("close", () => budget.give(bytes));
+    if (!budget.tryReserve(bytes)) return void response.set("Retry-After", "1").sendStatus(503);
+    response.on("close", () => budget.release(bytes));
     next();
   };
 }

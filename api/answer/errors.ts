@@ -3,7 +3,13 @@ import type { ErrorRequestHandler, Response } from "express";
 import { truncate } from "../../common/characters.ts";
 import type { Logger } from "../../common/telemetry/logger.ts";
 import { getTraceId } from "../../common/telemetry/tracing.ts";
-import { bodyTooLarge, Problem, type ProblemName, unsupportedCoding } from "./problem.ts";
+import {
+  bodyTooLarge,
+  incompleteBody,
+  Problem,
+  undecodableBody,
+  unsupportedCoding,
+} from "./problem.ts";
 
 /**
  * The one error handler. Answers a Problem as it is, and an error with a `status` (or `statusCode`) of
@@ -22,7 +28,7 @@ export function answerProblems(logger: Logger): ErrorRequestHandler {
         .status(status)
         .set(error.headers ?? {})
         .json(describeStatus(status, error));
-    const internal = internalProblem(logger, error, response);
+    const internal = logInternalError(logger, error, response);
     response.status(status ?? internal.status);
     response.json(status === undefined ? internal : describeStatus(status, {}));
   };
@@ -46,8 +52,8 @@ function describeStatus(
   return { type: "about:blank", title, status, detail: (expose && message) || `${title}.` };
 }
 
-/** Logs an unexpected error, and hides it from the client behind the request id. */
-export function internalProblem(logger: Logger, error: unknown, { locals }: Response): Problem {
+/** Logs an unexpected error; returns the 500 to answer, which shows the request id and nothing of it. */
+export function logInternalError(logger: Logger, error: unknown, { locals }: Response): Problem {
   logger.error("a request failed", {
     requestId: locals.requestId,
     trace: getTraceId(locals.traceparent),
@@ -71,22 +77,17 @@ function readFrames({ stack = "", message }: Error): string[] {
   return frames.slice(0, FRAMES).map((frame) => truncate(frame, FRAME_CHARACTERS));
 }
 
-/** Errors of Express and its body reader, by the library's stable types. */
-const EXPRESS_PROBLEMS = new Map<unknown, [ProblemName, string]>([
-  ["request.size.invalid", ["malformed-body", "The body is shorter than its Content-Length."]],
-  ["request.aborted", ["malformed-body", "The body is incomplete."]],
-]);
-
+/** The problem of an error of Express or its body reader, by the library's stable types. */
 function fromExpress(error: unknown): Problem | undefined {
   const { type, status, code } = (error ?? {}) as { type?: string; status?: number; code?: string };
   if (type === "entity.too.large") return bodyTooLarge();
   if (type === "encoding.unsupported") return unsupportedCoding();
-  const known = EXPRESS_PROBLEMS.get(type);
-  if (known) return new Problem(...known);
+  if (type === "request.aborted") return incompleteBody();
+  if (type === "request.size.invalid")
+    return new Problem("malformed-body", "The body is shorter than its Content-Length.");
   if (error instanceof URIError)
     return new Problem("malformed-request", "The path is not percent-encoded UTF-8.");
   // A 400 with a code comes from a decompressor; the codes differ from one to the other.
-  if (status === 400 && type === undefined && code !== undefined)
-    return new Problem("malformed-body", "The body does not match its Content-Encoding.");
+  if (status === 400 && type === undefined && code !== undefined) return undecodableBody();
   return undefined;
 }

@@ -55,7 +55,7 @@ export class Page {
 
   #keepText(): void {
     const part = Buffer.from(this.#text);
-    this.#response.locals.held.hold(part.length);
+    this.#response.locals.memory.reserve(part.length);
     this.#parts.push(part);
     this.#text = "";
   }
@@ -68,6 +68,6 @@ export class Page {
     this.#text += `]${tail.join("")}}`;
     this.#keepText();
     sendJsonBytes(this.#response, Buffer.concat(this.#parts));
-    this.#response.locals.held.awaitReading(this.#response);
+    this.#response.locals.memory.disconnectIfUnread(this.#response);
   }
 }

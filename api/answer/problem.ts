@@ -101,6 +101,16 @@ export function bodyTooLarge(): Problem {
   return new Problem("too-large", detail, { headers: { Connection: "close" } });
 }
 
+/** 400: the request breaks off, or turns out malformed, before the body's end. */
+export function incompleteBody(): Problem {
+  return new Problem("malformed-body", "The body is incomplete.");
+}
+
+/** 400: the body cannot be decompressed. */
+export function undecodableBody(): Problem {
+  return new Problem("malformed-body", "The body does not match its Content-Encoding.");
+}
+
 /** 415, with the content codings that are supported (RFC 9110, 15.5.16). */
 export function unsupportedCoding(): Problem {
   const detail = "The content encoding must be gzip, deflate, br or zstd.";

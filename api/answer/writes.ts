@@ -1,15 +1,14 @@
 import type { Request, Response } from "express";
 import type { Collection, Item } from "../../common/collection.ts";
-import type { Receipt } from "../../common/receipts.ts";
-import type { RowState } from "../../common/tables.ts";
 import type { Write } from "../../common/write.ts";
+import type { Settled } from "../receipt-waits.ts";
 import { formatEntityTag } from "../request/condition-headers.ts";
 import type { Prefer } from "../request/parameters.ts";
 import { sendJson } from "./json.ts";
 import { getProblemName, Problem, type ProblemName } from "./problem.ts";
 
-/** A settled write's receipt, its item's row as it is then, and the item where it is shown. */
-export type Settled = { receipt: Receipt; row: RowState | undefined; item?: Item | null };
+/** A settled write, with the current item where the answer shows it. */
+export type SettledWithItem = Settled & { item?: Item | null };
 
 /** Whether the answer shows the current item: of a write that has changed nothing. */
 export function showsCurrentItem({ receipt: { outcome }, row }: Settled): boolean {
@@ -38,7 +37,7 @@ export function answerAccepted(response: Response, write: Write, prefer: Prefer)
 export function answerSettled(
   response: Response,
   write: Write,
-  settled: Settled,
+  settled: SettledWithItem,
   prefer: Prefer,
 ): void {
   // The headers are set first: a problem that is thrown below has them too, as the write was accepted.
@@ -108,7 +107,7 @@ export function toSettledResult(request: Request, write: Write, settled: Settled
  */
 function judgeSettled(
   write: Write,
-  { receipt: { outcome, reason, created }, row, item: current }: Settled,
+  { receipt: { outcome, reason, created }, row, item: current }: SettledWithItem,
   receipt: string | undefined,
 ): { status: number; item?: Record<string, unknown>; version?: string } {
   if (outcome === "applied") {

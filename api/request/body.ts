@@ -4,10 +4,10 @@ import type { NextFunction, Request, RequestHandler, Response } from "express";
 import { isTooDeep } from "../../common/collection.ts";
 import { parseJson } from "../../common/json.ts";
 import { BODY_BYTES, BULK_RECORDS, ITEM_BYTES } from "../../common/limits.ts";
-import { bodyTooLarge, Problem } from "../answer/problem.ts";
+import { bodyTooLarge, incompleteBody, Problem, undecodableBody } from "../answer/problem.ts";
 import { NDJSON_TYPE, readContentCoding, readMediaType } from "./content-headers.ts";
-import { NOTHING_ACCEPTED, tooManyBytes } from "./held-bytes.ts";
 import { isArrayText, splitArray } from "./json-array.ts";
+import { NOTHING_ACCEPTED, tooManyBytes } from "./memory-reservation.ts";
 
 /** A record of a request's body: its JSON value, or what is wrong with it, and the line of NDJSON. */
 export type BodyRecord = ({ value: unknown } | { problem: Problem }) & { line?: number };
@@ -55,7 +55,7 @@ export const skipBody: RequestHandler = (request, _response, next) => {
   if ((length === undefined && coding === undefined) || request.readableEnded) return next();
   request
     .once("end", () => next())
-    .once("error", () => next(endedEarly()))
+    .once("error", () => next(incompleteBody()))
     .resume();
 };
 
@@ -64,7 +64,7 @@ export const skipBody: RequestHandler = (request, _response, next) => {
  * no bytes across requests, and costs a POST a tenth more in all.
  */
 function readBytes(request: Request, response: Response, next: NextFunction): void {
-  const { held } = response.locals;
+  const { memory } = response.locals;
   const decoder = createDecoder(request);
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -77,7 +77,7 @@ function readBytes(request: Request, response: Response, next: NextFunction): vo
   const refuse = (problem: Problem) => {
     refusal = problem;
     chunks.length = 0;
-    held.giveBack();
+    memory.release();
     if (!decoder) return;
     request.unpipe(decoder);
     decoder.off("end", end).destroy();
@@ -90,16 +90,16 @@ function readBytes(request: Request, response: Response, next: NextFunction): vo
     if (refusal) return;
     bytes += chunk.length;
     if (bytes > BODY_BYTES) refuse(bodyTooLarge());
-    else if (!held.take(2 * chunk.length + PART_BYTES)) refuse(tooManyBytes(NOTHING_ACCEPTED));
+    else if (!memory.tryReserve(2 * chunk.length + PART_BYTES))
+      refuse(tooManyBytes(NOTHING_ACCEPTED));
     else chunks.push(chunk);
   });
   decoder?.on("error", () => {
-    if (!refusal)
-      refuse(new Problem("malformed-body", "The body does not match its Content-Encoding."));
+    if (!refusal) refuse(undecodableBody());
   });
   request.once("error", () => {
     decoder?.destroy();
-    next(endedEarly());
+    next(incompleteBody());
   });
 }
 
@@ -114,7 +114,7 @@ export function parseBody(request: Request): Body {
   // An application that uses `express.json()` has parsed it.
   if (typeof body === "object" && body !== null && !Buffer.isBuffer(body)) return toBody(body);
   const text = typeof body === "string" ? body : decode(body);
-  // The text is enough from here on.
+  // Only the text is needed from here; free the bytes.
   request.body = undefined;
   if (readMediaType(request) === NDJSON_TYPE)
     return { records: parseLines(text), count: limitRecords(countLines(text)) };
@@ -234,10 +234,6 @@ function limitRecords(count: number): number {
   if (count > BULK_RECORDS)
     throw new Problem("too-large", `A request can have at most ${BULK_RECORDS} records.`);
   return count;
-}
-
-function endedEarly(): Problem {
-  return new Problem("malformed-body", "The body is incomplete.");
 }
 
 function tooLarge(): Problem {

@@ -1,10 +1,10 @@
-import { DeadlineExceededError, withDeadline } from "../../common/deadline.ts";
+import { withDeadline } from "../../common/deadline.ts";
 import { CONDITION_WAIT_MS, LOOK_DEADLINE_MS } from "../../common/limits.ts";
 import type { RowState } from "../../common/tables.ts";
 import type { Write } from "../../common/write.ts";
 import { getWriteTime } from "../../common/write-id.ts";
 import { Problem } from "../answer/problem.ts";
-import type { Reader } from "../reader.ts";
+import { isUnavailable, type Reader } from "../reader.ts";
 import { type Condition, toSecond } from "./condition-headers.ts";
 
 /**
@@ -89,8 +89,7 @@ async function rowIfReadable(
   try {
     return await withDeadline(reader.state(write.collection, write.itemId), LOOK_DEADLINE_MS);
   } catch (error) {
-    if (error instanceof DeadlineExceededError) return "unknown";
-    if (error instanceof Problem && error.status === 503) return "unknown";
+    if (isUnavailable(error)) return "unknown";
     throw error;
   }
 }

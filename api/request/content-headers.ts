@@ -2,7 +2,7 @@ import type { Request } from "express";
 import { Problem, unsupportedCoding } from "../answer/problem.ts";
 import { readPair, splitHeader } from "./header-values.ts";
 
-export const JSON_TYPE = "application/json";
+const JSON_TYPE = "application/json";
 export const NDJSON_TYPE = "application/x-ndjson";
 
 /** US-ASCII is a part of UTF-8; `utf8` is a common misspelling. */

@@ -9,7 +9,7 @@ import {
   toContext,
   tracer,
 } from "../../common/telemetry/tracing.ts";
-import { type Budgets, HeldBytes } from "./held-bytes.ts";
+import { type Budgets, MemoryReservation } from "./memory-reservation.ts";
 
 declare global {
   namespace Express {
@@ -21,8 +21,8 @@ declare global {
       traceparent: string;
       /** The API key that authorized the request, if any. */
       key?: ApiKey;
-      /** What the request holds of the memory that all of them share. */
-      held: HeldBytes;
+      /** What the request has reserved of the memory that all of them share. */
+      memory: MemoryReservation;
       /** The pattern of the matched path, with the methods that it supports; see routes/route.ts. */
       route?: string;
       allow?: string;
@@ -59,10 +59,10 @@ export function addContext(onAnswered: OnAnswered, budgets: Budgets): RequestHan
     locals.requestId = REQUEST_ID.test(requestId) ? requestId : randomHex(16);
     locals.traceparent = getTraceparent(span);
     const isRead = request.method === "GET" || request.method === "HEAD";
-    locals.held = new HeldBytes(isRead ? budgets.reads : budgets.writes);
+    locals.memory = new MemoryReservation(isRead ? budgets.reads : budgets.writes);
     // A response closes once; `on` costs less than `once`.
     response.on("close", () => {
-      locals.held.close();
+      locals.memory.close();
       const answered = {
         method: METHODS.has(request.method) ? request.method : "_OTHER",
         route: limitRoutes(routes, locals.route ?? getRoute(request)),

@@ -5,13 +5,13 @@ import { Problem } from "../answer/problem.ts";
 import type { RecordResult } from "../answer/writes.ts";
 import type { BodyRecord } from "../request/body.ts";
 
-/** Bodies of more bytes take turns, so that one at a time is in memory as JSON values. */
+/** Bodies of more bytes are read one at a time, so that only one is in memory as JSON values. */
 const LARGE_BYTES = 16 * 1024;
 /** After this many records, some 15 ms, those of a request let other requests go on. */
 const SLICE_RECORDS = PUBLISH.maxItems;
 
-/** Runs what is given one after the other. What runs only computes, and so needs no deadline. */
-export function createTurns(): <Result>(run: () => Promise<Result>) => Promise<Result> {
+/** Runs one function at a time. What runs only computes, and so needs no deadline. */
+export function createMutex(): <Result>(run: () => Promise<Result>) => Promise<Result> {
   let last: Promise<unknown> = Promise.resolve();
   return (run) => {
     const result = last.then(run);
@@ -20,7 +20,7 @@ export function createTurns(): <Result>(run: () => Promise<Result>) => Promise<R
   };
 }
 
-/** Whether a request's body is large enough to take turns. */
+/** Whether a request's body is so large that it must be read by itself. */
 export function isLarge({ body }: Request): boolean {
   return Buffer.isBuffer(body) && body.length > LARGE_BYTES;
 }
@@ -33,13 +33,13 @@ export function isLarge({ body }: Request): boolean {
 export async function startRecords(
   records: Iterable<BodyRecord>,
   submit: (value: unknown, place: number) => Promise<RecordResult>,
-  hideError: (error: unknown) => Problem,
+  toInternalProblem: (error: unknown) => Problem,
 ): Promise<Promise<RecordResult>[]> {
   const results: Promise<RecordResult>[] = [];
   let errorsLeft = LISTED_ERRORS.bulk;
   const fail = (error: unknown, line?: number): RecordResult => {
     // Other records may be accepted already, so an unexpected error fails only its own.
-    const problem = error instanceof Problem ? error : hideError(error);
+    const problem = error instanceof Problem ? error : toInternalProblem(error);
     const errors = problem.errors?.slice(0, errorsLeft);
     errorsLeft -= errors?.length ?? 0;
     return { ...(problem.toJSON() as RecordResult), ...(errors && { errors }), line };

@@ -7,7 +7,7 @@ import { getWriteTime } from "../../common/write-id.ts";
 import { sendJson } from "../answer/json.ts";
 import { Page } from "../answer/page.ts";
 import { malformed, Problem } from "../answer/problem.ts";
-import { isOfAnotherItem, type Reader } from "../reader.ts";
+import { belongsToAnotherItem, type Reader } from "../reader.ts";
 import type { ReceiptWaits } from "../receipt-waits.ts";
 import { formatEntityTag, isUnchanged } from "../request/condition-headers.ts";
 import { readCursor, writeCursor } from "../request/cursor.ts";
@@ -47,10 +47,10 @@ export function createReads({ collections, reader, waits }: ReadsOptions, retent
     if (isKnown) return void response.status(304).end();
     // Express would compare it to the second, within which an item may change.
     delete request.headers["if-modified-since"];
-    const { held } = response.locals;
-    held.hold(0);
+    const { memory } = response.locals;
+    memory.assertAvailable();
     sendJson(response, showItem(row));
-    held.awaitReading(response);
+    memory.disconnectIfUnread(response);
   };
   const getPage: RequestHandler = async (request, response) => {
     const collection = findCollection(collections, request);
@@ -93,14 +93,14 @@ export function createReads({ collections, reader, waits }: ReadsOptions, retent
         ? await waits.wait(key, performance.now() + prefer.waitMs, response)
         : await reader.receipt(collection, itemId, write);
     if (settled?.receipt) return;
-    if (await isOfAnotherItem(reader, key))
-      throw malformed("The write in the parameter after is one of another item.");
+    if (await belongsToAnotherItem(reader, key))
+      throw malformed("The write in the parameter after belongs to another item.");
     throw new Problem("unavailable", "The write in the parameter after is not settled yet.");
   }
 }
 
 /** An item as the client sees it. */
-export function showItem(row: Row): Record<string, unknown> {
+function showItem(row: Row): Record<string, unknown> {
   return { id: row.id, ...row.item };
 }
 

@@ -1,11 +1,11 @@
 import type { RequestHandler } from "express";
 import { DAY_MS } from "../../common/limits.ts";
-import type { Receipt } from "../../common/receipts.ts";
+import type { Receipt, ReceiptKey } from "../../common/receipts.ts";
 import { getWriteTime } from "../../common/write-id.ts";
 import { sendJson } from "../answer/json.ts";
 import { Problem } from "../answer/problem.ts";
 import { getItemPath, getReceiptPath } from "../answer/writes.ts";
-import { isOfAnotherItem } from "../reader.ts";
+import { belongsToAnotherItem } from "../reader.ts";
 import { isUnchanged } from "../request/condition-headers.ts";
 import {
   findCollection,
@@ -47,11 +47,11 @@ export function createGetReceipt(
   };
 
   /** Throws 404 for a write that cannot be in flight to this item. */
-  async function refuseUnknown(key: Parameters<typeof isOfAnotherItem>[1]): Promise<void> {
+  async function refuseUnknown(key: ReceiptKey): Promise<void> {
     if (Date.now() - getWriteTime(key.write) > retentionDays * DAY_MS)
       throw new Problem("not-found", "The receipt does not exist, or was deleted.");
-    if (await isOfAnotherItem(reader, key))
-      throw new Problem("not-found", "The write is one of another item.");
+    if (await belongsToAnotherItem(reader, key))
+      throw new Problem("not-found", "The write belongs to another item.");
   }
 }
 

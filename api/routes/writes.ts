@@ -5,14 +5,14 @@ import { RECORD_BYTES } from "../../common/limits.ts";
 import type { Logger } from "../../common/telemetry/logger.ts";
 import { computeFingerprint, ITEM_ID, type Write, type WriteKind } from "../../common/write.ts";
 import { deriveItemId, getWriteTime, mintWriteId } from "../../common/write-id.ts";
-import { internalProblem } from "../answer/errors.ts";
+import { logInternalError } from "../answer/errors.ts";
 import { malformed, Problem } from "../answer/problem.ts";
 import {
   answerAccepted,
   answerBulk,
   answerSettled,
   type RecordResult,
-  type Settled,
+  type SettledWithItem,
   showsCurrentItem,
   toAcceptedResult,
   toSettledResult,
@@ -23,7 +23,7 @@ import type { ReceiptWaits } from "../receipt-waits.ts";
 import { type Body, parseBody } from "../request/body.ts";
 import { type Condition, readCondition } from "../request/condition-headers.ts";
 import { applyCondition, checkReusedKey } from "../request/conditions.ts";
-import { NOTHING_ACCEPTED } from "../request/held-bytes.ts";
+import { NOTHING_ACCEPTED } from "../request/memory-reservation.ts";
 import {
   findCollection,
   type Prefer,
@@ -34,7 +34,7 @@ import {
   refuseUnknownParameters,
   refuseUnsupportedHeaders,
 } from "../request/parameters.ts";
-import { createTurns, isLarge, startRecords } from "./bulk.ts";
+import { createMutex, isLarge, startRecords } from "./bulk.ts";
 
 /** What the routes of writes need. */
 export type WritesOptions = {
@@ -48,7 +48,7 @@ export type WritesOptions = {
 /** The handlers of POST, PUT and DELETE. */
 export function createWrites(options: WritesOptions) {
   const { collections, publisher, reader, logger, waits } = options;
-  const takeTurn = createTurns();
+  const runExclusive = createMutex();
   const create: RequestHandler = (request, response) => submit(request, response, "create");
   const put: RequestHandler = (request, response) => submit(request, response, "put");
   const putItem: RequestHandler = (request, response) =>
@@ -63,11 +63,13 @@ export function createWrites(options: WritesOptions) {
     kind: WriteKind,
     pathId?: string,
   ): Promise<void> {
-    return response.locals.held.during(() => submitHeld(request, response, kind, pathId));
+    return response.locals.memory.keepDuring(() =>
+      submitWithMemory(request, response, kind, pathId),
+    );
   }
 
-  /** What `submit` does while it holds the request's bytes. */
-  async function submitHeld(
+  /** What `submit` does while the request's memory stays reserved. */
+  async function submitWithMemory(
     request: Request,
     response: Response,
     kind: WriteKind,
@@ -87,18 +89,18 @@ export function createWrites(options: WritesOptions) {
       if ("single" in body) return { value: body.single };
       if (pathId !== undefined) throw malformed("Send many records to the path of the collection.");
       refuseConditions(request);
-      response.locals.held.hold(body.count * RECORD_BYTES, NOTHING_ACCEPTED);
+      response.locals.memory.reserve(body.count * RECORD_BYTES, NOTHING_ACCEPTED);
       const results = await startRecords(
         body.records,
         (value, place) => submitRecord({ ...common, value, place }, prefer),
-        (error) => internalProblem(logger, error, response),
+        (error) => logInternalError(logger, error, response),
       );
       return { results };
     };
-    const { value, results } = await (isLarge(request) ? takeTurn(readRecords) : readRecords());
+    const { value, results } = await (isLarge(request) ? runExclusive(readRecords) : readRecords());
     if (results) {
       answerBulk(response, await Promise.all(results), prefer);
-      response.locals.held.awaitReading(response);
+      response.locals.memory.disconnectIfUnread(response);
       return;
     }
     const write = await accept({ ...common, value });
@@ -141,7 +143,7 @@ export function createWrites(options: WritesOptions) {
     write: Write,
     until: Pick<Draft, "untilMs" | "response">,
     prefer: Prefer,
-  ): Promise<Settled | undefined> {
+  ): Promise<SettledWithItem | undefined> {
     const waited = await waitFor(write, until);
     if (!waited || !showsCurrentItem(waited) || prefer.isMinimal) return waited;
     // The write was accepted, so that it is answered so where the item cannot be read.

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import express, { type ErrorRequestHandler, type Express, type Request } from "express";
-import { answerProblems, internalProblem } from "../../api/answer/errors.ts";
+import { answerProblems, logInternalError } from "../../api/answer/errors.ts";
 import { Problem } from "../../api/answer/problem.ts";
 import { createApp } from "../../api/app.ts";
 import { createApiMetrics } from "../../api/metrics.ts";
@@ -268,9 +268,9 @@ describe("the Express application that a user extends", () => {
     const lines: { frames?: string[] }[] = [];
     const silent = { error: (_: string, fields: object) => void lines.push(fields) };
     const error = new Error(`secret\n    at secret (${"x".repeat(10_000)})`);
-    internalProblem(silent as unknown as typeof logger, error, {
+    logInternalError(silent as unknown as typeof logger, error, {
       locals: {},
-    } as Parameters<typeof internalProblem>[2]);
+    } as Parameters<typeof logInternalError>[2]);
     const [{ frames = [] } = {}] = lines;
     assert.ok(frames.length > 0);
     assert.doesNotMatch(JSON.stringify(lines), /secret/);

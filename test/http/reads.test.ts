@@ -65,7 +65,7 @@ describe("an item that is read", () => {
     assertProblem(await api.get(`/api/data/r-4?after=${gone.body.write}`, WAIT), 410, "deleted");
   });
 
-  it("is not waited for by `after` where the write is one of another item: 400", async () => {
+  it("is not waited for by `after` where the write belongs to another item: 400", async () => {
     const created = await api.put("/api/data/r-6", { nombre: "x" }, WAIT);
     const replaced = await api.put("/api/data/r-7", { nombre: "x" }, WAIT);
     await api.put("/api/data/r-7", { nombre: "y" }, WAIT);
