@@ -3,7 +3,7 @@ import test from "node:test";
 import fc from "fast-check";
 import { courses } from "../test/collections/courses.ts";
 import { teachers } from "../test/collections/teachers.ts";
-import type { Item } from "./collection.ts";
+import type { Item } from "./item-check.ts";
 import {
   checkWrite,
   computeFingerprint,

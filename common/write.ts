@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { truncate } from "./characters.ts";
-import { type Collection, checkItem, formatErrors, type Item } from "./collection.ts";
+import type { Collection } from "./collection.ts";
+import { checkItem, formatErrors, type Item } from "./item-check.ts";
 import { parseJson } from "./json.ts";
 import { getWriteTime, isWriteId } from "./write-id.ts";
 

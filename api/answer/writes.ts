@@ -1,5 +1,6 @@
 import type { Request, Response } from "express";
-import type { Collection, Item } from "../../common/collection.ts";
+import type { Collection } from "../../common/collection.ts";
+import type { Item } from "../../common/item-check.ts";
 import type { Receipt } from "../../common/receipts.ts";
 import type { RowState } from "../../common/tables.ts";
 import type { Write } from "../../common/write.ts";
