@@ -4,8 +4,8 @@ import { type Pool, type PoolConnection, withConnection } from "../common/databa
 import { classifyDatabaseError } from "../common/database-faults.ts";
 import { DeadlineExceededError, withDeadline } from "../common/deadline.ts";
 import {
+  EARLY_CHECK_DEADLINE_MS,
   ITEM_BYTES,
-  LOOK_DEADLINE_MS,
   READ,
   READ_BYTES,
   READ_DEADLINE_MS,
@@ -163,7 +163,7 @@ export async function isOfAnotherItem(
   { collection, itemId, write }: ReceiptKey,
 ): Promise<boolean> {
   try {
-    const item = await withDeadline(reader.itemOf(write), LOOK_DEADLINE_MS);
+    const item = await withDeadline(reader.itemOf(write), EARLY_CHECK_DEADLINE_MS);
     return item !== undefined && (item.collection !== collection.name || item.itemId !== itemId);
   } catch (error) {
     if (error instanceof DeadlineExceededError) return false;
