@@ -4,8 +4,8 @@ import { type Pool, type PoolConnection, withConnection } from "../common/databa
 import { classifyDatabaseError } from "../common/database-faults.ts";
 import { DeadlineExceededError, withDeadline } from "../common/deadline.ts";
 import {
+  EARLY_CHECK_DEADLINE_MS,
   ITEM_BYTES,
-  LOOK_DEADLINE_MS,
   READ,
   READ_BYTES,
   READ_DEADLINE_MS,
@@ -162,7 +162,7 @@ export async function belongsToAnotherItem(
   { collection, itemId, write }: ReceiptKey,
 ): Promise<boolean> {
   try {
-    const item = await withDeadline(reader.itemOf(write), LOOK_DEADLINE_MS);
+    const item = await withDeadline(reader.itemOf(write), EARLY_CHECK_DEADLINE_MS);
     return item !== undefined && (item.collection !== collection.name || item.itemId !== itemId);
   } catch (error) {
     if (isUnavailable(error)) return false;

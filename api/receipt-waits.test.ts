@@ -4,7 +4,7 @@ import { createServer, get, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { it } from "node:test";
 import { data } from "../collections/data.ts";
-import { WAITS } from "../common/limits.ts";
+import { MAX_RECEIPT_WAITS } from "../common/limits.ts";
 import type { Receipt } from "../common/receipts.ts";
 import { until } from "../test/support/until.ts";
 import { Problem } from "./answer/problem.ts";
@@ -92,7 +92,7 @@ it("looks once where too many wait, until some have ended", async () => {
     receipt: isSettled ? RECEIPT : undefined,
     row: undefined,
   }));
-  const waiting = Array.from({ length: WAITS }, () => wait());
+  const waiting = Array.from({ length: MAX_RECEIPT_WAITS }, () => wait());
   const reads = countReads();
   assert.equal(await wait(), undefined);
   assert.equal(countReads() - reads, 1);

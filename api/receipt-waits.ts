@@ -1,8 +1,10 @@
 import type { ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
+
 import { withDeadline } from "../common/deadline.ts";
-import { WAITS } from "../common/limits.ts";
+import { MAX_RECEIPT_WAITS } from "../common/limits.ts";
 import type { Receipt, ReceiptKey } from "../common/receipts.ts";
+
 import type { RowState } from "../common/tables.ts";
 import { isUnavailable, type Reader } from "./reader.ts";
 
@@ -11,7 +13,7 @@ export type ReceiptWaits = {
   /**
    * Resolves once the write is settled, with its receipt and its item's row; or with undefined at
    * `untilMs` (of `performance.now()`), when the process stops, when the response's client has closed
-   * the connection, or after one look where {@link WAITS} others wait.
+   * the connection, or after one look where {@link MAX_RECEIPT_WAITS} others wait.
    */
   wait(key: ReceiptKey, untilMs: number, response: ServerResponse): Promise<Settled | undefined>;
 };
@@ -35,7 +37,7 @@ export function createReceiptWaits(options: { reader: Reader; stop: AbortSignal 
     untilMs: number,
     response: ServerResponse,
   ): Promise<Settled | undefined> {
-    if (waiting >= WAITS) return poll(key, untilMs);
+    if (waiting >= MAX_RECEIPT_WAITS) return poll(key, untilMs);
     waiting += 1;
     try {
       // Neither end is listened for: thousands of listeners on one signal cost more than these looks.

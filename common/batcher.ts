@@ -15,8 +15,8 @@ const MAX_FURTHER_TURNS = 4;
  *   least `minBatchWhileBusy` items; otherwise when a batch ends.
  * - It is dispatched at the end of the event loop's turn in which its first item was added, or up to
  *   four turns later while each turn adds more. No timer delays it, so a single item does not wait.
- * - Items of one key are never in two batches at once, because their transactions would wait for each
- *   other's locks.
+ * - Items of one key are never in two batches at once, because the caller handles them one after the
+ *   other.
  *
  * The idea is that of graphql/dataloader; the name is from InnoDB's group commit.
  */
@@ -27,7 +27,7 @@ export class Batcher<Item, Result> {
   #heldBytes = 0;
   #scheduled = false;
   #draining: PromiseWithResolvers<void> | undefined;
-  #deadline: NodeJS.Timeout | undefined;
+  #deadlineTimer: NodeJS.Timeout | undefined;
 
   /** Throws a RangeError naming the option where a limit is not a whole number above zero. */
   constructor(options: BatcherOptions<Item, Result>) {
@@ -65,7 +65,7 @@ export class Batcher<Item, Result> {
     if (isTooMuch || this.#queue.length >= maxQueued)
       return Promise.reject(new QueueFullError(this.#queue.length));
     return new Promise((resolve, reject) => {
-      const waiting = { item, bytes, key: getKey?.(item), resolve, reject, lateAt: 0 };
+      const waiting = { item, bytes, key: getKey?.(item), resolve, reject, deadlineAt: 0 };
       this.#heldBytes += bytes;
       this.#queue.push(waiting);
       this.#setDeadline(waiting);
@@ -76,7 +76,7 @@ export class Batcher<Item, Result> {
   /** Refuses further items; resolves when every item added before has its result. */
   drain(): Promise<void> {
     this.#draining ??= Promise.withResolvers<void>();
-    this.#finish();
+    this.#resolveDrain();
     return this.#draining.promise;
   }
 
@@ -92,11 +92,11 @@ export class Batcher<Item, Result> {
       const isGrowing = this.#queue.length > before && before < this.#options.maxItems;
       if (isGrowing && furtherTurns > 0) return this.#waitForTurn(furtherTurns - 1);
       this.#scheduled = false;
-      this.#dispatchWhatWaits();
+      this.#dispatchReady();
     });
   }
 
-  #dispatchWhatWaits(): void {
+  #dispatchReady(): void {
     while (this.#mayDispatch()) {
       const batch = this.#takeBatch();
       if (batch.length === 0) return;
@@ -118,8 +118,8 @@ export class Batcher<Item, Result> {
   #setDeadline(waiting: Waiting<Item, Result>): void {
     const { deadlineMs } = this.#options;
     if (deadlineMs === undefined) return;
-    waiting.lateAt = performance.now() + deadlineMs;
-    this.#deadline ??= setTimeout(() => this.#rejectLate(), deadlineMs);
+    waiting.deadlineAt = performance.now() + deadlineMs;
+    this.#deadlineTimer ??= setTimeout(() => this.#rejectLate(), deadlineMs);
   }
 
   /**
@@ -129,20 +129,20 @@ export class Batcher<Item, Result> {
    */
   #rejectLate(): void {
     const now = performance.now();
-    const isInTime = ({ lateAt }: Waiting<Item, Result>) => lateAt > now;
+    const isInTime = ({ deadlineAt }: Waiting<Item, Result>) => deadlineAt > now;
     let nextAt = Number.POSITIVE_INFINITY;
-    for (const line of [...this.#running.map(({ items }) => items), this.#queue]) {
-      const late = countUntil(line, isInTime);
+    for (const waitingList of [...this.#running.map(({ items }) => items), this.#queue]) {
+      const late = countUntil(waitingList, isInTime);
       // In a batch, some have a result already; for these, reject() has no effect.
-      for (const { reject } of line.slice(0, late)) reject(new DeadlineExceededError());
-      nextAt = Math.min(nextAt, line[late]?.lateAt ?? nextAt);
+      for (const { reject } of waitingList.slice(0, late)) reject(new DeadlineExceededError());
+      nextAt = Math.min(nextAt, waitingList[late]?.deadlineAt ?? nextAt);
     }
     this.#release(this.#queue.splice(0, countUntil(this.#queue, isInTime)));
-    this.#deadline =
+    this.#deadlineTimer =
       nextAt === Number.POSITIVE_INFINITY
         ? undefined
         : setTimeout(() => this.#rejectLate(), nextAt - now);
-    this.#finish();
+    this.#resolveDrain();
   }
 
   /**
@@ -189,17 +189,17 @@ export class Batcher<Item, Result> {
     }
     this.#running.splice(this.#running.indexOf(running), 1);
     this.#release(batch);
-    this.#dispatchWhatWaits();
-    this.#finish();
+    this.#dispatchReady();
+    this.#resolveDrain();
   }
 
   #release(items: readonly Waiting<Item, Result>[]): void {
     for (const { bytes } of items) this.#heldBytes -= bytes;
   }
 
-  #finish(): void {
+  #resolveDrain(): void {
     if (this.#running.length > 0 || this.#queue.length > 0) return;
-    if (this.#draining) clearTimeout(this.#deadline);
+    if (this.#draining) clearTimeout(this.#deadlineTimer);
     this.#draining?.resolve();
   }
 }
@@ -240,7 +240,7 @@ type Waiting<Item, Result> = {
   resolve: (result: Result) => void;
   reject: (error: unknown) => void;
   /** The deadline, by the clock of the process; unused where there is none. */
-  lateAt: number;
+  deadlineAt: number;
 };
 
 /** The number of items before the first that `isFound`. */

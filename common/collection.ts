@@ -1,15 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
-import { isObject } from "./json.ts";
-import { formatPointer } from "./json-pointer.ts";
-import { ERROR_CHARACTERS, ITEM_DEPTH, LISTED_ERRORS } from "./limits.ts";
-import { findDroppedKeys, findUnstorable, type ValueFault } from "./value-faults.ts";
-
-/** An item as the client sends it: its declared fields, without the id. */
-export type Item = Record<string, unknown>;
-
-/** One error in a request body: an RFC 6901 JSON Pointer, and a sentence. */
-export type FieldError = { pointer: string; detail: string };
+import { checkItem, formatErrors, type Item } from "./item-check.ts";
 
 /** One declared field, and its column in MySQL. */
 export type Field = {
@@ -65,7 +56,7 @@ const RESERVED_FIELDS = new Set([
   "after",
 ]);
 
-const CHANGES =
+const TRANSFORMS_VALUE =
   "must not change its value when it is checked again: the API checks an item, and the subscriber" +
   " checks what the API has published. Remove the transform, or use overwrite()";
 
@@ -102,8 +93,18 @@ export function defineCollection<Shape extends Record<string, z.ZodType>>(declar
     const value = check.item[field];
     return !isDeepStrictEqual(schema.safeParse(value).data, value);
   });
-  if (changed) throw declarationError(name, CHANGES, changed.name);
+  if (changed) throw declarationError(name, TRANSFORMS_VALUE, changed.name);
   return collection;
+}
+
+/**
+ * Throws where two collections have the same name. Case does not tell them apart: on some servers it
+ * does not tell their tables apart either.
+ */
+export function assertDistinctNames(collections: readonly Collection[]): void {
+  const names = collections.map(({ name }) => name.toLowerCase());
+  const repeated = collections.find(({ name }, place) => names.indexOf(name.toLowerCase()) < place);
+  if (repeated) throw new Error(`There are two collections with the name "${repeated.name}".`);
 }
 
 /** The error of a wrong declaration, which names the collection, and the field if it is one's. */
@@ -141,69 +142,6 @@ export function dateTime(): z.ZodType<string> {
     });
 }
 
-/**
- * Checks an item against its collection and normalises it. The API calls it before publishing and
- * the subscriber after delivery, so the subscriber can store whatever the API accepts. Whatever was
- * sent and would not be kept is an error: it looks at `value`, and not at what the schema made of it.
- */
-export function checkItem(
-  collection: Collection,
-  value: unknown,
-): { ok: true; item: Item } | ItemFaults {
-  if (!isObject(value)) return listErrors([{ pointer: "", detail: "Must be a JSON object." }]);
-  if (isTooDeep(value)) return listErrors(explainDepth(value));
-  const unstorable = findUnstorable(value).map(toFieldError);
-  const parsed = collection.schema.safeParse(value);
-  const others = parsed.success
-    ? findDroppedKeys(value, parsed.data).map(toFieldError)
-    : parsed.error.issues.slice(0, LISTED_ERRORS.problem).flatMap((issue) => explain(issue, value));
-  if (parsed.success && unstorable.length + others.length === 0)
-    return { ok: true, item: parsed.data };
-  // What is unstorable is often of the wrong type too, or dropped, which says less.
-  const pointers = new Set(unstorable.map(({ pointer }) => pointer));
-  const errors = [...unstorable, ...others.filter((e) => !pointers.has(e.pointer))];
-  const left = parsed.success ? 0 : countErrors(parsed.error.issues) - others.length;
-  return listErrors(errors, errors.length + left);
-}
-
-/** What is wrong with an item: the first errors, and how many there are. */
-type ItemFaults = { ok: false; errors: FieldError[]; count: number };
-
-/** Cuts a list of errors to a size that an answer can have. */
-function listErrors(errors: readonly FieldError[], count = errors.length): ItemFaults {
-  const listed = errors.slice(0, LISTED_ERRORS.problem).map(({ pointer, detail }) => ({
-    pointer: cut(pointer),
-    detail: cut(detail),
-  }));
-  return { ok: false, errors: listed, count };
-}
-
-function cut(text: string): string {
-  return text.length > ERROR_CHARACTERS ? `${text.slice(0, ERROR_CHARACTERS)}…` : text;
-}
-
-function countErrors(issues: readonly z.core.$ZodIssue[]): number {
-  return issues.reduce(
-    (sum, issue) => sum + (issue.code === "unrecognized_keys" ? issue.keys.length : 1),
-    0,
-  );
-}
-
-/** Whether a JSON value is nested deeper than an item may be; checked before other recursions. */
-export function isTooDeep(value: unknown, levels = ITEM_DEPTH): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  return levels === 0 || Object.values(value).some((part) => isTooDeep(part, levels - 1));
-}
-
-/** Formats errors as one sentence's end: `nombre is required; x is not a field of this collection.` */
-export function formatErrors(errors: readonly FieldError[]): string {
-  const parts = errors.map(({ pointer, detail }) => {
-    const predicate = detail.charAt(0).toLowerCase() + detail.slice(1).replace(/\.$/, "");
-    return `${pointer.slice(1) || "the body"} ${predicate}`;
-  });
-  return `${parts.join("; ")}.`;
-}
-
 function defineField(collection: string, name: string, schema: z.ZodType): Field {
   const fail = (fault: string) => declarationError(collection, fault, name);
   // Names such as toString would be found on every object.
@@ -223,7 +161,7 @@ function defineField(collection: string, name: string, schema: z.ZodType): Field
   const kind = kinds[String(jsonSchema?.type)];
   if (!kind || !jsonSchema)
     throw fail(`must have one of JSON's types: ${Object.keys(kinds).join(", ")}`);
-  if (!toJsonSchema(schema, "output")) throw fail(CHANGES);
+  if (!toJsonSchema(schema, "output")) throw fail(TRANSFORMS_VALUE);
   const required = !schema.safeParse(undefined).success;
   return { name, column: toSnakeCase(name), kind, schema, jsonSchema, required };
 }
@@ -245,43 +183,4 @@ function toJsonSchema(
 
 function toSnakeCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
-
-function toFieldError({ path, detail }: ValueFault): FieldError {
-  return { pointer: formatPointer(path), detail };
-}
-
-/** Converts zod's issue to sentences, each with a pointer. */
-function explain(issue: z.core.$ZodIssue, body: object): FieldError[] {
-  if (issue.code === "unrecognized_keys")
-    return issue.keys.slice(0, LISTED_ERRORS.problem).map((key) => ({
-      pointer: formatPointer([...issue.path, key]),
-      detail: `Is not a field of this ${issue.path.length === 0 ? "collection" : "object"}.`,
-    }));
-  // A custom check has its own words, also about what is absent.
-  const missing = issue.code !== "custom" && lookUp(body, issue.path) === undefined;
-  const detail = missing ? "Is required." : toSentence(issue.message);
-  return [{ pointer: formatPointer(issue.path), detail }];
-}
-
-function explainDepth(body: object): FieldError[] {
-  const deep = Object.entries(body).filter(([, part]) => isTooDeep(part, ITEM_DEPTH - 1));
-  const detail = `Must be nested at most ${ITEM_DEPTH - 1} levels deep.`;
-  return deep.map(([key]) => ({ pointer: formatPointer([key]), detail }));
-}
-
-function lookUp(body: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>(
-    (value, key) => (Object.hasOwn(Object(value), key) ? (value as Item)[String(key)] : undefined),
-    body,
-  );
-}
-
-function toSentence(message: string): string {
-  const text = message
-    .replace(/^Invalid input: expected (\w+), received (\w+)$/, "Must be of type $1, not $2")
-    .replace(/^Too (?:big|small): expected \w+ to /, "Must ")
-    .replace(/^Invalid (?:input|option): expected /, "Must be ")
-    .replace(/^Invalid input: /, "");
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith(".") ? "" : "."}`;
 }

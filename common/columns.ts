@@ -20,7 +20,7 @@ export type Column = {
 };
 
 /** What a column must be, in SQL for a sentence, and as a check. */
-export type Need = { sql: string; isMetBy(column: Column): boolean };
+export type ColumnRequirement = { sql: string; isSatisfiedBy(column: Column): boolean };
 
 /** Selects every column of the database; parse each row with {@link parseColumn}. */
 export const SELECT_COLUMNS =
@@ -56,7 +56,7 @@ export function describeColumn({ fullType, collation }: Column): string {
 }
 
 /** What stores a field's values without loss, and finds exactly those that are asked for. */
-export function getFieldNeed(field: Field): Need {
+export function getFieldRequirement(field: Field): ColumnRequirement {
   if (field.kind === "text") return text(getMaxCharacters(field));
   if (field.kind === "integer") return integer(getRange(field));
   if (field.kind === "number") return NUMBER;
@@ -65,10 +65,10 @@ export function getFieldNeed(field: Field): Need {
 }
 
 /** Ids and names in ASCII, up to so many characters; as a key, each is another one. */
-export function ascii(characters: number): Need {
+export function ascii(characters: number): ColumnRequirement {
   return {
     sql: `VARCHAR(${characters}) COLLATE ascii_bin`,
-    isMetBy: (column) =>
+    isSatisfiedBy: (column) =>
       ["varchar", "char"].includes(column.type) &&
       column.characters >= characters &&
       isBinary(column),
@@ -76,18 +76,18 @@ export function ascii(characters: number): Need {
 }
 
 /** Times to the millisecond. */
-export const DATE_TIME: Need = {
+export const DATE_TIME: ColumnRequirement = {
   sql: "DATETIME(3)",
-  isMetBy: ({ fullType }) => fullType === "datetime(3)",
+  isSatisfiedBy: ({ fullType }) => fullType === "datetime(3)",
 };
 
 /** Any text up to so many characters. CHAR would lose trailing spaces. */
-export function text(maxCharacters: number): Need {
+export function text(maxCharacters: number): ColumnRequirement {
   const bytes = Math.min(4 * maxCharacters, ITEM_BYTES);
   const type = maxCharacters <= MAX_VARCHAR ? `VARCHAR(${maxCharacters})` : "MEDIUMTEXT";
   return {
     sql: `${type} COLLATE utf8mb4_bin`,
-    isMetBy: (column) =>
+    isSatisfiedBy: (column) =>
       TEXT_TYPES.includes(column.type) &&
       isUtf8mb4(column) &&
       isBinary(column) &&
@@ -96,7 +96,10 @@ export function text(maxCharacters: number): Need {
 }
 
 /** Messages of up to Pub/Sub's 10 MB. */
-export const BYTES: Need = { sql: "LONGBLOB", isMetBy: ({ type }) => type === "longblob" };
+export const BYTES: ColumnRequirement = {
+  sql: "LONGBLOB",
+  isSatisfiedBy: ({ type }) => type === "longblob",
+};
 
 const TEXT_TYPES = ["varchar", "tinytext", "text", "mediumtext", "longtext"];
 /** MySQL's limit on a VARCHAR of four bytes a character. */
@@ -112,12 +115,15 @@ function isUtf8mb4({ collation }: Column): boolean {
 }
 
 /** True or false. */
-export const BOOLEAN: Need = { sql: "TINYINT", isMetBy: ({ type }) => type === "tinyint" };
+export const BOOLEAN: ColumnRequirement = {
+  sql: "TINYINT",
+  isSatisfiedBy: ({ type }) => type === "tinyint",
+};
 
 /** MariaDB's JSON is a LONGTEXT. */
-const JSON_VALUE: Need = {
+const JSON_VALUE: ColumnRequirement = {
   sql: "JSON",
-  isMetBy: (column) =>
+  isSatisfiedBy: (column) =>
     column.type === "json" ||
     (TEXT_TYPES.includes(column.type) && isUtf8mb4(column) && column.bytes >= ITEM_BYTES),
 };
@@ -132,11 +138,11 @@ const INTEGER_BITS = new Map([
 
 type Range = { min: number; max: number };
 
-function integer({ min, max }: Range): Need {
+function integer({ min, max }: Range): ColumnRequirement {
   const fitsInt = min >= -(2 ** 31) && max < 2 ** 31;
   return {
     sql: `${fitsInt ? "INT" : "BIGINT"}, for ${min} to ${max}`,
-    isMetBy({ type, fullType }) {
+    isSatisfiedBy({ type, fullType }) {
       const bits = INTEGER_BITS.get(type);
       if (bits === undefined) return false;
       return isUnsigned(fullType)
@@ -147,7 +153,10 @@ function integer({ min, max }: Range): Need {
 }
 
 /** DOUBLE(10,2) would round, and DOUBLE UNSIGNED, which MySQL deprecates, has no negative ones. */
-const NUMBER: Need = { sql: "DOUBLE", isMetBy: ({ fullType }) => fullType === "double" };
+const NUMBER: ColumnRequirement = {
+  sql: "DOUBLE",
+  isSatisfiedBy: ({ fullType }) => fullType === "double",
+};
 
 function isUnsigned(fullType: string): boolean {
   return /\bunsigned\b/.test(fullType);

@@ -2,11 +2,11 @@
  * A number of 16 or more digits, or with an exponent, behind what precedes a number in JSON. Any
  * double keeps 15 digits (DBL_DIG of C).
  */
-const ODD_NUMBER = /(?:^|[\s:,[])-?(?:[\d.]{16}|[\d.]+e)/i;
+const LONG_OR_EXPONENTIAL = /(?:^|[\s:,[])-?(?:[\d.]{16}|[\d.]+e)/i;
 
 /** Whether a JSON text may have a number that a double does not keep; false for most that have none. */
-export function hasOddNumber(text: string): boolean {
-  return ODD_NUMBER.test(text);
+export function mayLosePrecision(text: string): boolean {
+  return LONG_OR_EXPONENTIAL.test(text);
 }
 
 /**
@@ -16,7 +16,7 @@ export function hasOddNumber(text: string): boolean {
  */
 export function parseNumber(text: string): number | undefined {
   const value = Number(text);
-  if (!hasOddNumber(text)) return value;
+  if (!mayLosePrecision(text)) return value;
   return Number.isFinite(value) && normalise(text) === normalise(String(value)) ? value : undefined;
 }
 

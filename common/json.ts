@@ -1,4 +1,4 @@
-import { hasOddNumber, parseNumber } from "./decimal.ts";
+import { mayLosePrecision, parseNumber } from "./decimal.ts";
 import { ITEM_DEPTH } from "./limits.ts";
 
 declare global {
@@ -40,7 +40,7 @@ export class RepeatedKey {
 export function parseJson(text: string): unknown {
   const value: unknown = JSON.parse(text);
   const isKept =
-    !text.includes("\\") && !hasOddNumber(text) && countKeys(value) === countKeyTokens(text);
+    !text.includes("\\") && !mayLosePrecision(text) && countKeys(value) === countKeyTokens(text);
   return isKept ? value : buildValue(text);
 }
 
@@ -59,7 +59,7 @@ export function confusesEscapedKeys(): boolean {
   return !Object.hasOwn(JSON.parse('{"confusesEscapedKeys":1,"\\"":2}'), '"');
 }
 
-const QUOTE = '"'.charCodeAt(0);
+export const QUOTE = '"'.charCodeAt(0);
 const BACKSLASH = "\\".charCodeAt(0);
 const SPACE = " ".charCodeAt(0);
 
@@ -132,7 +132,7 @@ function buildValue(text: string): unknown {
         close();
         break;
       case '"':
-        end = findEndOfString(text, at);
+        end = findStringEnd(text, at) + 1;
         add(readString(text.slice(at, end)));
         break;
       case ",":
@@ -172,15 +172,14 @@ function readScalar(token: string): unknown {
   return parseNumber(token) ?? JSON.rawJSON(token);
 }
 
-function findEndOfString(text: string, start: number): number {
-  let quote = start;
-  let backslashes: number;
-  do {
-    quote = text.indexOf('"', quote + 1);
-    backslashes = 0;
-    while (text.charCodeAt(quote - 1 - backslashes) === BACKSLASH) backslashes += 1;
-  } while (backslashes % 2 === 1);
-  return quote + 1;
+/** The place of the quote that ends the string which begins at `start`; the text's length if none does. */
+export function findStringEnd(text: string, start: number): number {
+  for (let place = text.indexOf('"', start + 1); place >= 0; place = text.indexOf('"', place + 1)) {
+    let backslashes = 0;
+    while (text.charCodeAt(place - 1 - backslashes) === BACKSLASH) backslashes += 1;
+    if (backslashes % 2 === 0) return place;
+  }
+  return text.length;
 }
 
 function addKey(object: Record<string, unknown>, key: string, value: unknown): void {

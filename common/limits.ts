@@ -94,6 +94,7 @@ export const HOLD_MS = { pull: 30 * 60_000, push: 5_000 };
 export const SETTLE_DEADLINE_MS = { pull: HOLD_MS.pull, push: 45_000 };
 /** Messages under way before a pull pauses: those in batches, and as many for the next batches. */
 export const PULL_MESSAGES = 2 * SETTLE.maxItems * SETTLE.maxConcurrent;
+/** Bytes of the messages under way before a pull pauses; one response of Pub/Sub's may exceed it. */
 export const PULL_BYTES = 16 * 1024 * 1024;
 /** Bodies of pushes under way: 200 of the largest item (subscriber.yaml). Further ones get 503. */
 export const PUSHES_BYTES = 96 * 1024 * 1024;
@@ -114,8 +115,8 @@ export const READ = {
 
 /** A read is answered within this time, with 503 where MySQL has not answered. */
 export const READ_DEADLINE_MS = 4_000;
-/** A look that can only refuse a write early may take this long; settlement decides in any case. */
-export const LOOK_DEADLINE_MS = 500;
+/** An early check of a write may take this long; settlement decides in any case. */
+export const EARLY_CHECK_DEADLINE_MS = 500;
 /** The rows that one statement of a read by id may bring; what is left is read by further ones. */
 export const READ_BYTES = 1024 * 1024;
 
@@ -128,7 +129,7 @@ export const ANSWER_DEADLINE_MS = 30_000;
 /** The longest `Prefer: wait`, in seconds. */
 export const WAIT_SECONDS = 30;
 /** Writes whose receipts are waited for at once; each wait reads again and again. */
-export const WAITS = 10_000;
+export const MAX_RECEIPT_WAITS = 10_000;
 /** App Engine kills 2 s after SIGTERM; the rest is for the process's own end. */
 export const STOP_DEADLINE_MS = 1_700;
 /** By how much two machines' clocks may differ; a version further ahead was never minted. */
@@ -144,17 +145,17 @@ export const CONDITION_WAIT_MS = 60_000;
 export function assertLimits(): void {
   const rules: [boolean, string][] = [
     [ITEM_BYTES < PUBLISH.maxBytes, "ITEM_BYTES must be below PUBLISH.maxBytes"],
-    [ITEM_BYTES <= BODY_BYTES, "ITEM_BYTES must not pass BODY_BYTES"],
+    [ITEM_BYTES <= BODY_BYTES, "ITEM_BYTES must not exceed BODY_BYTES"],
     [ITEM_BYTES < PAGE_BYTES && ITEM_BYTES < READ_BYTES, "An item must fit a page and a read"],
     [
       2 * BODY_BYTES + BULK_RECORDS * RECORD_BYTES <= WRITES_BYTES,
       "The largest bulk request must fit WRITES_BYTES",
     ],
     [PULL_BYTES < SETTLE.maxHeldBytes, "PULL_BYTES must be below SETTLE.maxHeldBytes"],
-    [BULK_RECORDS <= PUBLISH.maxQueued, "BULK_RECORDS must not pass PUBLISH.maxQueued"],
-    [WAITS <= READ.maxQueued, "WAITS must not pass READ.maxQueued"],
-    [PULL_MESSAGES <= SETTLE.maxQueued, "PULL_MESSAGES must not pass SETTLE.maxQueued"],
-    [PUBLISH.maxItems <= 1_000, "PUBLISH.maxItems must not pass Pub/Sub's 1,000"],
+    [BULK_RECORDS <= PUBLISH.maxQueued, "BULK_RECORDS must not exceed PUBLISH.maxQueued"],
+    [MAX_RECEIPT_WAITS <= READ.maxQueued, "MAX_RECEIPT_WAITS must not exceed READ.maxQueued"],
+    [PULL_MESSAGES <= SETTLE.maxQueued, "PULL_MESSAGES must not exceed SETTLE.maxQueued"],
+    [PUBLISH.maxItems <= 1_000, "PUBLISH.maxItems must not exceed Pub/Sub's 1,000"],
     [STOP_DEADLINE_MS < 2_000, "STOP_DEADLINE_MS must be below App Engine's 2 s"],
   ];
   const broken = rules.filter(([holds]) => !holds).map(([, rule]) => rule);

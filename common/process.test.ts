@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline/promises";
 import { describe, it } from "node:test";
+import { confusesEscapedKeys } from "./json.ts";
 import { STOP_DEADLINE_MS } from "./limits.ts";
 
 const PROCESS = import.meta.resolve("./process.ts");
@@ -36,7 +37,8 @@ async function run(start: string, signals: NodeJS.Signals[] = []) {
     else if (line.message) lines.push(line);
   }
   const [code] = await exited;
-  assert.equal(lines.shift()?.message, "JSON parser checked");
+  if (confusesEscapedKeys())
+    assert.equal(lines.shift()?.message, "working around a bug in the JSON parser of this Node");
   return { code, messages: lines.map(({ message }) => message), lines };
 }
 

@@ -20,7 +20,7 @@ const FLUSH_DEADLINE_MS = 1_000;
 
 /**
  * What both processes do first: reads the configuration, or exits with 1 and one message that names
- * all that is wrong with it; creates the logger; logs whether {@link parseJson} works around a fault
+ * all that is wrong with it; creates the logger; warns where {@link parseJson} works around a fault
  * of this Node; and logs an uncaught error before the process exits with 1.
  */
 export async function prepareProcess(
@@ -35,8 +35,8 @@ export async function prepareProcess(
     format: config.LOG_FORMAT,
     level: config.LOG_LEVEL,
   });
-  const escapedKeys = confusesEscapedKeys() ? "confused" : "right";
-  logger.info("JSON parser checked", { node: process.version, escapedKeys });
+  if (confusesEscapedKeys())
+    logger.warn("working around a bug in the JSON parser of this Node", { node: process.version });
   for (const event of ["uncaughtException", "unhandledRejection"] as const)
     process.on(event, (error: unknown) => {
       const stack = error instanceof Error ? error.stack : String(error);

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Collection } from "./collection.ts";
+import { assertDistinctNames, type Collection } from "./collection.ts";
 import type { Pool } from "./database.ts";
 import { findSchemaFaults } from "./schema-check.ts";
 import type { Logger } from "./telemetry/logger.ts";
@@ -53,14 +53,4 @@ export function watchReadiness(options: {
         await sleep(RETRY_MS, undefined, { signal: stop, ref: false }).catch(() => {});
     }
   }
-}
-
-/**
- * Throws where two collections have the same name. Case does not tell them apart: on some servers it
- * does not tell their tables apart either.
- */
-export function assertDistinctNames(collections: readonly Collection[]): void {
-  const names = collections.map(({ name }) => name.toLowerCase());
-  const repeated = collections.find(({ name }, place) => names.indexOf(name.toLowerCase()) < place);
-  if (repeated) throw new Error(`There are two collections with the name "${repeated.name}".`);
 }

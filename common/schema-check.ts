@@ -4,10 +4,10 @@ import {
   BOOLEAN,
   BYTES,
   type Column,
+  type ColumnRequirement,
   DATE_TIME,
   describeColumn,
-  getFieldNeed,
-  type Need,
+  getFieldRequirement,
   parseColumn,
   SELECT_COLUMNS,
   text,
@@ -19,14 +19,14 @@ import type { COLUMNS } from "./tables.ts";
 type Table = {
   name: string;
   key: string;
-  needs: ReadonlyMap<string, Need>;
+  requirements: ReadonlyMap<string, ColumnRequirement>;
   nullable: ReadonlyMap<string, string>;
   /** Columns that an index must start with. */
   indexed: readonly string[];
 };
 
 /** The columns that every collection's table has; the fields' come after them. */
-const ITEM_NEEDS: Record<(typeof COLUMNS)[number], Need> = {
+const ITEM_REQUIREMENTS: Record<(typeof COLUMNS)[number], ColumnRequirement> = {
   id: ascii(64),
   version: ascii(36),
   created_at: DATE_TIME,
@@ -43,7 +43,7 @@ const SHARED_TABLES: readonly Table[] = [
   {
     name: "writes",
     key: "id",
-    needs: new Map([
+    requirements: new Map([
       ["id", ascii(36)],
       ["collection", ascii(48)],
       ["item_id", ascii(64)],
@@ -59,7 +59,7 @@ const SHARED_TABLES: readonly Table[] = [
   {
     name: "dead_letters",
     key: "message_id",
-    needs: new Map([
+    requirements: new Map([
       ["message_id", ascii(128)],
       ["write_id", ascii(36)],
       ["attributes", text(Number.POSITIVE_INFINITY)],
@@ -115,9 +115,9 @@ function toTable({ name, fields, filters }: Collection): Table {
   return {
     name,
     key: "id",
-    needs: new Map([
-      ...Object.entries(ITEM_NEEDS),
-      ...fields.map((field) => [field.column, getFieldNeed(field)] as const),
+    requirements: new Map([
+      ...Object.entries(ITEM_REQUIREMENTS),
+      ...fields.map((field) => [field.column, getFieldRequirement(field)] as const),
     ]),
     nullable: new Map([
       ...toNullable("deleted_at", "fingerprint", "trace", "created_item"),
@@ -131,22 +131,22 @@ function toNullable(...names: string[]): Map<string, string> {
   return new Map(names.map((name) => [name, ""]));
 }
 
-function findColumnFaults({ name, needs, nullable }: Table, columns: Column[]): string[] {
+function findColumnFaults({ name, requirements, nullable }: Table, columns: Column[]): string[] {
   const byName = new Map(columns.map((column) => [column.name, column] as const));
   const faults: string[] = [];
-  for (const [key, need] of needs) {
+  for (const [key, requirement] of requirements) {
     const place = `The column ${name}.${key}`;
     const column = byName.get(key);
     const reason = nullable.get(key);
     if (!column) faults.push(`${place} is missing.`);
     else if (column.isGenerated) faults.push(`${place} is generated, and cannot be written.`);
-    else if (!need.isMetBy(column))
-      faults.push(`${place} is ${describeColumn(column)}, but must be ${need.sql}.`);
+    else if (!requirement.isSatisfiedBy(column))
+      faults.push(`${place} is ${describeColumn(column)}, but must be ${requirement.sql}.`);
     if (column && !column.allowsNull && reason !== undefined)
       faults.push(`${place} must allow NULL${reason}.`);
   }
   for (const column of columns)
-    if (!needs.has(column.name) && !column.isOptional)
+    if (!requirements.has(column.name) && !column.isOptional)
       faults.push(
         `The column ${name}.${column.name} is not declared; it must allow NULL or have a default.`,
       );

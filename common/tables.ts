@@ -1,5 +1,6 @@
-import type { Collection, Field, FieldKind, Item } from "./collection.ts";
+import type { Collection, Field, FieldKind } from "./collection.ts";
 import { type Columns, type Connection, type PoolConnection, query } from "./database.ts";
+import type { Item } from "./item-check.ts";
 import { parseJson } from "./json.ts";
 import { queryEach } from "./streamed-query.ts";
 

@@ -1,13 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { z } from "zod";
-import {
-  type Collection,
-  checkItem,
-  defineCollection,
-  type FieldError,
-  text,
-} from "./collection.ts";
+import { type Collection, defineCollection, text } from "./collection.ts";
+import { checkItem, type FieldError } from "./item-check.ts";
 import { parseJson } from "./json.ts";
 import { ITEM_DEPTH, JSON_KEY_BYTES } from "./limits.ts";
 

@@ -3,9 +3,9 @@ import test from "node:test";
 import {
   deriveItemId,
   deriveNextId,
+  getLowestIdAt,
   getWriteTime,
   isWriteId,
-  lowestIdAt,
   mintWriteId,
 } from "./write-id.ts";
 
@@ -177,7 +177,7 @@ test("the lowest id of a millisecond is below all that are minted in it, and abo
     [1, "00000000-0001-7000-8000-000000000000"],
     [-1, "00000000-0000-7000-8000-000000000000"],
   ] as const)
-    assert.equal(lowestIdAt(ms), id);
+    assert.equal(getLowestIdAt(ms), id);
 });
 
 test("parts that only look alike when joined derive different item ids", () => {

@@ -9,7 +9,7 @@ const MAX_SEQUENCE = 2 ** 32 - 1;
 const SEQUENCE_STEP = 2 ** 16;
 
 /** Reused for each id. */
-const made = Buffer.alloc(16);
+const idBytes = Buffer.alloc(16);
 
 /** The time and counter of the last id; together they never decrease. */
 let lastMs = 0;
@@ -74,7 +74,7 @@ export function getWriteTime(id: string): number {
 }
 
 /** The lowest write id of a millisecond. */
-export function lowestIdAt(ms: number): string {
+export function getLowestIdAt(ms: number): string {
   const hex = Math.max(0, ms).toString(16).padStart(12, "0");
   return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
 }
@@ -96,15 +96,15 @@ export function deriveItemId(parts: readonly (string | number)[]): string {
  * counter, the variant, the counter's other 20 bits, and 42 bits of `tail`, its first 6 bytes.
  */
 function formatId(ms: number, sequence: number, tail?: Buffer): string {
-  if (tail) tail.copy(made, 10, 0, 6);
-  else fillRandom(made, 10, 6);
-  made.writeUIntBE(ms, 0, 6);
-  made[6] = 0x70 | (sequence >>> 28);
-  made[7] = sequence >>> 20;
-  made[8] = 0x80 | ((sequence >>> 14) & 0x3f);
-  made[9] = sequence >>> 6;
-  made[10] = ((sequence & 0x3f) << 2) | ((made[10] as number) & 0x03);
-  return formatUuid(made);
+  if (tail) tail.copy(idBytes, 10, 0, 6);
+  else fillRandom(idBytes, 10, 6);
+  idBytes.writeUIntBE(ms, 0, 6);
+  idBytes[6] = 0x70 | (sequence >>> 28);
+  idBytes[7] = sequence >>> 20;
+  idBytes[8] = 0x80 | ((sequence >>> 14) & 0x3f);
+  idBytes[9] = sequence >>> 6;
+  idBytes[10] = ((sequence & 0x3f) << 2) | ((idBytes[10] as number) & 0x03);
+  return formatUuid(idBytes);
 }
 
 /** The counter inside a write id. */
@@ -125,8 +125,8 @@ function formatUuid(uuid: Buffer): string {
  * millisecond have 73 random bits; the highest bit is 0, to leave room for counting.
  */
 function startSequence(): number {
-  fillRandom(made, 0, 4);
-  return made.readUInt32BE() >>> 1;
+  fillRandom(idBytes, 0, 4);
+  return idBytes.readUInt32BE() >>> 1;
 }
 
 /** Returns the next counter of the ids that are ahead of the clock, so that those are in order. */

@@ -2,7 +2,7 @@ import type { Collection } from "./collection.ts";
 import { type Connection, query } from "./database.ts";
 import { selectDead, selectSettled } from "./receipts.ts";
 import { toDateTime } from "./tables.ts";
-import { getWriteTime, lowestIdAt } from "./write-id.ts";
+import { getLowestIdAt, getWriteTime } from "./write-id.ts";
 
 /** An item by its collection's name and its id. */
 export type ItemKey = { collection: string; itemId: string };
@@ -48,7 +48,7 @@ export async function isReplacedWithinSecond(
     connection,
     "SELECT id FROM writes WHERE id >= ? AND id < ?" +
       " AND collection = ? AND item_id = ? AND outcome = 'applied' LIMIT 1",
-    [lowestIdAt(startMs), lowestIdAt(startMs + 1_000), collection, itemId],
+    [getLowestIdAt(startMs), getLowestIdAt(startMs + 1_000), collection, itemId],
   );
   return rows.length > 0;
 }

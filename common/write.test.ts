@@ -3,7 +3,7 @@ import test from "node:test";
 import fc from "fast-check";
 import { courses } from "../test/collections/courses.ts";
 import { teachers } from "../test/collections/teachers.ts";
-import type { Item } from "./collection.ts";
+import type { Item } from "./item-check.ts";
 import {
   checkWrite,
   computeFingerprint,
@@ -119,7 +119,7 @@ const faults: [string, Partial<Record<string, string | undefined>>, RegExp][] = 
   [
     "a write id of the year 10000",
     { "ce-id": "e677d21f-dc00-7000-8000-000000000000" },
-    /write id e677d21f-dc00-\S+ is of a time after the year 9999/,
+    /write id e677d21f-dc00-\S+ has a time after the year 9999/,
   ],
   ["no write id", { "ce-id": undefined }, /write id "" is not a UUIDv7/],
   ["an item id with a space", { "ce-subject": "a b" }, /item id "a b" does not match/],

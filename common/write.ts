@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { truncate } from "./characters.ts";
-import { type Collection, checkItem, formatErrors, type Item } from "./collection.ts";
+import type { Collection } from "./collection.ts";
+import { checkItem, formatErrors, type Item } from "./item-check.ts";
 import { parseJson } from "./json.ts";
 import { getWriteTime, isWriteId } from "./write-id.ts";
 
@@ -156,7 +157,7 @@ export function checkWrite(write: Write): void {
   if (!isWriteId(write.id))
     throw new InvalidWriteError(`The write id ${quote(write.id)} is not a UUIDv7.`);
   if (getWriteTime(write.id) >= TIME_LIMIT_MS)
-    throw new InvalidWriteError(`The write id ${write.id} is of a time after the year 9999.`);
+    throw new InvalidWriteError(`The write id ${write.id} has a time after the year 9999.`);
   if (!ITEM_ID.test(write.itemId))
     throw new InvalidWriteError(`The item id ${quote(write.itemId)} does not match ${ITEM_ID}.`);
   if (write.ifMatch !== undefined && write.ifMatch !== "*" && !isWriteId(write.ifMatch))
@@ -168,6 +169,11 @@ export function checkWrite(write: Write): void {
   if (!checked.ok)
     throw new InvalidWriteError(`The item is not valid: ${formatErrors(checked.errors)}`);
   write.item = checked.item;
+}
+
+/** Whether a write is applied only to a version that it names, or only where there is no item. */
+export function isConditional({ ifMatch, ifNoneMatch }: Write): boolean {
+  return ifMatch !== undefined || ifNoneMatch === true;
 }
 
 /** Computes the SHA-256 of an item with its keys sorted, so that their order does not matter. */

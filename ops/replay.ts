@@ -5,6 +5,7 @@ import { CLOCK_SKEW_MS, DAY_MS } from "../common/limits.ts";
 import { fromDateTime, selectRows } from "../common/tables.ts";
 import { InvalidWriteError, parseWrite, type Write } from "../common/write.ts";
 import { deriveNextId, getWriteTime } from "../common/write-id.ts";
+import { type Decision, decide, describeStale } from "../subscriber/decide.ts";
 
 /** A replay is settled within this time; the tombstones that it must meet are kept for so long. */
 const SETTLED_WITHIN_DAYS = 1;
@@ -49,15 +50,17 @@ export async function planReplay(
   if (ageMs < -CLOCK_SKEW_MS) return { obstacle: "its id is from the future" };
   const id = deriveNextId(dead.id);
   const [row] = await selectRows(pool, dead.collection, [dead.itemId]);
-  const isThere = row !== undefined && row.deletedAt === null;
-  if (row?.version === id) return { obstacle: `it was replayed as ${id}` };
-  if (row && row.version > dead.id)
-    return { obstacle: `a newer write was applied: ${row.version}` };
-  if (row && dead.kind === "create") return { obstacle: "the item exists" };
-  if (dead.ifMatch && !(isThere && (dead.ifMatch === "*" || dead.ifMatch === row.version)))
-    return { obstacle: `its condition, the version ${dead.ifMatch}, does not hold any more` };
-  if (dead.ifNoneMatch && isThere) return { obstacle: "the item exists" };
-  return { write: { ...dead, id, acceptedAt: getWriteTime(id) } };
+  const write = { ...dead, id, acceptedAt: getWriteTime(id) };
+  const obstacle = findObstacle(decide(write, row), id);
+  return obstacle === undefined ? { write } : { obstacle };
+}
+
+/** Why a replay that is decided so would not be applied; undefined where it would. */
+function findObstacle(decision: Decision, id: string): string | undefined {
+  if (decision.kind === "settled-before") return `it was replayed as ${id}`;
+  if (decision.kind === "not-yet") return describeStale(decision.version);
+  if (decision.kind === "settled" && decision.outcome === "applied") return undefined;
+  return decision.reason ?? decision.kind;
 }
 
 /** The dead letters that `condition`, the end of the statement, selects. */

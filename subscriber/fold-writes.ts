@@ -56,7 +56,7 @@ export function foldWrites(batch: Batch): Fold {
         receipts.push(toReceipt(write.collection, row));
         settled.add(row.version);
       }
-      const next = applyWrite(write, row, nowMs);
+      const next = buildAppliedRow(write, row, nowMs);
       rows.set(write.itemId, next);
       applied.set(write.itemId, next);
       continue;
@@ -93,7 +93,7 @@ function resolveNotYet(
 }
 
 /** The row after an applied write. A tombstone keeps no content. */
-function applyWrite(write: Write, row: RowState | undefined, nowMs: number): Row {
+function buildAppliedRow(write: Write, row: RowState | undefined, nowMs: number): Row {
   return {
     id: write.itemId,
     version: write.id,

@@ -10,7 +10,7 @@ import {
 
 /** Why a message of the dead-letter topic is dead. */
 export const DELIVERY_EXHAUSTED =
-  "Pub/Sub delivered the message as often as it may, and it was never settled.";
+  "Pub/Sub used up the delivery attempts before the message was settled.";
 
 /** A message to settle. */
 export type Message = MessageContent & {

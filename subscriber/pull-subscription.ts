@@ -9,8 +9,8 @@ import { type Delivery, WaitingMessages } from "./waiting-message.ts";
 const REOPEN_MS = { first: 500, most: 5_000 };
 
 /**
- * At a stop, what Pub/Sub has sent already is let arrive: closing drops what is still in the
- * connection's buffers, and such messages stay leased. It ends when nothing has arrived for a while.
+ * At a stop, wait for messages already sent by Pub/Sub: closing would drop them, and they would stay
+ * leased. The wait ends when nothing has arrived for a while.
  */
 const ARRIVAL_MS = { quiet: 50, most: 300 };
 /** Messages under way at a stop may take this long; those that are not settled then are nacked. */

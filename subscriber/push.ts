@@ -135,7 +135,7 @@ export function createVerifier(options: {
   const expiryByToken = new Map<string, number>();
   return async (authorization) => {
     const idToken = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(authorization ?? "")?.[1];
-    if (!idToken || !hasOneSpelling(idToken)) return false;
+    if (!idToken || !hasCanonicalSignature(idToken)) return false;
     const knownUntil = expiryByToken.get(idToken);
     if (knownUntil !== undefined && Date.now() < knownUntil) return true;
     // The certificates are cached. Fetched apart, because a verification error means an invalid token.
@@ -154,10 +154,10 @@ export function createVerifier(options: {
 }
 
 /**
- * The last character of a signature has bits without a meaning, so that sixteen spellings of
- * a token would be read as one; the others' bytes are covered by the signature.
+ * Base64url leaves unused bits in a signature's last character, so 16 strings decode to one signature.
+ * Only the canonical one is accepted, or variants would fill the cache.
  */
-function hasOneSpelling(token: string): boolean {
+function hasCanonicalSignature(token: string): boolean {
   const signature = token.slice(token.lastIndexOf(".") + 1);
   return Buffer.from(signature, "base64url").toString("base64url") === signature;
 }

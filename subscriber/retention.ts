@@ -3,7 +3,7 @@ import { type Pool, query, withConnection } from "../common/database.ts";
 import { DAY_MS } from "../common/limits.ts";
 import { toDateTime } from "../common/tables.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
-import { lowestIdAt } from "../common/write-id.ts";
+import { getLowestIdAt } from "../common/write-id.ts";
 
 const SWEEP_INTERVAL_MS = 60 * 60 * 1000;
 /** Rows in one DELETE: few, so that settling hardly waits for their locks. */
@@ -58,7 +58,7 @@ export async function sweep(options: {
     };
     const sweepAll = (sql: string, value: string) =>
       deleteAll(sql, value).catch((error) => failures.push(error));
-    await sweepAll("DELETE FROM writes WHERE id < ? ORDER BY id", lowestIdAt(cutoffMs));
+    await sweepAll("DELETE FROM writes WHERE id < ? ORDER BY id", getLowestIdAt(cutoffMs));
     await sweepAll(
       "DELETE FROM dead_letters WHERE last_seen < ? ORDER BY last_seen",
       toDateTime(cutoffMs),

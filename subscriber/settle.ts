@@ -13,17 +13,17 @@ import { type Decision, isDead } from "./decide.ts";
 import { type Entry, type Message, readMessage } from "./message.ts";
 import { separate } from "./separate.ts";
 import { endMessages, type SpanNames, startBatch, startMessages } from "./spans.ts";
-import { requireFittingTables } from "./table-check.ts";
+import { assertTablesMatch } from "./table-check.ts";
 import { settleInTransaction } from "./transaction.ts";
 
 /** Another subscriber may win the race for a row a few times, but not every time. */
 const MAX_RACES = 10;
 const BACKOFF_MS = { first: 50, max: 5_000 };
 /**
- * How long a collection is left alone once its table was found at fault or locked: each look at a
- * locked table takes seconds, in which the batch's other messages wait.
+ * How long the writes of a collection are given back untried once its table was found at fault or
+ * locked: each look at a locked table takes seconds, in which the batch's other messages wait.
  */
-const REST_MS = 15_000;
+const COOLDOWN_MS = 15_000;
 
 /**
  * Makes `settle(messages)`: one transaction for the whole batch, and a decision for each message.
@@ -39,15 +39,15 @@ export function createSettle(
   options: SettleOptions,
 ): (messages: Message[]) => Promise<(Decision | Error)[]> {
   const { collections, traced } = options;
-  const resting = new Map<Collection, number>();
-  const settling = { ...options, resting };
+  const coolingDown = new Map<Collection, number>();
+  const settling = { ...options, coolingDown, checkedCollections: new Set<Collection>() };
   const settle = (entries: Entry[]) => {
-    for (const [collection, untilMs] of resting)
-      if (performance.now() >= untilMs) resting.delete(collection);
-    if (resting.size === 0) return settleEntries(entries, settling);
-    const parts = [entries.filter(({ write }) => !write || !resting.has(write.collection))];
-    const others = new Error("The collection's table was found at fault, or locked.");
-    return settleParts(entries, { parts, others }, settling);
+    for (const [collection, untilMs] of coolingDown)
+      if (performance.now() >= untilMs) coolingDown.delete(collection);
+    if (coolingDown.size === 0) return settleEntries(entries, settling);
+    const parts = [entries.filter(({ write }) => !write || !coolingDown.has(write.collection))];
+    const errorForRest = new Error("The collection's table was found at fault, or locked.");
+    return settleParts(entries, { parts, errorForRest }, settling);
   };
   return async (messages) => {
     const entries = messages.map((message) => readMessage(message, collections));
@@ -70,8 +70,12 @@ export type SettleOptions = {
   onSettled?: (writes: SettledWrite[]) => void;
 };
 
-/** Until when each collection that was found at fault is left alone, of `performance.now()`. */
-type Settling = SettleOptions & { resting: Map<Collection, number> };
+type Settling = SettleOptions & {
+  /** Until when, of `performance.now()`, the writes of a collection are given back untried. */
+  coolingDown: Map<Collection, number>;
+  /** Collections whose tables were found to match. */
+  checkedCollections: Set<Collection>;
+};
 
 /** What the log and the metrics say of a settled write. */
 export type SettledWrite = {
@@ -92,14 +96,14 @@ async function settleEntries(entries: Entry[], options: Settling): Promise<(Deci
     if (fault === "transient" || fault === "race") return entries.map(() => error as Error);
     if (fault === "table" || fault === "locked") {
       const { parts, unusable } = await separate(entries, fault, options.pool);
-      const untilMs = performance.now() + REST_MS;
-      for (const collection of unusable) options.resting.set(collection, untilMs);
-      return settleParts(entries, { parts, others: error as Error }, options);
+      const untilMs = performance.now() + COOLDOWN_MS;
+      for (const collection of unusable) options.coolingDown.set(collection, untilMs);
+      return settleParts(entries, { parts, errorForRest: error as Error }, options);
     }
     if (entries.length > 1) {
       const half = Math.ceil(entries.length / 2);
       const parts = [entries.slice(0, half), entries.slice(half)];
-      return settleParts(entries, { parts, others: error as Error }, options);
+      return settleParts(entries, { parts, errorForRest: error as Error }, options);
     }
     const entry = entries[0] as Entry;
     if ((fault === "data" || fault === "oversize") && !entry.fault)
@@ -118,7 +122,7 @@ async function settleEntries(entries: Entry[], options: Settling): Promise<(Deci
 /** Settles parts of a batch; the entries that are in none get the error. */
 async function settleParts(
   entries: Entry[],
-  { parts, others }: { parts: Entry[][]; others: Error },
+  { parts, errorForRest }: { parts: Entry[][]; errorForRest: Error },
   options: Settling,
 ): Promise<(Decision | Error)[]> {
   const decisions = new Map<Entry, Decision | Error>();
@@ -133,20 +137,23 @@ async function settleParts(
     options.logger.warn("messages are given back", {
       count: left.length,
       collection: left[0]?.write?.collection.name,
-      code: (others as { code?: string }).code,
-      table: classifyDatabaseError(others) === "table" ? describeTableFault(others) : undefined,
+      code: (errorForRest as { code?: string }).code,
+      table:
+        classifyDatabaseError(errorForRest) === "table"
+          ? describeTableFault(errorForRest)
+          : undefined,
     });
-  return entries.map((entry) => decisions.get(entry) ?? others);
+  return entries.map((entry) => decisions.get(entry) ?? errorForRest);
 }
 
 /** Runs the transaction until it commits, or fails for a reason that a retry does not remove. */
-async function settleOnce(entries: Entry[], options: SettleOptions): Promise<Decision[]> {
+async function settleOnce(entries: Entry[], options: Settling): Promise<Decision[]> {
   const { pool, logger, holdMs, stop, traced } = options;
   const startedAt = performance.now();
   for (let attempt = 0, races = 0; ; attempt += 1) {
     const span = traced && startBatch(entries, attempt);
     try {
-      await requireFittingTables(pool, entries);
+      await assertTablesMatch(pool, entries, options.checkedCollections);
       const decisions = await inTransaction(
         pool,
         (connection) => settleInTransaction(connection, entries, Date.now()),

@@ -10,7 +10,7 @@ import {
 } from "../common/receipts.ts";
 import { selectStatesForUpdate } from "../common/row-states.ts";
 import { isAnyRow, type RowState } from "../common/tables.ts";
-import type { Write } from "../common/write.ts";
+import { isConditional, type Write } from "../common/write.ts";
 import { isWriteId } from "../common/write-id.ts";
 import { type Applied, applyWrites } from "./apply.ts";
 import { type Decision, dead, isDead, SETTLED_BEFORE } from "./decide.ts";
@@ -147,10 +147,6 @@ function listLookUps({ write, fault }: WriteEntry, rows: ReadonlyMap<string, Row
 /** A write's own id, and that of the version it names. */
 function listIds({ id, ifMatch }: Write): string[] {
   return ifMatch && ifMatch !== "*" ? [id, ifMatch] : [id];
-}
-
-function isConditional({ ifMatch, ifNoneMatch }: Write): boolean {
-  return ifMatch !== undefined || ifNoneMatch === true;
 }
 
 /** Ids of dead writes among these, and among the versions that they name. */

@@ -38,7 +38,7 @@ export class WaitingMessages {
       return await this.#pull(client);
     } catch (error) {
       this.#client = undefined;
-      void client.close();
+      client.close().catch(() => {});
       throw error;
     }
   }

@@ -1,5 +1,5 @@
 import { STATUS_CODES } from "node:http";
-import type { FieldError } from "../../common/collection.ts";
+import type { FieldError } from "../../common/item-check.ts";
 import { BODY_BYTES } from "../../common/limits.ts";
 
 /** Every problem that the API answers with, by its stable name, with its status (RFC 9457). */

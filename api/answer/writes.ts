@@ -1,7 +1,10 @@
 import type { Request, Response } from "express";
-import type { Collection, Item } from "../../common/collection.ts";
-import type { Write } from "../../common/write.ts";
+
+import type { Collection } from "../../common/collection.ts";
+import type { Item } from "../../common/item-check.ts";
+import { isConditional, type Write } from "../../common/write.ts";
 import type { Settled } from "../receipt-waits.ts";
+
 import { formatEntityTag } from "../request/condition-headers.ts";
 import type { Prefer } from "../request/parameters.ts";
 import { sendJson } from "./json.ts";
@@ -117,9 +120,8 @@ function judgeSettled(
     const isNew = created ?? write.kind === "create";
     return { status: isNew ? 201 : 200, item, version: write.id };
   }
-  const isConditional = write.ifMatch !== undefined || write.ifNoneMatch === true;
   const problems: Partial<Record<typeof outcome, ProblemName>> = {
-    conflict: isConditional ? "failed-precondition" : "conflict",
+    conflict: isConditional(write) ? "failed-precondition" : "conflict",
     dead: "dead-write",
   };
   const problem = problems[outcome];

@@ -1,7 +1,7 @@
 import type { Transform } from "node:stream";
 import zlib from "node:zlib";
 import type { NextFunction, Request, RequestHandler, Response } from "express";
-import { isTooDeep } from "../../common/collection.ts";
+import { isTooDeep } from "../../common/item-check.ts";
 import { parseJson } from "../../common/json.ts";
 import { BODY_BYTES, BULK_RECORDS, ITEM_BYTES } from "../../common/limits.ts";
 import { bodyTooLarge, incompleteBody, Problem, undecodableBody } from "../answer/problem.ts";

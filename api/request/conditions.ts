@@ -1,5 +1,6 @@
 import { withDeadline } from "../../common/deadline.ts";
-import { CONDITION_WAIT_MS, LOOK_DEADLINE_MS } from "../../common/limits.ts";
+import { CONDITION_WAIT_MS, EARLY_CHECK_DEADLINE_MS } from "../../common/limits.ts";
+
 import type { RowState } from "../../common/tables.ts";
 import type { Write } from "../../common/write.ts";
 import { getWriteTime } from "../../common/write-id.ts";
@@ -87,7 +88,10 @@ async function rowIfReadable(
   write: Write,
 ): Promise<RowState | undefined | "unknown"> {
   try {
-    return await withDeadline(reader.state(write.collection, write.itemId), LOOK_DEADLINE_MS);
+    return await withDeadline(
+      reader.state(write.collection, write.itemId),
+      EARLY_CHECK_DEADLINE_MS,
+    );
   } catch (error) {
     if (isUnavailable(error)) return "unknown";
     throw error;

@@ -1,5 +1,7 @@
-/** The characters that JSON is structured by. */
-const [QUOTE, COMMA, OPEN, CLOSE, OPEN_OBJECT, CLOSE_OBJECT] = [0x22, 0x2c, 0x5b, 0x5d, 0x7b, 0x7d];
+import { findStringEnd, QUOTE } from "../../common/json.ts";
+
+/** The characters that JSON is structured by, beside the quote. */
+const [COMMA, OPEN, CLOSE, OPEN_OBJECT, CLOSE_OBJECT] = [0x2c, 0x5b, 0x5d, 0x7b, 0x7d];
 
 /** Whether a JSON text is an array, if it is valid. */
 export function isArrayText(text: string): boolean {
@@ -35,16 +37,6 @@ function findElementEnd(text: string, start: number): number {
     else if (character === OPEN || character === OPEN_OBJECT) depth += 1;
     else if (depth > 0) depth -= character === CLOSE || character === CLOSE_OBJECT ? 1 : 0;
     else if (character === COMMA || character === CLOSE) return place;
-  }
-  return text.length;
-}
-
-/** The place of the quote that ends the string which begins at `start`. */
-function findStringEnd(text: string, start: number): number {
-  for (let place = text.indexOf('"', start + 1); place >= 0; place = text.indexOf('"', place + 1)) {
-    let backslashes = 0;
-    while (text[place - 1 - backslashes] === "\\") backslashes += 1;
-    if (backslashes % 2 === 0) return place;
   }
   return text.length;
 }

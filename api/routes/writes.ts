@@ -1,5 +1,6 @@
 import type { Request, RequestHandler, Response } from "express";
-import { type Collection, checkItem, formatErrors, type Item } from "../../common/collection.ts";
+import type { Collection } from "../../common/collection.ts";
+import { checkItem, formatErrors, type Item } from "../../common/item-check.ts";
 import { isObject, RepeatedKey } from "../../common/json.ts";
 import { RECORD_BYTES } from "../../common/limits.ts";
 import type { Logger } from "../../common/telemetry/logger.ts";

@@ -55,18 +55,18 @@ const MAX_CLAIMS = 500_000;
 export class ClaimLog {
   /** Claims that were kept, and that were not. */
   kept = 0;
-  left = 0;
+  dropped = 0;
   readonly #byItem = new Map<string, Claim[]>();
-  readonly #most: number;
+  readonly #maxClaims: number;
 
-  constructor(most = MAX_CLAIMS) {
-    this.#most = most;
+  constructor(maxClaims = MAX_CLAIMS) {
+    this.#maxClaims = maxClaims;
   }
 
   /** `key` names an item, as `collection/id`. */
   add(key: string, claim: Claim): void {
-    if (this.kept >= this.#most) {
-      this.left += 1;
+    if (this.kept >= this.#maxClaims) {
+      this.dropped += 1;
       return;
     }
     this.kept += 1;

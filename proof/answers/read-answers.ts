@@ -17,7 +17,7 @@ const PAGE_CLAIMS = 50;
 const DEFAULT_LIMIT = 50;
 
 /** What the answer to a GET or HEAD says. */
-export function readReadAnswer(exchange: Exchange, place: Place): Reading {
+export function readGetAnswer(exchange: Exchange, place: Place): Reading {
   if (place.write !== undefined) return readReceipt(exchange, place, place.write);
   if (place.item !== undefined) return readItem(exchange, place, place.item);
   return readPage(exchange, place);

@@ -274,7 +274,7 @@ test("a log keeps what answers say by item, up to its limit", () => {
   const log = new ClaimLog(2);
   const answer = exchange({ method: "GET", status: 404, sent: undefined });
   for (let times = 0; times < 3; times += 1) recordAnswer(log, answer, COLLECTIONS);
-  assert.deepEqual([log.kept, log.left, log.keys()], [2, 1, ["data/a"]]);
+  assert.deepEqual([log.kept, log.dropped, log.keys()], [2, 1, ["data/a"]]);
   assert.equal(log.take("data/a")[0]?.answer, "GET /api/data/a 404");
   assert.deepEqual(log.keys(), []);
 });

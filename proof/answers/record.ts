@@ -1,6 +1,6 @@
 import type { ClaimLog } from "./claims.ts";
 import { type Exchange, parsePlace, type Reading } from "./exchange.ts";
-import { readReadAnswer } from "./read-answers.ts";
+import { readGetAnswer } from "./read-answers.ts";
 import { readWriteAnswer } from "./write-answers.ts";
 
 /** What an answer of the API says of items; nothing where it is about anything else. */
@@ -8,7 +8,7 @@ export function readAnswer(exchange: Exchange, collections: ReadonlySet<string>)
   const place = parsePlace(exchange.target, collections);
   if (!place) return { claims: [], faults: [] };
   const { method } = exchange;
-  if (method === "GET" || method === "HEAD") return readReadAnswer(exchange, place);
+  if (method === "GET" || method === "HEAD") return readGetAnswer(exchange, place);
   if (place.write !== undefined || !["POST", "PUT", "DELETE"].includes(method))
     return { claims: [], faults: [] };
   return readWriteAnswer(exchange, place, collections);

@@ -82,7 +82,7 @@ async function judgeSample(count: number, seed: string, jobs: number): Promise<J
   const pick = <T>(among: T[]) => among.splice(Math.floor(random() * among.length), 1)[0] as T;
   const lines = listImpureFiles().flatMap((file) => {
     const mutants = listFileMutants(file).map((mutant) => ({ ...mutant, file }));
-    return [...Map.groupBy(mutants, ({ number }) => number).values()];
+    return [...Map.groupBy(mutants, ({ lineNumber }) => lineNumber).values()];
   });
   const findTests = createTestFinder();
   const sample = Array.from({ length: Math.min(count, lines.length) }, (): Target => {
@@ -125,7 +125,7 @@ async function judge(
       const found = { ...target, result: await judgeOne(target, options) };
       judged.push(found);
       if (found.result === "passed")
-        progress.say(`${found.file}:${found.number} survived: ${found.becomes}`);
+        progress.say(`${found.file}:${found.lineNumber} survived: ${found.becomes}`);
     }
   };
   await Promise.all(Array.from({ length: jobs }, work));

@@ -49,17 +49,18 @@ describe("the mutants of a source", () => {
 
   it("are named by their line, before and after", () => {
     const [mutant] = listMutants("const a: string = b;\n\n  const c = d > e; // f\n");
-    assert.equal(mutant?.number, 3);
-    assert.equal(mutant?.line, "const c = d > e; // f");
+    assert.equal(mutant?.lineNumber, 3);
+    assert.equal(mutant?.lineText, "const c = d > e; // f");
     assert.equal(mutant?.becomes, "const c = d >= e; // f");
     const [removed] = listMutants("a(\n  b,\n);\n");
-    assert.deepEqual([removed?.line, removed?.becomes], ["a(", "{}"]);
+    assert.deepEqual([removed?.lineText, removed?.becomes], ["a(", "{}"]);
   });
 });
 
 it("a survivor is accepted by its file, its line and its change", () => {
-  const one = { file: "a.ts", line: "x(a > b);", becomes: "x(a >= b);" };
-  const accepted = [{ ...one, becomes: [one.becomes], reason: "They are never equal." }];
+  const one = { file: "a.ts", lineText: "x(a > b);", becomes: "x(a >= b);" };
+  const { file, lineText: line, becomes } = one;
+  const accepted = [{ file, line, becomes: [becomes], reason: "They are never equal." }];
   assert.equal(findReason(accepted, one), "They are never equal.");
   assert.equal(findReason(accepted, { ...one, becomes: "{}" }), undefined);
   assert.equal(findReason(accepted, { ...one, file: "b.ts" }), undefined);

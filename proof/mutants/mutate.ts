@@ -5,9 +5,9 @@ import type { Change } from "./change.ts";
 /** A change to a source that its tests should notice. */
 export type Mutant = Change & {
   /** The number of the line, from 1. */
-  number: number;
+  lineNumber: number;
   /** Its text, and what the change makes of it; of a change of several lines, of the first. */
-  line: string;
+  lineText: string;
   becomes: string;
 };
 
@@ -59,10 +59,10 @@ function showChange(source: string, { start, end, code }: Change) {
   const first = source.lastIndexOf("\n", start - 1) + 1;
   const newline = source.indexOf("\n", end);
   const last = newline < 0 ? source.length : newline;
-  const [line = ""] = source.slice(first, last).split("\n");
+  const [lineText = ""] = source.slice(first, last).split("\n");
   return {
-    number: source.slice(0, first).split("\n").length,
-    line: line.trim(),
+    lineNumber: source.slice(0, first).split("\n").length,
+    lineText: lineText.trim(),
     becomes: (source.slice(first, start) + code + source.slice(end, last)).trim(),
   };
 }

@@ -33,8 +33,8 @@ export function printReport(found: {
   for (const mutant of [...pure, ...sample].filter(hasSurvived)) {
     const reason = findReason(survivors, mutant);
     if (!reason && pure.includes(mutant)) isRefused = true;
-    console.log(`\n${mutant.file}:${mutant.number} survived${reason ? `: ${reason}` : ""}`);
-    console.log(`-  ${mutant.line}\n+  ${mutant.becomes}`);
+    console.log(`\n${mutant.file}:${mutant.lineNumber} survived${reason ? `: ${reason}` : ""}`);
+    console.log(`-  ${mutant.lineText}\n+  ${mutant.becomes}`);
   }
   for (const { file, becomes } of survivors.filter((one) => files.includes(one.file)))
     for (const change of becomes)

@@ -11,9 +11,9 @@ export function readSurvivors(): Survivors {
 /** Where the mutant is among the accepted survivors, the reason. */
 export function findReason(
   survivors: Survivors,
-  { file, line, becomes }: { file: string; line: string; becomes: string },
+  { file, lineText, becomes }: { file: string; lineText: string; becomes: string },
 ): string | undefined {
   return survivors.find(
-    (one) => one.file === file && one.line === line && one.becomes.includes(becomes),
+    (one) => one.file === file && one.line === lineText && one.becomes.includes(becomes),
   )?.reason;
 }

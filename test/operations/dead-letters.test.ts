@@ -253,17 +253,21 @@ describe("npm run ops -- dead-letters", () => {
     const { status, err } = await run(["replay", dead]);
     assert.equal(status, 1);
     const version = headers.get("etag")?.replaceAll('"', "");
-    assert.equal(err, `${dead}: not replayed: a newer write was applied: ${version}\n`);
+    assert.equal(err, `${dead}: not replayed: A newer write was applied first: ${version}.\n`);
     assert.equal((await readLetter(dead)).replayedAt, null);
   });
 
   it("replays only where the dead write's own condition holds", async () => {
     await api.put("/api/data/there", { nombre: "there" }, WAIT);
     const cases: [string, Partial<Write>, RegExp][] = [
-      ["absent", { ifMatch: "*" }, /not replayed: its condition, .* does not hold any more/],
-      ["there", { ifMatch: mintWriteId() }, /not replayed: its condition/],
-      ["there", { ifNoneMatch: true }, /not replayed: the item exists/],
-      ["there", { kind: "create" }, /not replayed: the item exists/],
+      ["absent", { ifMatch: "*" }, /not replayed: The item does not exist\.\n$/],
+      [
+        "there",
+        { ifMatch: mintWriteId() },
+        /not replayed: The version \S+ is not the current one\.\n$/,
+      ],
+      ["there", { ifNoneMatch: true }, /not replayed: The item exists\.\n$/],
+      ["there", { kind: "create" }, /not replayed: An item with this id exists, or did\.\n$/],
     ];
     for (const [itemId, more, obstacle] of cases) {
       const write = makeWrite(itemId, more);
@@ -320,14 +324,14 @@ describe("npm run ops -- dead-letters", () => {
       );
       assert.match(out, /^2 replayed, 1 failed\n$/m);
       // Which of the two, depends on whether the newer one is settled by then.
-      const obstacle = "(another write of its item was replayed|a newer write was applied)";
+      const obstacle = "(another write of its item was replayed|A newer write was applied first)";
       assert.match(err, new RegExp(`^${older}: not replayed: ${obstacle}.*\n$`));
       for (const [, path] of out.matchAll(/its receipt: (\S+)/g))
         assert.equal((await api.settled(path as string)).outcome, "applied");
       const again = await run(["replay", "--all"]);
       assert.match(
         again.err,
-        new RegExp(`^${older}: not replayed: a newer write was applied: .*\n$`),
+        new RegExp(`^${older}: not replayed: A newer write was applied first: .*\n$`),
       );
     });
   });

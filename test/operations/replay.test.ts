@@ -125,7 +125,7 @@ describe("the replay of a dead write", () => {
     assert.equal(status, 1);
     assert.equal(err, `${dead.id}: not replayed: it was replayed as ${again.id}\n`);
     await deliver(makeWrite("doubled"));
-    assert.match((await replay(dead.id)).err, /not replayed: a newer write was applied: /);
+    assert.match((await replay(dead.id)).err, /not replayed: A newer write was applied first: /);
     const counts = await query(environment.pool, "SELECT COUNT(*) AS n FROM writes WHERE id = ?", [
       again.id,
     ]);
@@ -139,7 +139,10 @@ describe("the replay of a dead write", () => {
       const newer = makeWrite(dead.itemId, { kind });
       await deliver(newer);
       const { err } = await replay(dead.id);
-      assert.equal(err, `${dead.id}: not replayed: a newer write was applied: ${newer.id}\n`);
+      assert.equal(
+        err,
+        `${dead.id}: not replayed: A newer write was applied first: ${newer.id}.\n`,
+      );
     }
   });
 

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { data } from "../../collections/data.ts";
-import type { Collection, Item } from "../../common/collection.ts";
+import type { Collection } from "../../common/collection.ts";
 import { query } from "../../common/database.ts";
+import type { Item } from "../../common/item-check.ts";
 import { createLogger } from "../../common/telemetry/logger.ts";
 import { encodeWrite, type MessageContent } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";

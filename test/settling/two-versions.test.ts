@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { z } from "zod";
-import { type Collection, defineCollection, type Item, text } from "../../common/collection.ts";
+import { type Collection, defineCollection, text } from "../../common/collection.ts";
 import { query } from "../../common/database.ts";
+import type { Item } from "../../common/item-check.ts";
 import { encodeWrite, type MessageContent } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { planReplay, selectLetters } from "../../ops/replay.ts";

@@ -1,4 +1,4 @@
-import type { Item } from "../../common/collection.ts";
+import type { Item } from "../../common/item-check.ts";
 import type { Write } from "../../common/write.ts";
 
 /** The fields of a row that do not depend on the subscriber's clock. */

@@ -1,5 +1,6 @@
 import fc from "fast-check";
-import type { Collection, Item } from "../../common/collection.ts";
+import type { Collection } from "../../common/collection.ts";
+import type { Item } from "../../common/item-check.ts";
 import type { Write, WriteKind } from "../../common/write.ts";
 
 /**
