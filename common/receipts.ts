@@ -57,7 +57,8 @@ export function toReceipt(collection: Collection, row: RowState): Receipt {
 
 /**
  * Selects the receipts of these writes to one collection and the rows of their items, by id. A write
- * without a receipt is not settled. The caller checks that a receipt belongs to the item that it asked for.
+ * without a receipt is not settled. The caller checks that a receipt belongs to the item that it
+ * asked for.
  *
  * Each statement sees what is committed when it runs. The rows are read first: if a version is
  * replaced meanwhile, its receipt is in `writes` when that is read. Items whose receipt is found
