@@ -1,6 +1,6 @@
 import { type Span, SpanKind } from "@opentelemetry/api";
 import { QueueFullError } from "../common/batcher.ts";
-import { PUBLISH, PUBLISH_DEADLINE_MS } from "../common/limits.ts";
+import { ITEM_BYTES, PUBLISH, PUBLISH_DEADLINE_MS } from "../common/limits.ts";
 import type { PubsubTarget } from "../common/pubsub.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
 import type { Metrics } from "../common/telemetry/metrics.ts";
@@ -13,7 +13,7 @@ import {
   tracer,
 } from "../common/telemetry/tracing.ts";
 import { encodeWrite, type MessageContent, type Write } from "../common/write.ts";
-import { Problem } from "./answer/problem.ts";
+import { itemTooLarge, Problem } from "./answer/problem.ts";
 import { createTopicClient, NotPublishedError } from "./topic-client.ts";
 
 /** Puts writes on the topic. */
@@ -77,6 +77,11 @@ export function createPublisher(
     const span = isParentSampled(parent) ? startSpan(write, parent) : undefined;
     if (span) write.traceparent = getTraceparent(span);
     const pending: PendingWrite = { write, requestId, content: encodeWrite(write), isSent: false };
+    // It may be larger than what was sent: 1e18 becomes 19 digits, and defaults are filled in.
+    if (pending.content.data.length > ITEM_BYTES) {
+      span?.end();
+      return Promise.reject(itemTooLarge());
+    }
     return batcher.add(pending).then(
       () => endSpan(span, pending),
       (error) => {

@@ -20,18 +20,25 @@ export function answerProblems(logger: Logger): ErrorRequestHandler {
   return (error, _request, response, next) => {
     if (response.headersSent) return next(error);
     response.type("application/problem+json");
-    const problem = error instanceof Problem ? error : fromExpress(error);
-    if (problem) return void response.status(problem.status).set(problem.headers).json(problem);
-    const status = getStatus(error);
-    if (status !== undefined && status < 500)
-      return void response
-        .status(status)
-        .set(error.headers ?? {})
-        .json(describeStatus(status, error));
-    const internal = logInternalError(logger, error, response);
-    response.status(status ?? internal.status);
-    response.json(status === undefined ? internal : describeStatus(status, {}));
+    answerProblem(logger, error, response);
+    // Unset where middleware before the application's own has failed.
+    response.locals.memory?.disconnectIfUnread(response);
   };
+}
+
+function answerProblem(logger: Logger, error: unknown, response: Response): void {
+  const problem = error instanceof Problem ? error : fromExpress(error);
+  if (problem) return void response.status(problem.status).set(problem.headers).json(problem);
+  const status = getStatus(error);
+  const { headers = {} } = error as { headers?: Record<string, string> };
+  if (status !== undefined && status < 500)
+    return void response
+      .status(status)
+      .set(headers)
+      .json(describeStatus(status, error as Error));
+  const internal = logInternalError(logger, error, response);
+  response.status(status ?? internal.status);
+  response.json(status === undefined ? internal : describeStatus(status, {}));
 }
 
 /** The status that an error asks for, such as one of `http-errors`. */

@@ -1,6 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import type { FieldError } from "../../common/item-check.ts";
-import { BODY_BYTES } from "../../common/limits.ts";
+import { BODY_BYTES, ITEM_BYTES } from "../../common/limits.ts";
 
 /** Every problem that the API answers with, by its stable name, with its status (RFC 9457). */
 export const PROBLEMS = {
@@ -93,6 +93,11 @@ export function getProblemName(type: string): ProblemName {
 /** 400: a header, a parameter or the path is not of its form. */
 export function malformed(detail: string): Problem {
   return new Problem("malformed-request", detail);
+}
+
+/** 413: an item's JSON, as it was sent or as it would be stored, is too large. */
+export function itemTooLarge(): Problem {
+  return new Problem("too-large", `An item can have at most ${ITEM_BYTES} bytes of JSON.`);
 }
 
 /** 413; closes the connection, so that the rest of the body is not read as the next request. */

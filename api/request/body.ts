@@ -4,7 +4,13 @@ import type { NextFunction, Request, RequestHandler, Response } from "express";
 import { isTooDeep } from "../../common/item-check.ts";
 import { parseJson } from "../../common/json.ts";
 import { BODY_BYTES, BULK_RECORDS, ITEM_BYTES } from "../../common/limits.ts";
-import { bodyTooLarge, incompleteBody, Problem, undecodableBody } from "../answer/problem.ts";
+import {
+  bodyTooLarge,
+  incompleteBody,
+  itemTooLarge,
+  Problem,
+  undecodableBody,
+} from "../answer/problem.ts";
 import { NDJSON_TYPE, readContentCoding, readMediaType } from "./content-headers.ts";
 import { isArrayText, splitArray } from "./json-array.ts";
 import { NOTHING_ACCEPTED, tooManyBytes } from "./memory-reservation.ts";
@@ -19,7 +25,9 @@ export type Body = { single: unknown } | { records: Iterable<BodyRecord>; count:
 const PART_BYTES = 200;
 /** The window that a decoder must support, and need not exceed (RFC 9659, section 3): 8 MiB. */
 const ZSTD_WINDOW_LOG = 23;
-const DECODERS: Record<string, () => Transform> = {
+type Decoder = Transform & { bytesWritten: number };
+
+const DECODERS: Record<string, () => Decoder> = {
   gzip: zlib.createGunzip,
   deflate: zlib.createInflate,
   br: zlib.createBrotliDecompress,
@@ -61,31 +69,37 @@ export const skipBody: RequestHandler = (request, _response, next) => {
 
 /**
  * Collects the body, decompressed, and stops at the first byte too many. `express.raw()` would count
- * no bytes across requests, and costs a POST a tenth more in all.
+ * no bytes across requests, and costs a POST a tenth more in all. It would also take a decoder's end
+ * for the body's: a decoder ends with its frame, whatever follows, or is still to come.
  */
 function readBytes(request: Request, response: Response, next: NextFunction): void {
   const { memory } = response.locals;
   const decoder = createDecoder(request);
   const chunks: Buffer[] = [];
+  let encodedBytes = 0;
   let bytes = 0;
   let refusal: Problem | undefined;
   const end = () => {
-    if (refusal) return next(refusal);
-    request.body = chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
-    next();
+    if (!request.readableEnded || (decoder && !refusal && !decoder.readableEnded)) return;
+    // `bytesWritten` are those that the decoder has used.
+    if (decoder && !refusal && decoder.bytesWritten !== encodedBytes) refuse(undecodableBody());
+    else if (refusal) next(refusal);
+    else {
+      request.body = chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
+      next();
+    }
   };
   const refuse = (problem: Problem) => {
     refusal = problem;
     chunks.length = 0;
     memory.release();
-    if (!decoder) return;
-    request.unpipe(decoder);
-    decoder.off("end", end).destroy();
+    if (decoder) request.unpipe(decoder);
+    decoder?.destroy();
     if (request.readableEnded) end();
-    else request.once("end", end).resume();
+    else request.resume();
   };
   const body = decoder ? request.pipe(decoder) : request;
-  body.once("end", end).on("data", (chunk: Buffer) => {
+  body.on("data", (chunk: Buffer) => {
     // The excess is read but not kept: a client that is still sending would miss the answer.
     if (refusal) return;
     bytes += chunk.length;
@@ -94,16 +108,24 @@ function readBytes(request: Request, response: Response, next: NextFunction): vo
       refuse(tooManyBytes(NOTHING_ACCEPTED));
     else chunks.push(chunk);
   });
-  decoder?.on("error", () => {
-    if (!refusal) refuse(undecodableBody());
-  });
-  request.once("error", () => {
+  request.once("end", end).once("error", () => {
     decoder?.destroy();
     next(incompleteBody());
   });
+  if (!decoder) return;
+  request.on("data", (chunk: Buffer) => {
+    encodedBytes += chunk.length;
+  });
+  decoder.on("error", () => {
+    if (!refusal) refuse(undecodableBody());
+  });
+  decoder.once("end", () => {
+    request.unpipe(decoder).resume();
+    end();
+  });
 }
 
-function createDecoder(request: Request): Transform | undefined {
+function createDecoder(request: Request): Decoder | undefined {
   const coding = readContentCoding(request);
   return coding === undefined ? undefined : DECODERS[coding]?.();
 }
@@ -121,7 +143,7 @@ export function parseBody(request: Request): Body {
   const isArray = isArrayText(text);
   if (isArray && text.length > WHOLE_CHARACTERS)
     return { records: parseElements(text), count: limitRecords(checkElements(text)) };
-  if (!isArray && Buffer.byteLength(text) > ITEM_BYTES) throw tooLarge();
+  if (!isArray && Buffer.byteLength(text) > ITEM_BYTES) throw itemTooLarge();
   const value = parseText(text);
   if (Array.isArray(value))
     return { records: takeValues(value), count: limitRecords(value.length) };
@@ -202,7 +224,7 @@ function checkElements(text: string): number {
 function* parseElements(text: string): Generator<BodyRecord> {
   for (const element of splitArray(text))
     yield Buffer.byteLength(element) > ITEM_BYTES
-      ? { problem: tooLarge() }
+      ? { problem: itemTooLarge() }
       : { value: parseText(element) };
 }
 
@@ -215,7 +237,7 @@ function* takeValues(values: unknown[]): Generator<BodyRecord> {
 }
 
 function parseLine(text: string, line: number): BodyRecord {
-  if (Buffer.byteLength(text) > ITEM_BYTES) return { problem: tooLarge(), line };
+  if (Buffer.byteLength(text) > ITEM_BYTES) return { problem: itemTooLarge(), line };
   try {
     return { value: parseText(text, { line }), line };
   } catch (error) {
@@ -226,7 +248,7 @@ function parseLine(text: string, line: number): BodyRecord {
 function checkSize(value: unknown): BodyRecord {
   // JSON.stringify would overflow on one that is nested too deeply; checkItem refuses it.
   const isTooLarge = !isTooDeep(value) && Buffer.byteLength(JSON.stringify(value)) > ITEM_BYTES;
-  return isTooLarge ? { problem: tooLarge() } : { value };
+  return isTooLarge ? { problem: itemTooLarge() } : { value };
 }
 
 function limitRecords(count: number): number {
@@ -234,8 +256,4 @@ function limitRecords(count: number): number {
   if (count > BULK_RECORDS)
     throw new Problem("too-large", `A request can have at most ${BULK_RECORDS} records.`);
   return count;
-}
-
-function tooLarge(): Problem {
-  return new Problem("too-large", `An item can have at most ${ITEM_BYTES} bytes of JSON.`);
 }

@@ -132,12 +132,12 @@ it("counts an unread answer past the limit, and refuses until it is read", () =>
   assertReserved(budget, 0);
 });
 
-it("counts an unread answer no further than it exceeds what is reserved", () => {
+it("reserves an unread answer in place of what was reserved before", () => {
   const { budget, memory } = start();
   const { response } = createResponse(20);
   memory.reserve(30);
   memory.disconnectIfUnread(response);
-  assertReserved(budget, 30);
+  assertReserved(budget, 20);
   response.emit("close");
   memory.close();
   assertReserved(budget, 0);

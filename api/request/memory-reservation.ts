@@ -58,16 +58,18 @@ export class MemoryReservation {
   }
 
   /**
-   * Counts what the client has not read yet of an answer that was just sent, beyond what is reserved
-   * already, and disconnects the client where it has not read all by {@link ANSWER_DEADLINE_MS}. The
-   * next request that needs bytes is refused where these are too many.
+   * To be called once the answer is sent and nothing else of the request is in memory. Reserves what
+   * the client has not read yet of the answer instead of what was reserved before, and disconnects the
+   * client where it has not read all by {@link ANSWER_DEADLINE_MS}. The next request that needs bytes
+   * is refused where these are too many.
    */
   disconnectIfUnread(response: Response): void {
     const { writableLength } = response;
-    if (writableLength === 0 || this.#isClosed) return;
-    const more = Math.max(0, writableLength - this.#bytes);
-    this.#budget.forceReserve(more);
-    this.#bytes += more;
+    if (this.#isClosed) return;
+    this.release();
+    if (writableLength === 0) return;
+    this.#budget.forceReserve(writableLength);
+    this.#bytes = writableLength;
     const timer = setTimeout(() => response.destroy(), ANSWER_DEADLINE_MS);
     response.once("close", () => clearTimeout(timer));
   }

@@ -101,13 +101,13 @@ export function createWrites(options: WritesOptions) {
     const { value, results } = await (isLarge(request) ? runExclusive(readRecords) : readRecords());
     if (results) {
       answerBulk(response, await Promise.all(results), prefer);
-      response.locals.memory.disconnectIfUnread(response);
-      return;
+      return response.locals.memory.disconnectIfUnread(response);
     }
     const write = await accept({ ...common, value });
     const waited = prefer.waitMs > 0 ? await waitForItem(write, common, prefer) : undefined;
     if (waited) answerSettled(response, write, waited, prefer);
     else answerAccepted(response, write, prefer);
+    response.locals.memory.disconnectIfUnread(response);
   }
 
   async function submitRecord(draft: Draft, prefer: Prefer): Promise<RecordResult> {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { deflateSync, gzipSync } from "node:zlib";
+import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
 import { BODY_BYTES, ITEM_BYTES } from "../../common/limits.ts";
 import { startApi } from "../support/api.ts";
-import { assertNoTrace, assertProblem } from "../support/http.ts";
+import { assertNoTrace, assertProblem, sendRaw } from "../support/http.ts";
 
 const NDJSON = { "content-type": "application/x-ndjson" };
 
@@ -167,6 +167,41 @@ describe("a bad body", () => {
         assertProblem(answer, 415, "wrong-media-type");
         assert.equal(answer.headers.get("accept-encoding"), "gzip, deflate, br, zstd");
         assert.equal(answer.headers.get("accept"), null);
+      }
+    }));
+
+  for (const [encoding, compress] of [
+    ["gzip", gzipSync],
+    ["deflate", deflateSync],
+    ["br", brotliCompressSync],
+    ["zstd", zstdCompressSync],
+  ] as const)
+    it(`that goes on after the end of its ${encoding}, or breaks off there, is refused`, () =>
+      leavesNoTrace(async () => {
+        const whole = Buffer.from(compress('{"nombre":"x"}'));
+        const headers = { "content-encoding": encoding };
+        for (const rest of ["!", "x".repeat(100_000)]) {
+          const body = Buffer.concat([whole, Buffer.from(rest)]);
+          assertProblem(await send(body, headers), 400, "malformed-body");
+        }
+        const head = [
+          "POST /api/data HTTP/1.1\r\nHost: x\r\nContent-Type: application/json",
+          `Content-Encoding: ${encoding}\r\nContent-Length: ${whole.length + 999}\r\n\r\n`,
+        ];
+        const { status } = await sendRaw(api.url, [head.join("\r\n"), whole], { halfClose: true });
+        assert.ok(Number.isNaN(status) || status === 400, `${status}`);
+      }));
+
+  it("of two frames is read whole or refused", () =>
+    leavesNoTrace(async () => {
+      const line = '{"nombre":"x"}\n';
+      for (const [encoding, compress] of [
+        ["deflate", deflateSync],
+        ["zstd", zstdCompressSync],
+      ] as const) {
+        const body = Buffer.concat([compress(line), compress(line)]);
+        const answer = await send(body, { "content-encoding": encoding, ...NDJSON });
+        assertProblem(answer, 400, "malformed-body");
       }
     }));
 
