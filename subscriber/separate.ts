@@ -3,7 +3,10 @@ import { type Connection, type Pool, query, withConnection } from "../common/dat
 import { classifyDatabaseError } from "../common/database-faults.ts";
 import type { Entry } from "./message.ts";
 
-/** With nothing but rows locked, a search takes milliseconds: a locked table is not waited for. */
+/**
+ * The search for locked rows ends by then; the rows that it has not come to count as locked. Its first
+ * statement takes as long only where the whole table is locked.
+ */
 const SEARCH_MS = 1_000;
 
 /**
@@ -38,15 +41,18 @@ export async function separate(
 
 /**
  * Finds which of these ids another transaction has locked, also where it has inserted them and not
- * committed yet. Rejects where the whole table is locked.
+ * committed yet; the ids that it has not come to in its time are among them. Rejects where the
+ * whole table is locked.
  */
 function findLockedIds(
   pool: Pool,
   collection: Collection,
   ids: readonly string[],
 ): Promise<Set<string>> {
+  const endMs = performance.now() + SEARCH_MS;
   return withConnection(pool, async (connection) => new Set(await search(connection, ids)), {
-    deadlineMs: SEARCH_MS,
+    // Statements other than the first begin before `endMs`, and wait for nothing.
+    deadlineMs: 2 * SEARCH_MS,
   });
 
   /** By halves. Outside a transaction, each statement gives back its own locks at once. */
@@ -58,7 +64,7 @@ function findLockedIds(
       return [];
     } catch (error) {
       if (classifyDatabaseError(error) !== "locked") throw error;
-      if (among.length === 1) return [...among];
+      if (among.length === 1 || performance.now() >= endMs) return [...among];
       const half = Math.ceil(among.length / 2);
       const locked = await search(connection, among.slice(0, half));
       return [...locked, ...(await search(connection, among.slice(half)))];

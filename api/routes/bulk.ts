@@ -7,8 +7,8 @@ import type { BodyRecord } from "../request/body.ts";
 
 /** Bodies of more bytes are read one at a time, so that only one is in memory as JSON values. */
 const LARGE_BYTES = 16 * 1024;
-/** After this many records, some 15 ms, those of a request let other requests go on. */
-const SLICE_RECORDS = PUBLISH.maxItems;
+/** After this many records, some 15 ms, or this time, a request lets others go on. */
+const SLICE = { records: PUBLISH.maxItems, ms: 50 };
 
 /** Runs one function at a time. What runs only computes, and so needs no deadline. */
 export function createMutex(): <Result>(run: () => Promise<Result>) => Promise<Result> {
@@ -51,9 +51,13 @@ export async function startRecords(
       ? Promise.resolve(fail(record.problem, line))
       : submit(record.value, place).catch((error) => fail(error, line));
   };
+  let startedMs = performance.now();
   for (const record of records) {
     results.push(start(record, results.length));
-    if (results.length % SLICE_RECORDS === 0) await nextTurn();
+    const isLong = performance.now() - startedMs >= SLICE.ms;
+    if (results.length % SLICE.records > 0 && !isLong) continue;
+    await nextTurn();
+    startedMs = performance.now();
   }
   return results;
 }

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { parse as parseLossless } from "lossless-json";
 import { data } from "../../collections/data.ts";
 import { query } from "../../common/database.ts";
-import { JSON_KEY_BYTES } from "../../common/limits.ts";
+import { ITEM_BYTES, JSON_KEY_BYTES } from "../../common/limits.ts";
 import { encodeWrite } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { parcels } from "../collections/parcels.ts";
@@ -135,6 +135,17 @@ describe("an item", () => {
     assertProblem(await api.send("PUT", "/api/parcels/x", { body: "1e400" }), 422, "invalid-item", [
       "",
     ]);
+  });
+
+  it("that would be stored as more bytes than an item may have is refused", async () => {
+    const body = parcel(`"labels":{"x":[${Array(14_000).fill("1e18").join()}]}`);
+    assert.ok(body.length < ITEM_BYTES);
+    assertProblem(await api.send("PUT", "/api/parcels/large", { body }), 413, "too-large");
+    const { results } = (await post(`[${body},${parcel('"count":1')}]`)).body;
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      [413, 202],
+    );
   });
 
   it("that another publisher sent and would not be kept is dead, with the reason", async () => {
