@@ -79,7 +79,7 @@ describe("the log-based metrics", () => {
         if (message) assert.ok(source.includes(`"${message}"`), message);
       }
     assert.match(source, /"writes accepted", describeWrites\(/);
-    assert.match(source, /whether the writes were accepted"[^}]*\{ \.\.\.describeItems\(/);
+    assert.match(source, /whether the writes were accepted"[^}]*\{ \.\.\.describeWrites\(/);
     assert.match(source, /return \{ count: writes\.length, writes/);
     assert.match(source, /"writes settled", \{\s*outcomes[^}]*\bwrites,/);
   });
