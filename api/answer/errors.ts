@@ -30,12 +30,11 @@ function answerProblem(logger: Logger, error: unknown, response: Response): void
   const problem = error instanceof Problem ? error : fromExpress(error);
   if (problem) return void response.status(problem.status).set(problem.headers).json(problem);
   const status = getStatus(error);
-  const { headers = {} } = error as { headers?: Record<string, string> };
-  if (status !== undefined && status < 500)
-    return void response
-      .status(status)
-      .set(headers)
-      .json(describeStatus(status, error as Error));
+  if (status !== undefined && status < 500) {
+    const shown = error as Error & { headers?: Record<string, string> };
+    response.set(shown.headers ?? {});
+    return void response.status(status).json(describeStatus(status, shown));
+  }
   const internal = logInternalError(logger, error, response);
   response.status(status ?? internal.status);
   response.json(status === undefined ? internal : describeStatus(status, {}));

@@ -3,7 +3,7 @@ import type { Request } from "express";
 import { LISTED_ERRORS, PUBLISH } from "../../common/limits.ts";
 import { Problem } from "../answer/problem.ts";
 import type { RecordResult } from "../answer/writes.ts";
-import type { BodyRecord } from "../request/body.ts";
+import type { BodyRecord } from "../request/records.ts";
 
 /** Bodies of more bytes are read one at a time, so that only one is in memory as JSON values. */
 const LARGE_BYTES = 16 * 1024;

@@ -21,7 +21,6 @@ import {
 import type { Publisher } from "../publisher.ts";
 import type { Reader } from "../reader.ts";
 import type { ReceiptWaits } from "../receipt-waits.ts";
-import { type Body, parseBody } from "../request/body.ts";
 import { type Condition, readCondition } from "../request/condition-headers.ts";
 import { applyCondition, checkReusedKey } from "../request/conditions.ts";
 import { NOTHING_ACCEPTED } from "../request/memory-reservation.ts";
@@ -35,6 +34,7 @@ import {
   refuseUnknownParameters,
   refuseUnsupportedHeaders,
 } from "../request/parameters.ts";
+import { type Body, parseBody } from "../request/records.ts";
 import { createMutex, isLarge, startRecords } from "./bulk.ts";
 
 /** What the routes of writes need. */

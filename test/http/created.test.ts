@@ -1,31 +1,17 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { data } from "../../collections/data.ts";
 import { computeFingerprint, encodeWrite, type Write } from "../../common/write.ts";
 import { deriveItemId, getWriteTime, mintWriteId } from "../../common/write-id.ts";
-import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
-import {
-  type Answer,
-  assertProblem,
-  type Client,
-  createClient,
-  publishByHand,
-} from "../support/http.ts";
+import { startApi } from "../support/api.ts";
+import { type Answer, assertProblem, publishByHand } from "../support/http.ts";
 
 const WAIT = { prefer: "wait=20" };
 /** Pairs of requests that are sent at once. */
 const PAIRS = 40;
 
 describe("the answer to a write that waits", () => {
-  let environment: TestEnvironment;
-  let api: Client;
-
-  before(async () => {
-    environment = await createTestEnvironment();
-    api = createClient((await environment.startApi()).url);
-    await environment.startSubscriber();
-  });
-  after(() => environment.close());
+  const { environment, api } = startApi({ subscriber: true });
 
   const getReceipt = async ({ headers }: Answer) =>
     api.settled(/^<([^>]+)>; rel="status"$/.exec(headers.get("link") ?? "")?.[1] as string);

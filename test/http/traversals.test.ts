@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { data } from "../../collections/data.ts";
 import { encodeWrite } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
-import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
-import { type Client, createClient, publishByHand } from "../support/http.ts";
+import { startApi } from "../support/api.ts";
+import { publishByHand } from "../support/http.ts";
 
 const WAIT = { prefer: "wait=20" };
 const ITEMS = 6;
@@ -17,15 +17,7 @@ const ITEMS = 6;
 const todo = "lists have no exact order yet";
 
 describe("a traversal, while a write that was accepted earlier is settled", () => {
-  let environment: TestEnvironment;
-  let api: Client;
-
-  before(async () => {
-    environment = await createTestEnvironment();
-    api = createClient((await environment.startApi()).url);
-    await environment.startSubscriber();
-  });
-  after(() => environment.close());
+  const { environment, api } = startApi({ subscriber: true });
 
   /** Creates items one after the other, with an older write of each in reserve; the items' ids. */
   async function createItems(name: string): Promise<{ ids: string[]; older: string }> {

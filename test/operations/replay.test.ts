@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { data } from "../../collections/data.ts";
 import { query } from "../../common/database.ts";
 import { DAY_MS } from "../../common/limits.ts";
@@ -7,24 +7,16 @@ import { encodeWrite, type Write } from "../../common/write.ts";
 import { deriveNextId, getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { DEAD_LETTERS } from "../../ops/dead-letters.ts";
 import { planReplay, selectLetters } from "../../ops/replay.ts";
+import { startApi } from "../support/api.ts";
 import { runInProcess } from "../support/commands.ts";
-import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
-import { assertProblem, type Client, createClient, publishByHand } from "../support/http.ts";
+import { assertProblem, publishByHand } from "../support/http.ts";
 import { versionAt } from "../support/schedules.ts";
 
 const WAIT = { prefer: "wait=20" };
 const RETENTION_DAYS = 30;
 
 describe("the replay of a dead write", () => {
-  let environment: TestEnvironment;
-  let api: Client;
-
-  before(async () => {
-    environment = await createTestEnvironment();
-    api = createClient((await environment.startApi()).url);
-    await environment.startSubscriber();
-  });
-  after(() => environment.close());
+  const { environment, api } = startApi({ subscriber: true });
 
   function makeWrite(itemId: string, more: Partial<Write> = {}): Write {
     const id = more.id ?? mintWriteId();
