@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import type { Request } from "express";
 import { v7 } from "uuid";
 import { CLOCK_SKEW_MS } from "../../common/limits.ts";
-import { Problem } from "../answer/problem.ts";
+import { assertThrowsProblem } from "../../test/support/problems.ts";
 import { formatEntityTag, isUnchanged, readCondition, toSecond } from "./condition-headers.ts";
 
 const VERSION = v7();
@@ -18,15 +18,6 @@ function ask(headers: Record<string, string | string[]>): Request {
     headers: Object.fromEntries(joined),
     headersDistinct: Object.fromEntries(distinct),
   } as unknown as Request;
-}
-
-function assertRefused(work: () => unknown, status: number, detail: RegExp): void {
-  assert.throws(work, (problem) => {
-    assert.ok(problem instanceof Problem, String(problem));
-    assert.equal(problem.status, status);
-    assert.match(problem.message, detail);
-    return true;
-  });
 }
 
 describe("a condition on a write", () => {
@@ -60,13 +51,17 @@ describe("a condition on a write", () => {
       ),
     ];
     for (const [headers, detail] of cases)
-      assertRefused(() => readCondition(ask(headers)), 400, detail);
+      assertThrowsProblem(() => readCondition(ask(headers)), 400, detail);
   });
 
   it("fails at once where no item can be at such a version", () => {
     const future = v7({ msecs: Date.now() + 2 * CLOCK_SKEW_MS });
     for (const tag of [`W/"${VERSION}"`, '""', '"x"', '"!"', `"${future}"`])
-      assertRefused(() => readCondition(ask({ "if-match": tag })), 412, /is not a version of/);
+      assertThrowsProblem(
+        () => readCondition(ask({ "if-match": tag })),
+        412,
+        /is not a version of/,
+      );
   });
 });
 
@@ -94,13 +89,13 @@ describe("a condition on a read", () => {
     ];
     for (const headers of holds) assert.equal(isUnchanged(ask(headers), item), false);
     for (const tags of [`W/"${VERSION}"`, '"x"', "x", ""])
-      assertRefused(
+      assertThrowsProblem(
         () => isUnchanged(ask({ "if-match": tags }), item),
         412,
         /^The resource is not at a version in If-Match\.$/,
       );
     const earlier = ask({ "if-unmodified-since": "Sat, 28 Nov 2026 05:59:59 GMT" });
-    assertRefused(() => isUnchanged(earlier, item), 412, /^The item was modified since /);
+    assertThrowsProblem(() => isUnchanged(earlier, item), 412, /^The item was modified since /);
     assert.equal(isUnchanged(earlier), false);
   });
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Field } from "../../common/collection.ts";
-import { Problem } from "../answer/problem.ts";
+import { assertThrowsProblem } from "../../test/support/problems.ts";
 import { type List, readCursor, writeCursor } from "./cursor.ts";
 
 /** The end of the year 9999. */
@@ -13,19 +13,6 @@ const filter = (name: string, value: unknown) => ({ field: { name } as Field, va
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
 const decode = (cursor: string) => JSON.parse(Buffer.from(cursor, "base64url").toString());
 const digest = decode(writeCursor(PLACE, LIST))[2];
-
-function assertRefused(cursor: string, list: List, detail: RegExp): void {
-  assert.throws(
-    () => readCursor(cursor, list),
-    (problem) => {
-      assert.ok(problem instanceof Problem);
-      assert.equal(problem.status, 400);
-      assert.match(problem.message, detail);
-      return true;
-    },
-    cursor,
-  );
-}
 
 describe("a cursor", () => {
   it("names its place in its list, from the first to the last time that there is", () => {
@@ -56,9 +43,13 @@ describe("a cursor", () => {
       null,
       "x",
     ])
-      assertRefused(encode(value), LIST, /^The cursor is not valid\.$/);
+      assertThrowsProblem(
+        () => readCursor(encode(value), LIST),
+        400,
+        /^The cursor is not valid\.$/,
+      );
     for (const cursor of ["", "x", "!", "e30", encode([createdAt, id, digest]).slice(0, -3)])
-      assertRefused(cursor, LIST, /^The cursor is not valid\.$/);
+      assertThrowsProblem(() => readCursor(cursor, LIST), 400, /^The cursor is not valid\.$/);
   });
 
   it("is refused in another list", () => {
@@ -75,7 +66,11 @@ describe("a cursor", () => {
     for (const own of lists)
       for (const other of lists)
         if (own !== other)
-          assertRefused(writeCursor(PLACE, own), other, /^The cursor belongs to another list: /);
+          assertThrowsProblem(
+            () => readCursor(writeCursor(PLACE, own), other),
+            400,
+            /^The cursor belongs to another list: /,
+          );
   });
 
   it("is short: its list is eight characters of it", () => {

@@ -4,7 +4,7 @@ import { it } from "node:test";
 import type { Response } from "express";
 import { ByteBudget } from "../../common/byte-budget.ts";
 import { ANSWER_DEADLINE_MS } from "../../common/limits.ts";
-import { Problem } from "../answer/problem.ts";
+import { assertThrowsProblem } from "../../test/support/problems.ts";
 import { MemoryReservation, NOTHING_ACCEPTED } from "./memory-reservation.ts";
 
 const LIMIT = 100;
@@ -19,15 +19,6 @@ function assertReserved(budget: ByteBudget, bytes: number): void {
   assert.equal(budget.tryReserve(LIMIT - bytes + 1), false, `at least ${bytes} are reserved`);
   assert.equal(budget.tryReserve(LIMIT - bytes), true, `at most ${bytes} are reserved`);
   budget.release(LIMIT - bytes);
-}
-
-function assertRefused(reserve: () => void, detail: RegExp): void {
-  assert.throws(reserve, (error) => {
-    assert.ok(error instanceof Problem);
-    assert.equal(error.status, 503);
-    assert.match(error.message, detail);
-    return true;
-  });
 }
 
 /** A response of which the client has yet to read this many bytes. */
@@ -57,8 +48,16 @@ it("refuses what exceeds the budget, and reserves nothing then", () => {
   const other = new MemoryReservation(budget);
   memory.reserve(90);
   assert.equal(other.tryReserve(11), false);
-  assertRefused(() => other.reserve(11), /^Too many large requests are under way\. Retry later\.$/);
-  assertRefused(() => other.reserve(11, NOTHING_ACCEPTED), /way\. Nothing was accepted\. Retry/);
+  assertThrowsProblem(
+    () => other.reserve(11),
+    503,
+    /^Too many large requests are under way\. Retry later\.$/,
+  );
+  assertThrowsProblem(
+    () => other.reserve(11, NOTHING_ACCEPTED),
+    503,
+    /way\. Nothing was accepted\. Retry/,
+  );
   other.close();
   assertReserved(budget, 90);
   memory.close();
@@ -79,7 +78,7 @@ it("reserves nothing after the close, before any work", () => {
   const { budget, memory } = start();
   memory.close();
   assert.equal(memory.tryReserve(1), false);
-  assertRefused(() => memory.assertAvailable(), /Retry later/);
+  assertThrowsProblem(() => memory.assertAvailable(), 503, /Retry later/);
   assertReserved(budget, 0);
 });
 
@@ -125,7 +124,7 @@ it("counts an unread answer past the limit, and refuses until it is read", () =>
   memory.reserve(30);
   other.assertAvailable();
   memory.disconnectIfUnread(response);
-  assertRefused(() => other.assertAvailable(), /Retry later/);
+  assertThrowsProblem(() => other.assertAvailable(), 503, /Retry later/);
   response.emit("close");
   memory.close();
   other.assertAvailable();

@@ -4,7 +4,7 @@ import type { Request, Response } from "express";
 import { v7 } from "uuid";
 import type { Collection } from "../../common/collection.ts";
 import { CLOCK_SKEW_MS } from "../../common/limits.ts";
-import { Problem } from "../answer/problem.ts";
+import { assertThrowsProblem } from "../../test/support/problems.ts";
 import {
   findCollection,
   isPossibleWrite,
@@ -25,28 +25,20 @@ function ask(headers: Record<string, string> = {}, more: Partial<Request> = {}):
   return { ...defaults, ...more } as unknown as Request;
 }
 
-function assertRefused(work: () => unknown, status: number, detail: RegExp): void {
-  assert.throws(work, (problem) => {
-    assert.ok(problem instanceof Problem, String(problem));
-    assert.equal(problem.status, status);
-    assert.match(problem.message, detail);
-    return true;
-  });
-}
-
 describe("the path", () => {
   it("names a collection that is declared", () => {
     const collections = ["one", "two"].map((name) => ({ name }) as Collection);
     const find = (collection: string) =>
       findCollection(collections, ask({}, { params: { collection } }));
     assert.equal(find("two"), collections[1]);
-    assertRefused(() => find("three"), 404, /does not exist\. Collections: one, two\.$/);
+    assertThrowsProblem(() => find("three"), 404, /does not exist\. Collections: one, two\.$/);
   });
 
   it("names an item", () => {
     const read = (id: string) => readItemId(ask({}, { params: { id } }));
     assert.equal(read("a.b~c_d-1"), "a.b~c_d-1");
-    for (const id of ["", "a b", "x".repeat(65)]) assertRefused(() => read(id), 400, /^An item id/);
+    for (const id of ["", "a b", "x".repeat(65)])
+      assertThrowsProblem(() => read(id), 400, /^An item id/);
   });
 });
 
@@ -55,7 +47,11 @@ describe("the query", () => {
     const request = ask({}, { query: { a: "1", b: ["1", "2"] } });
     assert.equal(readParameter(request, "a"), "1");
     assert.equal(readParameter(request, "c"), undefined);
-    assertRefused(() => readParameter(request, "b"), 400, /^The parameter b must not be repeated/);
+    assertThrowsProblem(
+      () => readParameter(request, "b"),
+      400,
+      /^The parameter b must not be repeated/,
+    );
   });
 
   it("has known parameters only", () => {
@@ -63,14 +59,22 @@ describe("the query", () => {
     const request = ask({}, { url: "/?limit=1&bx", query });
     const shown = `^Unknown parameter "b${"x".repeat(49)}"\\. `;
     refuseUnknownParameters(request, Object.keys(query));
-    assertRefused(
+    assertThrowsProblem(
       () => refuseUnknownParameters(request, ["limit", "cursor"]),
       400,
       new RegExp(`${shown}This resource supports limit, cursor\\.$`),
     );
-    assertRefused(() => refuseUnknownParameters(request, ["limit"]), 400, / supports limit\.$/);
+    assertThrowsProblem(
+      () => refuseUnknownParameters(request, ["limit"]),
+      400,
+      / supports limit\.$/,
+    );
     const none = ask({}, { url: "/?bx", query: { bx: "1" } });
-    assertRefused(() => refuseUnknownParameters(none), 400, /This resource supports no parameters/);
+    assertThrowsProblem(
+      () => refuseUnknownParameters(none),
+      400,
+      /This resource supports no parameters/,
+    );
     refuseUnknownParameters(ask({}, { url: "/", query }));
   });
 });
@@ -106,7 +110,11 @@ describe("Prefer", () => {
 
   it("has a whole number of seconds to wait", () => {
     for (const prefer of ["wait", "wait=", "wait=x", "wait=-1", "wait=1.5", "wait=x1"])
-      assertRefused(() => readPrefer(ask({ prefer })), 400, /^Prefer: wait must be a whole number/);
+      assertThrowsProblem(
+        () => readPrefer(ask({ prefer })),
+        400,
+        /^Prefer: wait must be a whole number/,
+      );
   });
 });
 
@@ -133,7 +141,11 @@ describe("a header that a write cannot honour", () => {
       for (const name of [...FOR_NONE, ...CONDITIONS, "idempotency-key"]) {
         const refuse = () => refuseUnsupportedHeaders(ask({ [name]: "x" }), kind);
         if (names.includes(name))
-          assertRefused(refuse, 400, new RegExp(`^The header ${name} is not supported on PUT\\.$`));
+          assertThrowsProblem(
+            refuse,
+            400,
+            new RegExp(`^The header ${name} is not supported on PUT\\.$`),
+          );
         else refuse();
       }
   });
@@ -141,7 +153,7 @@ describe("a header that a write cannot honour", () => {
   it("is a condition, on many records", () => {
     refuseConditions(ask({ prefer: "x" }));
     for (const name of CONDITIONS)
-      assertRefused(
+      assertThrowsProblem(
         () => refuseConditions(ask({ [name]: "*" })),
         400,
         new RegExp(`^The header ${name} is not supported with many records\\.$`),
@@ -154,7 +166,7 @@ it("Idempotency-Key is 1 to 255 visible characters", () => {
   assert.equal(readIdempotencyKey(ask()), undefined);
   for (const key of ["!", "~", "k".repeat(255)]) assert.equal(read(key), key);
   for (const key of ["", " ", "a b", "ñ", "\u007f", "k".repeat(256)])
-    assertRefused(() => read(key), 400, /^Idempotency-Key must have 1 to 255 visible/);
+    assertThrowsProblem(() => read(key), 400, /^Idempotency-Key must have 1 to 255 visible/);
 });
 
 it("a write's id is possible up to the skew of two clocks ahead", (t) => {
