@@ -2,7 +2,8 @@ import type { Collection } from "../common/collection.ts";
 import { type Columns, type Pool, query } from "../common/database.ts";
 import { parseJson } from "../common/json.ts";
 import { CLOCK_SKEW_MS, DAY_MS } from "../common/limits.ts";
-import { fromDateTime, selectRows } from "../common/tables.ts";
+import { selectStates } from "../common/row-states.ts";
+import { fromDateTime } from "../common/tables.ts";
 import { InvalidWriteError, parseWrite, type Write } from "../common/write.ts";
 import { deriveNextId, getWriteTime } from "../common/write-id.ts";
 import { type Decision, decide, describeStale } from "../subscriber/decide.ts";
@@ -49,7 +50,7 @@ export async function planReplay(
     return { obstacle: "it is older than the retention, in which newer deletes are known" };
   if (ageMs < -CLOCK_SKEW_MS) return { obstacle: "its id is from the future" };
   const id = deriveNextId(dead.id);
-  const [row] = await selectRows(pool, dead.collection, [dead.itemId]);
+  const [row] = await selectStates(pool, dead.collection, [dead.itemId]);
   const write = { ...dead, id, acceptedAt: getWriteTime(id) };
   const obstacle = findObstacle(decide(write, row), id);
   return obstacle === undefined ? { write } : { obstacle };

@@ -4,10 +4,10 @@ import { openPool, query } from "../common/database.ts";
 import { DAY_MS } from "../common/limits.ts";
 import { insertDeadLetters, insertReceipts, type Receipt } from "../common/receipts.ts";
 import { insertRows, type Row, selectRows } from "../common/tables.ts";
-import { createLogger } from "../common/telemetry/logger.ts";
 import { courses } from "../test/collections/courses.ts";
 import { teachers } from "../test/collections/teachers.ts";
 import { createTestEnvironment, type TestEnvironment } from "../test/support/environment.ts";
+import { createTestLogger } from "../test/support/logger.ts";
 import { versionAt } from "../test/support/schedules.ts";
 import { until } from "../test/support/until.ts";
 import { LOCK_NAME, startRetention, sweep } from "./retention.ts";
@@ -146,12 +146,7 @@ test("a stopped subscriber does not sweep", async () => {
 });
 
 test("a subscriber sweeps by itself, and again an hour later", async (t) => {
-  const logger = await createLogger({
-    service: "subscriber",
-    projectId: "test",
-    format: "pretty",
-    level: "error",
-  });
+  const logger = await createTestLogger();
   t.mock.timers.enable({ apis: ["setInterval"] });
   const stop = new AbortController();
   const isSwept = async () => (await getIds("writes")).every((id) => id >= versionAt(YOUNG_MS));

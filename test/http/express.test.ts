@@ -12,19 +12,14 @@ import { collections } from "../../collections/collections.ts";
 import { readConfig } from "../../common/config.ts";
 import { listen } from "../../common/http-server.ts";
 import type { Row } from "../../common/tables.ts";
-import { createLogger } from "../../common/telemetry/logger.ts";
 import { createMetrics } from "../../common/telemetry/metrics.ts";
 import { mintWriteId } from "../../common/write-id.ts";
 import { assertProblem, type Client, createClient, sendRaw } from "../support/http.ts";
+import { createTestLogger } from "../support/logger.ts";
 
 const CACHED = "private, max-age=60";
 const ITEM = { nombre: "x" };
-const logger = await createLogger({
-  service: "api",
-  projectId: "p",
-  format: "pretty",
-  level: "error",
-});
+const logger = await createTestLogger();
 
 /** The API on a store with one item, `a`; what is written is accepted, and goes nowhere. */
 function createApi(

@@ -9,7 +9,6 @@ import type { Collection } from "../../common/collection.ts";
 import { type PoolConnection, query } from "../../common/database.ts";
 import { DAY_MS } from "../../common/limits.ts";
 import { insertDeadLetters } from "../../common/receipts.ts";
-import { createLogger } from "../../common/telemetry/logger.ts";
 import { encodeWrite, type WriteKind } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { migrate } from "../../ops/migrate.ts";
@@ -18,6 +17,7 @@ import { createSettle } from "../../subscriber/settle.ts";
 import { teachers } from "../collections/teachers.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { createClient } from "../support/http.ts";
+import { createTestLogger } from "../support/logger.ts";
 import { versionAt } from "../support/schedules.ts";
 import { until } from "../support/until.ts";
 
@@ -46,12 +46,7 @@ describe("a fault of one table, or of one row, in a batch with others", () => {
   });
   after(() => environment.close());
   beforeEach(async () => {
-    const logger = await createLogger({
-      service: "subscriber",
-      projectId: "test",
-      format: "pretty",
-      level: "emerg",
-    });
+    const logger = await createTestLogger("emerg");
     const run = createSettle({
       pool: environment.pool,
       collections: COLLECTIONS,

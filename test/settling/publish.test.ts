@@ -10,21 +10,16 @@ import { createPublisher, type Publisher } from "../../api/publisher.ts";
 import { createTopicClient, NotPublishedError, type TopicClient } from "../../api/topic-client.ts";
 import { collections } from "../../collections/collections.ts";
 import { createGeneratedClient } from "../../common/pubsub.ts";
-import { createLogger } from "../../common/telemetry/logger.ts";
 import { createMetrics } from "../../common/telemetry/metrics.ts";
 import type { Write } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { TcpProxy } from "../../proof/support/tcp-proxy.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { assertProblem, createClient } from "../support/http.ts";
+import { createTestLogger } from "../support/logger.ts";
 import { ScriptedServer } from "../support/pubsub/scripted-server.ts";
 
-const logger = await createLogger({
-  service: "test",
-  projectId: "p",
-  format: "json",
-  level: "emerg",
-});
+const logger = await createTestLogger("emerg");
 const UNAVAILABLE = { code: 14, details: "away" };
 const message = (attributes: Record<string, string> = {}) => ({
   data: Buffer.from("{}"),

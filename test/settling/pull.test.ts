@@ -4,7 +4,6 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { createTopicClient } from "../../api/topic-client.ts";
 import { LEASE_SECONDS, PULL_BYTES, PULL_MESSAGES } from "../../common/limits.ts";
-import { createLogger } from "../../common/telemetry/logger.ts";
 import { type Pubsub, startPubsub } from "../../local/pubsub/server.ts";
 import { Subscription } from "../../local/pubsub/subscriptions/subscription.ts";
 import { encodeMessage } from "../../local/pubsub/wire.ts";
@@ -12,17 +11,13 @@ import { TcpProxy } from "../../proof/support/tcp-proxy.ts";
 import type { Decision } from "../../subscriber/decide.ts";
 import type { Message } from "../../subscriber/message.ts";
 import { startPull } from "../../subscriber/pull.ts";
+import { createTestLogger } from "../support/logger.ts";
 import { Bench, getText } from "../support/pubsub/bench.ts";
 import { ScriptedServer, type ScriptedStream } from "../support/pubsub/scripted-server.ts";
 import { until } from "../support/until.ts";
 
 const APPLIED: Decision = { kind: "settled", outcome: "applied", reason: null };
-const logger = await createLogger({
-  service: "test",
-  projectId: "conformance",
-  format: "json",
-  level: "emerg",
-});
+const logger = await createTestLogger("emerg");
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => `${index}`);
 
 describe("pulling", () => {

@@ -4,12 +4,12 @@ import { createReader } from "../../api/reader.ts";
 import { data } from "../../collections/data.ts";
 import { type Pool, query } from "../../common/database.ts";
 import { toDateTime } from "../../common/tables.ts";
-import { createLogger } from "../../common/telemetry/logger.ts";
 import { createMetrics } from "../../common/telemetry/metrics.ts";
 import { encodeWrite, type Write } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { createSettle } from "../../subscriber/settle.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
+import { createTestLogger } from "../support/logger.ts";
 
 /** More than the reader sends for one receipt. */
 const STATEMENTS = 6;
@@ -23,12 +23,7 @@ before(async () => {
   settle = createSettle({
     pool: environment.pool,
     collections: [data],
-    logger: await createLogger({
-      service: "subscriber",
-      projectId: "test",
-      format: "pretty",
-      level: "error",
-    }),
+    logger: await createTestLogger(),
     holdMs: 0,
     stop: new AbortController().signal,
   });

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { classifyDatabaseError } from "../../common/database-faults.ts";
 import { CONDITION_WAIT_MS } from "../../common/limits.ts";
-import { createLogger } from "../../common/telemetry/logger.ts";
 import { encodeWrite, type Write } from "../../common/write.ts";
 import type { Decision } from "../../subscriber/decide.ts";
 import type { Message } from "../../subscriber/message.ts";
@@ -9,6 +8,7 @@ import { createSettle } from "../../subscriber/settle.ts";
 import { courses } from "../collections/courses.ts";
 import { type Cut, CutPool } from "./cut-pool.ts";
 import { createTestEnvironment, type TestEnvironment } from "./environment.ts";
+import { createTestLogger } from "./logger.ts";
 import { type Batch, makeWrites, type Schedule } from "./schedules.ts";
 import { checkSettled, type Stored } from "./settled-invariants.ts";
 import { selectStored } from "./snapshot.ts";
@@ -123,12 +123,7 @@ async function startSubscriber(environment: TestEnvironment): Promise<Subscriber
   const settle = createSettle({
     pool: cutPool.pool,
     collections: [courses],
-    logger: await createLogger({
-      service: "subscriber",
-      projectId: "test",
-      format: "pretty",
-      level: "error",
-    }),
+    logger: await createTestLogger(),
     holdMs: 0,
     stop: new AbortController().signal,
   });
