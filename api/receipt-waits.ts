@@ -1,10 +1,8 @@
 import type { ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-
 import { withDeadline } from "../common/deadline.ts";
 import { MAX_RECEIPT_WAITS } from "../common/limits.ts";
 import type { Receipt, ReceiptKey } from "../common/receipts.ts";
-
 import type { RowState } from "../common/tables.ts";
 import { isUnavailable, type Reader } from "./reader.ts";
 

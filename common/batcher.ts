@@ -171,7 +171,7 @@ export class Batcher<Item, Result> {
   }
 
   async #dispatch(batch: Waiting<Item, Result>[]): Promise<void> {
-    const running = { items: batch, keys: collectKeys(batch) };
+    const running = { items: batch, keys: new Set(batch.flatMap(({ key }) => key ?? [])) };
     this.#running.push(running);
     try {
       const results = await this.#options.dispatch(batch.map(({ item }) => item));
@@ -247,10 +247,4 @@ type Waiting<Item, Result> = {
 function countUntil<Item>(items: readonly Item[], isFound: (item: Item) => boolean): number {
   const place = items.findIndex(isFound);
   return place < 0 ? items.length : place;
-}
-
-function collectKeys(batch: readonly { key: string | undefined }[]): Set<string> {
-  const keys = new Set<string>();
-  for (const { key } of batch) if (key !== undefined) keys.add(key);
-  return keys;
 }

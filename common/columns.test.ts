@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
 import { z } from "zod";
 import { createTestEnvironment, type TestEnvironment } from "../test/support/environment.ts";
+import { selectRows } from "../test/support/rows.ts";
 import { type Collection, dateTime, defineCollection, text } from "./collection.ts";
 import { query, withConnection } from "./database.ts";
 import { selectPage } from "./pages.ts";
 import { findSchemaFaults } from "./schema-check.ts";
-import { insertRows, type Row, selectRows } from "./tables.ts";
+import { insertRows, type Row } from "./tables.ts";
 import { mintWriteId } from "./write-id.ts";
 
 /** A declaration, the values at its limits, and the types of column that keep them or do not. */

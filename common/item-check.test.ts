@@ -96,6 +96,14 @@ describe("an item", () => {
     });
   });
 
+  test("has a long pointer, which is cut to whole characters", () => {
+    const long = `x${"😀".repeat(99)}`;
+    const checked = checkItem(cats, { home: { [long]: { [long]: "\0" } } });
+    const [error] = checked.ok ? [] : checked.errors;
+    assert.match(error?.pointer ?? "", /^\/home\/x.{90,}…$/u);
+    assert.equal(error?.pointer.isWellFormed(), true);
+  });
+
   test("is as deep as it may be, or too deep", () => {
     assert.equal(isTooDeep(nest(ITEM_DEPTH)), false);
     assert.equal(isTooDeep(nest(ITEM_DEPTH + 1)), true);

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { abbreviate } from "./characters.ts";
 import { isObject } from "./json.ts";
 import { formatPointer } from "./json-pointer.ts";
 import { ERROR_CHARACTERS, ITEM_DEPTH, LISTED_ERRORS } from "./limits.ts";
@@ -41,14 +42,10 @@ type ItemFaults = { ok: false; errors: FieldError[]; count: number };
 /** Cuts a list of errors to a size that an answer can have. */
 function listErrors(errors: readonly FieldError[], count = errors.length): ItemFaults {
   const listed = errors.slice(0, LISTED_ERRORS.problem).map(({ pointer, detail }) => ({
-    pointer: cut(pointer),
-    detail: cut(detail),
+    pointer: abbreviate(pointer, ERROR_CHARACTERS),
+    detail: abbreviate(detail, ERROR_CHARACTERS),
   }));
   return { ok: false, errors: listed, count };
-}
-
-function cut(text: string): string {
-  return text.length > ERROR_CHARACTERS ? `${text.slice(0, ERROR_CHARACTERS)}…` : text;
 }
 
 function countErrors(issues: readonly z.core.$ZodIssue[]): number {

@@ -2,13 +2,12 @@ import type { Socket } from "node:net";
 import type { Connection as Driver } from "mysql2";
 import type { PoolConnection } from "mysql2/promise";
 import type { Columns } from "./database.ts";
-import { STATEMENT_TIMEOUT_MS } from "./limits.ts";
 
 /**
  * Runs one SELECT with its `?` filled in, and hands over each row as it arrives, so that the caller
  * can stop at a number of bytes. Where `take` returns false, or throws, the connection is closed: more
- * rows may be on their way on it. Resolves to whether all rows were taken; rejects after
- * {@link STATEMENT_TIMEOUT_MS}.
+ * rows may be on their way on it. Resolves to whether all rows were taken. The caller bounds the time,
+ * with `withConnection`.
  */
 export async function queryEach(
   connection: PoolConnection,
@@ -38,14 +37,9 @@ export async function queryEach(
   // The loss of a connection is not reported to a statement that is read row by row.
   const onLost = (error: Error) => reject(error);
   driver.on("error", onLost);
-  const timer = setTimeout(() => {
-    reject(Object.assign(new Error("The statement took too long."), { code: "ETIMEDOUT" }));
-    stop();
-  }, STATEMENT_TIMEOUT_MS);
   try {
     return await promise;
   } finally {
-    clearTimeout(timer);
     driver.off("error", onLost);
   }
 }

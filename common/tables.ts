@@ -30,18 +30,6 @@ export type RowState = {
   created: boolean | null;
 };
 
-/** Selects the rows with these few ids, in no particular order. */
-export async function selectRows(
-  connection: Connection,
-  collection: Collection,
-  ids: readonly string[],
-): Promise<Row[]> {
-  if (ids.length === 0) return [];
-  const { table, reads } = getSql(collection);
-  const sql = `SELECT ${reads} FROM ${table} WHERE id IN (?)`;
-  return (await query(connection, sql, [ids])).map((columns) => toRow(collection, columns));
-}
-
 /**
  * Selects the rows with these ids, and stops once their items have `maxBytes`; of two or more rows,
  * the last may exceed it. Resolves to the rows, and to whether they are all that there are.

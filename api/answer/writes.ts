@@ -1,10 +1,8 @@
 import type { Request, Response } from "express";
-
 import type { Collection } from "../../common/collection.ts";
 import type { Item } from "../../common/item-check.ts";
 import { isConditional, type Write } from "../../common/write.ts";
 import type { Settled } from "../receipt-waits.ts";
-
 import { formatEntityTag } from "../request/condition-headers.ts";
 import type { Prefer } from "../request/parameters.ts";
 import { sendJson } from "./json.ts";

@@ -1,6 +1,5 @@
 import { withDeadline } from "../../common/deadline.ts";
 import { CONDITION_WAIT_MS, EARLY_CHECK_DEADLINE_MS } from "../../common/limits.ts";
-
 import type { RowState } from "../../common/tables.ts";
 import type { Write } from "../../common/write.ts";
 import { getWriteTime } from "../../common/write-id.ts";

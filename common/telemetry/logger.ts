@@ -1,6 +1,7 @@
 import { styleText } from "node:util";
 import type { Options as LoggingOptions } from "@google-cloud/logging-winston";
 import { createLogger as createWinston, format, type Logger, transports } from "winston";
+import { abbreviate } from "../characters.ts";
 
 export type { Logger } from "winston";
 
@@ -77,8 +78,7 @@ function createCloudFormat(projectId: string, traceKey: string) {
 /** A value of a line, with texts cut, and without what does not fit into `room`. */
 function cut(value: unknown, room: { bytes: number }): unknown {
   if (typeof value !== "object" || value === null || value instanceof Date) {
-    const isLong = typeof value === "string" && value.length > TEXT_CHARACTERS;
-    const kept = isLong ? `${value.slice(0, TEXT_CHARACTERS).toWellFormed()}…` : value;
+    const kept = typeof value === "string" ? abbreviate(value, TEXT_CHARACTERS) : value;
     room.bytes -= countBytes(kept);
     return room.bytes < 0 ? "…" : kept;
   }

@@ -1,8 +1,8 @@
 import type { Collection } from "../../common/collection.ts";
 import { type Connection, type Pool, query, withConnection } from "../../common/database.ts";
 import { selectDead, selectSettled } from "../../common/receipts.ts";
-import { selectRows } from "../../common/tables.ts";
 import type { Write } from "../../common/write.ts";
+import { selectRows } from "./rows.ts";
 import type { Stored } from "./settled-invariants.ts";
 
 /**
