@@ -10,12 +10,14 @@ export const DAY_MS = 24 * 60 * 60 * 1_000;
  * is longer, and then on the dead-letter topic's subscription. iac/ sets both.
  */
 export const MESSAGE_RETENTION_DAYS = { writes: 7, deadLetters: 7 };
+/** What Pub/Sub's clock and those of the processes may differ by, and a margin. */
+export const RETENTION_MARGIN_DAYS = 1;
 /**
- * Tombstones and receipts must outlive every message, and a day for what clocks differ by: otherwise
- * an older put would bring a deleted item back, and a replaced write would be settled a second time.
+ * Tombstones and receipts must outlive every message: otherwise an older put would bring a deleted
+ * item back, and a replaced write would be settled a second time.
  */
 export const LEAST_RECEIPT_RETENTION_DAYS =
-  MESSAGE_RETENTION_DAYS.writes + MESSAGE_RETENTION_DAYS.deadLetters + 1;
+  MESSAGE_RETENTION_DAYS.writes + MESSAGE_RETENTION_DAYS.deadLetters + RETENTION_MARGIN_DAYS;
 
 /** A request's body, also after decompression: what a bulk of ordinary records needs. */
 export const BODY_BYTES = 4 * 1024 * 1024;

@@ -41,7 +41,7 @@ const TYPE_PREFIX = "dev.constancia.";
 const SPEC_VERSION = "1.0";
 const CONTENT_TYPE = "application/json";
 /** What a message may have. An attribute that is added here is unknown to the release before. */
-const ATTRIBUTES = new Set([
+export const ATTRIBUTES: ReadonlySet<string> = new Set([
   "ce-specversion",
   "ce-id",
   "ce-type",

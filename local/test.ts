@@ -32,15 +32,20 @@ const COVERAGE = {
 };
 /** The test files that take longest, in their order; they do not have to be complete. */
 const LONGEST = [
+  "test/settling/tables.test.ts",
+  "test/settling/faults-apart.test.ts",
+  "test/settling/silent-mysql.test.ts",
   "test/console/console.test.ts",
-  "test/settling/nothing-lost.test.ts",
   "test/settling/outages.test.ts",
+  "test/settling/nothing-lost.test.ts",
   "deploy/rollout/rollout.test.ts",
   "test/deploy/bundle.test.ts",
   "test/deploy/compose.test.ts",
   "test/operations/audit.test.ts",
   "test/operations/monitoring.test.ts",
   "test/operations/traces.test.ts",
+  "test/operations/memory.test.ts",
+  "test/settling/connections.test.ts",
   "test/deploy/rollout.test.ts",
   "test/docs/operations-docs.test.ts",
   "test/settling/pull.test.ts",

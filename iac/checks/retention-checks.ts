@@ -1,3 +1,4 @@
+import { RETENTION_MARGIN_DAYS } from "../../common/limits.ts";
 import { getVariable, type Settings } from "../settings.ts";
 import {
   formatPlace,
@@ -10,8 +11,6 @@ import {
 } from "../terraform-json.ts";
 
 const DAY_SECONDS = 24 * 3600;
-/** What Pub/Sub's clock and those of the processes may differ by, and a margin. */
-const MARGIN_DAYS = 1;
 /** Pub/Sub's default for a subscription; a topic retains nothing by default. */
 const SUBSCRIPTION_RETENTION_SECONDS = 7 * DAY_SECONDS;
 
@@ -36,13 +35,13 @@ export function checkReceiptRetention(
   const keptAfter = listResources(stacks, "google_pubsub_subscription").filter(
     ({ properties }) => deadLetters && refersTo(properties.topic, deadLetters),
   );
-  const days = getLongestDays(kept) + getLongestDays(keptAfter) + MARGIN_DAYS;
+  const days = getLongestDays(kept) + getLongestDays(keptAfter) + RETENTION_MARGIN_DAYS;
   return [api, subscriber].flatMap((service) => {
     const found = getVariable(service, "RECEIPT_RETENTION_DAYS");
     if (Number(found) >= days) return [];
     return [
       `${service.file}: RECEIPT_RETENTION_DAYS is ${found}, but must be at least ${days}: Pub/Sub keeps` +
-        ` a message for up to ${days - MARGIN_DAYS} days (${formatPlace(subscription)}).`,
+        ` a message for up to ${days - RETENTION_MARGIN_DAYS} days (${formatPlace(subscription)}).`,
     ];
   });
 }

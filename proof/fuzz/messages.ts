@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { v7 } from "uuid";
 import type { Collection } from "../../common/collection.ts";
-import { encodeWrite, type MessageContent } from "../../common/write.ts";
+import { ATTRIBUTES, encodeWrite, type MessageContent } from "../../common/write.ts";
 import { getWriteTime } from "../../common/write-id.ts";
 import { ODD_TEXTS } from "./values.ts";
 
@@ -79,20 +79,8 @@ export function recipes(collections: readonly Collection[]): fc.Arbitrary<Recipe
   }));
 }
 
-const NAMES = [
-  "ce-specversion",
-  "ce-id",
-  "ce-type",
-  "ce-source",
-  "ce-subject",
-  "ce-time",
-  "content-type",
-  "if-match",
-  "if-none-match",
-  "fingerprint",
-  "traceparent",
-  "schema",
-];
+/** The names of attributes that a message may have. */
+const NAMES = [...ATTRIBUTES];
 /** Texts that have broken other programs. */
 const STRANGE = [
   ...ODD_TEXTS.filter((text) => text !== "" && text.isWellFormed()),
