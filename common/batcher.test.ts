@@ -412,7 +412,9 @@ test("what waits and what is under way is bounded in bytes, but a single item is
   await assert.rejects(batcher.add(1), QueueFullError);
   batches[0]?.end([0]);
   await first;
-  const added = [batcher.add(4), batcher.add(6)];
+  const added = [batcher.add(1)];
+  await assert.rejects(batcher.add(10), QueueFullError);
+  added.push(batcher.add(9));
   await assert.rejects(batcher.add(1), QueueFullError);
   await endOfTurns();
   batches[1]?.fail(new Error("away"));

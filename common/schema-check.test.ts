@@ -117,6 +117,21 @@ const faults: [string, string, (table: string) => string[]][] = [
     (table) => [`The primary key of ${table} must be (id).`],
   ],
   [
+    "a key that takes two ids for one",
+    "DROP PRIMARY KEY, ADD PRIMARY KEY (id(10))",
+    (table) => [`The primary key of ${table} must be (id).`],
+  ],
+  [
+    "a table that does not roll back",
+    "ENGINE=MyISAM",
+    (table) => [`The table ${table} must be an InnoDB table, not MyISAM.`],
+  ],
+  [
+    "a field whose values must differ",
+    "ADD UNIQUE INDEX by_title (title)",
+    (table) => [`The index by_title on ${table}.title must not be unique.`],
+  ],
+  [
     "a column of its own that refuses NULL",
     "MODIFY fingerprint CHAR(64) COLLATE ascii_bin NOT NULL",
     (table) => [`The column ${table}.fingerprint must allow NULL.`],

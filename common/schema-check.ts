@@ -23,6 +23,8 @@ type Table = {
   nullable: ReadonlyMap<string, string>;
   /** Columns that an index must start with. */
   indexed: readonly string[];
+  /** Columns beside the key whose values may have to differ. */
+  unique: readonly string[];
 };
 
 /** The columns that every collection's table has; the fields' come after them. */
@@ -55,6 +57,7 @@ const SHARED_TABLES: readonly Table[] = [
     ]),
     nullable: toNullable("reason", "trace", "created"),
     indexed: [],
+    unique: [],
   },
   {
     name: "dead_letters",
@@ -72,6 +75,7 @@ const SHARED_TABLES: readonly Table[] = [
     ]),
     nullable: toNullable("write_id", "replayed_at", "replayed_as"),
     indexed: [],
+    unique: ["write_id"],
   },
 ];
 
@@ -88,8 +92,14 @@ export async function findSchemaFaults(
   const indexes = await query(
     connection,
     "SELECT TABLE_NAME AS tableName, INDEX_NAME AS indexName, COLUMN_NAME AS name," +
-      " SEQ_IN_INDEX AS place FROM information_schema.STATISTICS" +
+      " SEQ_IN_INDEX AS place, SUB_PART AS prefix," +
+      " NON_UNIQUE = 0 AS isUnique FROM information_schema.STATISTICS" +
       " WHERE TABLE_SCHEMA = DATABASE() ORDER BY SEQ_IN_INDEX",
+  );
+  const engines = await query(
+    connection,
+    "SELECT TABLE_NAME AS tableName, ENGINE AS engine FROM information_schema.TABLES" +
+      " WHERE TABLE_SCHEMA = DATABASE()",
   );
   const tables = [...collections.map(toTable), ...SHARED_TABLES];
   const isOf =
@@ -104,6 +114,7 @@ export async function findSchemaFaults(
     ...tables.filter(isThere).flatMap((table) => {
       const own = columns.filter(isOf(table)).map(parseColumn);
       return [
+        ...findEngineFaults(table, engines.find(isOf(table))?.engine),
         ...findColumnFaults(table, own),
         ...findIndexFaults(table, own, indexes.filter(isOf(table))),
       ];
@@ -124,11 +135,19 @@ function toTable({ name, fields, filters }: Collection): Table {
       ...fields.map(({ column }) => [column, ": tombstones store NULL there"] as const),
     ]),
     indexed: ["deleted_at", ...filters.map(({ column }) => column)],
+    unique: [],
   };
 }
 
 function toNullable(...names: string[]): Map<string, string> {
   return new Map(names.map((name) => [name, ""]));
+}
+
+/** A table of another engine keeps what a transaction rolls back. */
+function findEngineFaults({ name }: Table, engine: unknown): string[] {
+  return engine === "InnoDB"
+    ? []
+    : [`The table ${name} must be an InnoDB table, not ${engine ?? "a view"}.`];
 }
 
 function findColumnFaults({ name, requirements, nullable }: Table, columns: Column[]): string[] {
@@ -153,14 +172,27 @@ function findColumnFaults({ name, requirements, nullable }: Table, columns: Colu
   return faults;
 }
 
-function findIndexFaults({ name, key, indexed }: Table, columns: Column[], indexes: Columns[]) {
+function findIndexFaults(
+  { name, key, indexed, unique }: Table,
+  columns: Column[],
+  indexes: Columns[],
+) {
   const primary = indexes.filter(({ indexName }) => indexName === "PRIMARY");
   const isIndexed = (column: string) =>
     indexes.some((index) => Number(index.place) === 1 && index.name === column);
+  const others = indexes.filter(
+    ({ indexName, isUnique, name: column }) =>
+      indexName !== "PRIMARY" && Number(isUnique) === 1 && !unique.includes(String(column)),
+  );
   return [
-    ...(primary.length === 1 && primary[0]?.name === key
+    // A key on the first characters of ids would take two of them for one.
+    ...(primary.length === 1 && primary[0]?.name === key && primary[0].prefix === null
       ? []
       : [`The primary key of ${name} must be (${key}).`]),
+    // MySQL answers a repeated value as it answers a race for a new row.
+    ...others.map(
+      (index) => `The index ${index.indexName} on ${name}.${index.name} must not be unique.`,
+    ),
     ...indexed
       .filter((column) => columns.some((one) => one.name === column) && !isIndexed(column))
       .map((column) => `No index starts with ${name}.${column}; lists would scan the table.`),

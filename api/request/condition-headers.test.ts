@@ -26,7 +26,7 @@ describe("a condition on a write", () => {
       [{}, undefined],
       [{ "if-match": " * " }, { ifMatch: "*" }],
       [{ "if-match": `"${VERSION}"` }, { ifMatch: [VERSION] }],
-      [{ "if-match": `, "${VERSION}" ,"${OTHER}",` }, { ifMatch: [VERSION, OTHER] }],
+      [{ "if-match": `, , "${VERSION}" ,"${OTHER}",` }, { ifMatch: [VERSION, OTHER] }],
       [{ "if-match": `"${VERSION}", "${VERSION}"` }, { ifMatch: [VERSION] }],
       [{ "if-match": `W/"${OTHER}", "x,y", "${VERSION}"` }, { ifMatch: [VERSION] }],
       [{ "if-match": "*", "if-unmodified-since": "x" }, { ifMatch: "*" }],

@@ -32,6 +32,11 @@ test("the parts of an array are its elements, however it is written", () => {
   );
 });
 
+test("only a text that begins with a bracket is an array's", () => {
+  for (const text of ["[", " \t\r\n[1]"]) assert.ok(isArrayText(text));
+  for (const text of ["", '{"a":[]}', '"["', "\u00a0[]"]) assert.ok(!isArrayText(text));
+});
+
 test("what is no array in JSON has a part that is not JSON", () => {
   const characters = fc.constantFrom(...'[]{},:"\\ 1a\n');
   fc.assert(
@@ -43,4 +48,5 @@ test("what is no array in JSON has a part that is not JSON", () => {
   );
   for (const text of ["[", "[1", "[1]]", "[1],", "[,]", "[1,]", '["]', '["\\"]', "[1}", "[{]}"])
     assert.equal(parseParts(text), undefined, text);
+  assert.deepEqual([...splitArray("[1")], ["1", ""]);
 });

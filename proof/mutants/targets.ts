@@ -7,7 +7,10 @@ export const ROOT = join(import.meta.dirname, "..", "..");
 export const PURE: Readonly<Record<string, readonly string[]>> = {
   "api/request/condition-headers.ts": ["api/request/condition-headers.test.ts"],
   "api/request/cursor.ts": ["api/request/cursor.test.ts"],
-  "api/request/header-values.ts": ["api/request/parameters.test.ts"],
+  "api/request/header-values.ts": [
+    "api/request/header-values.test.ts",
+    "api/request/parameters.test.ts",
+  ],
   "api/request/http-date.ts": ["api/request/http-date.test.ts"],
   "api/request/json-array.ts": ["api/request/json-array.test.ts"],
   "api/request/memory-reservation.ts": ["api/request/memory-reservation.test.ts"],
