@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import test from "node:test";
+import test, { type TestContext } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Batcher, type BatcherOptions, QueueFullError } from "./batcher.ts";
 import { DeadlineExceededError } from "./deadline.ts";
@@ -209,13 +209,7 @@ test("the deadline of an item that was answered is forgotten; later ones have th
 });
 
 test("an item that was added later than one that is late has the rest of its own time", async (t) => {
-  let now = 1_000;
-  t.mock.timers.enable({ apis: ["setTimeout"] });
-  t.mock.method(performance, "now", () => now);
-  const pass = (ms: number) => {
-    now += ms;
-    t.mock.timers.tick(ms);
-  };
+  const pass = mockTime(t);
   const { batcher, batches } = holdBatches({ deadlineMs: 300, maxConcurrent: 2 });
   const first = batcher.add(1);
   await endOfTurns();
@@ -226,6 +220,39 @@ test("an item that was added later than one that is late has the rest of its own
   await assert.rejects(first, DeadlineExceededError);
   batches[1]?.end([20]);
   assert.equal(await second, 20);
+});
+
+test("an item that was added later than one that is late is rejected at its own deadline", async (t) => {
+  const pass = mockTime(t);
+  const { batcher } = holdBatches({ deadlineMs: 300, maxConcurrent: 1 });
+  const rejected: number[] = [];
+  for (const item of [1, 2, 3]) {
+    batcher.add(item).catch(() => rejected.push(item));
+    await endOfTurns();
+    pass(100);
+  }
+  await endOfTurns();
+  assert.deepEqual(rejected, [1]);
+  pass(99);
+  await endOfTurns();
+  assert.deepEqual(rejected, [1]);
+  pass(1);
+  await endOfTurns();
+  assert.deepEqual(rejected, [1, 2]);
+  pass(100);
+  await endOfTurns();
+  assert.deepEqual(rejected, [1, 2, 3]);
+});
+
+test("a drain ends where all that waits is rejected before its batch is dispatched", async (t) => {
+  const pass = mockTime(t);
+  const { batcher, batches } = holdBatches({ deadlineMs: 300 });
+  const late = assert.rejects(batcher.add(1), DeadlineExceededError);
+  const drained = batcher.drain();
+  pass(300);
+  await Promise.all([late, drained]);
+  await endOfTurns();
+  assert.deepEqual(batches, []);
 });
 
 test("a batch holds at most maxItems; the rest leaves at once where another may run", async () => {
@@ -443,6 +470,17 @@ function holdBatches(limits: Partial<BatcherOptions<number, number>> = {}) {
     return promise;
   };
   return { batcher: new Batcher<number, number>({ ...ROOMY, dispatch, ...limits }), batches };
+}
+
+/** Stops the clock that deadlines are judged by; the function that it returns moves it on. */
+function mockTime(t: TestContext): (ms: number) => void {
+  let now = 1_000;
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  t.mock.method(performance, "now", () => now);
+  return (ms) => {
+    now += ms;
+    t.mock.timers.tick(ms);
+  };
 }
 
 /** More turns than a batch waits for. */
