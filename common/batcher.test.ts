@@ -244,6 +244,24 @@ test("an item that was added later than one that is late is rejected at its own 
   assert.deepEqual(rejected, [1, 2, 3]);
 });
 
+test("an item that is added after all others were answered has a deadline too, and a drain leaves none", async () => {
+  const countTimers = () => process.getActiveResourcesInfo().filter((kind) => kind === "Timeout");
+  const before = countTimers();
+  const { batcher, batches } = holdBatches({ deadlineMs: 300 });
+  const answered = batcher.add(1);
+  await endOfTurns();
+  batches[0]?.end([10]);
+  assert.equal(await answered, 10);
+  await assert.rejects(batcher.add(2), DeadlineExceededError);
+  const last = batcher.add(3);
+  batches[1]?.end([20]);
+  await endOfTurns();
+  batches[2]?.end([30]);
+  assert.equal(await last, 30);
+  await batcher.drain();
+  assert.deepEqual(countTimers(), before);
+});
+
 test("a drain ends where all that waits is rejected before its batch is dispatched", async (t) => {
   const pass = mockTime(t);
   const { batcher, batches } = holdBatches({ deadlineMs: 300 });
