@@ -136,7 +136,7 @@ export function dateTime(): z.ZodType<string> {
       abort: true,
       error: "Must be in the years 1000 to 9999, to the millisecond at most.",
     })
-    .overwrite((value) => (Number.isNaN(Date.parse(value)) ? value : new Date(value).toISOString()))
+    .overwrite((value) => new Date(value).toISOString())
     .refine((value) => /^[1-9]\d{3}-/.test(value), {
       error: "Must be in the years 1000 to 9999, in UTC too.",
     });

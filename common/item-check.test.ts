@@ -2,13 +2,14 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { z } from "zod";
 import { dateTime, defineCollection, text } from "./collection.ts";
-import { checkItem, isTooDeep } from "./item-check.ts";
-import { ITEM_DEPTH } from "./limits.ts";
+import { checkItem, formatErrors, isTooDeep } from "./item-check.ts";
+import { ITEM_DEPTH, LISTED_ERRORS } from "./limits.ts";
 
 describe("an item", () => {
   const fields = {
     name: text({ min: 2, max: 3 }).optional(),
     letter: text({ min: 1, max: 1 }).optional(),
+    note: text({ max: 9 }).optional(),
     bornAt: dateTime().optional(),
     legs: z.int().min(0).max(9).optional(),
     home: z.record(z.string(), z.unknown()).optional(),
@@ -24,6 +25,7 @@ describe("an item", () => {
     [{ name: "ab" }],
     [{ name: "abc" }],
     [{ name: "😀😀😀" }],
+    [{ note: "" }],
     [{ bornAt: "2026-03-01T09:30:00+01:00" }, { bornAt: "2026-03-01T08:30:00.000Z" }],
     [{ bornAt: "9999-12-31T23:59:59.999Z" }],
     [{ legs: 0 }],
@@ -46,6 +48,7 @@ describe("an item", () => {
     [{ letter: "" }, ["/letter", "Must have at least 1 character."]],
     [{ letter: "ab" }, ["/letter", "Must have at most 1 character."]],
     [{ bornAt: "2026-03-01" }, ["/bornAt", ZONE]],
+    [{ bornAt: "soon" }, ["/bornAt", ZONE]],
     [{ bornAt: "0999-12-31T23:59:59Z" }, ["/bornAt", YEARS]],
     [{ bornAt: "2026-03-01T09:30:00.1234Z" }, ["/bornAt", YEARS]],
     [
@@ -66,7 +69,7 @@ describe("an item", () => {
     [{ home: { a: ["x", "\ud800"] } }, ["/home/a/1", NUL]],
     [{ home: { "a/\0": 1 } }, ["/home", NUL]],
     [
-      { home: nest(ITEM_DEPTH), legs: 1 },
+      { home: nest(ITEM_DEPTH), legs: nest(ITEM_DEPTH - 1) },
       ["/home", `Must be nested at most ${ITEM_DEPTH - 1} levels deep.`],
     ],
   ];
@@ -94,6 +97,94 @@ describe("an item", () => {
       ],
       count: 2,
     });
+  });
+
+  test("has an object with too much, too little or what cannot be stored", () => {
+    const home = z.object({
+      city: z.string(),
+      size: z.strictObject({ rooms: z.int() }).optional(),
+    });
+    const dogs = defineCollection({
+      name: "dogs",
+      fields: {
+        home,
+        parts: z.object({ constructor: z.string() }).optional(),
+      },
+      example: { home: { city: "y" } },
+    });
+    const cases: [sent: unknown, ...errors: [pointer: string, detail: string][]][] = [
+      [
+        { home: { city: "a\0", zip: 1 } },
+        ["/home/city", NUL],
+        ["/home/zip", "Is not a field of this object."],
+      ],
+      [
+        { home: { city: "y", size: { rooms: 1, doors: 2 } } },
+        ["/home/size/doors", "Is not a field of this object."],
+      ],
+      [{ home: { city: "y" }, parts: {} }, ["/parts/constructor", "Is required."]],
+    ];
+    for (const [sent, ...errors] of cases) {
+      const checked = checkItem(dogs, sent);
+      assert.deepEqual(
+        checked.ok ? [] : checked.errors.map(({ pointer, detail }) => [pointer, detail]),
+        errors,
+      );
+    }
+  });
+
+  test("has more errors than are listed, all of which are counted", () => {
+    const { problem: listed } = LISTED_ERRORS;
+    const unknown = Object.fromEntries(Array.from({ length: listed + 5 }, (_, n) => [`x${n}`, n]));
+    const cases: [sent: object, count: number, listed: number][] = [
+      [unknown, listed + 5, listed],
+      [{ ...unknown, legs: 10 }, listed + 6, listed],
+      [{ ...unknown, home: "\0" }, listed + 6, listed],
+      [{ name: "a\0", home: { a: "\0" } }, 2, 2],
+    ];
+    for (const [sent, count, length] of cases) {
+      const checked = checkItem(cats, sent);
+      assert.ok(!checked.ok);
+      assert.deepEqual([checked.count, checked.errors.length], [count, length]);
+    }
+  });
+
+  test("has errors in the words of a sentence", () => {
+    const cases: [schema: z.ZodType, value: unknown, detail: string][] = [
+      [z.string(), 5, "Must be of type string, not number."],
+      [z.enum(["a", "b"]), "c", 'Must be one of "a"|"b".'],
+      [z.literal("a"), "b", 'Must be "a".'],
+      [z.string().max(2), "abc", "Must have <=2 characters."],
+      [z.array(z.int()).min(1), [], "Must have >=1 items."],
+      [z.number().min(0.5), 0, "Must be >=0.5."],
+      [z.number().multipleOf(0.5), 0.2, "Must be a multiple of 0.5."],
+      [z.string().startsWith("a"), "b", 'Must start with "a".'],
+      [z.email(), "b", "Invalid email address."],
+      [z.string().refine(() => false, { error: "is not it" }), "b", "Is not it."],
+    ];
+    for (const [schema, value, detail] of cases) {
+      const checked = checkItem({ schema: z.strictObject({ part: schema }) }, { part: value });
+      assert.deepEqual(checked.ok ? [] : checked.errors, [{ pointer: "/part", detail }]);
+    }
+  });
+
+  test("lacks what has words of its own for that", () => {
+    const word = z.custom((value) => value !== undefined, { error: "Needs a word." });
+    const checked = checkItem({ schema: z.strictObject({ word }) }, {});
+    assert.deepEqual(checked.ok ? [] : checked.errors, [
+      { pointer: "/word", detail: "Needs a word." },
+    ]);
+  });
+
+  test("has errors that are told in one sentence", () => {
+    assert.equal(
+      formatErrors([
+        { pointer: "/legs", detail: "Must be >=0.5." },
+        { pointer: "/home/a", detail: "Is required." },
+        { pointer: "", detail: "Must be a JSON object." },
+      ]),
+      "legs must be >=0.5; home/a is required; the body must be a JSON object.",
+    );
   });
 
   test("has a long pointer, which is cut to whole characters", () => {

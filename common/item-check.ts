@@ -105,6 +105,6 @@ function toSentence(message: string): string {
     .replace(/^Invalid input: expected (\w+), received (\w+)$/, "Must be of type $1, not $2")
     .replace(/^Too (?:big|small): expected \w+ to /, "Must ")
     .replace(/^Invalid (?:input|option): expected /, "Must be ")
-    .replace(/^Invalid input: /, "");
+    .replace(/^Invalid (?:string|number): must /, "Must ");
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith(".") ? "" : "."}`;
 }

@@ -94,6 +94,13 @@ test("a number that a double does not keep is written again as it was", () => {
   );
 });
 
+test("an object is neither null, an array, a scalar, nor a number that a double does not keep", () => {
+  for (const text of ["{}", '{"a":1}']) assert.ok(isObject(parseJson(text)), text);
+  const { repeated } = parseJson('{"repeated":{},"repeated":{}}') as Record<string, unknown>;
+  for (const value of ["null", "[]", '"x"', "1", "true", "1e400"].map(parseJson).concat([repeated]))
+    assert.equal(isObject(value), false, JSON.stringify(value));
+});
+
 test("__proto__ is a key like any other", () => {
   for (const text of ['{"__proto__":{"a":1}}', '{"\\u005f_proto__":{"a":1}}']) {
     const value = parseJson(text) as Record<string, unknown>;
