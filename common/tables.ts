@@ -76,18 +76,19 @@ export async function insertRows(
   await query(connection, `INSERT INTO ${table} (${names}) VALUES ?`, [values]);
 }
 
-/** Replaces rows that are locked by this transaction, in one statement. */
+/**
+ * Replaces rows that are locked by this transaction, in one statement. A column that this version does
+ * not declare gets its default: what an earlier write has put there is not a part of the new version.
+ */
 export async function updateRows(
   connection: Connection,
   collection: Collection,
   rows: readonly Row[],
 ): Promise<void> {
   if (rows.length === 0) return;
-  const { table, names, updates } = getSql(collection);
+  const { table, names } = getSql(collection);
   const values = rows.map((row) => toColumns(collection, row));
-  // VALUES() because MariaDB has no row alias.
-  const sql = `INSERT INTO ${table} (${names}) VALUES ? ON DUPLICATE KEY UPDATE ${updates}`;
-  await query(connection, sql, [values]);
+  await query(connection, `REPLACE INTO ${table} (${names}) VALUES ?`, [values]);
 }
 
 /** Formats milliseconds since 1970 as MySQL's DATETIME(3) in UTC. */
@@ -116,7 +117,7 @@ export function fromDateTime(text: string): number {
 }
 
 /** Names and column lists of a collection's statements, built once. */
-type Sql = { table: string; names: string; reads: string; updates: string };
+type Sql = { table: string; names: string; reads: string };
 /** The columns that every collection's table has. */
 export const COLUMNS = [
   "id",
@@ -140,10 +141,6 @@ export function getSql(collection: Collection): Sql {
     table: `\`${collection.name}\``,
     names: columns.join(", "),
     reads: [...COLUMNS, ...collection.fields.map(formatRead)].join(", "),
-    updates: columns
-      .slice(1)
-      .map((column) => `${column} = VALUES(${column})`)
-      .join(", "),
   };
   sqlByCollection.set(collection, sql);
   return sql;
