@@ -30,10 +30,47 @@ test("a schema whose value changes when it is checked again is refused with the 
     [z.array(number).optional(), undefined],
     [z.stringbool().optional(), undefined],
     [z.string().overwrite((value) => `${value}!`), "a"],
-    [z.preprocess((value) => Number(value) + 1, z.number()), 1],
   ];
   for (const [schema, example] of cases)
     assert.throws(() => define(schema, example), { message: TRANSFORM }, JSON.stringify(example));
+});
+
+test("a schema that takes one type for another, or a wrong value for its default, is refused", () => {
+  const cases: [z.ZodType, unknown][] = [
+    [z.coerce.number(), 5],
+    [z.coerce.string().optional(), undefined],
+    [z.string().pipe(z.coerce.number()), "5"],
+    [z.array(z.object({ inner: z.coerce.boolean() })), []],
+    [z.record(z.string(), z.union([z.coerce.number(), z.string()])), {}],
+    [z.int().catch(0), 5],
+    [z.object({ inner: z.int().catch(0).optional() }), {}],
+    [z.preprocess(String, z.string()), "a"],
+    [z.array(z.preprocess(Number, z.number())), []],
+  ];
+  const message =
+    'Collection "cats", field "age": must not take one type for another, or a wrong value for its' +
+    " default: what is stored is what was sent. Remove coerce, catch() or preprocess().";
+  for (const [schema, example] of cases)
+    assert.throws(() => define(schema, example), { message }, JSON.stringify(example));
+});
+
+test("a schema of times that cannot be stored is refused", () => {
+  const message = 'Collection "cats", field "age": must be declared with dateTime().';
+  const time = "2026-03-01T09:30:00Z";
+  for (const schema of [
+    z.iso.datetime(),
+    z.iso.datetime({ precision: 6 }),
+    z.iso.datetime({ offset: true }).optional(),
+  ])
+    assert.throws(() => define(schema, undefined), { message });
+  assert.equal(
+    define(
+      z.iso.datetime({ precision: 3 }).refine((value) => value > "1000"),
+      "2026-03-01T09:30:00.000Z",
+    ).fields[0]?.kind,
+    "dateTime",
+  );
+  assert.equal(define(dateTime(), time).fields[0]?.kind, "dateTime");
 });
 
 test("a schema that normalises its value is taken", () => {
@@ -43,7 +80,6 @@ test("a schema that normalises its value is taken", () => {
     [z.string().trim().toLowerCase(), " A "],
     [z.int().default(3), undefined],
     [z.string().optional(), undefined],
-    [z.coerce.number(), "5"],
     [z.array(z.enum(["a", "b"])).max(3), ["a"]],
     [z.object({ inner: z.boolean() }), { inner: true }],
     [z.lazy(() => z.string()), "a"],

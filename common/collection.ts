@@ -59,6 +59,15 @@ const RESERVED_FIELDS = new Set([
 const TRANSFORMS_VALUE =
   "must not change its value when it is checked again: the API checks an item, and the subscriber" +
   " checks what the API has published. Remove the transform, or use overwrite()";
+const CONVERTS_VALUE =
+  "must not take one type for another, or a wrong value for its default: what is stored is what was" +
+  " sent. Remove coerce, catch() or preprocess()";
+/** Times of RFC 3339 that MySQL does not keep: before the year 1000, and finer than a millisecond. */
+const UNSTORABLE_TIMES = [
+  "0999-12-31T23:59:59Z",
+  "0999-12-31T23:59:59.000Z",
+  ...[4, 5, 6, 7, 8, 9].map((digits) => `2026-03-01T09:30:00.${"1".repeat(digits)}Z`),
+];
 
 /**
  * Declares a collection. `fields` are zod schemas (use {@link text} and {@link dateTime} for
@@ -158,12 +167,29 @@ function defineField(collection: string, name: string, schema: z.ZodType): Field
     array: "json",
     object: "json",
   };
+  if (convertsValues(schema)) throw fail(CONVERTS_VALUE);
   const kind = kinds[String(jsonSchema?.type)];
   if (!kind || !jsonSchema)
     throw fail(`must have one of JSON's types: ${Object.keys(kinds).join(", ")}`);
   if (!toJsonSchema(schema, "output")) throw fail(TRANSFORMS_VALUE);
+  if (kind === "dateTime" && UNSTORABLE_TIMES.some((time) => schema.safeParse(time).success))
+    throw fail("must be declared with dateTime()");
   const required = !schema.safeParse(undefined).success;
   return { name, column: toSnakeCase(name), kind, schema, jsonSchema, required };
+}
+
+/** Whether the schema takes what was sent for something else, in any of its parts. */
+function convertsValues(schema: z.ZodType): boolean {
+  let isFound = false;
+  const override = ({ zodSchema }: { zodSchema: z.core.$ZodType }) => {
+    const { def } = (zodSchema as z.core.$ZodTypes)._zod;
+    isFound ||= def.type === "catch" || ("coerce" in def && def.coerce === true);
+    // This is what preprocess() makes.
+    isFound ||= def.type === "pipe" && def.in._zod.def.type === "transform";
+  };
+  for (const io of ["input", "output"] as const)
+    z.toJSONSchema(schema, { io, unrepresentable: "any", override });
+  return isFound;
 }
 
 /** Undefined for a type that JSON lacks; as `output`, also for a schema that transforms a value. */

@@ -50,6 +50,11 @@ test("each collection has its own number, and one that is gone keeps it", () => 
   assert.deepEqual(both.orders, first.orders);
 });
 
+test("a number that was raised by hand stays", () => {
+  const raised = { orders: { ...first.orders, schema: 5 } } as SchemaNumbers;
+  assert.deepEqual(updateSchemaNumbers([orders], raised), raised);
+});
+
 test("collections get the numbers of the file; one that is not in it is at its first", () => {
   const numbers = { orders: { schema: 7, hash: "" } };
   assert.deepEqual(
