@@ -5,6 +5,7 @@ import { ipKeyGenerator, rateLimit } from "express-rate-limit";
 import type { ApiKey, Config } from "../../common/config.ts";
 import { ANSWER_HEADERS } from "../answer/headers.ts";
 import { Problem } from "../answer/problem.ts";
+import type { Caller } from "./caller.ts";
 
 const READ_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
 const RATE_WINDOW_MS = 60_000;
@@ -56,13 +57,15 @@ export function createMetricsGuards(config: Config): RequestHandler[] {
   return [...identifyKey(config), ...limitRate(config, skip), ...required];
 }
 
-/** Fills `response.locals.key` where the request shows a valid API key. */
+const SCOPES = { read: new Set(["*:read"]), write: new Set(["*:read", "*:write"]) };
+
+/** Fills `response.locals.caller` where the request shows a valid API key. */
 function identifyKey({ API_KEYS }: Config): RequestHandler[] {
   if (API_KEYS.length === 0) return [];
   const handler: RequestHandler = (request, response, next) => {
     const shown = request.get("authorization");
     const key = shown === undefined ? undefined : findKey(API_KEYS, shown);
-    if (key) response.locals.key = key;
+    if (key) response.locals.caller = toCaller(key);
     next();
   };
   return [handler];
@@ -76,12 +79,12 @@ function requireKey({ API_KEYS, API_KEYS_FOR }: Config): RequestHandler[] {
   if (API_KEYS.length === 0) return [];
   const handler: RequestHandler = (request, response, next) => {
     const isRead = READ_METHODS.has(request.method);
-    const { key } = response.locals;
+    const { caller } = response.locals;
     if (showsWrongKey(request, response))
       throw missingKey("The API key is not valid.", ', error="invalid_token"');
-    if (!key && (!isRead || API_KEYS_FOR === "everything"))
+    if (!caller && (!isRead || API_KEYS_FOR === "everything"))
       throw missingKey("This request needs an API key: Authorization: Bearer <key>.");
-    if (key?.scope === "read" && !isRead)
+    if (caller && !caller.scopes.has("*:write") && !isRead)
       throw new Problem("wrong-scope", "The API key permits reading only.");
     next();
   };
@@ -89,7 +92,7 @@ function requireKey({ API_KEYS, API_KEYS_FOR }: Config): RequestHandler[] {
 }
 
 function showsWrongKey(request: Request, { locals }: Response): boolean {
-  return !locals.key && request.get("authorization") !== undefined;
+  return !locals.caller && request.get("authorization") !== undefined;
 }
 
 /** Limits requests per API key, else per client address, with `RateLimit` headers (draft 8). */
@@ -126,11 +129,15 @@ function identifyClient(
   response: Response,
   source: Config["CLIENT_ADDRESS"],
 ): string {
-  const { key } = response.locals;
-  if (key) return `key ${key.name}`;
+  const { caller } = response.locals;
+  if (caller) return `principal ${caller.principal}`;
   const attested = source === "appengine" ? request.get("x-appengine-user-ip") : undefined;
   // An IPv6 client owns a whole prefix, so its addresses count as one.
   return `address ${ipKeyGenerator(attested ?? request.socket.remoteAddress ?? "")}`;
+}
+
+function toCaller({ name, scope }: ApiKey): Caller {
+  return { principal: `key:${name}`, scopes: SCOPES[scope] };
 }
 
 /** Compares with every key in constant time, so that timing reveals nothing about any of them. */

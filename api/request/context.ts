@@ -1,6 +1,5 @@
 import { type Span, SpanKind } from "@opentelemetry/api";
 import type { Request, RequestHandler, Response } from "express";
-import type { ApiKey } from "../../common/config.ts";
 import { randomHex } from "../../common/random.ts";
 import {
   getTraceparent,
@@ -9,6 +8,7 @@ import {
   toContext,
   tracer,
 } from "../../common/telemetry/tracing.ts";
+import type { Caller } from "./caller.ts";
 import { type Budgets, MemoryReservation } from "./memory-reservation.ts";
 
 declare global {
@@ -19,8 +19,8 @@ declare global {
       requestId: string;
       /** W3C Trace Context, level 1: the caller's, or the start of a new trace. */
       traceparent: string;
-      /** The API key that authorized the request, if any. */
-      key?: ApiKey;
+      /** Who calls, where the request shows a valid key or token. */
+      caller?: Caller;
       /** What the request has reserved of the memory that all of them share. */
       memory: MemoryReservation;
       /** The pattern of the matched path, with the methods that it supports; see routes/route.ts. */

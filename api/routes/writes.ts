@@ -21,6 +21,7 @@ import {
 import type { Publisher } from "../publisher.ts";
 import type { Reader } from "../reader.ts";
 import type { ReceiptWaits } from "../receipt-waits.ts";
+import type { Caller } from "../request/caller.ts";
 import { type Condition, readCondition } from "../request/condition-headers.ts";
 import { applyCondition, checkReusedKey } from "../request/conditions.ts";
 import { NOTHING_ACCEPTED } from "../request/memory-reservation.ts";
@@ -176,13 +177,13 @@ type Draft = {
 
 function draftWrite(draft: Draft): Write {
   const { kind, collection, key } = draft;
-  const { traceparent, key: apiKey } = draft.response.locals;
+  const { traceparent, caller } = draft.response.locals;
   const { itemId, value } =
     kind === "put" ? takeItemId(draft) : { itemId: draft.pathId, value: draft.value };
   const item = kind === "delete" ? undefined : validateItem(collection, value);
   const id = mintWriteId();
   const derived =
-    key && deriveItemId([collection.name, apiKey?.name ?? "", key, draft.place ?? -1]);
+    key && deriveItemId([collection.name, getKeyHolder(caller), key, draft.place ?? -1]);
   return {
     id,
     kind,
@@ -193,6 +194,15 @@ function draftWrite(draft: Draft): Write {
     fingerprint: key && item ? computeFingerprint(item) : undefined,
     traceparent,
   };
+}
+
+/**
+ * Whose idempotency key it is: the principal, or an API key's name alone, as releases before tokens
+ * have derived ids, so that a retry across the upgrade meets its own item. A name has no colon, and
+ * the principal of a token has one, so that the two never meet.
+ */
+function getKeyHolder(caller: Caller | undefined): string {
+  return caller?.principal.replace(/^key:/, "") ?? "";
 }
 
 /** A put's item id, from the path or from the body's `id`; where both are given, they must agree. */
