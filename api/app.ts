@@ -10,7 +10,7 @@ import type { ApiMetrics } from "./metrics.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Reader } from "./reader.ts";
 import { createReceiptWaits } from "./receipt-waits.ts";
-import { allowOrigins, createGuards, createMetricsGuards } from "./request/access.ts";
+import { allowOrigins, createGuards, createMetricsGuards, requireRight } from "./request/access.ts";
 import { addContext } from "./request/context.ts";
 import { createCollections } from "./routes/collections.ts";
 import { answerLive, answerMetrics, answerReady } from "./routes/health.ts";
@@ -62,8 +62,9 @@ export function createApp(options: AppOptions): Express {
   const origins = allowOrigins(config);
   const guards = createGuards(config);
   app.use("/api", createCollections({ ...options, waits }, [...origins, ...guards]));
+  const mayRead = requireRight(config, ["read"], () => collections[0] as Collection);
   addRoute(app, "/", {
-    get: [answerConsole(config, CONSOLE), ...guards, answerNewest(options)],
+    get: [answerConsole(config, CONSOLE), ...guards, ...mayRead, answerNewest(options)],
   });
   for (const allowOrigin of origins) app.use("/openapi.json", allowOrigin);
   addRoute(app, "/openapi.json", { get: [answerDescription(collections)] });

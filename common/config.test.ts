@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { describe, it } from "node:test";
 import { ConfigError, describeVariables, readConfig } from "./config.ts";
+import { RATE_LIMIT_PER_MINUTE } from "./limits.ts";
 import { VARIABLES } from "./variables.ts";
 
 const LEAST = {
@@ -15,6 +16,7 @@ const PUSH = {
   PUSH_SERVICE_ACCOUNT: "pusher@example.iam.gserviceaccount.com",
 };
 const SHA256 = "0".repeat(64);
+const OTHER_SHA256 = "1".repeat(64);
 
 /** The faults, a line each, that reading this environment ends in. */
 function findFaults(env: Record<string, string>, process: "api" | "subscriber" = "api"): string[] {
@@ -59,9 +61,10 @@ describe("the configuration", () => {
       LOG_FORMAT: `xml-${secret}`,
       LOG_LEVEL: secret,
       METRICS: secret,
+      METRICS_PORT: secret,
       RECEIPT_RETENTION_DAYS: `-1${secret}`,
       API_KEYS: secret,
-      API_KEYS_FOR: secret,
+      ACCESS: secret,
       CORS_ORIGINS: `https://example.com/${secret}`,
       RATE_LIMIT_PER_MINUTE: secret,
       CLIENT_ADDRESS: secret,
@@ -81,9 +84,25 @@ describe("the configuration", () => {
       ["MYSQL_URL", ["mysql://host", "mysql://host/", "host/db", "http://host/db", "mysql"]],
       [
         "API_KEYS",
-        [`a:write:${SHA256.slice(1)}`, `a:all:${SHA256}`, `A:read:${SHA256}`, "a", ":::"],
+        [
+          ...["a", `a ${SHA256}`, `${SHA256} *:read`, `a:read:${SHA256}`, ":::"],
+          ...[`a ${SHA256.slice(1)} *:read`, `a ${SHA256.replaceAll("0", "A")} *:read`],
+          ...[`A ${SHA256} *:read`, `a_b ${SHA256} *:read`, `${"a".repeat(33)} ${SHA256} *:read`],
+          ...[
+            "read",
+            "*:all",
+            "*:operate",
+            "*",
+            ":read",
+            "Courses:read",
+            "*:read,*:write",
+            "*:read:",
+          ].map((scope) => `a ${SHA256} ${scope}`),
+          ...[`a ${SHA256} *:read\nb`, `a ${SHA256} *:read;b ${OTHER_SHA256} *:read`],
+          `a ${SHA256} *:read\nb ${SHA256} *:read`,
+        ],
       ],
-      ["API_KEYS", [`a:read:${SHA256.replaceAll("0", "A")}`, `a:read:${SHA256};b:read:${SHA256}`]],
+      ["ACCESS", ["writes", "everything", "Public", "public,keys"]],
       ["CORS_ORIGINS", ["example.com", "https://example.com/", "https://a.com https://b.com"]],
       ["RATE_LIMIT_PER_MINUTE", ["-1", "ten"]],
       ["RECEIPT_RETENTION_DAYS", ["0", "1", "14", "3651"]],
@@ -101,17 +120,17 @@ describe("the configuration", () => {
     const config = readConfig(
       {
         ...LEAST,
-        API_KEYS: `a:read:${SHA256},b-2:write:${SHA256}`,
+        API_KEYS: `a ${SHA256} *:read\r\n\n  b-2\t${OTHER_SHA256}  courses:write-any operate \n`,
         CORS_ORIGINS: "https://a.example,http://localhost:3000",
         MYSQL_PASSWORD: "p@ss/word",
       },
       "api",
     );
     assert.deepEqual(
-      config.API_KEYS.map(({ name, scope }) => [name, scope]),
+      config.API_KEYS.map(({ name, scopes }) => [name, ...scopes]),
       [
-        ["a", "read"],
-        ["b-2", "write"],
+        ["a", "*:read"],
+        ["b-2", "courses:write-any", "operate"],
       ],
     );
     assert.equal(config.API_KEYS[0]?.sha256.length, 32);
@@ -122,6 +141,53 @@ describe("the configuration", () => {
   it("does not concern a process with what only the other one reads", () => {
     assert.deepEqual(findFaults({ ...LEAST, DELIVERY: "x", PUSH_AUTH: "off" }, "api"), []);
     assert.deepEqual(findFaults({ ...LEAST, API_KEYS: "x" }, "subscriber"), []);
+  });
+
+  it("decides who may call by what there is, and refuses what contradicts it", () => {
+    const API_KEYS = `a ${SHA256} *:read`;
+    const getAccess = (env: Record<string, string>) =>
+      readConfig({ ...LEAST, ...env }, "api").ACCESS;
+    assert.equal(getAccess({}), "public");
+    assert.equal(getAccess({ API_KEYS }), "public-reads");
+    for (const ACCESS of ["public", "public-reads", "keys"])
+      assert.equal(getAccess({ API_KEYS, ACCESS }), ACCESS);
+    assert.equal(getAccess({ ACCESS: "public-reads" }), "public-reads", "nobody may write");
+    assert.deepEqual(findFaults({ ...LEAST, ACCESS: "keys" }), [
+      "ACCESS is keys, which requires API_KEYS.",
+    ]);
+  });
+
+  it("says what has replaced API_KEYS_FOR and the form of its keys", () => {
+    for (const API_KEYS_FOR of ["writes", "everything"])
+      assert.match(
+        findFaults({ ...LEAST, API_KEYS_FOR }).join(),
+        /^API_KEYS_FOR was replaced by ACCESS: .*ACCESS=public-reads.*ACCESS=keys\.$/,
+      );
+    assert.deepEqual(findFaults({ ...LEAST, API_KEYS: `a:read:${SHA256},b:read:${SHA256}` }), [
+      "API_KEYS must have NAME SHA256 SCOPE… in each line; line 1 has not (name:scope:sha256 was replaced).",
+    ]);
+    assert.match(
+      findFaults({ ...LEAST, API_KEYS: `a ${SHA256} *:read\n\nb x *:read` }).join(),
+      /; line 3 has not\.$/,
+    );
+  });
+
+  it("limits the rate of an API that anyone may call, except with an emulator", () => {
+    const API_KEYS = `a ${SHA256} *:read`;
+    const emulator = { PUBSUB_EMULATOR_HOST: "127.0.0.1:8085" };
+    const getLimit = (env: Record<string, string>) =>
+      readConfig({ ...LEAST, ...env }, "api").RATE_LIMIT_PER_MINUTE;
+    assert.equal(getLimit({}), RATE_LIMIT_PER_MINUTE);
+    assert.equal(getLimit({ RATE_LIMIT_PER_MINUTE: "7" }), 7);
+    assert.equal(getLimit(emulator), 0);
+    const unlimited = { ...LEAST, RATE_LIMIT_PER_MINUTE: "0" };
+    const open: Record<string, string>[] = [{}, { API_KEYS }, { API_KEYS, ACCESS: "public" }];
+    for (const env of open)
+      assert.deepEqual(findFaults({ ...unlimited, ...env }), [
+        "RATE_LIMIT_PER_MINUTE may be 0 only with ACCESS=keys or PUBSUB_EMULATOR_HOST.",
+      ]);
+    assert.deepEqual(findFaults({ ...unlimited, API_KEYS, ACCESS: "keys" }), []);
+    assert.deepEqual(findFaults({ ...unlimited, ...emulator }), []);
   });
 
   it("requires a token of every push, except with the emulator", () => {

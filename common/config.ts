@@ -1,14 +1,20 @@
+import { RATE_LIMIT_PER_MINUTE } from "./limits.ts";
 import { accessSecret } from "./secrets.ts";
 import { PROJECT_PLACEHOLDER, VARIABLES, type Variable } from "./variables.ts";
 
 export type ProcessName = "api" | "subscriber";
 
-/** The configuration of a process: every variable, parsed. */
-export type Config = {
-  [Name in keyof typeof VARIABLES]: (typeof VARIABLES)[Name] extends Variable<infer T> ? T : never;
+type Values = {
+  -readonly [Name in keyof typeof VARIABLES]: (typeof VARIABLES)[Name] extends Variable<infer T>
+    ? T
+    : never;
 };
 
-export type ApiKey = Config["API_KEYS"][number];
+/** The configuration of a process: every variable, parsed, and those that depend on others decided. */
+export type Config = Values & {
+  ACCESS: NonNullable<Values["ACCESS"]>;
+  RATE_LIMIT_PER_MINUTE: number;
+};
 
 const VARIABLE_NAMES = Object.keys(VARIABLES) as (keyof Config)[];
 
@@ -42,6 +48,7 @@ export function readConfig(env: NodeJS.ProcessEnv, reader: ProcessName): Config 
   const names = listVariables(reader);
   const { values, faults } = parseVariables(env, names);
   if (reader === "subscriber") faults.push(...findContradictions(values));
+  else faults.push(...decideAccess(values, env));
   if (faults.length > 0) throw new ConfigError(faults);
   // Variables of the other process keep their defaults, so that both processes have one type.
   const others = VARIABLE_NAMES.filter((name) => !names.includes(name));
@@ -84,7 +91,7 @@ async function resolveSecrets(
 function parseVariables(
   env: NodeJS.ProcessEnv,
   names: readonly (keyof Config)[],
-): { values: Partial<Config>; faults: string[] } {
+): { values: Partial<Values>; faults: string[] } {
   const faults: string[] = [];
   const values: Record<string, unknown> = {};
   for (const name of names) {
@@ -98,7 +105,7 @@ function parseVariables(
     if (parsed.success) values[name] = parsed.data;
     else faults.push(`${name} ${parsed.error.issues[0]?.message}.`);
   }
-  const { MYSQL_URL, MYSQL_PASSWORD } = values as Partial<Config>;
+  const { MYSQL_URL, MYSQL_PASSWORD } = values as Partial<Values>;
   if (MYSQL_URL && MYSQL_PASSWORD) MYSQL_URL.password = encodeURIComponent(MYSQL_PASSWORD);
   return { values, faults };
 }
@@ -107,6 +114,28 @@ function parseVariables(
 function readValue(env: NodeJS.ProcessEnv, name: keyof Config): string | undefined {
   const value = env[name] || (VARIABLES[name] as Variable<unknown>).default;
   return value?.replaceAll(PROJECT_PLACEHOLDER, env.GOOGLE_CLOUD_PROJECT ?? "");
+}
+
+/**
+ * Decides who may call the API, and how often, where that is not set; returns what contradicts it. An
+ * API that anyone may call has a limit, except in development, which an emulator shows.
+ */
+function decideAccess(config: Partial<Values>, env: NodeJS.ProcessEnv): string[] {
+  const faults: string[] = [];
+  if (env.API_KEYS_FOR)
+    faults.push(
+      "API_KEYS_FOR was replaced by ACCESS: instead of writes, set ACCESS=public-reads; instead of everything, ACCESS=keys.",
+    );
+  // Undefined where it is wrong, which is another fault.
+  const isAnonymous = config.API_KEYS?.length === 0;
+  config.ACCESS ??= isAnonymous ? "public" : "public-reads";
+  if (config.ACCESS === "keys" && isAnonymous)
+    faults.push("ACCESS is keys, which requires API_KEYS.");
+  const isDevelopment = Boolean(config.PUBSUB_EMULATOR_HOST);
+  config.RATE_LIMIT_PER_MINUTE ??= isDevelopment ? 0 : RATE_LIMIT_PER_MINUTE;
+  if (config.RATE_LIMIT_PER_MINUTE === 0 && config.ACCESS !== "keys" && !isDevelopment)
+    faults.push("RATE_LIMIT_PER_MINUTE may be 0 only with ACCESS=keys or PUBSUB_EMULATOR_HOST.");
+  return faults;
 }
 
 function findContradictions(config: Partial<Config>): string[] {

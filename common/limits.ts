@@ -43,6 +43,12 @@ export const ITEM_DEPTH = 32;
 /** A key of an object, in UTF-8: MySQL's JSON takes no longer one. */
 export const JSON_KEY_BYTES = 65_535;
 
+/**
+ * Requests a minute of one caller or address to one process, where `RATE_LIMIT_PER_MINUTE` is not set:
+ * more than a person's pages or a rollout's requests need.
+ */
+export const RATE_LIMIT_PER_MINUTE = 1_200;
+
 /** Pub/Sub takes 1,000 messages and 10 MB a publish request; less than both leaves room. */
 export const PUBLISH = {
   maxItems: 500,

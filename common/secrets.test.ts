@@ -7,7 +7,7 @@ import { accessSecret } from "./secrets.ts";
 
 const PASSWORD = "projects/${GOOGLE_CLOUD_PROJECT}/secrets/password/versions/latest";
 const KEYS = "projects/${GOOGLE_CLOUD_PROJECT}/secrets/keys/versions/7";
-const KEY = `me:write:${"0".repeat(64)}`;
+const KEY = `me ${"0".repeat(64)} *:read`;
 const LEAST = {
   GOOGLE_CLOUD_PROJECT: "somewhere",
   MYSQL_URL: "mysql://user@localhost/db?socketPath=/cloudsql/${GOOGLE_CLOUD_PROJECT}:r:i",

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { apiKeys } from "./api-keys.ts";
 import { LEAST_RECEIPT_RETENTION_DAYS } from "./limits.ts";
 
 /** One environment variable: who reads it, how it is parsed, and its row in the README's table. */
@@ -18,6 +19,14 @@ const integer = (min: number, max: number) =>
     .refine((value) => value >= min && value <= max, `must be from ${min} to ${max}`);
 const oneOf = <const Value extends string>(...values: [Value, ...Value[]]) =>
   z.enum(values, { error: `must be ${values.join(" or ")}` });
+/** Undefined where it is empty; a union would not say what is wrong with a value. */
+const optional = <T>(schema: z.ZodType<T, string>) =>
+  z.string().transform((value, context) => {
+    if (value === "") return undefined;
+    const { data, error } = schema.safeParse(value);
+    if (error) context.addIssue(error.issues[0]?.message ?? "is wrong");
+    return data;
+  });
 const nonEmpty = z.string().min(1, "must not be empty");
 const mysqlUrl = z
   .url({ protocol: /^mysql$/, error: "must be mysql://user:password@host:port/database" })
@@ -32,14 +41,6 @@ const secret = z
   );
 const list = z.string().transform((value) => value.split(",").filter((part) => part !== ""));
 
-const API_KEY = /^([a-z0-9][a-z0-9-]{0,31}):(read|write):([0-9a-f]{64})$/;
-const apiKeys = list.transform((entries, context) =>
-  entries.map((entry) => {
-    const [, name = "", scope = "", sha256 = ""] = API_KEY.exec(entry) ?? [];
-    if (!name) context.addIssue("must be name:read|write:sha256, separated by commas");
-    return { name, scope: scope as "read" | "write", sha256: Buffer.from(sha256, "hex") };
-  }),
-);
 const origins = list.refine(
   (values) => values.every((value) => value === "*" || URL.parse(value)?.origin === value),
   "must be origins such as https://example.com, separated by commas",
@@ -102,14 +103,14 @@ export const VARIABLES = {
   ),
   METRICS: variable(
     "api",
-    "`on` serves `/metrics` on the API's port; if `API_KEYS` is set, it requires a key.",
+    "`on` serves `/metrics` on the API's port; if `API_KEYS` is set, to callers with the scope `operate`.",
     oneOf("off", "on"),
     "off",
   ),
   METRICS_PORT: variable(
     "both",
     "A separate port for `/metrics`; if empty, there is none.",
-    z.union([z.literal("").transform(() => undefined), integer(0, 65535)]),
+    optional(integer(0, 65535)),
     "",
   ),
   METRICS_HOST: variable(
@@ -150,16 +151,16 @@ export const VARIABLES = {
   ),
   API_KEYS: variable(
     "api",
-    "API keys, separated by commas, each `name:read|write:sha256`. `write` includes `read`.",
+    "API keys, one a line: `NAME SHA256 SCOPE…`. Scopes: `X:read`, `X:write`, `X:write-any` of a collection X or of all (`*`), and `operate`.",
     apiKeys,
     "",
   ),
   API_KEYS_SECRET: variable("api", "The Secret Manager version that holds `API_KEYS`.", secret, ""),
-  API_KEYS_FOR: variable(
+  ACCESS: variable(
     "api",
-    "What requires a key if `API_KEYS` is set: `writes`, or `everything` under `/api` and the JSON at `/`.",
-    oneOf("writes", "everything"),
-    "writes",
+    "Who may call `/api` and the JSON at `/`: `public`, everybody; `public-reads`, to write only callers with a scope; `keys`, only those. By default `public-reads` if `API_KEYS` is set, else `public`.",
+    optional(oneOf("public", "public-reads", "keys")),
+    "",
   ),
   CORS_ORIGINS: variable(
     "api",
@@ -169,9 +170,9 @@ export const VARIABLES = {
   ),
   RATE_LIMIT_PER_MINUTE: variable(
     "api",
-    "Maximum requests under `/api` and for the JSON at `/`, per minute, client and process; `0` for no limit.",
-    integer(0, 10_000_000),
-    "0",
+    "Maximum requests under `/api` and for the JSON at `/`, per minute, caller and process; `0` for no limit, where `ACCESS` is `keys`. By default 1,200, and with a Pub/Sub emulator no limit.",
+    optional(integer(0, 10_000_000)),
+    "",
   ),
   CLIENT_ADDRESS: variable(
     "api",

@@ -6,8 +6,11 @@ import { BODY_BYTES, ITEM_BYTES } from "../../common/limits.ts";
 export const PROBLEMS = {
   "malformed-body": { status: 400, means: "The body does not match its media type." },
   "malformed-request": { status: 400, means: "A header, a parameter or the path is malformed." },
-  "missing-key": { status: 401, means: "The request needs a valid API key." },
-  "wrong-scope": { status: 403, means: "The API key does not permit this request." },
+  "missing-key": { status: 401, means: "The request needs a valid API key or token." },
+  "wrong-scope": {
+    status: 403,
+    means: "The API key or token lacks a scope that the request needs.",
+  },
   "not-found": { status: 404, means: "The resource does not exist." },
   "wrong-method": { status: 405, means: "The resource does not support this method." },
   conflict: { status: 409, means: "The write was settled as a conflict." },

@@ -53,19 +53,22 @@ export async function ask(path, { method = "GET", headers = {}, value = undefine
     .map((error) => error.detail)
     .filter((each) => !detail.toLowerCase().includes(each.toLowerCase()));
   const retryAfterMs = 1_000 * Number(response.headers.get("Retry-After") ?? 0);
-  if (status === 401 || status === 403) askForKey(detail, method);
+  if (status === 401) askForKey(detail, method);
   throw new Refusal(status, [detail, ...more], retryAfterMs);
 }
 
-/** Whether what needs a key would be refused without asking. */
+/** Whether reads, writes or metrics would be refused for want of a key, so that nothing need be asked. */
 export function lacksKey(what) {
-  const { keys } = document.documentElement.dataset;
-  return !apiKey && (keys === "everything" || keys === what);
+  const { access, metrics } = document.documentElement.dataset;
+  if (apiKey) return false;
+  if (what === "metrics") return metrics === "keys";
+  return access === "keys" || (access === "public-reads" && what === "writes");
 }
 
 /** `onChange` is called when a key comes or goes. */
 export function listenForKey(onChange) {
-  at("key-section").hidden = document.documentElement.dataset.keys === "none";
+  const { access, metrics } = document.documentElement.dataset;
+  at("key-section").hidden = access === "public" && metrics !== "keys";
   at("key-form").addEventListener("submit", (event) => {
     event.preventDefault();
     useKey(at("key").value);
@@ -89,8 +92,8 @@ export function listenForKey(onChange) {
 /** A key that was refused is forgotten; and what was refused is not asked again without one. */
 function askForKey(detail, method) {
   const { dataset } = document.documentElement;
-  if (!apiKey && method === "GET") dataset.keys = "everything";
-  else if (dataset.keys === "none") dataset.keys = "writes";
+  if (!apiKey && method === "GET") dataset.access = "keys";
+  else if (dataset.access === "public") dataset.access = "public-reads";
   apiKey = "";
   const isNews = at("key-section").hidden || at("key-form").hidden;
   at("key-section").hidden = at("key-form").hidden = false;

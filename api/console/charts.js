@@ -36,8 +36,8 @@ async function takeSample() {
   // A slow answer is waited for: two at once would make a rate of the moment between them.
   if (document.hidden || isAway() || isSampling) return;
   if (Date.now() - lastTouch > IDLE_MS) return note("Paused after ten minutes without input.");
-  const isOn = document.documentElement.dataset.metrics === "on";
-  const isLocked = lacksKey("writes");
+  const isOn = document.documentElement.dataset.metrics !== "off";
+  const isLocked = lacksKey("metrics");
   looks += 1;
   isSampling = true;
   try {

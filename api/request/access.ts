@@ -1,11 +1,12 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import cors from "cors";
 import type { IRouter, Request, RequestHandler, Response } from "express";
 import { ipKeyGenerator, rateLimit } from "express-rate-limit";
-import type { ApiKey, Config } from "../../common/config.ts";
+import type { Collection } from "../../common/collection.ts";
+import type { Config } from "../../common/config.ts";
 import { ANSWER_HEADERS } from "../answer/headers.ts";
 import { Problem } from "../answer/problem.ts";
-import type { Caller } from "./caller.ts";
+import { hasRight, type Right } from "./caller.ts";
+import { identifyCaller, missingCredential, missingScope } from "./credentials.ts";
 
 const READ_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
 const RATE_WINDOW_MS = 60_000;
@@ -43,59 +44,69 @@ function listMethods({ stack }: IRouter): string[] {
 
 /**
  * Who may call, and how often, in the order in which it is checked: a request with a wrong key counts
- * against its client's address before it is refused, and one with a valid key against that key.
+ * against its client's address before it is refused, and one with a valid key against its principal.
+ * What the caller may do is up to {@link requireRight}.
  */
 export function createGuards(config: Config): RequestHandler[] {
-  return [...identifyKey(config), ...limitRate(config), ...requireKey(config)];
+  return [...identifyCaller(config), ...limitRate(config), ...refuseUnidentified(config)];
 }
 
-/** The same for `/metrics`, which always requires a key if there are any, and limits wrong ones only. */
+/** The same for `/metrics`, which requires `operate` if there are any keys, and limits wrong ones only. */
 export function createMetricsGuards(config: Config): RequestHandler[] {
-  if (config.API_KEYS.length === 0) return [];
-  const skip = (request: Request, response: Response) => !showsWrongKey(request, response);
-  const required = requireKey({ ...config, API_KEYS_FOR: "everything" });
-  return [...identifyKey(config), ...limitRate(config, skip), ...required];
+  const identified = identifyCaller(config);
+  if (identified.length === 0) return [];
+  const skip = (_request: Request, response: Response) => response.locals.refusal === undefined;
+  const refused = refuseUnidentified({ ...config, ACCESS: "keys" });
+  const handler: RequestHandler = (_request, { locals }, next) => {
+    if (locals.caller && hasRight(locals.caller, "operate", "*")) return next();
+    throw missingScope("operate");
+  };
+  return [...identified, ...limitRate(config, skip), ...refused, handler];
 }
 
-const SCOPES = { read: new Set(["*:read"]), write: new Set(["*:read", "*:write"]) };
-
-/** Fills `response.locals.caller` where the request shows a valid API key. */
-function identifyKey({ API_KEYS }: Config): RequestHandler[] {
-  if (API_KEYS.length === 0) return [];
-  const handler: RequestHandler = (request, response, next) => {
-    const shown = request.get("authorization");
-    const key = shown === undefined ? undefined : findKey(API_KEYS, shown);
-    if (key) response.locals.caller = toCaller(key);
+/** Refuses wrong credentials, also where none is needed, and requests without where one is. */
+function refuseUnidentified(config: Config): RequestHandler[] {
+  if (config.ACCESS === "public" && config.API_KEYS.length === 0) return [];
+  const handler: RequestHandler = ({ method }, { locals }, next) => {
+    if (locals.refusal) throw locals.refusal;
+    const right = READ_METHODS.has(method) ? "read" : "write";
+    if (!locals.caller && !isOpen(config, right)) throw missingCredential();
     next();
   };
   return [handler];
 }
 
 /**
- * Requires an API key where the configuration says so: 401 without, 403 where its scope does not
- * permit the method. A key that is sent must be valid, also where none is required.
+ * Requires one of the rights to a collection, by default to that in the path: 403 with the scope that
+ * is missing. No handler where anyone has the right.
  */
-function requireKey({ API_KEYS, API_KEYS_FOR }: Config): RequestHandler[] {
-  if (API_KEYS.length === 0) return [];
-  const handler: RequestHandler = (request, response, next) => {
-    const isRead = READ_METHODS.has(request.method);
-    const { caller } = response.locals;
-    if (showsWrongKey(request, response))
-      throw missingKey("The API key is not valid.", ', error="invalid_token"');
-    if (!caller && (!isRead || API_KEYS_FOR === "everything"))
-      throw missingKey("This request needs an API key: Authorization: Bearer <key>.");
-    if (caller && !caller.scopes.has("*:write") && !isRead)
-      throw new Problem("wrong-scope", "The API key permits reading only.");
+export function requireRight(
+  config: Config,
+  rights: readonly Right[],
+  getCollection: (request: Request) => Collection,
+): RequestHandler[] {
+  if (rights.some((right) => isOpen(config, right))) return [];
+  const handler: RequestHandler = (request, { locals }, next) => {
+    const { name } = getCollection(request);
+    const { caller } = locals;
+    if (!caller || !rights.some((right) => hasRight(caller, right, name)))
+      throw missingScope(...rights.map((right) => `${name}:${right}`));
     next();
   };
   return [handler];
 }
 
-function showsWrongKey(request: Request, { locals }: Response): boolean {
-  return !locals.caller && request.get("authorization") !== undefined;
+/** Whether the caller may be shown items of a collection. */
+export function mayRead(config: Config, { locals }: Response, { name }: Collection): boolean {
+  return isOpen(config, "read") || (!!locals.caller && hasRight(locals.caller, "read", name));
 }
 
-/** Limits requests per API key, else per client address, with `RateLimit` headers (draft 8). */
+/** Whether anyone has a right to every collection. */
+function isOpen({ ACCESS }: Pick<Config, "ACCESS">, right: Right): boolean {
+  return ACCESS === "public" || (ACCESS === "public-reads" && right === "read");
+}
+
+/** Limits requests per principal, else per client address, with `RateLimit` headers (draft 8). */
 function limitRate(
   { RATE_LIMIT_PER_MINUTE, CLIENT_ADDRESS }: Config,
   skip: (request: Request, response: Response) => boolean = () => false,
@@ -134,23 +145,4 @@ function identifyClient(
   const attested = source === "appengine" ? request.get("x-appengine-user-ip") : undefined;
   // An IPv6 client owns a whole prefix, so its addresses count as one.
   return `address ${ipKeyGenerator(attested ?? request.socket.remoteAddress ?? "")}`;
-}
-
-function toCaller({ name, scope }: ApiKey): Caller {
-  return { principal: `key:${name}`, scopes: SCOPES[scope] };
-}
-
-/** Compares with every key in constant time, so that timing reveals nothing about any of them. */
-function findKey(keys: readonly ApiKey[], authorization: string): ApiKey | undefined {
-  const secret = /^Bearer +(\S+)$/i.exec(authorization)?.[1] ?? "";
-  const sha256 = createHash("sha256").update(secret).digest();
-  let found: ApiKey | undefined;
-  for (const key of keys) if (timingSafeEqual(key.sha256, sha256)) found = key;
-  return found;
-}
-
-/** 401 with a challenge (RFC 6750, section 3); `error` is set where a key was sent. */
-function missingKey(detail: string, error = ""): Problem {
-  const challenge = `Bearer realm="constancia"${error}`;
-  return new Problem("missing-key", detail, { headers: { "WWW-Authenticate": challenge } });
 }

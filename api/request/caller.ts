@@ -12,3 +12,12 @@ export function hasRight({ scopes }: Caller, right: Right, collection: string): 
   const has = (wanted: Right) => scopes.has(`${collection}:${wanted}`) || scopes.has(`*:${wanted}`);
   return has(right) || (right === "write" && has("write-any"));
 }
+
+/**
+ * Whose idempotency key it is: the principal, or an API key's name alone, as releases before tokens
+ * have derived ids, so that a retry across the upgrade meets its own item. A name has no colon, and
+ * the principal of a token has one, so that the two never meet.
+ */
+export function getKeyHolder(caller: Caller | undefined): string {
+  return caller?.principal.replace(/^key:/, "") ?? "";
+}

@@ -8,6 +8,7 @@ import {
   toContext,
   tracer,
 } from "../../common/telemetry/tracing.ts";
+import type { Problem } from "../answer/problem.ts";
 import type { Caller } from "./caller.ts";
 import { type Budgets, MemoryReservation } from "./memory-reservation.ts";
 
@@ -21,6 +22,8 @@ declare global {
       traceparent: string;
       /** Who calls, where the request shows a valid key or token. */
       caller?: Caller;
+      /** Why the credential that the request shows is none. */
+      refusal?: Problem;
       /** What the request has reserved of the memory that all of them share. */
       memory: MemoryReservation;
       /** The pattern of the matched path, with the methods that it supports; see routes/route.ts. */

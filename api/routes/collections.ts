@@ -1,8 +1,10 @@
 import { type RequestHandler, Router } from "express";
-import type { Config } from "../../common/config.ts";
 import type { Readiness } from "../../common/readiness.ts";
 import { Problem } from "../answer/problem.ts";
+import { requireRight } from "../request/access.ts";
 import { readBody, skipBody } from "../request/body.ts";
+import type { Right } from "../request/caller.ts";
+import { findCollection } from "../request/parameters.ts";
 import { createReads, type ReadsOptions } from "./reads.ts";
 import { createGetReceipt } from "./receipts.ts";
 import { addRoute } from "./route.ts";
@@ -10,27 +12,32 @@ import { createWrites, type WritesOptions } from "./writes.ts";
 
 /** The routes of the collections; `guards` run before them all. */
 export function createCollections(
-  options: WritesOptions & ReadsOptions & { config: Config; readiness: Readiness },
+  options: WritesOptions & ReadsOptions & { readiness: Readiness },
   guards: RequestHandler[],
 ): Router {
   const router = Router({ caseSensitive: true });
   if (guards.length > 0) router.use(...guards);
+  const may = (...rights: Right[]) =>
+    requireRight(options.config, rights, (request) => findCollection(options.collections, request));
   const checkTables = requireTables(options.readiness);
   const { RECEIPT_RETENTION_DAYS } = options.config;
   const { create, put, putItem, deleteItem } = createWrites(options);
   const { getPage, getItem } = createReads(options, RECEIPT_RETENTION_DAYS);
   const getReceipt = createGetReceipt(options, RECEIPT_RETENTION_DAYS);
   addRoute(router, "/:collection", {
-    get: [checkTables, getPage],
-    post: [checkTables, readBody, create],
-    put: [checkTables, readBody, put],
+    get: [...may("read"), checkTables, getPage],
+    post: [...may("write"), checkTables, readBody, create],
+    put: [...may("write"), checkTables, readBody, put],
   });
   addRoute(router, "/:collection/:id", {
-    get: [checkTables, getItem],
-    put: [checkTables, readBody, putItem],
-    delete: [checkTables, skipBody, deleteItem],
+    get: [...may("read"), checkTables, getItem],
+    put: [...may("write"), checkTables, readBody, putItem],
+    delete: [...may("write"), checkTables, skipBody, deleteItem],
   });
-  addRoute(router, "/:collection/:id/writes/:write", { get: [checkTables, getReceipt] });
+  addRoute(router, "/:collection/:id/writes/:write", {
+    // Whoever writes may know what became of it.
+    get: [...may("read", "write"), checkTables, getReceipt],
+  });
   return router;
 }
 

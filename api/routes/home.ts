@@ -56,18 +56,21 @@ export function answerNewest(options: {
 /**
  * The page as one answer, so that its parts are always of one version, also while two are served;
  * with a policy that allows its own style and script by hash, and nothing else. The page
- * also contains whether there are metrics, and which requests need a key.
+ * also contains whether there are metrics, and who may call.
  */
 function loadConsole(
-  { METRICS, API_KEYS, API_KEYS_FOR }: Config,
+  { METRICS, API_KEYS, ACCESS }: Config,
   folder: URL,
 ): { html: string; policy: string } {
   const read = (name: string) => readFileSync(new URL(name, folder), "utf8");
   const style = read("style.css");
   const script = joinModules(read, "main.js");
-  const keys = API_KEYS.length === 0 ? "none" : API_KEYS_FOR;
+  const metrics = METRICS === "on" && API_KEYS.length > 0 ? "keys" : METRICS;
   const parts: [string, string][] = [
-    ['data-metrics="off" data-keys="none"', `data-metrics="${METRICS}" data-keys="${keys}"`],
+    [
+      'data-metrics="off" data-access="public"',
+      `data-metrics="${metrics}" data-access="${ACCESS}"`,
+    ],
     ['<link rel="stylesheet" href="style.css">', `<style>${style}</style>`],
     ['<script type="module" src="main.js">', `<script type="module">${script}`],
   ];

@@ -13,7 +13,7 @@ const GROUPS = {
   malformed: { names: ["malformed-request"] },
   "malformed-write": { names: ["malformed-request", "malformed-body"] },
   "missing-key": { names: ["missing-key"], headers: ["WWW-Authenticate"] },
-  "wrong-scope": { names: ["wrong-scope"] },
+  "wrong-scope": { names: ["wrong-scope"], headers: ["WWW-Authenticate"] },
   "not-found": { names: ["not-found"] },
   conflict: { names: ["conflict"], headers: CREATE_HEADERS },
   deleted: { names: ["deleted"], headers: CREATE_HEADERS },

@@ -69,7 +69,7 @@ export function describePaths(collection: Collection): Json {
               next: { type: ["string", "null"], description: "The cursor of the next page." },
             },
           }),
-          ...problems("missing-key", "too-many-requests", "unavailable"),
+          ...problems("missing-key", "wrong-scope", "too-many-requests", "unavailable"),
         },
       },
       post: {
@@ -102,7 +102,8 @@ export function describePaths(collection: Collection): Json {
             description: "The item is still at a version in `If-None-Match`.",
             headers: refHeaders(...VALIDATORS, "Preference-Applied"),
           },
-          ...problems("missing-key", "not-found", "deleted", "too-many-requests", "unavailable"),
+          ...problems("missing-key", "wrong-scope", "not-found", "deleted"),
+          ...problems("too-many-requests", "unavailable"),
         },
       },
       put: {
@@ -134,7 +135,8 @@ export function describePaths(collection: Collection): Json {
             "Preference-Applied",
             "Retry-After",
           ),
-          ...problems("missing-key", "not-found", "too-many-requests", "unavailable"),
+          ...problems("missing-key", "wrong-scope", "not-found", "too-many-requests"),
+          ...problems("unavailable"),
         },
       },
     },

@@ -92,7 +92,7 @@ function homePaths(): Json {
             headers: refHeaders(),
             content: { "application/json": { schema: newest }, "text/html": {} },
           },
-          ...problems("missing-key", "too-many-requests", "unavailable"),
+          ...problems("missing-key", "wrong-scope", "too-many-requests", "unavailable"),
         },
       },
     },

@@ -1,5 +1,6 @@
 import type { Request, RequestHandler, Response } from "express";
 import type { Collection } from "../../common/collection.ts";
+import type { Config } from "../../common/config.ts";
 import { checkItem, formatErrors, type Item } from "../../common/item-check.ts";
 import { isObject, RepeatedKey } from "../../common/json.ts";
 import { RECORD_BYTES } from "../../common/limits.ts";
@@ -21,7 +22,8 @@ import {
 import type { Publisher } from "../publisher.ts";
 import type { Reader } from "../reader.ts";
 import type { ReceiptWaits } from "../receipt-waits.ts";
-import type { Caller } from "../request/caller.ts";
+import { mayRead } from "../request/access.ts";
+import { getKeyHolder } from "../request/caller.ts";
 import { type Condition, readCondition } from "../request/condition-headers.ts";
 import { applyCondition, checkReusedKey } from "../request/conditions.ts";
 import { NOTHING_ACCEPTED } from "../request/memory-reservation.ts";
@@ -40,6 +42,7 @@ import { createMutex, isLarge, startRecords } from "./bulk.ts";
 
 /** What the routes of writes need. */
 export type WritesOptions = {
+  config: Config;
   collections: readonly Collection[];
   publisher: Publisher;
   reader: Reader;
@@ -49,7 +52,7 @@ export type WritesOptions = {
 
 /** The handlers of POST, PUT and DELETE. */
 export function createWrites(options: WritesOptions) {
-  const { collections, publisher, reader, logger, waits } = options;
+  const { config, collections, publisher, reader, logger, waits } = options;
   const runExclusive = createMutex();
   const create: RequestHandler = (request, response) => submit(request, response, "create");
   const put: RequestHandler = (request, response) => submit(request, response, "put");
@@ -106,7 +109,7 @@ export function createWrites(options: WritesOptions) {
     }
     const write = await accept({ ...common, value });
     const waited = prefer.waitMs > 0 ? await waitForItem(write, common, prefer) : undefined;
-    if (waited) answerSettled(response, write, waited, prefer);
+    if (waited) answerSettled(response, write, waited, limitShown(waited, common, prefer));
     else answerAccepted(response, write, prefer);
     response.locals.memory.disconnectIfUnread(response);
   }
@@ -153,6 +156,16 @@ export function createWrites(options: WritesOptions) {
     return row && { receipt: waited.receipt, row, item: row.item };
   }
 
+  /** Without the right to read, a write is answered without an item that another one has stored. */
+  function limitShown(
+    settled: SettledWithItem,
+    { response, collection }: Pick<Draft, "response" | "collection">,
+    prefer: Prefer,
+  ): Prefer {
+    if (!showsCurrentItem(settled) || mayRead(config, response, collection)) return prefer;
+    return { ...prefer, isMinimal: true };
+  }
+
   function waitFor(
     { collection, itemId, id }: Write,
     { untilMs, response }: Pick<Draft, "untilMs" | "response">,
@@ -194,15 +207,6 @@ function draftWrite(draft: Draft): Write {
     fingerprint: key && item ? computeFingerprint(item) : undefined,
     traceparent,
   };
-}
-
-/**
- * Whose idempotency key it is: the principal, or an API key's name alone, as releases before tokens
- * have derived ids, so that a retry across the upgrade meets its own item. A name has no colon, and
- * the principal of a token has one, so that the two never meet.
- */
-function getKeyHolder(caller: Caller | undefined): string {
-  return caller?.principal.replace(/^key:/, "") ?? "";
 }
 
 /** A put's item id, from the path or from the body's `id`; where both are given, they must agree. */

@@ -16,7 +16,8 @@ export const HELP = `Rolls out both App Engine services with gcloud, a canary fi
   --dry-run          print the commands that would change something, and run none of them
   --help             show this text
 
-If the API requires a key, set CONSTANCIA_API_KEY to one with the scope write. A rollout keeps no
+If the API requires a key, set CONSTANCIA_API_KEY to one with the scopes *:read and
+*:write. A rollout keeps no
 file: it reads its state from the traffic. After a crash, run it again. For the same commit it
 continues; for another commit it first moves the traffic back. If a version fails, a command fails,
 or on Ctrl-C or SIGTERM, the traffic is moved back. Run only one rollout at a time. See docs/rollout.md.

@@ -93,7 +93,7 @@ describe("npm run rollout", { concurrency: 3 }, () => {
       [{ "POST waited": 202 }, /POST with Prefer: wait returned 202 instead of 201/],
       [
         { "POST waited": 401 },
-        /returned 401 .* CONSTANCIA_API_KEY to an API key with the scope write/,
+        /returned 401 .* CONSTANCIA_API_KEY to an API key with the scopes \*:read and \*:write/,
       ],
       [{ GET: 500 }, /GET of the item returned 500 instead of 200/],
       [{ "PUT waited": 412 }, /PUT with If-Match and Prefer: wait returned 412 instead of 200/],

@@ -62,7 +62,9 @@ async function awaitReady(api: Api, stop: AbortSignal): Promise<void> {
 function requireStatus(what: string, { status, body }: Answer, wanted: number): void {
   const reason = body.detail ?? (Array.isArray(body.faults) ? body.faults.join(" ") : undefined);
   const advice =
-    status === 401 ? " Set CONSTANCIA_API_KEY to an API key with the scope write." : "";
+    status === 401 || status === 403
+      ? " Set CONSTANCIA_API_KEY to an API key with the scopes *:read and *:write."
+      : "";
   if (status !== wanted)
     throw new Breach(
       `The smoke test failed: ${what} returned ${status} instead of ${wanted}` +

@@ -70,8 +70,8 @@ export async function createFuzzEnvironment(servers?: {
     const start = (name: "api" | "subscriber", env: Record<string, string> = {}) =>
       environment.spawn(name, env, [HEAP, SERVE, name]);
     const guards = {
-      API_KEYS: `reader:read:${sha256("reader")},writer:write:${sha256("writer")}`,
-      API_KEYS_FOR: "everything",
+      API_KEYS: `reader ${sha256("reader")} *:read\nwriter ${sha256("writer")} *:read *:write operate`,
+      ACCESS: "keys",
       CORS_ORIGINS: "https://app.example",
       CLIENT_ADDRESS: "appengine",
       RATE_LIMIT_PER_MINUTE: String(RATE_LIMIT_PER_MINUTE),

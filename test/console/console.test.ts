@@ -265,7 +265,11 @@ describe("the console page, in a browser", { skip }, () => {
 
   it("asks for an API key where one is needed, and keeps it in memory only", async () => {
     const sha256 = createHash("sha256").update("open-sesame").digest("hex");
-    const env = { API_KEYS: `page:write:${sha256}`, API_KEYS_FOR: "everything", METRICS: "on" };
+    const env = {
+      API_KEYS: `page ${sha256} *:read *:write operate`,
+      ACCESS: "keys",
+      METRICS: "on",
+    };
     const { url } = await environment.startApi({ env });
     const { page, requests, assertClean } = await browser.visit(url);
     await page.locator("main").getByText("Reading requires an API key.").waitFor();
@@ -298,7 +302,7 @@ describe("the console page, in a browser", { skip }, () => {
   it("lets those without a key read where only writes need one, and learns of keys later", async () => {
     const sha256 = createHash("sha256").update("open-sesame").digest("hex");
     await store("readable", "For everybody");
-    const { url } = await environment.startApi({ env: { API_KEYS: `page:write:${sha256}` } });
+    const { url } = await environment.startApi({ env: { API_KEYS: `page ${sha256} *:write` } });
     const { page, assertClean } = await browser.visit(url);
     await page.locator("#rows > li").first().waitFor();
     await page.locator("#key").fill("wrong");

@@ -15,7 +15,7 @@ describe("npm run rollout, on the real API", () => {
   after(() => environment.close());
 
   it("tests a version on real servers, sends requests, and leaves no item", async () => {
-    const API_KEYS = `rollout:write:${createHash("sha256").update(KEY).digest("hex")}`;
+    const API_KEYS = `rollout ${createHash("sha256").update(KEY).digest("hex")} *:read *:write`;
     const { url } = await environment.startApi({ env: { API_KEYS } });
     await environment.startSubscriber();
     const appEngine = await buildAppEngine({ realApi: url });

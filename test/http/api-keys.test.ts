@@ -12,10 +12,10 @@ const READER = "r-0123456789abcdef0123456789abcdef";
 const OTHER = "o-0123456789abcdef0123456789abcdef";
 const sha256 = (key: string) => createHash("sha256").update(key).digest("hex");
 const API_KEYS = [
-  `writer:write:${sha256(WRITER)}`,
-  `reader:read:${sha256(READER)}`,
-  `other:write:${sha256(OTHER)}`,
-].join(",");
+  `writer ${sha256(WRITER)} *:read *:write`,
+  `reader ${sha256(READER)} *:read operate`,
+  `other ${sha256(OTHER)} *:read *:write operate`,
+].join("\n");
 const show = (key: string) => ({ authorization: `Bearer ${key}` });
 const ITEM = { nombre: "x" };
 
@@ -43,6 +43,13 @@ describe("API keys and the rate limit", () => {
     assert.equal(headers.get("ratelimit"), null);
   });
 
+  function assertForbidden(answer: Answer, scope: string) {
+    assertProblem(answer, 403, "wrong-scope");
+    const challenge = `Bearer realm="constancia", error="insufficient_scope", scope="${scope}"`;
+    assert.equal(answer.headers.get("www-authenticate"), challenge);
+    assert.ok(answer.body.detail.includes(scope), answer.body.detail);
+  }
+
   it("guard only writes by default", async () => {
     const api = await start({ API_KEYS });
     assert.equal((await api.get("/api/data")).status, 200);
@@ -57,8 +64,15 @@ describe("API keys and the rate limit", () => {
     assert.equal((await api.delete("/api/data/x", lowerCase)).status, 202);
   });
 
+  it("guard nothing where everybody may call, but a wrong one is refused", async () => {
+    const api = await start({ API_KEYS, ACCESS: "public" });
+    for (const headers of [{}, show(READER), show(WRITER)])
+      assert.equal((await api.post("/api/data", ITEM, headers)).status, 202);
+    assertUnauthorized(await api.post("/api/data", ITEM, show("x")));
+  });
+
   it("guard everything under /api if configured so, and nothing else", async () => {
-    const api = await start({ API_KEYS, API_KEYS_FOR: "everything" });
+    const api = await start({ API_KEYS, ACCESS: "keys" });
     for (const path of ["/api/data", "/api/data/x", "/api/unknown", "/api/data/x/writes/y"]) {
       assertUnauthorized(await api.get(path));
       assert.equal((await api.send("HEAD", path)).status, 401);
@@ -70,20 +84,23 @@ describe("API keys and the rate limit", () => {
   });
 
   it("guard the newest items at the root too, where everything needs a key", async () => {
-    const api = await start({ API_KEYS, API_KEYS_FOR: "everything" });
+    const api = await start({
+      API_KEYS: `${API_KEYS}\nblind ${sha256("blind")} *:write`,
+      ACCESS: "keys",
+    });
     assertUnauthorized(await api.get("/"));
     assert.equal((await api.get("/", show(READER))).status, 200);
+    assertForbidden(await api.get("/", show("blind")), "data:read");
   });
 
-  it("for reading do not write: 403", async () => {
+  it("for reading do not write: 403 with the scope", async () => {
     const api = await start({ API_KEYS });
-    for (const method of ["POST", "PUT"])
-      assertProblem(
-        await api.send(method, "/api/data", { body: JSON.stringify(ITEM), headers: show(READER) }),
-        403,
-        "wrong-scope",
-      );
-    assertProblem(await api.delete("/api/data/x", show(READER)), 403, "wrong-scope");
+    for (const method of ["POST", "PUT"]) {
+      const request = { body: JSON.stringify(ITEM), headers: show(READER) };
+      assertForbidden(await api.send(method, "/api/data", request), "data:write");
+    }
+    assertForbidden(await api.put("/api/data/x", ITEM, show(READER)), "data:write");
+    assertForbidden(await api.delete("/api/data/x", show(READER)), "data:write");
     assert.equal((await api.get("/api/data", show(READER))).status, 200);
   });
 
@@ -183,7 +200,7 @@ describe("API keys and the rate limit", () => {
   });
 
   it("count wrong keys against the address, everywhere, and let a right one pass", async () => {
-    const env = { API_KEYS, RATE_LIMIT_PER_MINUTE: "3", METRICS: "on", API_KEYS_FOR: "everything" };
+    const env = { API_KEYS, RATE_LIMIT_PER_MINUTE: "3", METRICS: "on", ACCESS: "keys" };
     const api = await start(env);
     for (const path of ["/api/data", "/metrics"]) {
       for (const guess of ["guess-1", "guess-2", "guess-3"])

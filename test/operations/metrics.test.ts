@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { request } from "node:http";
 import { after, before, describe, it } from "node:test";
 import { openPool, query } from "../../common/database.ts";
@@ -194,14 +195,18 @@ describe("the metrics", () => {
     assert.equal(none, undefined);
   });
 
-  it("need a key where the API has keys", async () => {
-    const sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"; // of "test"
+  it("need the scope operate where the API has keys, also where it is public", async () => {
+    const sha256 = (key: string) => createHash("sha256").update(key).digest("hex");
+    const API_KEYS = `monitor ${sha256("test")} operate\nother ${sha256("other")} *:read *:write`;
     const guarded = await environment.startApi({
-      env: { METRICS: "on", API_KEYS: `monitor:read:${sha256}` },
+      env: { METRICS: "on", ACCESS: "public", API_KEYS },
     });
-    assert.equal((await fetch(`${guarded.url}/metrics`)).status, 401);
-    const headers = { authorization: "Bearer test" };
-    assert.equal((await fetch(`${guarded.url}/metrics`, { headers })).status, 200);
+    const get = (headers = {}) => fetch(`${guarded.url}/metrics`, { headers });
+    assert.equal((await get()).status, 401);
+    assert.equal((await get({ authorization: "Bearer test" })).status, 200);
+    const refused = await get({ authorization: "Bearer other" });
+    assert.equal(refused.status, 403);
+    assert.match(refused.headers.get("www-authenticate") ?? "", /scope="operate"$/);
   });
 });
 
