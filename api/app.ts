@@ -12,6 +12,7 @@ import type { Reader } from "./reader.ts";
 import { createReceiptWaits } from "./receipt-waits.ts";
 import { allowOrigins, createGuards, createMetricsGuards, requireRight } from "./request/access.ts";
 import { addContext } from "./request/context.ts";
+import { createTokenVerifier } from "./request/tokens.ts";
 import { createCollections } from "./routes/collections.ts";
 import { answerLive, answerMetrics, answerReady } from "./routes/health.ts";
 import { answerConsole, answerNewest } from "./routes/home.ts";
@@ -60,7 +61,8 @@ export function createApp(options: AppOptions): Express {
   const budgets = { writes: new ByteBudget(WRITES_BYTES), reads: new ByteBudget(READS_BYTES) };
   app.use(addContext(counts.countAnswered, budgets), setDefaultHeaders);
   const origins = allowOrigins(config);
-  const guards = createGuards(config);
+  const verify = createTokenVerifier(config.OIDC_ISSUERS, options);
+  const guards = createGuards(config, verify);
   app.use("/api", createCollections({ ...options, waits }, [...origins, ...guards]));
   const mayRead = requireRight(config, ["read"], () => collections[0] as Collection);
   addRoute(app, "/", {
@@ -73,7 +75,7 @@ export function createApp(options: AppOptions): Express {
   addRoute(app, "/_ah/warmup", { get: [answerReady(readiness)] });
   if (config.METRICS === "on")
     addRoute(app, "/metrics", {
-      get: [...createMetricsGuards(config), answerMetrics(metrics)],
+      get: [...createMetricsGuards(config, verify), answerMetrics(metrics)],
     });
   return app;
 }

@@ -153,7 +153,7 @@ describe("the configuration", () => {
       assert.equal(getAccess({ API_KEYS, ACCESS }), ACCESS);
     assert.equal(getAccess({ ACCESS: "public-reads" }), "public-reads", "nobody may write");
     assert.deepEqual(findFaults({ ...LEAST, ACCESS: "keys" }), [
-      "ACCESS is keys, which requires API_KEYS.",
+      "ACCESS is keys, which requires API_KEYS or OIDC_ISSUERS.",
     ]);
   });
 

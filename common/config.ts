@@ -127,14 +127,16 @@ function decideAccess(config: Partial<Values>, env: NodeJS.ProcessEnv): string[]
       "API_KEYS_FOR was replaced by ACCESS: instead of writes, set ACCESS=public-reads; instead of everything, ACCESS=keys.",
     );
   // Undefined where it is wrong, which is another fault.
-  const isAnonymous = config.API_KEYS?.length === 0;
+  const isAnonymous = config.API_KEYS?.length === 0 && config.OIDC_ISSUERS?.length === 0;
   config.ACCESS ??= isAnonymous ? "public" : "public-reads";
   if (config.ACCESS === "keys" && isAnonymous)
-    faults.push("ACCESS is keys, which requires API_KEYS.");
+    faults.push("ACCESS is keys, which requires API_KEYS or OIDC_ISSUERS.");
   const isDevelopment = Boolean(config.PUBSUB_EMULATOR_HOST);
   config.RATE_LIMIT_PER_MINUTE ??= isDevelopment ? 0 : RATE_LIMIT_PER_MINUTE;
   if (config.RATE_LIMIT_PER_MINUTE === 0 && config.ACCESS !== "keys" && !isDevelopment)
     faults.push("RATE_LIMIT_PER_MINUTE may be 0 only with ACCESS=keys or PUBSUB_EMULATOR_HOST.");
+  if (!isDevelopment && config.OIDC_ISSUERS?.some(({ issuer }) => issuer.startsWith("http:")))
+    faults.push("OIDC_ISSUERS may have an http issuer only with PUBSUB_EMULATOR_HOST.");
   return faults;
 }
 

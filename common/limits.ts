@@ -43,6 +43,27 @@ export const ITEM_DEPTH = 32;
 /** A key of an object, in UTF-8: MySQL's JSON takes no longer one. */
 export const JSON_KEY_BYTES = 65_535;
 
+export const TOKENS = {
+  /** Half of what all headers of a request may have. */
+  bytes: 8 * 1024,
+  /** Remembered once verified, which costs more than the rest of a request; the oldest are dropped. */
+  known: 5_000,
+  /** By how much an issuer's clock and ours may differ. */
+  clockToleranceSeconds: 60,
+  /** Of a principal: an issuer's name, a colon and the token's `sub`; the column of owners is as long. */
+  principalCharacters: 255,
+};
+/** The keys by which an issuer's tokens are verified; see `createFindKey`. */
+export const SIGNING_KEYS = {
+  freshMs: 10 * 60_000,
+  staleMs: DAY_MS,
+  deadlineMs: 3_000,
+  coolDownMs: 10_000,
+  retryMs: 1_000,
+  /** Of the configuration, and of the keys. */
+  bytes: 64 * 1024,
+};
+
 /**
  * Requests a minute of one caller or address to one process, where `RATE_LIMIT_PER_MINUTE` is not set:
  * more than a person's pages or a rollout's requests need.

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { apiKeys } from "./api-keys.ts";
 import { LEAST_RECEIPT_RETENTION_DAYS } from "./limits.ts";
+import { oidcIssuers } from "./oidc-issuers.ts";
 
 /** One environment variable: who reads it, how it is parsed, and its row in the README's table. */
 export type Variable<T> = {
@@ -103,7 +104,7 @@ export const VARIABLES = {
   ),
   METRICS: variable(
     "api",
-    "`on` serves `/metrics` on the API's port; if `API_KEYS` is set, to callers with the scope `operate`.",
+    "`on` serves `/metrics` on the API's port; if there are keys or issuers, to callers with the scope `operate`.",
     oneOf("off", "on"),
     "off",
   ),
@@ -156,9 +157,15 @@ export const VARIABLES = {
     "",
   ),
   API_KEYS_SECRET: variable("api", "The Secret Manager version that holds `API_KEYS`.", secret, ""),
+  OIDC_ISSUERS: variable(
+    "api",
+    "Issuers whose tokens are taken: a JSON array; docs/identity.md describes its members.",
+    oidcIssuers,
+    "",
+  ),
   ACCESS: variable(
     "api",
-    "Who may call `/api` and the JSON at `/`: `public`, everybody; `public-reads`, to write only callers with a scope; `keys`, only those. By default `public-reads` if `API_KEYS` is set, else `public`.",
+    "Who may call `/api` and the JSON at `/`: `public`, everybody; `public-reads`, to write only callers with a scope; `keys`, only those. By default `public-reads` if there are keys or issuers, else `public`.",
     optional(oneOf("public", "public-reads", "keys")),
     "",
   ),

@@ -7,6 +7,7 @@ import { withDeadline } from "../common/deadline.ts";
 import { parseJson } from "../common/json.ts";
 import { PUSHES_BYTES } from "../common/limits.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
+import { isCompactToken } from "../common/token-form.ts";
 import { type Decision, isGivenBack } from "./decide.ts";
 import { DELIVERY_EXHAUSTED, type Message } from "./message.ts";
 
@@ -134,8 +135,9 @@ export function createVerifier(options: {
   );
   const expiryByToken = new Map<string, number>();
   return async (authorization) => {
-    const idToken = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(authorization ?? "")?.[1];
-    if (!idToken || !hasCanonicalSignature(idToken)) return false;
+    const idToken = /^Bearer (\S+)$/i.exec(authorization ?? "")?.[1];
+    // In one spelling only: variants of a token would fill the cache.
+    if (!idToken || !isCompactToken(idToken)) return false;
     const knownUntil = expiryByToken.get(idToken);
     if (knownUntil !== undefined && Date.now() < knownUntil) return true;
     // The certificates are cached. Fetched apart, because a verification error means an invalid token.
@@ -151,13 +153,4 @@ export function createVerifier(options: {
     expiryByToken.set(idToken, payload.exp * 1000);
     return true;
   };
-}
-
-/**
- * Base64url leaves unused bits in a signature's last character, so 16 strings decode to one signature.
- * Only the canonical one is accepted, or variants would fill the cache.
- */
-function hasCanonicalSignature(token: string): boolean {
-  const signature = token.slice(token.lastIndexOf(".") + 1);
-  return Buffer.from(signature, "base64url").toString("base64url") === signature;
 }

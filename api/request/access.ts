@@ -3,10 +3,12 @@ import type { IRouter, Request, RequestHandler, Response } from "express";
 import { ipKeyGenerator, rateLimit } from "express-rate-limit";
 import type { Collection } from "../../common/collection.ts";
 import type { Config } from "../../common/config.ts";
+import { missingCredential, missingScope } from "../answer/challenges.ts";
 import { ANSWER_HEADERS } from "../answer/headers.ts";
 import { Problem } from "../answer/problem.ts";
 import { hasRight, type Right } from "./caller.ts";
-import { identifyCaller, missingCredential, missingScope } from "./credentials.ts";
+import { identifyCaller } from "./credentials.ts";
+import type { VerifyToken } from "./tokens.ts";
 
 const READ_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
 const RATE_WINDOW_MS = 60_000;
@@ -43,17 +45,20 @@ function listMethods({ stack }: IRouter): string[] {
 }
 
 /**
- * Who may call, and how often, in the order in which it is checked: a request with a wrong key counts
- * against its client's address before it is refused, and one with a valid key against its principal.
+ * Who may call, and how often, in the order in which it is checked: a request with a wrong key or
+ * token counts against its client's address before it is refused, another against its principal.
  * What the caller may do is up to {@link requireRight}.
  */
-export function createGuards(config: Config): RequestHandler[] {
-  return [...identifyCaller(config), ...limitRate(config), ...refuseUnidentified(config)];
+export function createGuards(config: Config, verify?: VerifyToken): RequestHandler[] {
+  return [...identifyCaller(config, verify), ...limitRate(config), ...refuseUnidentified(config)];
 }
 
-/** The same for `/metrics`, which requires `operate` if there are any keys, and limits wrong ones only. */
-export function createMetricsGuards(config: Config): RequestHandler[] {
-  const identified = identifyCaller(config);
+/**
+ * The same for `/metrics`, which requires `operate` if there are keys or issuers, and limits requests
+ * with a wrong credential only.
+ */
+export function createMetricsGuards(config: Config, verify?: VerifyToken): RequestHandler[] {
+  const identified = identifyCaller(config, verify);
   if (identified.length === 0) return [];
   const skip = (_request: Request, response: Response) => response.locals.refusal === undefined;
   const refused = refuseUnidentified({ ...config, ACCESS: "keys" });
@@ -66,7 +71,7 @@ export function createMetricsGuards(config: Config): RequestHandler[] {
 
 /** Refuses wrong credentials, also where none is needed, and requests without where one is. */
 function refuseUnidentified(config: Config): RequestHandler[] {
-  if (config.ACCESS === "public" && config.API_KEYS.length === 0) return [];
+  if (config.ACCESS === "public" && !hasCallers(config)) return [];
   const handler: RequestHandler = ({ method }, { locals }, next) => {
     if (locals.refusal) throw locals.refusal;
     const right = READ_METHODS.has(method) ? "read" : "write";
@@ -89,8 +94,9 @@ export function requireRight(
   const handler: RequestHandler = (request, { locals }, next) => {
     const { name } = getCollection(request);
     const { caller } = locals;
+    const [first = "", ...others] = rights.map((right) => `${name}:${right}`);
     if (!caller || !rights.some((right) => hasRight(caller, right, name)))
-      throw missingScope(...rights.map((right) => `${name}:${right}`));
+      throw missingScope(first, ...others);
     next();
   };
   return [handler];
@@ -99,6 +105,11 @@ export function requireRight(
 /** Whether the caller may be shown items of a collection. */
 export function mayRead(config: Config, { locals }: Response, { name }: Collection): boolean {
   return isOpen(config, "read") || (!!locals.caller && hasRight(locals.caller, "read", name));
+}
+
+/** Whether there is anyone to identify. */
+export function hasCallers({ API_KEYS, OIDC_ISSUERS }: Config): boolean {
+  return API_KEYS.length > 0 || OIDC_ISSUERS.length > 0;
 }
 
 /** Whether anyone has a right to every collection. */

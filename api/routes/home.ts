@@ -5,6 +5,7 @@ import type { Collection } from "../../common/collection.ts";
 import type { Config } from "../../common/config.ts";
 import { Page } from "../answer/page.ts";
 import type { Reader } from "../reader.ts";
+import { hasCallers } from "../request/access.ts";
 import { isUnchanged } from "../request/condition-headers.ts";
 import { refuseUnknownParameters } from "../request/parameters.ts";
 
@@ -58,18 +59,15 @@ export function answerNewest(options: {
  * with a policy that allows its own style and script by hash, and nothing else. The page
  * also contains whether there are metrics, and who may call.
  */
-function loadConsole(
-  { METRICS, API_KEYS, ACCESS }: Config,
-  folder: URL,
-): { html: string; policy: string } {
+function loadConsole(config: Config, folder: URL): { html: string; policy: string } {
   const read = (name: string) => readFileSync(new URL(name, folder), "utf8");
   const style = read("style.css");
   const script = joinModules(read, "main.js");
-  const metrics = METRICS === "on" && API_KEYS.length > 0 ? "keys" : METRICS;
+  const metrics = config.METRICS === "on" && hasCallers(config) ? "keys" : config.METRICS;
   const parts: [string, string][] = [
     [
       'data-metrics="off" data-access="public"',
-      `data-metrics="${metrics}" data-access="${ACCESS}"`,
+      `data-metrics="${metrics}" data-access="${config.ACCESS}"`,
     ],
     ['<link rel="stylesheet" href="style.css">', `<style>${style}</style>`],
     ['<script type="module" src="main.js">', `<script type="module">${script}`],

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
 import { forgeries } from "../../proof/fuzz/forged-tokens.ts";
+import { wrongPushClaims } from "../../proof/fuzz/wrong-push-claims.ts";
 import { createVerifier, type VerifyPush } from "../../subscriber/push.ts";
 import { AUDIENCE, SERVICE_ACCOUNT, startPusher } from "../support/pusher.ts";
 
@@ -30,7 +31,7 @@ describe("a push's token", () => {
     assert.equal(await verify(`Bearer ${valid}`), true);
     const tried = new Set<string>();
     await fc.assert(
-      fc.asyncProperty(forgeries(), async ({ what, make }) => {
+      fc.asyncProperty(forgeries(wrongPushClaims()), async ({ what, make }) => {
         const authorization = make(valid, pusher);
         fc.pre(authorization !== `Bearer ${valid}` && !tried.has(authorization));
         tried.add(authorization);

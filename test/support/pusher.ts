@@ -32,6 +32,8 @@ export async function startPusher() {
       PUSH_CERTS_URL: certsUrl,
     },
     keys: google,
+    kid: "google",
+    sign: (claims: Claims) => signToken(claims, {}, google.privateKey),
     token: (claims?: Claims) => signToken(claims, {}, google.privateKey),
     forgedTokens: () => forgedTokens(google.privateKey, stranger.privateKey, pem),
     close: () => void server.close(),
