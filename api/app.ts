@@ -69,7 +69,7 @@ export function createApp(options: AppOptions): Express {
     get: [answerConsole(config, CONSOLE), ...guards, ...mayRead, answerNewest(options)],
   });
   for (const allowOrigin of origins) app.use("/openapi.json", allowOrigin);
-  addRoute(app, "/openapi.json", { get: [answerDescription(collections)] });
+  addRoute(app, "/openapi.json", { get: [answerDescription(collections, config)] });
   addRoute(app, "/health/live", { get: [answerLive] });
   addRoute(app, "/health/ready", { get: [answerReady(readiness)] });
   addRoute(app, "/_ah/warmup", { get: [answerReady(readiness)] });

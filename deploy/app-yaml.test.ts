@@ -81,6 +81,16 @@ describe("app.yaml and subscriber.yaml", () => {
     assert.equal(config.PUSH_SERVICE_ACCOUNT, "constancia-push@any.iam.gserviceaccount.com");
   });
 
+  it("app.yaml shows how callers are known, in settings that are valid once they are no comments", () => {
+    const text = readFileSync(join(ROOT, "app.yaml"), "utf8");
+    const lines = text.replace(/^ {2}# (?=[A-Z_]+: |\s)/gm, "  ");
+    const env = { GOOGLE_CLOUD_PROJECT: "any", ...parse(lines).env_variables };
+    const config = readConfig(env, "api");
+    assert.equal(config.ACCESS, "keys");
+    assert.equal(config.OIDC_ISSUERS[0]?.issuer, "https://securetoken.google.com/any");
+    assert.match(config.API_KEYS_SECRET, /^projects\/any\/secrets\//);
+  });
+
   it("agree on the database", () => {
     const [api, subscriber] = SERVICES.map(({ file }) => read(file).env_variables);
     for (const name of ["MYSQL_URL", "MYSQL_PASSWORD_SECRET"])

@@ -113,7 +113,7 @@ export function hasCallers({ API_KEYS, OIDC_ISSUERS }: Config): boolean {
 }
 
 /** Whether anyone has a right to every collection. */
-function isOpen({ ACCESS }: Pick<Config, "ACCESS">, right: Right): boolean {
+export function isOpen({ ACCESS }: Pick<Config, "ACCESS">, right: Right): boolean {
   return ACCESS === "public" || (ACCESS === "public-reads" && right === "read");
 }
 

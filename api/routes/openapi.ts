@@ -10,16 +10,32 @@ import {
 } from "./openapi-answers.ts";
 import { ID_SCHEMA, type Json, PARAMETERS, sharedSchemas, toJsonSchema } from "./openapi-parts.ts";
 import { describePaths } from "./openapi-paths.ts";
+import {
+  type Callers,
+  describeSecurity,
+  securitySchemes,
+  withSecurity,
+} from "./openapi-security.ts";
 
 /** GET of the OpenAPI document, which is written once. */
-export function answerDescription(collections: readonly Collection[]): RequestHandler {
-  const description = JSON.stringify(describeApi(collections));
+export function answerDescription(
+  collections: readonly Collection[],
+  callers: Callers,
+): RequestHandler {
+  const description = JSON.stringify(describeApi(collections, callers));
   return (_request, response) => void response.type("application/json").send(description);
 }
 
 /** The OpenAPI 3.1 document, made from the same zod schemas that check the requests. */
-export function describeApi(collections: readonly Collection[]): Json {
-  const paths = collections.map((collection) => describePaths(collection));
+export function describeApi(
+  collections: readonly Collection[],
+  callers: Callers = { ACCESS: "public", OIDC_ISSUERS: [] },
+): Json {
+  const paths = collections.map((collection) =>
+    withSecurity(describePaths(collection), collection, callers),
+  );
+  const [first] = collections as [Collection];
+  const home = homePaths(describeSecurity(["read"], first, callers));
   const schemas = collections.map((collection) => describeSchemas(collection));
   return {
     openapi: "3.1.1",
@@ -30,11 +46,10 @@ export function describeApi(collections: readonly Collection[]): Json {
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
     },
     servers: [{ url: "/" }],
-    security: [{}, { apiKey: [] }],
     tags: collections.map(({ name }) => ({ name })),
-    paths: withCommonResponses(Object.assign({}, homePaths(), ...paths)),
+    paths: withCommonResponses(Object.assign({}, home, ...paths)),
     components: {
-      securitySchemes: { apiKey: { type: "http", scheme: "bearer" } },
+      securitySchemes: securitySchemes(callers),
       schemas: Object.assign({}, sharedSchemas(), ...schemas),
       parameters: PARAMETERS,
       headers: sharedHeaders(),
@@ -57,7 +72,7 @@ function describeSchemas(collection: Collection): Json {
   };
 }
 
-function homePaths(): Json {
+function homePaths(security: Json[]): Json {
   const get = (operationId: string, summary: string, responses: Json) => ({
     get: { operationId, summary, tags: [], security: [], responses },
   });
@@ -86,6 +101,7 @@ function homePaths(): Json {
         operationId: "home",
         summary: "Retrieves the newest items; for browsers, the console page.",
         tags: [],
+        security,
         responses: {
           200: {
             description: "The newest items: the id and the first field of each.",

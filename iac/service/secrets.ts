@@ -27,7 +27,11 @@ export function createSecrets(stack: TerraformStack, settings: Settings): Secret
 
   const keysSecret = getSecret(settings.api, "API_KEYS_SECRET");
   if (keysSecret) {
-    const keys = createInput(stack, "api_keys", "The value of API_KEYS.");
+    const keys = createInput(
+      stack,
+      "api_keys",
+      "The value of API_KEYS: one NAME SHA256 SCOPE… a line.",
+    );
     createSecret("api-keys", keysSecret, keys, ["api"]);
   }
   return password;
