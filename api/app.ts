@@ -12,7 +12,7 @@ import type { Reader } from "./reader.ts";
 import { createReceiptWaits } from "./receipt-waits.ts";
 import { allowOrigins, createGuards, createMetricsGuards, requireRight } from "./request/access.ts";
 import { addContext } from "./request/context.ts";
-import { createTokenVerifier } from "./request/tokens.ts";
+import { createVerify } from "./request/credentials.ts";
 import { createCollections } from "./routes/collections.ts";
 import { answerLive, answerMetrics, answerReady } from "./routes/health.ts";
 import { answerConsole, answerNewest } from "./routes/home.ts";
@@ -61,7 +61,7 @@ export function createApp(options: AppOptions): Express {
   const budgets = { writes: new ByteBudget(WRITES_BYTES), reads: new ByteBudget(READS_BYTES) };
   app.use(addContext(counts.countAnswered, budgets), setDefaultHeaders);
   const origins = allowOrigins(config);
-  const verify = createTokenVerifier(config.OIDC_ISSUERS, options);
+  const verify = createVerify(config.OIDC_ISSUERS, options);
   const guards = createGuards(config, verify);
   app.use("/api", createCollections({ ...options, waits }, [...origins, ...guards]));
   const mayRead = requireRight(config, ["read"], () => collections[0] as Collection);

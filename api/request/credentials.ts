@@ -2,10 +2,12 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { RequestHandler } from "express";
 import { API_KEY_PREFIX, type ApiKey } from "../../common/api-keys.ts";
 import type { Config } from "../../common/config.ts";
+import { TOKENS } from "../../common/limits.ts";
+import { isCompactToken } from "../../common/token-form.ts";
 import { invalidCredential } from "../answer/challenges.ts";
 import { Problem } from "../answer/problem.ts";
 import type { Caller } from "./caller.ts";
-import { isToken, type VerifyToken } from "./tokens.ts";
+import type { createTokenVerifier, VerifyToken } from "./tokens.ts";
 
 /**
  * Fills `response.locals.caller` where the request shows a valid API key or token, and `refusal` where
@@ -46,6 +48,22 @@ export function identifyCaller({ API_KEYS }: Config, verify?: VerifyToken): Requ
     );
   };
   return [handler];
+}
+
+/** Verifies the tokens of the issuers; only where there are any, what verifies them is loaded. */
+export function createVerify(
+  ...[issuers, options]: Parameters<typeof createTokenVerifier>
+): VerifyToken | undefined {
+  if (issuers.length === 0) return undefined;
+  const loading = import("./tokens.ts").then((tokens) =>
+    tokens.createTokenVerifier(issuers, options),
+  );
+  return async (token, sha256) => (await loading)(token, sha256);
+}
+
+/** Whether a credential has the form of a token. */
+function isToken(credential: string): boolean {
+  return credential.length <= TOKENS.bytes && isCompactToken(credential);
 }
 
 function toCaller({ name, scopes }: ApiKey): Caller {

@@ -1,4 +1,6 @@
-import { type CryptoKey, createLocalJWKSet, errors, type JWTVerifyGetKey } from "jose";
+import type { CryptoKey, JWTVerifyGetKey } from "jose";
+import * as errors from "jose/errors";
+import { createLocalJWKSet } from "jose/jwks/local";
 import { isObject, parseJson } from "../../common/json.ts";
 import { SIGNING_KEYS } from "../../common/limits.ts";
 import { isLoopback } from "../../common/oidc-issuers.ts";

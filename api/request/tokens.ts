@@ -1,10 +1,10 @@
-import { errors, jwtVerify } from "jose";
+import * as errors from "jose/errors";
+import { jwtVerify } from "jose/jwt/verify";
 import { isScope } from "../../common/api-keys.ts";
 import { isObject, parseJson, RepeatedKey } from "../../common/json.ts";
 import { SIGNING_KEYS, TOKENS } from "../../common/limits.ts";
 import type { Issuer } from "../../common/oidc-issuers.ts";
 import type { Logger } from "../../common/telemetry/logger.ts";
-import { isCompactToken } from "../../common/token-form.ts";
 import { invalidCredential } from "../answer/challenges.ts";
 import { Problem } from "../answer/problem.ts";
 import type { Caller } from "./caller.ts";
@@ -17,11 +17,6 @@ export type VerifyToken = (token: string, sha256: Buffer) => Promise<Caller>;
 const TYPES: ReadonlySet<unknown> = new Set([undefined, "jwt", "at+jwt", "application/at+jwt"]);
 const PRINCIPAL = new RegExp(`^[\\x21-\\x7e]{1,${TOKENS.principalCharacters}}$`);
 
-/** Whether a credential has the form of a token. */
-export function isToken(credential: string): boolean {
-  return credential.length <= TOKENS.bytes && isCompactToken(credential);
-}
-
 /**
  * Verifies the tokens of the issuers by jose: signature, by an algorithm that the issuer is listed
  * with, issuer, audience and times (RFC 7519; RFC 8725). A verified token is remembered by its
@@ -30,8 +25,7 @@ export function isToken(credential: string): boolean {
 export function createTokenVerifier(
   issuers: readonly Issuer[],
   options: { logger: Logger; stop: AbortSignal },
-): VerifyToken | undefined {
-  if (issuers.length === 0) return undefined;
+): VerifyToken {
   const trusted = new Map(
     issuers.map((issuer) => [
       issuer.issuer,

@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { Request, Response } from "express";
 import fc from "fast-check";
-import { identifyCaller } from "../../api/request/credentials.ts";
-import { createTokenVerifier } from "../../api/request/tokens.ts";
+import { createVerify, identifyCaller } from "../../api/request/credentials.ts";
 import { readConfig } from "../../common/config.ts";
 import { TOKENS } from "../../common/limits.ts";
 import type { Logger } from "../../common/telemetry/logger.ts";
@@ -31,7 +30,7 @@ describe("a caller's token", () => {
     };
     const config = readConfig(env, "api");
     const options = { logger, stop: stop.signal };
-    const [handler] = identifyCaller(config, createTokenVerifier(config.OIDC_ISSUERS, options));
+    const [handler] = identifyCaller(config, createVerify(config.OIDC_ISSUERS, options));
     /** The principal that is identified, or the sentence of the refusal. */
     return async (authorization: string) => {
       const { promise, resolve } = Promise.withResolvers<unknown>();
