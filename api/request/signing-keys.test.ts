@@ -88,6 +88,13 @@ describe("the keys of an issuer", () => {
     ]);
   });
 
+  it("are waited for until the deadline that is set", async () => {
+    issuer.state.isSilent = true;
+    const fail = (deadlineMs: number) =>
+      assert.rejects(create({ deadlineMs })("first")).then(() => deadlineMs);
+    assert.equal(await Promise.race([fail(4_000), fail(50)]), 50);
+  });
+
   it("are fetched after a failure, once the issuer answers again", async () => {
     const find = create({ retryMs: 0, deadlineMs: 50 });
     issuer.state.isSilent = true;

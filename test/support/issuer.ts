@@ -32,8 +32,8 @@ export async function startIssuer(name = "test") {
     if (state.isSilent) return void silent.add(response);
     const configuration = { issuer, jwks_uri: `${issuer}/keys`, ...state.configuration };
     const isKeys = request.url === "/keys";
-    response.statusCode = state.status;
-    response.setHeader("Content-Type", "application/json").setHeader("Location", "/keys");
+    response.statusCode = request.url === "/moved" ? 200 : state.status;
+    response.setHeader("Content-Type", "application/json").setHeader("Location", "/moved");
     const answer = isKeys ? (state.keys ?? { keys: published }) : configuration;
     response.end(state.body ?? JSON.stringify(answer));
   }).listen(0, "127.0.0.1");
