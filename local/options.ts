@@ -7,6 +7,7 @@ export type Options = {
   delivery: Delivery;
   engine: Engine;
   pubsub: PubsubKind;
+  issuer: boolean;
 };
 type Delivery = (typeof DELIVERIES)[number];
 /** The variables that the processes are started with. */
@@ -23,6 +24,8 @@ Starts a MySQL, a Pub/Sub, the API and the subscriber, and stops them on Ctrl-C.
   --engine ENGINE     mysql or mariadb (default: mysql); each has data of its own
   --pubsub KIND       local, which keeps unsettled messages over a restart, or emulator,
                       Google's own, which does not (default: local)
+  --issuer            also starts an issuer of tokens, with a login page whose one-time codes are
+                      printed here; then writes need a token (docs/identity.md)
   --help              this text
 
 MYSQL_URL and PUBSUB_EMULATOR_HOST, if set, name servers to use instead; they are not stopped.
@@ -49,6 +52,7 @@ export function readOptions(): Options {
         delivery: { type: "string", default: process.env.DELIVERY || "pull" },
         engine: { type: "string", default: "mysql" },
         pubsub: { type: "string", default: "local" },
+        issuer: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },
     });
@@ -61,6 +65,7 @@ export function readOptions(): Options {
       delivery: readChoice("delivery", values.delivery, DELIVERIES),
       engine: readChoice("engine", values.engine, ENGINES),
       pubsub: readChoice("pubsub", values.pubsub, PUBSUB_KINDS),
+      issuer: values.issuer,
     };
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;

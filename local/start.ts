@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Backlog, settleBacklog } from "./backlog.ts";
+import type { LocalIssuer } from "./issuer.ts";
 import { startMysql } from "./mysql.ts";
 import { ENGINE_NAMES } from "./mysql-server.ts";
 import { DEFAULTS, type Options, readOptions, readSettings, type Settings } from "./options.ts";
@@ -15,7 +16,7 @@ import { createTopology } from "./topology.ts";
 const ROOT = join(import.meta.dirname, "..");
 const LOCAL = join(ROOT, ".local");
 /** 9464 is where OpenTelemetry's own exporters show metrics. */
-const WANTED_PORTS = { subscriber: 8090, mysql: 13306, metrics: 9464 };
+const WANTED_PORTS = { subscriber: 8090, issuer: 8091, mysql: 13306, metrics: 9464 };
 /** The processes stop within two seconds, as App Engine requires. */
 const PROCESS_STOP_DEADLINE_MS = 5_000;
 
@@ -37,9 +38,9 @@ async function main(): Promise<void> {
     process.on(signal, () => supervisor.interrupt(0, "stopped; your data stays in .local/"));
   }
   try {
-    const address = await start(supervisor, options, settings);
+    const { address, issuer } = await start(supervisor, options, settings);
     runFile.recordAddress(address);
-    console.log(describeRunning(address));
+    console.log(describeRunning(address, issuer));
     throw new Error(`${await supervisor.firstEnd()}`);
   } catch (error) {
     const sentence = (error as Error).message.trim().replace(/\.$/, "");
@@ -57,8 +58,14 @@ async function claimRun(): Promise<RunFile> {
   }
 }
 
-/** Starts everything in the order of its dependencies; resolves with the API's address once it is ready. */
-async function start(supervisor: Supervisor, options: Options, given: Settings): Promise<string> {
+/** Starts everything in the order of its dependencies; resolves once the API is ready. */
+async function start(
+  supervisor: Supervisor,
+  options: Options,
+  given: Settings,
+): Promise<{ address: string; issuer?: LocalIssuer | undefined }> {
+  if (options.issuer && given.OIDC_ISSUERS)
+    throw new Error("--issuer sets OIDC_ISSUERS, which is set already");
   const ports = new PortFinder(say, [options.port]);
   const onStart = supervisor.add.bind(supervisor);
   const [mysqlUrl, pubsub] = await Promise.all([
@@ -95,8 +102,14 @@ async function start(supervisor: Supervisor, options: Options, given: Settings):
     const backlog = describeBacklog(settings, options.pubsub === "local");
     supervisor.addStep(() => settleBacklog(backlog, subscriber, say));
   }
+  const issuer = options.issuer ? await startOwnIssuer(supervisor, ports) : undefined;
   const port = await ports.find(options.port, "the API");
-  supervisor.add(await startOwn("the API", "api/main.ts", { ...settings, PORT: String(port) }));
+  const api = await startOwn("the API", "api/main.ts", {
+    ...settings,
+    ...(issuer ? { OIDC_ISSUERS: issuer.OIDC_ISSUERS } : {}),
+    PORT: String(port),
+  });
+  supervisor.add(api);
 
   say(`metrics: http://localhost:${port}/metrics and, of the subscriber, :${metricsPort}/metrics`);
   const address = `http://localhost:${port}`;
@@ -104,7 +117,16 @@ async function start(supervisor: Supervisor, options: Options, given: Settings):
     throw new Error(how);
   });
   await Promise.race([withProgress(say, "waiting for the API", waitUntilReady(address)), end]);
-  return address;
+  return { address, issuer };
+}
+
+async function startOwnIssuer(supervisor: Supervisor, ports: PortFinder): Promise<LocalIssuer> {
+  const port = await ports.find(WANTED_PORTS.issuer, "the local issuer");
+  // Loads Express and jose, which the other parts of the start need not.
+  const { startIssuer } = await import("./issuer.ts");
+  const issuer = await startIssuer({ port, folder: join(LOCAL, "issuer") });
+  supervisor.add(issuer.process);
+  return issuer;
 }
 
 /** While the servers run, writes their addresses for commands such as `npm run ops -- dead-letters`. */
@@ -166,11 +188,15 @@ async function startOwn(name: string, script: string, settings: Settings): Promi
   });
 }
 
-function describeRunning(address: string): string {
+function describeRunning(address: string, issuer: LocalIssuer | undefined): string {
+  const login = issuer
+    ? `\nLog in at ${issuer.url}; the code is printed here. Writes need the token: TOKEN=…\n`
+    : "";
+  const authorization = issuer ? ' -H "Authorization: Bearer $TOKEN"' : "";
   return `
 Constancia is running at ${address} (Ctrl-C stops it). Try, in another terminal:
-
-  curl -H "Content-Type: application/json" -H "Prefer: wait=5" -d '{"nombre":"Hola"}' ${address}/api/data
+${login}
+  curl${authorization} -H "Content-Type: application/json" -H "Prefer: wait=5" -d '{"nombre":"Hola"}' ${address}/api/data
   curl ${address}/api/data
   curl ${address}/
 `;
