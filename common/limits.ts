@@ -46,8 +46,11 @@ export const JSON_KEY_BYTES = 65_535;
 export const TOKENS = {
   /** Half of what all headers of a request may have. */
   bytes: 8 * 1024,
-  /** Remembered once verified, which costs more than the rest of a request; the oldest are dropped. */
-  known: 5_000,
+  /**
+   * Remembered once verified, which costs more than the rest of a request; the oldest are dropped. One
+   * takes some 700 bytes, and never more than a token.
+   */
+  known: 2_000,
   /** By how much an issuer's clock and ours may differ. */
   clockToleranceSeconds: 60,
   /** Of a principal: an issuer's name, a colon and the token's `sub`; the column of owners is as long. */

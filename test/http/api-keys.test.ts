@@ -81,6 +81,10 @@ describe("API keys and the rate limit", () => {
       assert.equal((await api.get("/api/data", show(key))).status, 200);
     for (const path of ["/health/live", "/openapi.json"])
       assert.equal((await api.get(path)).status, 200);
+    // A user's own routes are below /api too: none of them is open by mistake.
+    assertUnauthorized(await api.get("/api/data/x/of/my/own"));
+    assertUnauthorized(await api.send("PATCH", "/api/data/x"));
+    assertProblem(await api.get("/api/data/x/of/my/own", show(READER)), 404, "not-found");
   });
 
   it("guard the newest items at the root too, where everything needs a key", async () => {
