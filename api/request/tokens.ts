@@ -88,10 +88,7 @@ function toCaller({ name, scopes, scopeClaim }: Issuer, claims: Record<string, u
   const principal = `${name}:${claims.sub}`;
   if (typeof claims.sub !== "string" || claims.sub === "" || !PRINCIPAL.test(principal))
     throw invalidCredential(
-      `The token's sub must have visible ASCII characters, ${TOKENS.principalCharacters} with "${name}:".`.replaceAll(
-        '"',
-        "'",
-      ),
+      `The token's sub must have visible ASCII characters, with its issuer's name at most ${TOKENS.principalCharacters}.`,
     );
   const value = scopeClaim === undefined ? [] : claims[scopeClaim];
   const listed = typeof value === "string" ? value.split(" ") : Array.isArray(value) ? value : [];
