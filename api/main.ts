@@ -12,6 +12,7 @@ import { createApp } from "./app.ts";
 import { createApiMetrics } from "./metrics.ts";
 import { createPublisher } from "./publisher.ts";
 import { createReader } from "./reader.ts";
+import { assertOwnersKnown } from "./request/owner.ts";
 import { answerUnhandled } from "./routes/route.ts";
 
 if (import.meta.main) {
@@ -26,6 +27,7 @@ export async function start(
   logger: Logger,
   collections: readonly Collection[],
 ): Promise<Running> {
+  assertOwnersKnown(config, collections);
   const ending = new AbortController();
   const stop = ending.signal;
   const pool = openPool({ mysqlUrl: config.MYSQL_URL, poolSize: config.MYSQL_POOL_SIZE });

@@ -24,6 +24,8 @@ export type Collection = {
   filters: readonly Field[];
   schema: z.ZodType<Item>;
   example: Item;
+  /** The field that says whose an item is, where items have owners. */
+  owner?: string | undefined;
 };
 
 /** Names are used in URLs and as names of tables and columns; this form is valid in all of them. */
@@ -56,6 +58,11 @@ const RESERVED_FIELDS = new Set([
   "after",
 ]);
 
+/** Who calls, and whose an item is: `key:NAME`, or an issuer's name and `sub`. */
+export const PRINCIPAL = /^[!-~]{1,255}$/;
+/** The column of an owner, whatever its field is called; a tombstone keeps it. */
+export const OWNER_COLUMN = "owner";
+
 const TRANSFORMS_VALUE =
   "must not change its value when it is checked again: the API checks an item, and the subscriber" +
   " checks what the API has published. Remove the transform, or use overwrite()";
@@ -72,29 +79,34 @@ const UNSTORABLE_TIMES = [
 /**
  * Declares a collection. `fields` are zod schemas (use {@link text} and {@link dateTime} for
  * those two kinds). `filters` names the fields that `GET ?field=` may filter on; each needs an index
- * `(field, deleted_at, created_at, id)`. `example` is shown in the OpenAPI document. Throws an error
- * that names the collection and the field if the declaration is invalid.
+ * `(field, deleted_at, created_at, id)`. `example` is shown in the OpenAPI document. `owner` names a
+ * field that is not among `fields`: the API fills it with the principal that has written, and only this
+ * principal may replace or delete the item. Throws an error that names the collection and the field if
+ * the declaration is invalid.
  */
 export function defineCollection<Shape extends Record<string, z.ZodType>>(declaration: {
   name: string;
   fields: Shape;
   filters?: readonly (keyof Shape & string)[];
   example: { [Name in keyof Shape]?: unknown };
+  owner?: string;
 }): Collection {
-  const { name, example } = declaration;
+  const { name, example, owner } = declaration;
   if (!NAME.test(name) || RESERVED_NAMES.has(name.toLowerCase()) || name in Object.prototype)
     throw declarationError(name, `the name is reserved or is not of the form ${NAME}`);
   const fields = Object.entries(declaration.fields).map(([field, schema]) =>
     defineField(name, field, schema),
   );
+  if (owner !== undefined) fields.push(defineOwner(name, owner, fields));
   const filters = (declaration.filters ?? []).map((filter) => {
     const field = fields.find((candidate) => candidate.name === filter);
     if (!field || field.kind === "json")
       throw declarationError(name, "cannot be filtered on", filter);
     return field;
   });
-  const schema = z.strictObject(declaration.fields) as unknown as z.ZodType<Item>;
-  const collection = { name, schemaNumber: 1, fields, filters, schema, example };
+  const shape = Object.fromEntries(fields.map((field) => [field.name, field.schema]));
+  const schema = z.strictObject(shape) as unknown as z.ZodType<Item>;
+  const collection = { name, schemaNumber: 1, fields, filters, schema, example, owner };
   const check = checkItem(collection, example);
   if (!check.ok)
     throw declarationError(name, `the example is not valid: ${formatErrors(check.errors)}`);
@@ -190,6 +202,20 @@ function convertsValues(schema: z.ZodType): boolean {
   for (const io of ["input", "output"] as const)
     z.toJSONSchema(schema, { io, unrepresentable: "any", override });
   return isFound;
+}
+
+/** The field of the owner. It is optional: the API fills it. */
+function defineOwner(collection: string, name: string, others: readonly Field[]): Field {
+  const clash = others.find((field) => field.name === name || field.column === OWNER_COLUMN);
+  if (clash)
+    throw declarationError(
+      collection,
+      clash.name === name ? "is the owner, and is not declared" : "would have the owner's column",
+      clash.name,
+    );
+  const error = "Must have 1 to 255 visible ASCII characters.";
+  const schema = z.string().regex(PRINCIPAL, { error }).optional();
+  return { ...defineField(collection, name, schema), column: OWNER_COLUMN };
 }
 
 /** Undefined for a type that JSON lacks; as `output`, also for a schema that transforms a value. */

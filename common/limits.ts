@@ -167,11 +167,24 @@ export const STOP_DEADLINE_MS = 1_700;
 /** By how much two machines' clocks may differ; a version further ahead was never minted. */
 export const CLOCK_SKEW_MS = 60_000;
 /**
- * How long a conditional write waits for the version that it names, if that version is not settled.
- * A version that is still not settled then was never accepted. The API answers 412 at once to a
- * version older than this.
+ * How long a write waits for another one that it needs, such as the version in If-Match, from the
+ * first transaction that found it so. What is still not settled then was never accepted.
  */
 export const CONDITION_WAIT_MS = 60_000;
+
+/**
+ * A message that waits for another write is held in the process for so long before it is given back:
+ * most of what it waits for is a moment behind it, and each that is given back slows a push
+ * subscription as a whole. All that are held are a quarter of the pushes that an instance takes at
+ * once (subscriber.yaml) at most, so that the others are not kept waiting.
+ */
+export const WAITING_HOLD = {
+  ms: 2_000,
+  /** What another subscriber has settled is seen after this time at most. */
+  lookMs: 1_000,
+  maxMessages: 50,
+  maxBytes: 4 * 1024 * 1024,
+};
 
 /** Throws where limits contradict each other; called by both processes at start. */
 export function assertLimits(): void {
@@ -188,6 +201,10 @@ export function assertLimits(): void {
     [MAX_RECEIPT_WAITS <= READ.maxQueued, "MAX_RECEIPT_WAITS must not exceed READ.maxQueued"],
     [PULL_MESSAGES <= SETTLE.maxQueued, "PULL_MESSAGES must not exceed SETTLE.maxQueued"],
     [PUBLISH.maxItems <= 1_000, "PUBLISH.maxItems must not exceed Pub/Sub's 1,000"],
+    [
+      10 * WAITING_HOLD.maxMessages <= PULL_MESSAGES && 4 * WAITING_HOLD.maxBytes <= PULL_BYTES,
+      "WAITING_HOLD must be a small part of PULL_MESSAGES and PULL_BYTES",
+    ],
     [STOP_DEADLINE_MS < 2_000, "STOP_DEADLINE_MS must be below App Engine's 2 s"],
   ];
   const broken = rules.filter(([holds]) => !holds).map(([, rule]) => rule);

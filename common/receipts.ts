@@ -10,18 +10,24 @@ import { getWriteTime } from "./write-id.ts";
 /** What became of a write. Once committed, it never changes. */
 export type Outcome = "applied" | "superseded" | "conflict" | "duplicate" | "dead";
 
+/** Why, as a word for programs, where the outcome alone does not say it. */
+export type OutcomeCode = "not-owner" | "unknown-schema";
+
 /** The receipt of a settled write. Times are in milliseconds since 1970. */
 export type Receipt = {
   write: string;
   collection: string;
   itemId: string;
   outcome: Outcome;
+  code: OutcomeCode | null;
   reason: string | null;
   /** Whether the write began the item's life; null where an earlier release applied it. */
   created: boolean | null;
   acceptedAt: number;
   settledAt: number;
   trace: string | null;
+  /** Who has written, where the collection has an owner; of a current version, the item's owner. */
+  subject: string | null;
 };
 
 /** A receipt is found by its write's id together with its item's. */
@@ -36,6 +42,9 @@ export type DeadLetter = {
   reason: string;
 };
 
+/** What the reason of a dead write begins with that only a newer version may know. */
+export const UNKNOWN_SCHEMA = "unknown-schema: ";
+
 /** MySQL's limit on the two reason columns, in characters. */
 const WRITES_REASON_CHARACTERS = 255;
 const DEAD_REASON_CHARACTERS = 1_000;
@@ -47,11 +56,13 @@ export function toReceipt(collection: Collection, row: RowState): Receipt {
     collection: collection.name,
     itemId: row.id,
     outcome: "applied",
+    code: null,
     reason: null,
     created: row.created,
     acceptedAt: row.updatedAt,
     settledAt: row.appliedAt,
     trace: row.trace,
+    subject: row.owner ?? null,
   };
 }
 
@@ -93,28 +104,30 @@ export async function selectReceipts(
   return { receipts, rows };
 }
 
+const WRITES_COLUMNS =
+  "id, collection, item_id, outcome, code, reason, created, settled_at, trace, subject";
+
 /** Selects the receipts with these ids from `writes`. */
 export async function selectSettled(
   connection: Connection,
   ids: readonly string[],
 ): Promise<Receipt[]> {
   if (ids.length === 0) return [];
-  const rows = await query(
-    connection,
-    "SELECT id, collection, item_id, outcome, reason, created, settled_at, trace FROM writes" +
-      " WHERE id IN (?)",
-    [ids],
-  );
+  const rows = await query(connection, `SELECT ${WRITES_COLUMNS} FROM writes WHERE id IN (?)`, [
+    ids,
+  ]);
   return rows.map((columns) => ({
     write: columns.id as string,
     collection: columns.collection as string,
     itemId: columns.item_id as string,
     outcome: columns.outcome as Outcome,
+    code: columns.code as OutcomeCode | null,
     reason: columns.reason as string | null,
     created: toFlag(columns.created),
     acceptedAt: getWriteTime(columns.id as string),
     settledAt: fromDateTime(columns.settled_at as string),
     trace: columns.trace as string | null,
+    subject: columns.subject as string | null,
   }));
 }
 
@@ -128,7 +141,8 @@ export async function selectDead(
     connection,
     // Of the attributes, which may have 128 KB, only these.
     `SELECT write_id, ${readAttribute("ce-source")} AS source, ${readAttribute("ce-subject")} AS item,` +
-      ` ${readAttribute("traceparent")} AS traceparent, reason, first_seen` +
+      ` ${readAttribute("traceparent")} AS traceparent, ${readAttribute("subject")} AS subject,` +
+      " reason, first_seen" +
       " FROM dead_letters WHERE write_id IN (?)",
     [ids],
   );
@@ -137,11 +151,13 @@ export async function selectDead(
     collection: (columns.source as string | null)?.replace("/api/", "") ?? "",
     itemId: (columns.item as string | null) ?? "",
     outcome: "dead",
+    code: (columns.reason as string).startsWith(UNKNOWN_SCHEMA) ? "unknown-schema" : null,
     reason: hideDataError(columns.reason as string),
     created: false,
     acceptedAt: getWriteTime(columns.write_id as string),
     settledAt: fromDateTime(columns.first_seen as string),
     trace: getTraceId((columns.traceparent as string | null) ?? undefined) ?? null,
+    subject: columns.subject as string | null,
   }));
 }
 
@@ -194,17 +210,14 @@ export async function insertReceipts(
     receipt.collection,
     receipt.itemId,
     receipt.outcome,
+    receipt.code,
     receipt.reason && truncate(receipt.reason, WRITES_REASON_CHARACTERS),
     receipt.created,
     toDateTime(receipt.settledAt),
     receipt.trace,
+    receipt.subject,
   ]);
-  await query(
-    connection,
-    "INSERT INTO writes (id, collection, item_id, outcome, reason, created, settled_at, trace)" +
-      " VALUES ?",
-    [values],
-  );
+  await query(connection, `INSERT INTO writes (${WRITES_COLUMNS}) VALUES ?`, [values]);
 }
 
 /** Inserts dead letters. For one that is there already (redelivered), updates `last_seen`. */

@@ -1,8 +1,6 @@
 import type { Collection } from "./collection.ts";
 import { type Connection, query } from "./database.ts";
-import { COLUMNS, getSql, type RowState, toDateTime, toState } from "./tables.ts";
-
-const STATE = COLUMNS.join(", ");
+import { getSql, type RowState, toDateTime, toState } from "./tables.ts";
 
 /** Selects the states of the rows with these ids, in no particular order. */
 export async function selectStates(
@@ -11,8 +9,9 @@ export async function selectStates(
   ids: readonly string[],
 ): Promise<RowState[]> {
   if (ids.length === 0) return [];
-  const sql = `SELECT ${STATE} FROM ${getSql(collection).table} WHERE id IN (?)`;
-  return (await query(connection, sql, [ids])).map(toState);
+  const { table, states } = getSql(collection);
+  const sql = `SELECT ${states} FROM ${table} WHERE id IN (?)`;
+  return (await query(connection, sql, [ids])).map((row) => toState(collection, row));
 }
 
 /**
@@ -25,9 +24,9 @@ export async function selectStatesForUpdate(
   collection: Collection,
   ids: readonly string[],
 ): Promise<RowState[]> {
-  const { table } = getSql(collection);
-  const sql = `SELECT ${STATE} FROM ${table} FORCE INDEX (PRIMARY) WHERE id IN (?) ORDER BY id FOR UPDATE`;
-  return (await query(connection, sql, [ids])).map(toState);
+  const { table, states } = getSql(collection);
+  const sql = `SELECT ${states} FROM ${table} FORCE INDEX (PRIMARY) WHERE id IN (?) ORDER BY id FOR UPDATE`;
+  return (await query(connection, sql, [ids])).map((row) => toState(collection, row));
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Collection } from "./collection.ts";
+import { type Collection, OWNER_COLUMN } from "./collection.ts";
 import {
   ascii,
   BOOLEAN,
@@ -54,8 +54,21 @@ const SHARED_TABLES: readonly Table[] = [
       ["settled_at", DATE_TIME],
       ["trace", ascii(32)],
       ["created", BOOLEAN],
+      ["code", ascii(32)],
+      ["subject", ascii(255)],
     ]),
-    nullable: toNullable("reason", "trace", "created"),
+    nullable: toNullable("reason", "trace", "created", "code", "subject"),
+    indexed: [],
+    unique: [],
+  },
+  {
+    name: "waiting",
+    key: "write_id",
+    requirements: new Map([
+      ["write_id", ascii(36)],
+      ["first_judged", DATE_TIME],
+    ]),
+    nullable: new Map(),
     indexed: [],
     unique: [],
   },
@@ -122,17 +135,19 @@ export async function findSchemaFaults(
   ];
 }
 
-function toTable({ name, fields, filters }: Collection): Table {
+function toTable({ name, fields, filters, owner }: Collection): Table {
+  const ownFields = fields.filter((field) => field.name !== owner);
   return {
     name,
     key: "id",
     requirements: new Map([
       ...Object.entries(ITEM_REQUIREMENTS),
-      ...fields.map((field) => [field.column, getFieldRequirement(field)] as const),
+      ...ownFields.map((field) => [field.column, getFieldRequirement(field)] as const),
+      ...(owner === undefined ? [] : [[OWNER_COLUMN, ascii(255)] as const]),
     ]),
     nullable: new Map([
       ...toNullable("deleted_at", "fingerprint", "trace", "created_item"),
-      ...fields.map(({ column }) => [column, ": tombstones store NULL there"] as const),
+      ...ownFields.map(({ column }) => [column, ": tombstones store NULL there"] as const),
     ]),
     indexed: ["deleted_at", ...filters.map(({ column }) => column)],
     unique: [],

@@ -1,4 +1,4 @@
-import type { Collection, Field, FieldKind } from "./collection.ts";
+import { type Collection, type Field, type FieldKind, OWNER_COLUMN } from "./collection.ts";
 import { type Columns, type Connection, type PoolConnection, query } from "./database.ts";
 import type { Item } from "./item-check.ts";
 import { parseJson } from "./json.ts";
@@ -28,6 +28,8 @@ export type RowState = {
   trace: string | null;
   /** Whether the current version began the item's life; null where an earlier release applied it. */
   created: boolean | null;
+  /** Whose item it is, where the collection has an owner; also on a tombstone. */
+  owner?: string | null;
 };
 
 /**
@@ -117,7 +119,7 @@ export function fromDateTime(text: string): number {
 }
 
 /** Names and column lists of a collection's statements, built once. */
-type Sql = { table: string; names: string; reads: string };
+type Sql = { table: string; names: string; reads: string; states: string };
 /** The columns that every collection's table has. */
 export const COLUMNS = [
   "id",
@@ -141,6 +143,7 @@ export function getSql(collection: Collection): Sql {
     table: `\`${collection.name}\``,
     names: columns.join(", "),
     reads: [...COLUMNS, ...collection.fields.map(formatRead)].join(", "),
+    states: [...COLUMNS, ...(collection.owner === undefined ? [] : [OWNER_COLUMN])].join(", "),
   };
   sqlByCollection.set(collection, sql);
   return sql;
@@ -163,18 +166,20 @@ function toColumns(collection: Collection, row: Row): unknown[] {
     row.fingerprint,
     row.trace,
     row.created,
-    ...collection.fields.map(({ name, kind }) => toColumn(kind, row.item?.[name])),
+    ...collection.fields.map(({ name, kind }) =>
+      name === collection.owner ? row.owner : toColumn(kind, row.item?.[name]),
+    ),
   ];
 }
 
 /** Converts the columns that {@link getSql} reads. */
 export function toRow(collection: Collection, columns: Columns): Row {
-  const state = toState(columns);
+  const state = toState(collection, columns);
   return { ...state, item: state.deletedAt === null ? toItem(collection, columns) : null };
 }
 
-/** Converts the columns that every table has. */
-export function toState(columns: Columns): RowState {
+/** Converts the columns that every table has, and that of the owner where there is one. */
+export function toState({ owner }: Collection, columns: Columns): RowState {
   const deletedAt = columns.deleted_at as string | null;
   return {
     id: columns.id as string,
@@ -186,6 +191,7 @@ export function toState(columns: Columns): RowState {
     fingerprint: columns.fingerprint as string | null,
     trace: columns.trace as string | null,
     created: toFlag(columns.created_item),
+    ...(owner === undefined ? {} : { owner: columns[OWNER_COLUMN] as string | null }),
   };
 }
 

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { truncate } from "./characters.ts";
-import type { Collection } from "./collection.ts";
+import { type Collection, PRINCIPAL } from "./collection.ts";
 import { checkItem, formatErrors, type Item } from "./item-check.ts";
 import { parseJson } from "./json.ts";
 import { getWriteTime, isWriteId } from "./write-id.ts";
@@ -24,6 +24,10 @@ export type Write = {
   fingerprint?: string | undefined;
   /** W3C Trace Context, level 1. */
   traceparent?: string | undefined;
+  /** The principal that has written, where the collection has an owner. */
+  subject?: string | undefined;
+  /** It may change the items of all owners, and keeps the owner of an item that is there. */
+  anyOwner?: boolean | undefined;
 };
 
 export type WriteKind = "create" | "put" | "delete";
@@ -54,6 +58,8 @@ export const ATTRIBUTES: ReadonlySet<string> = new Set([
   "if-match",
   "if-none-match",
   "fingerprint",
+  "subject",
+  "any-owner",
 ]);
 /** Beside these, CloudEvents' extensions, and what Pub/Sub and its clients add, have a prefix. */
 const FOREIGN_ATTRIBUTE = /^(ce-|googclient_|CloudPubSub)/;
@@ -83,6 +89,8 @@ export function encodeWrite(write: Write): MessageContent {
   if (write.ifNoneMatch) attributes["if-none-match"] = "*";
   if (write.fingerprint) attributes.fingerprint = write.fingerprint;
   if (write.traceparent) attributes.traceparent = write.traceparent;
+  if (write.subject) attributes.subject = write.subject;
+  if (write.anyOwner) attributes["any-owner"] = "true";
   return { attributes, data: Buffer.from(write.item ? JSON.stringify(write.item) : "") };
 }
 
@@ -111,6 +119,10 @@ export function parseWrite(message: MessageContent, collections: readonly Collec
     fingerprint: attributes.fingerprint,
     traceparent: attributes.traceparent,
   };
+  if (collection.owner !== undefined) {
+    write.subject = attributes.subject;
+    write.anyOwner = attributes["any-owner"] === "true" || undefined;
+  }
   checkWrite(write);
   return write;
 }
@@ -164,11 +176,25 @@ export function checkWrite(write: Write): void {
     throw new InvalidWriteError(`The if-match ${quote(write.ifMatch)} is not a version.`);
   if (write.fingerprint !== undefined && !FINGERPRINT.test(write.fingerprint))
     throw new InvalidWriteError("The fingerprint is not a SHA-256.");
-  if (write.kind === "delete") return;
-  const checked = checkItem(write.collection, write.item);
-  if (!checked.ok)
-    throw new InvalidWriteError(`The item is not valid: ${formatErrors(checked.errors)}`);
-  write.item = checked.item;
+  if (write.kind !== "delete") {
+    const checked = checkItem(write.collection, write.item);
+    if (!checked.ok)
+      throw new InvalidWriteError(`The item is not valid: ${formatErrors(checked.errors)}`);
+    write.item = checked.item;
+  }
+  checkOwner(write);
+}
+
+/** In a collection with an owner, each write has a subject, whose the item is, or who may name another. */
+function checkOwner({ collection, subject, anyOwner, item }: Write): void {
+  const { name, owner } = collection;
+  if (owner === undefined) return;
+  if (subject === undefined || !PRINCIPAL.test(subject))
+    throw new InvalidWriteError(
+      `The subject is ${quote(subject)}, but the items of ${name} have owners.`,
+    );
+  if (item && item[owner] !== subject && !(anyOwner && item[owner] !== undefined))
+    throw new InvalidWriteError(`The item's ${owner} is not the subject ${quote(subject)}.`);
 }
 
 /** Whether a write is applied only to a version that it names, or only where there is no item. */

@@ -6,7 +6,7 @@ import { selectStates } from "../common/row-states.ts";
 import { fromDateTime } from "../common/tables.ts";
 import { InvalidWriteError, parseWrite, type Write } from "../common/write.ts";
 import { deriveNextId, getWriteTime } from "../common/write-id.ts";
-import { type Decision, decide, describeStale } from "../subscriber/decide.ts";
+import { type Decision, decide } from "../subscriber/decide.ts";
 
 /** A replay is settled within this time; the tombstones that it must meet are kept for so long. */
 const SETTLED_WITHIN_DAYS = 1;
@@ -59,7 +59,6 @@ export async function planReplay(
 /** Why a replay that is decided so would not be applied; undefined where it would. */
 function findObstacle(decision: Decision, id: string): string | undefined {
   if (decision.kind === "settled-before") return `it was replayed as ${id}`;
-  if (decision.kind === "not-yet") return describeStale(decision.version);
   if (decision.kind === "settled" && decision.outcome === "applied") return undefined;
   return decision.reason ?? decision.kind;
 }

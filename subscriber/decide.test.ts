@@ -208,7 +208,8 @@ for (const { name, write, fingerprint, cells } of table)
 
 test("a decision waits for the version that the write names", () => {
   const waiting = decide(write("put", { ifMatch: at(OLDER) }), undefined);
-  assert.deepEqual(waiting, { kind: "not-yet", version: at(OLDER) });
+  const reason = `The version ${at(OLDER)} is not the current one.`;
+  assert.deepEqual(waiting, { kind: "not-yet", version: at(OLDER), reason });
 });
 
 test("an applied write needs no reason, and every other outcome gives one in a sentence", () => {
@@ -245,7 +246,7 @@ test("of all decisions, only that of a dead write is dead", () => {
 
 test("a message is given back where its time, or its schema's, has not come", () => {
   for (const [decision, isBack] of [
-    [{ kind: "not-yet", version: at(OLDER) }, true],
+    [{ kind: "not-yet", reason: "It waits." }, true],
     [{ kind: "unknown-schema" }, true],
     [{ kind: "settled-before" }, false],
     [dead("Its item is not valid."), false],

@@ -1,19 +1,23 @@
-import type { Outcome } from "../common/receipts.ts";
+import { isAnothers, mustFindItem, NOT_OWNER_REASON } from "../common/owner.ts";
+import type { Outcome, OutcomeCode } from "../common/receipts.ts";
 import type { RowState } from "../common/tables.ts";
 import type { Write } from "../common/write.ts";
 
 /**
  * What becomes of a write, in one shape from {@link decide} to the acknowledgement of its message.
  * `settled`: this transaction commits its outcome. `settled-before`: an earlier one did.
- * `not-yet`: the write names a version that may still be in flight. `unknown-schema`: a newer version
+ * `not-yet`: the write needs another one that may still be in flight. `unknown-schema`: a newer version
  * wrote it, and a newer subscriber can settle it. The messages of these two are nacked, all others are
  * acknowledged.
  */
 export type Decision =
-  | { kind: "settled"; outcome: Outcome; reason: string | null }
+  | { kind: "settled"; outcome: Outcome; reason: string | null; code?: OutcomeCode }
   | { kind: "settled-before" }
-  | { kind: "not-yet"; version: string }
+  | NotYet
   | { kind: "unknown-schema"; reason: string };
+
+/** `version` is the one that must be settled first, where the write names one; the reason is that of a conflict. */
+export type NotYet = { kind: "not-yet"; version?: string; reason: string };
 
 /**
  * The rule of the README's promise: what becomes of `write` where its item's row is `row`.
@@ -22,6 +26,8 @@ export type Decision =
  */
 export function decide(write: Write, row: RowState | undefined): Decision {
   if (row?.version === write.id) return SETTLED_BEFORE;
+  if (row && isAnothers(row, write)) return NOT_OWNER;
+  if (!row && mustFindItem(write) && !write.ifMatch) return NO_ITEM_YET;
   if (write.kind === "create") return decideCreate(write, row);
   if (write.ifNoneMatch) return decideIfNoneMatch(write, row);
   if (write.ifMatch) return decideIfMatch(write, row, write.ifMatch);
@@ -32,13 +38,23 @@ export const SETTLED_BEFORE: Decision = { kind: "settled-before" };
 
 const APPLIED: Decision = { kind: "settled", outcome: "applied", reason: null };
 
+/** It tells nothing of the item, not even whether it was deleted. */
+const NOT_OWNER: Decision = {
+  kind: "settled",
+  outcome: "conflict",
+  reason: NOT_OWNER_REASON,
+  code: "not-owner",
+};
+
+const NO_ITEM_YET: Decision = { kind: "not-yet", reason: "The item does not exist." };
+
 /** A write whose condition does not hold, or a create of an item that exists. */
 export function conflict(reason: string): Decision {
   return { kind: "settled", outcome: "conflict", reason };
 }
 
 /** The reason of a conflict with the version that the write names. */
-export function describeStale(version: string): string {
+function describeStale(version: string): string {
   return `The version ${version} is not the current one.`;
 }
 
@@ -100,5 +116,6 @@ function decideIfMatch(write: Write, row: RowState | undefined, version: string)
   if (row && row.version > write.id) return conflict(describeStale(version));
   if (row && row.deletedAt === null && row.version === version) return APPLIED;
   const mayBeInFlight = version < write.id && (!row || version > row.version);
-  return mayBeInFlight ? { kind: "not-yet", version } : conflict(describeStale(version));
+  const reason = describeStale(version);
+  return mayBeInFlight ? { kind: "not-yet", version, reason } : conflict(reason);
 }

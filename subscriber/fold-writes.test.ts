@@ -5,7 +5,7 @@ import type { Row, RowState } from "../common/tables.ts";
 import type { Write } from "../common/write.ts";
 import { teachers } from "../test/collections/teachers.ts";
 import { versionAt } from "../test/support/schedules.ts";
-import { AHEAD_LIMIT_MS, foldWrites } from "./fold-writes.ts";
+import { foldWrites } from "./fold-writes.ts";
 
 const NOW_MS = 100_000;
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
@@ -74,11 +74,13 @@ test("when a row is replaced, its receipt moves with everything in it", () => {
       collection: "teachers",
       itemId: "g",
       outcome: "applied",
+      code: null,
       reason: null,
       created: true,
       acceptedAt: 1_000,
       settledAt: 1_500,
       trace: TRACE,
+      subject: null,
     },
   ]);
 });
@@ -96,17 +98,20 @@ test("a refused write's receipt has the times of acceptance and settling, its re
       collection: "teachers",
       itemId: "g",
       outcome: "conflict",
+      code: null,
       reason: `The version ${at(1)} is not the current one.`,
       created: false,
       acceptedAt: 3_000,
       settledAt: NOW_MS,
       trace: TRACE,
+      subject: null,
     },
   ]);
 });
 
 test("a write whose receipt is known is settled and changes nothing", () => {
-  const batch = { writes: [write("put", 3)], rows: new Map([["g", row(2)]]), nowMs: NOW_MS };
+  const rows = new Map([["g", row(2)]]);
+  const batch = { writes: [write("put", 3)], rows, waitedMs: new Map(), nowMs: NOW_MS };
   assert.deepEqual(foldWrites({ ...batch, settled: new Set([at(3)]) }), {
     decisions: [{ kind: "settled-before" }],
     inserts: [],
@@ -130,11 +135,11 @@ test("conditional writes of one batch see one another's versions", () => {
 });
 
 test("a write waits for a version that may still arrive, and leaves the tables unchanged", () => {
-  const nowMs = 3_000 + CONDITION_WAIT_MS - 1;
   const waiting = write("put", 3, { ifMatch: at(2) });
+  const reason = `The version ${at(2)} is not the current one.`;
   for (const rows of [[], [row(1)]])
-    assert.deepEqual(fold([waiting], rows, { nowMs }), {
-      decisions: [{ kind: "not-yet", version: at(2) }],
+    assert.deepEqual(fold([waiting], rows, { waitedMs: CONDITION_WAIT_MS - 1 }), {
+      decisions: [{ kind: "not-yet", version: at(2), reason }],
       inserts: [],
       updates: [],
       marks: [],
@@ -142,17 +147,28 @@ test("a write waits for a version that may still arrive, and leaves the tables u
     });
 });
 
-test("a write waits no longer once it is a minute old", () => {
-  const nowMs = 3_000 + CONDITION_WAIT_MS;
-  const { decisions } = fold([write("put", 3, { ifMatch: at(2) })], [row(1)], { nowMs });
-  assert.deepEqual(words(decisions), ["conflict"]);
+test("a write waits no longer than a minute, whatever the time in its id is", () => {
+  for (const second of [3, 1_000_000]) {
+    const waiting = write("put", second, { ifMatch: at(2) });
+    const decide = (waitedMs: number) => words(fold([waiting], [row(1)], { waitedMs }).decisions);
+    assert.deepEqual(decide(0), ["not-yet"]);
+    assert.deepEqual(decide(CONDITION_WAIT_MS), ["conflict"]);
+  }
 });
 
-test("a write dated far in the future does not wait", () => {
-  const decide = (nowMs: number) =>
-    words(fold([write("put", 1_000, { ifMatch: at(2) })], [row(1)], { nowMs }).decisions);
-  assert.deepEqual(decide(1_000_000 - AHEAD_LIMIT_MS), ["not-yet"]);
-  assert.deepEqual(decide(1_000_000 - AHEAD_LIMIT_MS - 1), ["conflict"]);
+test("however old they are, each of a chain of writes is applied, backwards too", () => {
+  const chain = [1, 2, 3, 4].map((second) =>
+    write("put", second, second > 1 ? { ifMatch: at(second - 1) } : {}),
+  );
+  const nowMs = 1_000 + 100 * CONDITION_WAIT_MS;
+  for (const late of chain.slice(1).reverse())
+    assert.deepEqual(words(fold([late], [], { nowMs }).decisions), ["not-yet"]);
+  let rows: RowState[] = [];
+  for (const next of chain) {
+    const { decisions, inserts, updates } = fold([next], rows, { nowMs });
+    assert.deepEqual(words(decisions), ["applied"]);
+    rows = [...inserts, ...updates];
+  }
 });
 
 test("a write stops waiting once the version that it names is settled otherwise", () => {
@@ -314,7 +330,7 @@ test("a fold changes nothing that it was given", () => {
   const rows = new Map([["g", Object.freeze(row(2))]]);
   const settled = new Set([at(9)]);
   const writes = Object.freeze([write("create", 1), write("put", 3)].map(Object.freeze)) as Write[];
-  foldWrites({ writes, rows, settled, nowMs: NOW_MS });
+  foldWrites({ writes, rows, settled, waitedMs: new Map(), nowMs: NOW_MS });
   assert.deepEqual([...rows], [["g", row(2)]]);
   assert.deepEqual([...settled], [at(9)]);
 });
@@ -322,10 +338,17 @@ test("a fold changes nothing that it was given", () => {
 function fold(
   writes: readonly Write[],
   rows: readonly RowState[] = [],
-  { nowMs = NOW_MS, settled = [] }: { nowMs?: number; settled?: readonly string[] } = {},
+  more: { nowMs?: number; settled?: readonly string[]; waitedMs?: number } = {},
 ) {
-  const byId = new Map(rows.map((row) => [row.id, row]));
-  return foldWrites({ writes, rows: byId, settled: new Set(settled), nowMs });
+  const { nowMs = NOW_MS, settled = [], waitedMs } = more;
+  const waits = waitedMs === undefined ? [] : writes.map(({ id }) => [id, waitedMs] as const);
+  return foldWrites({
+    writes,
+    rows: new Map(rows.map((row) => [row.id, row])),
+    settled: new Set(settled),
+    waitedMs: new Map(waits),
+    nowMs,
+  });
 }
 
 function at(second: number): string {

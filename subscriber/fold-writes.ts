@@ -1,15 +1,9 @@
-import { CLOCK_SKEW_MS, CONDITION_WAIT_MS } from "../common/limits.ts";
+import { CONDITION_WAIT_MS } from "../common/limits.ts";
 import { type Outcome, type Receipt, toReceipt } from "../common/receipts.ts";
 import type { Row, RowState } from "../common/tables.ts";
 import { getTraceId } from "../common/telemetry/tracing.ts";
 import type { Write } from "../common/write.ts";
-import { conflict, type Decision, decide, describeStale, SETTLED_BEFORE } from "./decide.ts";
-
-/**
- * A write whose id is further ahead of this clock does not wait at all: it would wait until its own
- * time has come. Three clocks may differ: that of the version it names, that of its own, and this process's.
- */
-export const AHEAD_LIMIT_MS = 3 * CLOCK_SKEW_MS;
+import { conflict, type Decision, decide, SETTLED_BEFORE } from "./decide.ts";
 
 /** Writes of one collection, and what the tables hold of them. */
 export type Batch = {
@@ -18,6 +12,8 @@ export type Batch = {
   rows: ReadonlyMap<string, RowState>;
   /** Ids known to have a receipt outside the rows. */
   settled: ReadonlySet<string>;
+  /** How long writes have been waiting for another one, by their ids; none where they have not. */
+  waitedMs: ReadonlyMap<string, number>;
   nowMs: number;
 };
 
@@ -37,7 +33,7 @@ export type Fold = {
  * A write that is settled already changes nothing, and a settled version is not in flight. Pure.
  */
 export function foldWrites(batch: Batch): Fold {
-  const { writes, nowMs } = batch;
+  const { writes, waitedMs, nowMs } = batch;
   const rows = new Map(batch.rows);
   const applied = new Map<string, Row>();
   const marked = new Map<string, RowState>();
@@ -48,7 +44,7 @@ export function foldWrites(batch: Batch): Fold {
     const row = rows.get(write.itemId);
     const decision = settled.has(write.id)
       ? SETTLED_BEFORE
-      : resolveNotYet(decide(write, row), { write, settled, nowMs });
+      : resolveNotYet(decide(write, row), settled, waitedMs.get(write.id));
     decisions.set(write, decision);
     if (decision.kind !== "settled") continue;
     if (decision.outcome === "applied") {
@@ -80,16 +76,12 @@ export function foldWrites(batch: Batch): Fold {
   };
 }
 
-/** Turns `not-yet` into a conflict where the version named is settled, or its time is over. */
-function resolveNotYet(
-  decision: Decision,
-  { write, settled, nowMs }: { write: Write; settled: ReadonlySet<string>; nowMs: number },
-): Decision {
+/** Turns `not-yet` into a conflict where the version named is settled, or the wait is over. */
+function resolveNotYet(decision: Decision, settled: ReadonlySet<string>, waitedMs = 0): Decision {
   if (decision.kind !== "not-yet") return decision;
-  const ageMs = nowMs - write.acceptedAt;
-  const isOver = ageMs >= CONDITION_WAIT_MS || ageMs < -AHEAD_LIMIT_MS;
-  const { version } = decision;
-  return settled.has(version) || isOver ? conflict(describeStale(version)) : decision;
+  const { version, reason } = decision;
+  const isSettled = version !== undefined && settled.has(version);
+  return isSettled || waitedMs >= CONDITION_WAIT_MS ? conflict(reason) : decision;
 }
 
 /** The row after an applied write. A tombstone keeps no content. */
@@ -98,6 +90,7 @@ function buildAppliedRow(write: Write, row: RowState | undefined, nowMs: number)
     id: write.itemId,
     version: write.id,
     item: write.item ?? null,
+    ...buildOwner(write, row),
     createdAt: Math.min(row?.createdAt ?? write.acceptedAt, write.acceptedAt),
     updatedAt: write.acceptedAt,
     appliedAt: nowMs,
@@ -106,6 +99,14 @@ function buildAppliedRow(write: Write, row: RowState | undefined, nowMs: number)
     trace: getTraceId(write.traceparent) ?? null,
     created: write.kind !== "delete" && (row === undefined || row.deletedAt !== null),
   };
+}
+
+/** Whoever writes it, an item that is there keeps its owner; so does a tombstone. */
+function buildOwner({ collection, item }: Write, row: RowState | undefined) {
+  const { owner: field } = collection;
+  if (field === undefined) return {};
+  const owner = row?.owner ?? (item?.[field] as string | undefined) ?? null;
+  return { owner, ...(item && { item: { ...item, [field]: owner } }) };
 }
 
 /**
@@ -123,7 +124,7 @@ function markRefused(write: Write, outcome: Outcome, row: RowState): RowState {
 
 function toRefusedReceipt(
   write: Write,
-  { outcome, reason }: { outcome: Outcome; reason: string | null },
+  { outcome, code, reason }: Extract<Decision, { kind: "settled" }>,
   nowMs: number,
 ): Receipt {
   return {
@@ -131,11 +132,13 @@ function toRefusedReceipt(
     collection: write.collection.name,
     itemId: write.itemId,
     outcome,
+    code: code ?? null,
     reason,
     created: false,
     acceptedAt: write.acceptedAt,
     settledAt: nowMs,
     trace: getTraceId(write.traceparent) ?? null,
+    subject: write.subject ?? null,
   };
 }
 

@@ -13,6 +13,7 @@ import type { Message } from "./message.ts";
 import { createSubscriberMetrics } from "./metrics.ts";
 import { startRetention } from "./retention.ts";
 import { createSettle } from "./settle.ts";
+import { WaitingHold } from "./waiting-hold.ts";
 
 if (import.meta.main) {
   const { config, logger } = await prepareProcess("subscriber");
@@ -33,6 +34,7 @@ export async function start(
   const metrics = createMetrics();
   metrics.watchPool(pool);
   const telemetry = await startTelemetry(metrics, config, "subscriber", logger);
+  const count = createSubscriberMetrics(metrics, pool);
   const settle = createSettle({
     pool,
     collections,
@@ -40,7 +42,10 @@ export async function start(
     stop,
     holdMs: HOLD_MS[config.DELIVERY],
     traced: telemetry && config,
-    onSettled: createSubscriberMetrics(metrics, pool),
+    onSettled(writes) {
+      count(writes);
+      hold.wake(writes.map(({ item }) => item));
+    },
   });
   const batcher = metrics.createBatcher<Message, Decision>("settle", {
     ...SETTLE,
@@ -50,6 +55,7 @@ export async function start(
     dispatch: settle,
     getSize: ({ data }) => data.length,
   });
+  const hold = new WaitingHold({ batcher, stop });
   startRetention({
     pool,
     collections,
@@ -84,7 +90,7 @@ export async function start(
       emulatorHost: config.PUBSUB_EMULATOR_HOST,
       subscription: config.PUBSUB_SUBSCRIPTION,
       deadLetterSubscription: config.PUBSUB_DEAD_LETTER_SUBSCRIPTION,
-      batcher,
+      batcher: hold,
       logger,
     });
     return { stop, port: undefined };
@@ -101,7 +107,7 @@ export async function start(
             certsUrl: config.PUSH_CERTS_URL,
           });
     const isReady = () => readiness.isReady;
-    const server = await listen(createPush({ batcher, verify, isReady, logger }), {
+    const server = await listen(createPush({ batcher: hold, verify, isReady, logger }), {
       port: config.PORT,
     });
     return { stop: () => server.close(), port: server.port };

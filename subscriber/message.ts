@@ -1,5 +1,6 @@
 import type { Span } from "@opentelemetry/api";
 import type { Collection } from "../common/collection.ts";
+import { UNKNOWN_SCHEMA } from "../common/receipts.ts";
 import {
   InvalidWriteError,
   type MessageContent,
@@ -47,6 +48,6 @@ export function readMessage(message: Message, collections: readonly Collection[]
     if (!(error instanceof UnknownSchemaError)) return { ...entry, fault: error.message };
     if (deliveryExhausted === undefined)
       return { ...entry, fault: undefined, unknownSchema: error.message };
-    return { ...entry, fault: `unknown-schema: ${error.message}` };
+    return { ...entry, fault: UNKNOWN_SCHEMA + error.message };
   }
 }

@@ -38,7 +38,7 @@ export type VerifyPush = (authorization: string | undefined) => Promise<boolean>
  * redelivers it, also while a token cannot be verified; 401 without a valid token.
  */
 export function createPush(options: {
-  batcher: Batcher<Message, Decision>;
+  batcher: Pick<Batcher<Message, Decision>, "add">;
   verify: VerifyPush;
   isReady: () => boolean;
   logger: Logger;

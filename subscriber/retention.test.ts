@@ -193,11 +193,13 @@ function receipt(ms: number, serial = 0): Receipt {
     collection: "teachers",
     itemId: "gabriela",
     outcome: "applied",
+    code: null,
     reason: null,
     created: true,
     acceptedAt: ms,
     settledAt: ms,
     trace: null,
+    subject: null,
   };
 }
 

@@ -33,7 +33,7 @@ export function startRetention(options: {
 }
 
 /**
- * Deletes receipts in `writes`, dead letters (replayed or not) and tombstones, older than
+ * Deletes receipts in `writes`, dead letters (replayed or not), waits and tombstones, older than
  * `retentionDays`, in small steps along an index. A table that fails does not keep the others from
  * being swept. Returns the number of rows; 0 if another subscriber is sweeping.
  */
@@ -61,6 +61,10 @@ export async function sweep(options: {
     await sweepAll("DELETE FROM writes WHERE id < ? ORDER BY id", getLowestIdAt(cutoffMs));
     await sweepAll(
       "DELETE FROM dead_letters WHERE last_seen < ? ORDER BY last_seen",
+      toDateTime(cutoffMs),
+    );
+    await sweepAll(
+      "DELETE FROM waiting WHERE first_judged < ? ORDER BY first_judged",
       toDateTime(cutoffMs),
     );
     for (const { name } of collections)

@@ -104,10 +104,12 @@ function sortById(writes: readonly Write[]): Write[] {
   return [...writes].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-/** The two tables as maps, with their keys' uniqueness, and `settle` without MySQL. */
+/** The tables as maps, with their keys' uniqueness, and `settle` without MySQL. */
 class Store {
   readonly #rows = new Map<string, Row>();
   readonly #receipts = new Map<string, Receipt>();
+  /** When writes were first found to wait, by their ids. */
+  readonly #waiting = new Map<string, number>();
 
   settle(batch: readonly Write[], nowMs: number, isRolledBack: boolean): void {
     const before = this.outcomes();
@@ -124,9 +126,14 @@ class Store {
       writes: batch,
       rows,
       settled: new Set(named.filter((id) => this.#receipts.has(id))),
+      waitedMs: new Map([...this.#waiting].map(([id, sinceMs]) => [id, nowMs - sinceMs])),
       nowMs,
     });
     if (isRolledBack) return;
+    batch.forEach(({ id }, index) => {
+      if (fold.decisions[index]?.kind !== "not-yet") this.#waiting.delete(id);
+      else if (!this.#waiting.has(id)) this.#waiting.set(id, nowMs);
+    });
     for (const row of fold.inserts) {
       assert.ok(!this.#rows.has(row.id), `${row.id} is inserted though it exists`);
       this.#rows.set(row.id, row);

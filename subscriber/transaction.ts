@@ -1,15 +1,16 @@
 import type { Collection } from "../common/collection.ts";
 import type { Connection } from "../common/database.ts";
 import { RaceError } from "../common/database-faults.ts";
+import { mustFindItem } from "../common/owner.ts";
 import {
   type DeadLetter,
   insertDeadLetters,
   isAnySettled,
   selectDeadIds,
-  selectSettled,
 } from "../common/receipts.ts";
 import { selectStatesForUpdate } from "../common/row-states.ts";
 import { isAnyRow, type RowState } from "../common/tables.ts";
+import { deleteWaiting, insertWaiting, selectSettledAndWaiting } from "../common/waiting-writes.ts";
 import { isConditional, type Write } from "../common/write.ts";
 import { isWriteId } from "../common/write-id.ts";
 import { type Applied, applyWrites } from "./apply.ts";
@@ -59,19 +60,26 @@ function decideUnreadable({ fault, unknownSchema = "" }: Entry): Decision {
   return fault === undefined ? { kind: "unknown-schema", reason: unknownSchema } : dead(fault);
 }
 
+type CollectionBatch = {
+  entries: readonly WriteEntry[];
+  deadIds: ReadonlySet<string>;
+  nowMs: number;
+};
+
 /** Decides the entries of one collection; those with a fault are dead unless they are settled. */
 async function settleCollection(
   connection: Connection,
-  batch: { entries: readonly WriteEntry[]; deadIds: ReadonlySet<string>; nowMs: number },
+  { entries, deadIds, nowMs }: CollectionBatch,
 ): Promise<{ decisions: Map<WriteEntry, Decision>; unlocked: Unlocked }> {
-  const { entries, nowMs } = batch;
   const { collection } = (entries[0] as WriteEntry).write;
-  const ids = [...new Set(entries.map(({ write }) => write.itemId))].sort();
-  const locked = await selectStatesForUpdate(connection, collection, ids);
+  const itemIds = [...new Set(entries.map(({ write }) => write.itemId))].sort();
+  const locked = await selectStatesForUpdate(connection, collection, itemIds);
   const rows = new Map(locked.map((row) => [row.id, row] as const));
-  const settled = new Set(batch.deadIds);
-  const lookUps = entries.flatMap((entry) => listLookUps(entry, rows));
-  for (const { write } of await selectSettled(connection, lookUps)) settled.add(write);
+  const settled = new Set(deadIds);
+  const ids = entries.flatMap((entry) => listLookUps(entry, rows));
+  const waitIds = entries.flatMap(({ write }) => (mayWait(write) ? write.id : []));
+  const found = await selectSettledAndWaiting(connection, { ids, waitIds });
+  for (const id of found.settled) settled.add(id);
 
   const decisions = new Map<WriteEntry, Decision>();
   for (const entry of entries) {
@@ -81,15 +89,32 @@ async function settleCollection(
     decisions.set(entry, isSettled ? SETTLED_BEFORE : dead(entry.fault));
   }
   const writes = entries.filter((entry) => !decisions.has(entry)).map(({ write }) => write);
-  const applied = await applyWrites(connection, collection, { writes, rows, settled, nowMs });
+  const { waitedMs } = found;
+  const batch = { writes, rows, settled, waitedMs, nowMs };
+  const applied = await applyWrites(connection, collection, batch);
   for (const entry of entries) {
     const decision = applied.decisions.get(entry.write);
     if (decision) decisions.set(entry, decision);
   }
+  await updateWaiting(connection, decisions, waitedMs);
   const withoutRow = [...decisions].filter(
     ([{ write }, { kind }]) => kind === "settled" && !rows.has(write.itemId),
   );
   return { decisions, unlocked: findUnlocked(collection, withoutRow, applied) };
+}
+
+/** Notes the writes that begin to wait, and forgets those that waited and are settled. */
+async function updateWaiting(
+  connection: Connection,
+  decisions: ReadonlyMap<WriteEntry, Decision>,
+  waitedMs: ReadonlyMap<string, number>,
+): Promise<void> {
+  const [begun, over] = [new Set<string>(), new Set<string>()];
+  for (const [{ write }, { kind }] of decisions)
+    if ((kind === "not-yet") !== waitedMs.has(write.id))
+      (kind === "not-yet" ? begun : over).add(write.id);
+  await insertWaiting(connection, [...begun].sort());
+  await deleteWaiting(connection, [...over].sort());
 }
 
 /**
@@ -107,7 +132,7 @@ function findUnlocked(
     collection,
     items: [...items].filter((id) => !inserted.has(id)).sort(),
     writes: decided
-      .filter(([{ write }, decision]) => isDead(decision) || isConditional(write))
+      .filter(([{ write }, decision]) => isDead(decision) || mayLeaveNoRow(write))
       .map(([{ write }]) => write.id)
       .filter((id) => !recorded.has(id))
       .sort(),
@@ -139,14 +164,28 @@ async function recheckUnderLock(
  */
 function listLookUps({ write, fault }: WriteEntry, rows: ReadonlyMap<string, RowState>): string[] {
   const row = rows.get(write.itemId);
-  if (row?.version === write.id) return [];
-  if (!row && !isConditional(write) && fault === undefined) return [];
+  // It is settled; another subscriber may have noted meanwhile that it waits.
+  if (row?.version === write.id) return mayWait(write) ? [write.id] : [];
+  if (!row && !mayLeaveNoRow(write) && fault === undefined) return [];
   return listIds(write);
 }
 
+/** Whether a write without a fault may be refused where there is no row. */
+function mayLeaveNoRow(write: Write): boolean {
+  return isConditional(write) || mustFindItem(write);
+}
+
+function mayWait(write: Write): boolean {
+  return isVersionNamed(write) || mustFindItem(write);
+}
+
 /** A write's own id, and that of the version it names. */
-function listIds({ id, ifMatch }: Write): string[] {
-  return ifMatch && ifMatch !== "*" ? [id, ifMatch] : [id];
+function listIds(write: Write): string[] {
+  return isVersionNamed(write) ? [write.id, write.ifMatch as string] : [write.id];
+}
+
+function isVersionNamed({ ifMatch }: Write): boolean {
+  return ifMatch !== undefined && ifMatch !== "*";
 }
 
 /** Ids of dead writes among these, and among the versions that they name. */

@@ -7,6 +7,7 @@ export const PROBLEMS = {
   "malformed-body": { status: 400, means: "The body does not match its media type." },
   "malformed-request": { status: 400, means: "A header, a parameter or the path is malformed." },
   "missing-key": { status: 401, means: "The request needs a valid API key or token." },
+  "not-owner": { status: 403, means: "The item belongs to another." },
   "wrong-scope": {
     status: 403,
     means: "The API key or token lacks a scope that the request needs.",

@@ -1,6 +1,8 @@
 import type { Request, Response } from "express";
 import type { Collection } from "../../common/collection.ts";
 import type { Item } from "../../common/item-check.ts";
+import { mustFindItem } from "../../common/owner.ts";
+import type { OutcomeCode } from "../../common/receipts.ts";
 import { isConditional, type Write } from "../../common/write.ts";
 import type { Settled } from "../receipt-waits.ts";
 import { formatEntityTag } from "../request/condition-headers.ts";
@@ -108,24 +110,33 @@ export function toSettledResult(request: Request, write: Write, settled: Settled
  */
 function judgeSettled(
   write: Write,
-  { receipt: { outcome, reason, created }, row, item: current }: SettledWithItem,
+  { receipt: { outcome, code, reason, created }, row, item: current }: SettledWithItem,
   receipt: string | undefined,
 ): { status: number; item?: Record<string, unknown>; version?: string } {
   if (outcome === "applied") {
     if (write.kind === "delete") return { status: 204 };
-    const item = { id: write.itemId, ...write.item };
+    const { owner } = write.collection;
+    // Whoever has written it, an item keeps its owner.
+    const own = owner !== undefined && row?.owner ? { [owner]: row.owner } : {};
+    const item = { id: write.itemId, ...write.item, ...own };
     // Unknown where an earlier release settled it; an applied create has always created its item.
     const isNew = created ?? write.kind === "create";
     return { status: isNew ? 201 : 200, item, version: write.id };
   }
   const problems: Partial<Record<typeof outcome, ProblemName>> = {
-    conflict: isConditional(write) ? "failed-precondition" : "conflict",
+    conflict: nameConflict(write, code),
     dead: "dead-write",
   };
   const problem = problems[outcome];
   if (problem) throw new Problem(problem, reason ?? outcome, { members: { receipt } });
   if (row?.deletedAt !== null) throw new Problem("deleted", "The item was deleted.");
   return { status: 200, item: { id: row.id, ...current }, version: row.version };
+}
+
+function nameConflict(write: Write, code: OutcomeCode | null): ProblemName {
+  if (code === "not-owner") return code;
+  if (isConditional(write)) return "failed-precondition";
+  return mustFindItem(write) ? "not-found" : "conflict";
 }
 
 /** The path of an item, below the base URL that the collections are mounted at. */

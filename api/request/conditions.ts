@@ -1,5 +1,9 @@
 import { withDeadline } from "../../common/deadline.ts";
-import { CONDITION_WAIT_MS, EARLY_CHECK_DEADLINE_MS } from "../../common/limits.ts";
+import {
+  DAY_MS,
+  EARLY_CHECK_DEADLINE_MS,
+  LEAST_RECEIPT_RETENTION_DAYS,
+} from "../../common/limits.ts";
 import type { RowState } from "../../common/tables.ts";
 import type { Write } from "../../common/write.ts";
 import { getWriteTime } from "../../common/write-id.ts";
@@ -16,8 +20,8 @@ export async function applyCondition(
   reader: Reader,
   write: Write,
   condition: Condition,
+  row: KnownRow,
 ): Promise<boolean> {
-  const row = await rowIfReadable(reader, write);
   if ("ifNoneMatch" in condition) {
     write.ifNoneMatch = true;
     if (row !== "unknown" && row?.deletedAt === null)
@@ -33,11 +37,11 @@ export async function applyCondition(
 }
 
 /** The one version of If-Match that the item may have, which settlement checks. */
-function chooseVersion(versions: readonly string[], row: RowState | undefined | "unknown"): string {
+function chooseVersion(versions: readonly string[], row: KnownRow): string {
   const isPossible = (version: string) =>
     row === "unknown" ||
     (row?.deletedAt === null && row.version === version) ||
-    (version > (row?.version ?? "") && Date.now() - getWriteTime(version) < CONDITION_WAIT_MS);
+    (version > (row?.version ?? "") && mayBeInFlight(version));
   const [first, ...others] = versions.filter(isPossible);
   if (first === undefined)
     throw new Problem("failed-precondition", "The item is not at a version in If-Match.");
@@ -48,6 +52,11 @@ function chooseVersion(versions: readonly string[], row: RowState | undefined | 
   );
 }
 
+/** However long MySQL was away, Pub/Sub keeps no message for longer. */
+function mayBeInFlight(version: string): boolean {
+  return Date.now() - getWriteTime(version) < LEAST_RECEIPT_RETENTION_DAYS * DAY_MS;
+}
+
 /**
  * The item's version, where it is the only one since that second (RFC 9110, 13.1.4): then it is the
  * one whose Last-Modified the client has. A date later than that is the client's own, and the version
@@ -56,7 +65,7 @@ function chooseVersion(versions: readonly string[], row: RowState | undefined | 
 async function findUnmodified(
   reader: Reader,
   { collection, itemId }: Write,
-  row: RowState | undefined | "unknown",
+  row: KnownRow,
   since: number,
 ): Promise<string> {
   if (row === "unknown")
@@ -75,17 +84,16 @@ async function findUnmodified(
 }
 
 /** Throws 422 where the row already shows that the idempotency key was used with another body. */
-export async function checkReusedKey(reader: Reader, write: Write): Promise<void> {
-  const row = await rowIfReadable(reader, write);
+export function checkReusedKey(write: Write, row: KnownRow): void {
   if (row === "unknown" || !row?.fingerprint || row.fingerprint === write.fingerprint) return;
   throw new Problem("reused-key", "The Idempotency-Key was already used with another body.");
 }
 
+/** The state of an item's row, or that MySQL took long to answer. */
+export type KnownRow = RowState | undefined | "unknown";
+
 /** The row, unless MySQL takes long to answer: a write does not wait for it. */
-async function rowIfReadable(
-  reader: Reader,
-  write: Write,
-): Promise<RowState | undefined | "unknown"> {
+export async function readKnownRow(reader: Reader, write: Write): Promise<KnownRow> {
   try {
     return await withDeadline(
       reader.state(write.collection, write.itemId),

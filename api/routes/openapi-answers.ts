@@ -14,7 +14,10 @@ const GROUPS = {
   "malformed-write": { names: ["malformed-request", "malformed-body"] },
   "missing-key": { names: ["missing-key"], headers: ["WWW-Authenticate"] },
   "wrong-scope": { names: ["wrong-scope"], headers: ["WWW-Authenticate"] },
+  // Of a collection whose items have owners.
+  "not-owner": { names: ["wrong-scope", "not-owner"], headers: [...CREATE_HEADERS, "WWW-Authenticate"] },
   "not-found": { names: ["not-found"] },
+  "no-item": { names: ["not-found"], headers: WRITE_HEADERS },
   conflict: { names: ["conflict"], headers: CREATE_HEADERS },
   deleted: { names: ["deleted"], headers: CREATE_HEADERS },
   "failed-precondition": { names: ["failed-precondition"], headers: WRITE_HEADERS },

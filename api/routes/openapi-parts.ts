@@ -69,6 +69,7 @@ export function sharedSchemas(): Json {
       required: [
         "status",
         "outcome",
+        "code",
         "version",
         "created",
         "reason",
@@ -80,6 +81,12 @@ export function sharedSchemas(): Json {
       properties: {
         status: { type: "string", enum: ["accepted", "settled"] },
         outcome: { type: ["string", "null"], enum: [...outcomes, null] },
+        code: {
+          type: ["string", "null"],
+          description:
+            "Why, as a word for programs: `not-owner`, where the item belongs to another;" +
+            " `unknown-schema`, where only a newer release knows the write. Others may be added.",
+        },
         version: nullable(WRITE_SCHEMA),
         created: {
           type: ["boolean", "null"],

@@ -26,6 +26,12 @@ import {
 } from "./openapi-parts.ts";
 
 const CONDITIONS = [IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE];
+const AFTER_IN_FLIGHT = parameter(
+  "query",
+  "after",
+  WRITE_SCHEMA,
+  "The write in flight that creates the item: without it, a delete that finds no item is 404.",
+);
 const VALIDATORS: AnswerHeader[] = ["ETag", "Last-Modified"];
 
 /** The paths of a collection, with their operations. */
@@ -119,7 +125,10 @@ export function describePaths(collection: Collection): Json {
       },
       delete: {
         ...operation(collection, "delete", "Deletes an item. An older write cannot restore it."),
-        parameters: [IF_MATCH, IF_UNMODIFIED_SINCE, PREFER, REQUEST_ID, TRACEPARENT],
+        parameters: [
+          ...(collection.owner === undefined ? [] : [AFTER_IN_FLIGHT]),
+          ...[IF_MATCH, IF_UNMODIFIED_SINCE, PREFER, REQUEST_ID, TRACEPARENT],
+        ],
         responses: writeResponses(collection, "delete"),
       },
     },
@@ -167,10 +176,14 @@ function requestBody(schema: Json, example: Json): Json {
   };
 }
 
+/** Groups of problems of which a collection with an owner has others. */
+const SHARED = ["wrong-scope", "not-found"] as const;
+const OWNED = ["not-owner", "no-item"] as const;
+
 type WriteOperation = "create" | "put" | "replace" | "delete";
 
 /** `create` and `put` take many records too. */
-function writeResponses({ name }: Collection, operation: WriteOperation): Json {
+function writeResponses({ name, owner }: Collection, operation: WriteOperation): Json {
   const isBulk = operation === "create" || operation === "put";
   const bulk = ref("write-results");
   const item = ref(`${name}-item`);
@@ -211,7 +224,8 @@ function writeResponses({ name }: Collection, operation: WriteOperation): Json {
           ),
         }
       : {}),
-    ...problems("malformed-write", "missing-key", "wrong-scope", "not-found", "conflict"),
+    ...problems("malformed-write", "missing-key", "conflict"),
+    ...problems(...(owner === undefined ? SHARED : OWNED)),
     ...problems("deleted", "failed-precondition", "too-large", "wrong-media-type", "invalid"),
     ...problems("too-many-requests", "unavailable"),
   };

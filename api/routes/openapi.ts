@@ -67,7 +67,7 @@ function describeSchemas(collection: Collection): Json {
     [`${collection.name}-item`]: {
       ...body,
       properties: { id, ...properties },
-      required: ["id", ...required],
+      required: ["id", ...required, ...(collection.owner === undefined ? [] : [collection.owner])],
     },
   };
 }

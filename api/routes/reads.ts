@@ -13,7 +13,7 @@ import { formatEntityTag, isUnchanged } from "../request/condition-headers.ts";
 import { readCursor, writeCursor } from "../request/cursor.ts";
 import {
   findCollection,
-  isPossibleWrite,
+  readAfter,
   readItemId,
   readParameter,
   readPrefer,
@@ -34,7 +34,7 @@ export function createReads({ collections, reader, waits }: ReadsOptions, retent
     refuseUnknownParameters(request, ["after"]);
     const collection = findCollection(collections, request);
     const id = readItemId(request);
-    const after = readParameter(request, "after");
+    const after = readAfter(request);
     if (after !== undefined) await awaitAfter(request, response, collection, id, after);
     const row = await reader.row(collection, id);
     if (!row) throw new Problem("not-found", "The item does not exist.");
@@ -82,7 +82,6 @@ export function createReads({ collections, reader, waits }: ReadsOptions, retent
     itemId: string,
     write: string,
   ): Promise<void> {
-    if (!isPossibleWrite(write)) throw malformed("The parameter after must be a write id.");
     // A write that is older than receipts are kept was settled long ago.
     if (Date.now() - getWriteTime(write) > retentionDays * DAY_MS) return;
     const prefer = readPrefer(request);

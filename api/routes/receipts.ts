@@ -60,6 +60,7 @@ function showReceipt(receipt: Receipt): Record<string, unknown> {
   return {
     status: "settled",
     outcome: receipt.outcome,
+    code: receipt.code,
     version: receipt.outcome === "applied" ? receipt.write : null,
     created: receipt.created,
     reason: receipt.reason,
@@ -75,6 +76,7 @@ function showInFlight(write: string): Record<string, unknown> {
   return {
     status: "accepted",
     outcome: null,
+    code: null,
     version: null,
     created: null,
     reason: null,

@@ -1,14 +1,12 @@
 import type { Request, RequestHandler, Response } from "express";
 import type { Collection } from "../../common/collection.ts";
 import type { Config } from "../../common/config.ts";
-import { checkItem, formatErrors, type Item } from "../../common/item-check.ts";
-import { isObject, RepeatedKey } from "../../common/json.ts";
 import { RECORD_BYTES } from "../../common/limits.ts";
 import type { Logger } from "../../common/telemetry/logger.ts";
-import { computeFingerprint, ITEM_ID, type Write, type WriteKind } from "../../common/write.ts";
+import { computeFingerprint, type Write, type WriteKind } from "../../common/write.ts";
 import { deriveItemId, getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { logInternalError } from "../answer/errors.ts";
-import { malformed, Problem } from "../answer/problem.ts";
+import { malformed } from "../answer/problem.ts";
 import {
   answerAccepted,
   answerBulk,
@@ -25,11 +23,19 @@ import type { ReceiptWaits } from "../receipt-waits.ts";
 import { mayRead } from "../request/access.ts";
 import { getKeyHolder } from "../request/caller.ts";
 import { type Condition, readCondition } from "../request/condition-headers.ts";
-import { applyCondition, checkReusedKey } from "../request/conditions.ts";
+import {
+  applyCondition,
+  checkReusedKey,
+  type KnownRow,
+  readKnownRow,
+} from "../request/conditions.ts";
+import { takeItemId, validateItem } from "../request/item.ts";
 import { NOTHING_ACCEPTED } from "../request/memory-reservation.ts";
+import { checkOwner, requirePrincipal, setOwner } from "../request/owner.ts";
 import {
   findCollection,
   type Prefer,
+  readAfter,
   readIdempotencyKey,
   readItemId,
   readPrefer,
@@ -80,15 +86,18 @@ export function createWrites(options: WritesOptions) {
     kind: WriteKind,
     pathId: string | undefined,
   ): Promise<void> {
-    refuseUnknownParameters(request);
-    refuseUnsupportedHeaders(request, kind);
     const collection = findCollection(collections, request);
+    const isOwned = collection.owner !== undefined;
+    refuseUnknownParameters(request, isOwned && kind === "delete" ? ["after"] : []);
+    refuseUnsupportedHeaders(request, kind);
+    if (isOwned) requirePrincipal(response);
     const prefer = readPrefer(request);
     // RFC 7240, section 4.3: the wait is counted from the request, not from when it is published.
     const untilMs = performance.now() + prefer.waitMs;
     const condition = kind === "create" ? undefined : readCondition(request);
     const key = kind === "create" ? readIdempotencyKey(request) : undefined;
-    const common = { response, kind, collection, condition, key, pathId, untilMs };
+    const after = isOwned && kind === "delete" ? readAfter(request) : undefined;
+    const common = { response, kind, collection, condition, key, pathId, after, untilMs };
     const readRecords = async () => {
       const body: Body = kind === "delete" ? { single: undefined } : parseBody(request);
       if ("single" in body) return { value: body.single };
@@ -126,8 +135,9 @@ export function createWrites(options: WritesOptions) {
     const drafted = draftWrite(draft);
     // The value is not needed any more, and may be many times as large as its JSON.
     draft.value = undefined;
-    const write = draft.condition ? await addCondition(drafted, draft.condition) : drafted;
-    if (write.fingerprint) await checkReusedKey(reader, write);
+    const row = await readRow(draft, drafted);
+    const write = draft.condition ? await addCondition(drafted, draft.condition, row) : drafted;
+    if (write.fingerprint) checkReusedKey(write, row);
     const published = publisher.publish(write, draft.response.locals.requestId);
     // The message has it; a bulk answer shows no items.
     if (draft.place !== undefined) write.item = undefined;
@@ -135,9 +145,24 @@ export function createWrites(options: WritesOptions) {
     return write;
   }
 
+  /** The item's row, where the write may be refused by it; refused where the item is another's. */
+  async function readRow({ condition, after }: Draft, write: Write): Promise<KnownRow> {
+    const { collection, itemId, kind, fingerprint } = write;
+    const isOwned = collection.owner !== undefined;
+    if (!condition && !fingerprint && !(isOwned && kind !== "create")) return "unknown";
+    const row = await readKnownRow(reader, write);
+    if (!isOwned) return row;
+    const isVersionNamed = condition && "ifMatch" in condition && condition.ifMatch !== "*";
+    const isInFlight = async () =>
+      after !== undefined && !(await reader.receipt(collection, itemId, after)).receipt;
+    const mayFollow = isVersionNamed || (row === undefined && (await isInFlight()));
+    checkOwner(write, row, { mayFollow });
+    return row;
+  }
+
   /** Adds the condition; the id of a write that names a version is minted anew, to sort after it. */
-  async function addCondition(write: Write, condition: Condition): Promise<Write> {
-    const isSeen = await applyCondition(reader, write, condition);
+  async function addCondition(write: Write, condition: Condition, row: KnownRow): Promise<Write> {
+    const isSeen = await applyCondition(reader, write, condition, row);
     if (!write.ifMatch || write.ifMatch === "*") return write;
     const id = mintWriteId({ version: write.ifMatch, seen: isSeen });
     return { ...write, id, acceptedAt: getWriteTime(id) };
@@ -182,6 +207,8 @@ type Draft = {
   condition: Condition | undefined;
   key: string | undefined;
   pathId: string | undefined;
+  /** The write that a delete follows, which may be in flight. */
+  after: string | undefined;
   /** When the client's wait is over, of `performance.now()`. */
   untilMs: number;
   /** The record's place in a bulk request. */
@@ -197,7 +224,7 @@ function draftWrite(draft: Draft): Write {
   const id = mintWriteId();
   const derived =
     key && deriveItemId([collection.name, getKeyHolder(caller), key, draft.place ?? -1]);
-  return {
+  const write: Write = {
     id,
     kind,
     collection,
@@ -207,34 +234,6 @@ function draftWrite(draft: Draft): Write {
     fingerprint: key && item ? computeFingerprint(item) : undefined,
     traceparent,
   };
-}
-
-/** A put's item id, from the path or from the body's `id`; where both are given, they must agree. */
-function takeItemId({ value, pathId }: Draft): { itemId: string; value: unknown } {
-  // What is no object, or repeats its id, is refused by the check of the item.
-  if (!isObject(value) || value.id instanceof RepeatedKey) return { itemId: pathId ?? "", value };
-  const { id, ...fields } = value;
-  const fault = (detail: string) =>
-    new Problem("invalid-item", `The id ${detail}`, {
-      errors: [{ pointer: "/id", detail: detail.charAt(0).toUpperCase() + detail.slice(1) }],
-    });
-  if (id === undefined && pathId !== undefined) return { itemId: pathId, value: fields };
-  if (id === undefined) throw fault("is required.");
-  if (typeof id !== "string" || !ITEM_ID.test(id))
-    throw fault("must have 1 to 64 of the characters A-Z a-z 0-9 . _ ~ -");
-  if (pathId !== undefined && pathId !== id) throw fault("must be the one in the path.");
-  return { itemId: id, value: fields };
-}
-
-function validateItem(collection: Collection, value: unknown): Item {
-  const checked = checkItem(collection, value);
-  if (checked.ok) return checked.item;
-  const { count } = checked;
-  throw new Problem(
-    "invalid-item",
-    count === 1
-      ? `The item is not valid: ${formatErrors(checked.errors)}`
-      : `The item is not valid: ${count} fields have errors.`,
-    { errors: checked.errors },
-  );
+  setOwner(write, caller);
+  return write;
 }

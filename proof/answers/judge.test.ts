@@ -29,7 +29,7 @@ function makeHistory(...given: Given[]): ItemHistory {
     const content = kind === "delete" ? undefined : item(place + 1);
     const base = { id: write, kind, collection: data, itemId: "a", acceptedAt: 1_000 };
     writes.set(write, { ...base, item: content, ...more });
-    const times = { acceptedAt: 1_000, settledAt: 1_007, trace: null };
+    const times = { acceptedAt: 1_000, settledAt: 1_007, trace: null, code: null, subject: null };
     const own = { write, collection: "data", itemId: "a", outcome, reason, created };
     receipts.set(write, { ...own, ...times });
   });

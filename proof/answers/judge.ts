@@ -146,9 +146,10 @@ function judgeReceipt(
 
 /** A receipt's members, as the README describes them. */
 function listMembers(stored: Receipt): Record<string, unknown> {
-  const { outcome, write, created, reason, acceptedAt, settledAt, trace } = stored;
+  const { outcome, code, write, created, reason, acceptedAt, settledAt, trace } = stored;
   return {
     outcome,
+    code,
     version: outcome === "applied" ? write : null,
     created,
     reason,

@@ -1,4 +1,4 @@
-import { CONDITION_WAIT_MS } from "../../common/limits.ts";
+import { DAY_MS, LEAST_RECEIPT_RETENTION_DAYS } from "../../common/limits.ts";
 import { getWriteTime, isWriteId } from "../../common/write-id.ts";
 import { type Claim, formatItem, type ReceiptClaim, type SentWrite } from "./claims.ts";
 import {
@@ -182,7 +182,8 @@ function readRefusal(exchange: Exchange, { collection, item }: Place): Reading {
   const version = /^\s*"([^"]*)"\s*$/.exec(headers["if-match"] ?? "")?.[1] ?? "";
   // What is no version, or an old one, can be refused whatever the item is.
   const mayBeInFlight =
-    isWriteId(version) && Date.now() - getWriteTime(version) < CONDITION_WAIT_MS - CLOCK_MS;
+    isWriteId(version) &&
+    Date.now() - getWriteTime(version) < LEAST_RECEIPT_RETENTION_DAYS * DAY_MS - CLOCK_MS;
   if (!mayBeInFlight) return { claims: [], faults: [] };
   return {
     claims: [[key, { ...describeAnswer(exchange), state: { is: "past", version } }]],

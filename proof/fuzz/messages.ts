@@ -9,9 +9,6 @@ import { ODD_TEXTS } from "./values.ts";
 const LIMIT = { attributes: 100, keyBytes: 256, valueBytes: 1_024 };
 /** Sometimes more than an item may have. */
 const LARGE_BYTES = 300_000;
-/** Old enough that the version that a write names is not waited for (CONDITION_WAIT_MS). */
-const AGE_MS = 2 * 60_000;
-
 /** How to make a message; its write id, where it has a valid one, is minted when it is made. */
 type Recipe = {
   collection: Collection;
@@ -25,7 +22,7 @@ type Recipe = {
 
 export function makeMessage(recipe: Recipe): MessageContent {
   const { collection, kind, itemId, isBare } = recipe;
-  const id = v7({ msecs: Date.now() - AGE_MS });
+  const id = v7();
   const item = kind === "delete" ? undefined : collection.example;
   const acceptedAt = getWriteTime(id);
   const sound = encodeWrite({ id, kind, collection, itemId, acceptedAt, item });

@@ -80,7 +80,7 @@ describe("pulling", () => {
   it("nacks what has no outcome, so that it is redelivered", async () => {
     const answers = [
       Promise.reject(new Error("MySQL is away.")),
-      Promise.resolve<Decision>({ kind: "not-yet", version: "v" }),
+      Promise.resolve<Decision>({ kind: "not-yet", reason: "It waits." }),
     ];
     answers[0]?.catch(() => {});
     let times = 0;

@@ -19,6 +19,8 @@ export class NaiveModel {
   readonly outcomes = new Map<string, string>();
   /** The writes that created their item, also after a delete. */
   readonly created = new Set<string>();
+  /** When a write was first found to wait, by its id. */
+  readonly #waiting = new Map<string, number>();
   /** Of each item: its applied writes, oldest first, its superseded ones, and its duplicates. */
   readonly #histories = new Map<string, { applied: Write[]; late: Write[]; repeats: Write[] }>();
 
@@ -26,7 +28,10 @@ export class NaiveModel {
   settle(write: Write, nowMs: number): void {
     if (this.outcomes.has(write.id)) return;
     const outcome = this.#judge(write, nowMs);
-    if (outcome === "wait") return;
+    if (outcome === "wait") {
+      if (!this.#waiting.has(write.id)) this.#waiting.set(write.id, nowMs);
+      return;
+    }
     this.outcomes.set(write.id, outcome);
     const history = this.#getHistory(write.itemId);
     const isAbsent = (history.applied.at(-1)?.kind ?? "delete") === "delete";
@@ -74,10 +79,15 @@ export class NaiveModel {
       if (exists && last.id === write.ifMatch) return "applied";
       // The version named may still be in flight, as long as it is not settled.
       const mayBeInFlight = !this.#isKnown(write.ifMatch) && (!last || write.ifMatch > last.id);
-      return mayBeInFlight && nowMs < write.acceptedAt + 60_000 ? "wait" : "conflict";
+      return mayBeInFlight && this.#mayWait(write, nowMs) ? "wait" : "conflict";
     }
     if (write.ifMatch === "*" && !exists) return "conflict";
     return isTooLate ? "superseded" : "applied";
+  }
+
+  /** A write waits for a minute, from when it was first found to wait. */
+  #mayWait({ id }: Write, nowMs: number): boolean {
+    return nowMs < (this.#waiting.get(id) ?? nowMs) + 60_000;
   }
 
   /**

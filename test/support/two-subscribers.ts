@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
+import { query } from "../../common/database.ts";
 import { classifyDatabaseError } from "../../common/database-faults.ts";
-import { CONDITION_WAIT_MS } from "../../common/limits.ts";
 import { encodeWrite, type Write } from "../../common/write.ts";
 import type { Decision } from "../../subscriber/decide.ts";
 import type { Message } from "../../subscriber/message.ts";
@@ -12,6 +12,7 @@ import { createTestLogger } from "./logger.ts";
 import { type Batch, makeWrites, type Schedule } from "./schedules.ts";
 import { checkSettled, type Stored } from "./settled-invariants.ts";
 import { selectStored } from "./snapshot.ts";
+import { endWaits } from "./waits.ts";
 
 /** Both subscribers get a batch at once, the second when the first has sent `leadStatements`. */
 export type Round = {
@@ -81,7 +82,7 @@ export class TwoSubscribers {
       assert.ok(round < MAX_ROUNDS, `not settled: ${left.map((place) => writes[place]?.id)}`);
       const batches: [Batch, Batch] = [left, left.toReversed()];
       await this.#deliver(writes, { batches, leadStatements: round }, decisions);
-      setClock(Date.now() + CONDITION_WAIT_MS);
+      await endWaits(this.#environment.pool);
     }
     const stored = await this.#read(writes);
     const outcomes = checkSettled(writes, stored, { isUnconditional });
@@ -90,6 +91,8 @@ export class TwoSubscribers {
     await this.#deliver(writes, { batches: [all, all], leadStatements: 0 }, decisions);
     decisions.check(outcomes);
     assert.deepEqual(await this.#read(writes), stored);
+    const [left] = await query(this.#environment.pool, "SELECT COUNT(*) AS waits FROM waiting");
+    assert.equal(Number(left?.waits), 0, "a write that is settled still waits");
   }
 
   async #deliver(

@@ -1,0 +1,61 @@
+import type { Response } from "express";
+import { type Collection, PRINCIPAL } from "../../common/collection.ts";
+import type { Config } from "../../common/config.ts";
+import { isAnothers, mustFindItem, NOT_OWNER_REASON } from "../../common/owner.ts";
+import type { RowState } from "../../common/tables.ts";
+import type { Write } from "../../common/write.ts";
+import { Problem } from "../answer/problem.ts";
+import { type Caller, hasRight } from "./caller.ts";
+
+/** Throws where items have owners, and nobody who calls can be told from another. */
+export function assertOwnersKnown({ API_KEYS }: Config, collections: readonly Collection[]): void {
+  const owned = collections.find(({ owner }) => owner !== undefined);
+  if (owned && API_KEYS.length === 0)
+    throw new Error(`The items of "${owned.name}" have owners, which needs API_KEYS.`);
+}
+
+/** Who calls. Throws 401 where that is not known, or is no principal that can own an item. */
+export function requirePrincipal({ locals: { caller } }: Response): Caller {
+  if (caller && PRINCIPAL.test(caller.principal)) return caller;
+  throw new Problem(
+    "missing-key",
+    "The items here have owners: the request must say whose it is.",
+    {
+      headers: { "WWW-Authenticate": 'Bearer realm="constancia"' },
+    },
+  );
+}
+
+/**
+ * Notes who has written, and whose the item is: the caller's, or where the caller has the right
+ * `write-any`, that of whom the body names. Throws 422 where another names anyone else.
+ */
+export function setOwner(write: Write, caller: Caller | undefined): void {
+  const { item, collection } = write;
+  const { name, owner } = collection;
+  if (owner === undefined || !caller) return;
+  write.subject = caller.principal;
+  if (hasRight(caller, "write-any", name)) write.anyOwner = true;
+  if (!item) return;
+  item[owner] ??= caller.principal;
+  if (item[owner] === caller.principal || write.anyOwner) return;
+  const detail = "Must be left out, or name who writes.";
+  throw new Problem("invalid-item", `The item is not valid: ${owner} must name who writes.`, {
+    errors: [{ pointer: `/${owner}`, detail }],
+  });
+}
+
+/**
+ * Throws 403 where the row is known to be another's, and 404 for a delete where it is known that there
+ * is none, and that none is on its way.
+ */
+export function checkOwner(
+  write: Write,
+  row: RowState | undefined | "unknown",
+  { mayFollow }: { mayFollow: boolean },
+): void {
+  if (row === "unknown") return;
+  if (row && isAnothers(row, write)) throw new Problem("not-owner", NOT_OWNER_REASON);
+  if (!row && mustFindItem(write) && !mayFollow)
+    throw new Problem("not-found", "The item does not exist.");
+}
