@@ -113,8 +113,10 @@ function buildOwner({ collection, item }: Write, row: RowState | undefined) {
  * A superseded write still changes two things of its item's row: the time of creation, and the
  * fingerprint of a create. So the rows are the same in whichever order unconditional writes arrive.
  * A duplicate leaves its fingerprint where there is none: the first body that is settled is the key's.
+ * A conflict leaves nothing: the item may be another's.
  */
 function markRefused(write: Write, outcome: Outcome, row: RowState): RowState {
+  if (outcome === "conflict") return row;
   const isOlder = outcome === "superseded" && write.acceptedAt < row.createdAt;
   const createdAt = isOlder ? write.acceptedAt : row.createdAt;
   const fingerprint = row.fingerprint ?? write.fingerprint ?? null;

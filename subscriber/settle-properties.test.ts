@@ -5,6 +5,7 @@ import { CONDITION_WAIT_MS } from "../common/limits.ts";
 import type { Receipt } from "../common/receipts.ts";
 import type { Row } from "../common/tables.ts";
 import type { Write } from "../common/write.ts";
+import { notes } from "../test/collections/notes.ts";
 import { teachers } from "../test/collections/teachers.ts";
 import { type ModelRow, NaiveModel } from "../test/support/naive-model.ts";
 import {
@@ -21,35 +22,41 @@ import { foldWrites } from "./fold-writes.ts";
 
 const START_MS = Date.parse("2026-03-01T09:30:00Z");
 
-test("after 10,000 random schedules the rows and outcomes are those of the naive model", () => {
-  fc.assert(
-    fc.property(schedules(anyWrites()), ({ writes: planned, deliveries }) => {
-      const writes = plannedToWrites(planned);
-      const store = new Store();
-      const model = new NaiveModel();
-      let nowMs = START_MS;
-      const deliver = (batch: readonly Write[], isRolledBack = false) => {
-        nowMs = Math.max(nowMs, ...batch.map(({ acceptedAt }) => acceptedAt));
-        store.settle(batch, nowMs, isRolledBack);
-        if (!isRolledBack) for (const write of sortById(batch)) model.settle(write, nowMs);
-        assert.deepEqual(store.rowsAsKnown(), model.rows());
-        assert.deepEqual(store.outcomes(), model.outcomes);
-        assert.deepEqual(store.created(), model.created);
-      };
-      for (const { batch, isRolledBack, afterMs } of deliveries) {
-        nowMs += afterMs;
-        deliver(pick(writes, batch), isRolledBack);
-      }
-      // Pub/Sub goes on delivering until each one is settled; after a minute none waits.
-      deliver(writes.toReversed());
-      nowMs += CONDITION_WAIT_MS;
-      deliver(writes);
-      assert.equal(model.outcomes.size, writes.length);
-      deliver(writes);
-    }),
-    { numRuns: 10_000 },
-  );
-});
+for (const [collection, numRuns] of [
+  [teachers, 10_000],
+  [notes, 5_000],
+] as const)
+  test(`after ${numRuns} random schedules the rows and outcomes of ${collection.name} are those of the naive model`, () => {
+    const isOwned = collection.owner !== undefined;
+    fc.assert(
+      fc.property(schedules(anyWrites({ isOwned })), ({ writes: planned, deliveries }) => {
+        const writes = plannedToWrites(planned, collection);
+        const store = new Store();
+        const model = new NaiveModel();
+        let nowMs = START_MS;
+        const deliver = (batch: readonly Write[], isRolledBack = false) => {
+          nowMs = Math.max(nowMs, ...batch.map(({ acceptedAt }) => acceptedAt));
+          store.settle(batch, nowMs, isRolledBack);
+          if (!isRolledBack) for (const write of sortById(batch)) model.settle(write, nowMs);
+          assert.deepEqual(store.rowsAsKnown(), model.rows());
+          assert.deepEqual(store.outcomes(), model.outcomes);
+          assert.deepEqual(store.created(), model.created);
+          assert.deepEqual(store.others(), model.others);
+        };
+        for (const { batch, isRolledBack, afterMs } of deliveries) {
+          nowMs += afterMs;
+          deliver(pick(writes, batch), isRolledBack);
+        }
+        // Pub/Sub goes on delivering until each one is settled; after a minute none waits.
+        deliver(writes.toReversed());
+        nowMs += CONDITION_WAIT_MS;
+        deliver(writes);
+        assert.equal(model.outcomes.size, writes.length);
+        deliver(writes);
+      }),
+      { numRuns },
+    );
+  });
 
 test("unconditional writes converge to the same rows, however they are delivered", () => {
   const schedule = schedules(unconditionalWrites()).chain(({ writes, deliveries }) =>
@@ -91,8 +98,8 @@ function schedules(anyOf: fc.Arbitrary<PlannedWrite[]>): fc.Arbitrary<Schedule<D
   });
 }
 
-function plannedToWrites(planned: readonly PlannedWrite[]): Write[] {
-  return makeWrites(planned, { collection: teachers, run: 0, startMs: START_MS });
+function plannedToWrites(planned: readonly PlannedWrite[], collection = teachers): Write[] {
+  return makeWrites(planned, { collection, run: 0, startMs: START_MS });
 }
 
 /** Each delivery is parsed anew, so a write that is delivered twice is two objects. */
@@ -188,12 +195,19 @@ class Store {
     return new Set([...moved.map(({ write }) => write), ...current.map(({ version }) => version)]);
   }
 
+  /** The writes whose receipt says that the item is another's. */
+  others(): Set<string> {
+    const refused = [...this.#receipts.values()].filter(({ code }) => code === "not-owner");
+    return new Set(refused.map(({ write }) => write));
+  }
+
   rowsAsKnown(): Map<string, ModelRow> {
     return new Map(
-      [...this.#rows].map(([key, { id, version, item, createdAt, deletedAt, fingerprint }]) => [
-        key,
-        { id, version, item, createdAt, deletedAt, fingerprint },
-      ]),
+      [...this.#rows].map(([key, row]) => {
+        const { id, version, item, createdAt, deletedAt, fingerprint } = row;
+        const owner = "owner" in row ? { owner: row.owner } : {};
+        return [key, { id, version, item, createdAt, deletedAt, fingerprint, ...owner }];
+      }),
     );
   }
 }

@@ -9,6 +9,8 @@ export type ModelRow = {
   createdAt: number;
   deletedAt: number | null;
   fingerprint: string | null;
+  /** Where items have owners. */
+  owner?: string | null | undefined;
 };
 
 /**
@@ -19,6 +21,10 @@ export class NaiveModel {
   readonly outcomes = new Map<string, string>();
   /** The writes that created their item, also after a delete. */
   readonly created = new Set<string>();
+  /** The writes that were refused because the item is another's. */
+  readonly others = new Set<string>();
+  /** Whose an item is, by its id: the first write that was applied has decided it. */
+  readonly #owners = new Map<string, string>();
   /** When a write was first found to wait, by its id. */
   readonly #waiting = new Map<string, number>();
   /** Of each item: its applied writes, oldest first, its superseded ones, and its duplicates. */
@@ -36,6 +42,7 @@ export class NaiveModel {
     const history = this.#getHistory(write.itemId);
     const isAbsent = (history.applied.at(-1)?.kind ?? "delete") === "delete";
     if (outcome === "applied" && write.kind !== "delete" && isAbsent) this.created.add(write.id);
+    if (outcome === "applied") this.#keepOwner(write);
     if (outcome === "applied") history.applied.push(write);
     if (outcome === "superseded") history.late.push(write);
     if (outcome === "duplicate") history.repeats.push(write);
@@ -51,10 +58,11 @@ export class NaiveModel {
       rows.set(id, {
         id,
         version: last.id,
-        item: isDelete ? null : (last.item as Item),
+        item: isDelete ? null : this.#buildItem(last),
         createdAt: Math.min(...[...applied, ...late].map(({ acceptedAt }) => acceptedAt)),
         deletedAt: isDelete ? last.acceptedAt : null,
         fingerprint: this.#findFingerprint(id),
+        ...(this.#owners.has(id) && { owner: this.#owners.get(id) }),
       });
     }
     return rows;
@@ -65,6 +73,15 @@ export class NaiveModel {
     const last = applied.at(-1);
     const exists = last !== undefined && last.kind !== "delete";
     const isTooLate = last !== undefined && last.id > write.id;
+    if (write.collection.owner !== undefined) {
+      if (last && !write.anyOwner && this.#owners.get(write.itemId) !== write.subject) {
+        this.others.add(write.id);
+        return "conflict";
+      }
+      // A delete must find the item, which may be on its way.
+      if (!last && write.kind === "delete" && !write.ifMatch)
+        return this.#mayWait(write, nowMs) ? "wait" : "conflict";
+    }
     if (write.kind === "create") {
       if (!last) return "applied";
       const fingerprint = this.#findFingerprint(write.itemId);
@@ -83,6 +100,16 @@ export class NaiveModel {
     }
     if (write.ifMatch === "*" && !exists) return "conflict";
     return isTooLate ? "superseded" : "applied";
+  }
+
+  #keepOwner({ itemId, item, collection }: Write): void {
+    if (collection.owner !== undefined && !this.#owners.has(itemId))
+      this.#owners.set(itemId, item?.[collection.owner] as string);
+  }
+
+  /** The item of an applied write; whoever has written it, it keeps its owner. */
+  #buildItem({ item, itemId, collection: { owner } }: Write): Item {
+    return owner === undefined ? (item as Item) : { ...item, [owner]: this.#owners.get(itemId) };
   }
 
   /** A write waits for a minute, from when it was first found to wait. */

@@ -24,7 +24,11 @@ export type PlannedWrite = {
   key?: "a" | "b";
   /** The database refuses its values, though the schema allows them. */
   poison?: true;
+  /** Which of few subjects has written, where items have owners; `any` may write any item. */
+  subject?: Subject;
 };
+
+type Subject = "ana" | "bruno" | "any";
 
 /** A batch that one subscriber receives: places of writes, each once or more often. */
 export type Batch = number[];
@@ -34,7 +38,7 @@ const MAX_WRITES = 12;
 const ITEMS = 3;
 
 /** Writes of every kind and condition. A condition names a version that is older than its write. */
-export function anyWrites({ poison = false } = {}): fc.Arbitrary<PlannedWrite[]> {
+export function anyWrites({ poison = false, isOwned = false } = {}): fc.Arbitrary<PlannedWrite[]> {
   const write = fc.record({
     kind: fc.constantFrom<WriteKind>("create", "put", "put", "put", "delete"),
     item: fc.nat(ITEMS - 1),
@@ -42,11 +46,14 @@ export function anyWrites({ poison = false } = {}): fc.Arbitrary<PlannedWrite[]>
     condition: fc.constantFrom("none", "none", "none", "exists", "absent", "same", "any", "never"),
     named: fc.nat(MAX_WRITES),
     key: fc.constantFrom(undefined, "a" as const, "a" as const, "b" as const),
+    subject: isOwned
+      ? fc.constantFrom<Subject>("ana", "ana", "ana", "bruno", "bruno", "any")
+      : fc.constant(undefined),
     poison: poison ? fc.nat(9).map((chance) => chance === 0) : fc.constant(false),
   });
   return fc.array(write, { minLength: 1, maxLength: MAX_WRITES, size: "max" }).map((all) =>
-    all.map(({ kind, item, afterMs, condition, named, key, poison }, place) => {
-      const planned: PlannedWrite = { kind, item, afterMs };
+    all.map(({ kind, item, afterMs, condition, named, key, poison, subject }, place) => {
+      const planned: PlannedWrite = { kind, item, afterMs, ...(subject && { subject }) };
       if (poison && kind !== "delete") planned.poison = true;
       if (kind === "create" && key) planned.key = key;
       if (kind === "create" || condition === "none") return planned;
@@ -94,7 +101,7 @@ export function makeWrites(
   const { collection, run } = options;
   let acceptedAt = options.startMs;
   const writes: Write[] = [];
-  planned.forEach(({ kind, item, afterMs, condition, key, poison }, place) => {
+  planned.forEach(({ kind, item, afterMs, condition, key, poison, subject = "ana" }, place) => {
     acceptedAt += afterMs;
     const serial = 2 * (run * MAX_WRITES + place) + 1;
     const write: Write = {
@@ -105,6 +112,11 @@ export function makeWrites(
       acceptedAt,
     };
     if (kind !== "delete") write.item = makeItem(collection, place, poison);
+    if (collection.owner !== undefined) {
+      write.subject = `key:${subject}`;
+      if (subject === "any") write.anyOwner = true;
+      if (write.item) write.item[collection.owner] = `key:${subject === "any" ? "ana" : subject}`;
+    }
     if (key) write.fingerprint = key.repeat(64);
     if (condition === "exists") write.ifMatch = "*";
     if (condition === "absent") write.ifNoneMatch = true;
@@ -124,6 +136,7 @@ export function versionAt(ms: number, serial = 0): string {
 /** With `poison`, an item that a constraint in `test/migrations` refuses: a free course in algebra. */
 function makeItem(collection: Collection, place: number, poison?: true): Item {
   if (collection.name === "teachers") return { name: `from write ${place}` };
+  if (collection.name === "notes") return { text: `from write ${place}` };
   const { example } = collection;
   return poison ? { ...example, title: "Algebra", price: 0 } : { ...example, price: place + 1 };
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { mustFindItem } from "../../common/owner.ts";
 import type { Receipt } from "../../common/receipts.ts";
 import type { Row } from "../../common/tables.ts";
 import type { Write } from "../../common/write.ts";
@@ -30,7 +31,10 @@ export function checkSettled(
   for (const [itemId, own] of byItem) {
     const row = stored.rows.find(({ id }) => id === itemId);
     const applied = own.filter(({ id }) => outcomes.get(id) === "applied");
+    const conflicts = stored.receipts.filter(({ code }) => code === "not-owner");
+    const others = new Set(conflicts.map(({ write }) => write));
     checkRow(row, own, outcomes);
+    checkOwner(row, own, { outcomes, others });
     applied.forEach((write, index) => {
       checkApplied(write, applied[index - 1]);
     });
@@ -39,7 +43,7 @@ export function checkSettled(
       const before = applied.findLast(({ id }) => id < write.id);
       const isNew = outcome === "applied" && write.kind !== "delete" && isAbsent(before);
       assert.equal(getCreated(write, stored), isNew, `${write.id} tells wrongly if it created`);
-      checkRefused(write, applied, row, outcome);
+      if (!others.has(write.id)) checkRefused(write, applied, row, outcome);
       // No delivery is exhausted here, so that only what MySQL refuses may be dead.
       if (outcome === "dead") assert.ok(mayDie(write), `${write.id} is dead without a fault`);
     }
@@ -97,11 +101,47 @@ function checkRow(
   assert.deepEqual(toModelRow(row), {
     id: newest.itemId,
     version: newest.id,
-    item: newest.item ?? null,
+    item: buildItem(newest, row.owner),
     createdAt: Math.min(...counted.map(({ acceptedAt }) => acceptedAt)),
     deletedAt: newest.kind === "delete" ? newest.acceptedAt : null,
     fingerprint: fingerprints[0] ?? null,
   });
+}
+
+/** Whoever has written it, an item keeps its owner. */
+function buildItem({ item, collection: { owner } }: Write, whose: string | null | undefined) {
+  if (!item) return null;
+  return owner === undefined ? item : { ...item, [owner]: whose };
+}
+
+/**
+ * The first write that was settled has decided whose the item is: whatever has changed it is the
+ * owner's, or any-owner, and all that was refused for another's item is not.
+ */
+function checkOwner(
+  row: Row | undefined,
+  own: readonly Write[],
+  { outcomes, others }: { outcomes: ReadonlyMap<string, string>; others: ReadonlySet<string> },
+): void {
+  for (const write of own) {
+    const { id, kind, subject, anyOwner, collection } = write;
+    const isRefused = others.has(id);
+    if (collection.owner === undefined) {
+      assert.ok(!isRefused, `${id} is another's, though items have no owners`);
+      continue;
+    }
+    const isAllowed = anyOwner || (row !== undefined && subject === row.owner);
+    const outcome = outcomes.get(id) as string;
+    if (isRefused) assert.ok(row && !isAllowed, `${id} was refused to the owner`);
+    else if (["applied", "superseded", "duplicate"].includes(outcome))
+      assert.ok(isAllowed, `${id} is ${outcome}, though the item is another's`);
+    // Before there was a row, a condition may have failed, and a delete have waited in vain.
+    else if (outcome === "conflict" && !isAllowed)
+      assert.ok(
+        kind === "delete" || write.ifMatch !== undefined,
+        `${id} is a conflict of another kind, though the item is another's`,
+      );
+  }
 }
 
 /** `before` is the version that the write replaced: each applied version is newer than the last. */
@@ -127,7 +167,7 @@ function checkRefused(
   if (outcome === "duplicate") assert.equal(row?.fingerprint, write.fingerprint);
   if (outcome === "conflict")
     assert.ok(
-      write.kind === "create" || write.ifMatch || write.ifNoneMatch,
+      write.kind === "create" || write.ifMatch || write.ifNoneMatch || mustFindItem(write),
       `${write.id} has no condition`,
     );
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Collection } from "../../common/collection.ts";
 import { query } from "../../common/database.ts";
 import { classifyDatabaseError } from "../../common/database-faults.ts";
 import { encodeWrite, type Write } from "../../common/write.ts";
@@ -30,23 +31,28 @@ const MAX_ROUNDS = 6;
 /** Two subscribers on one MySQL, without Pub/Sub: the test delivers the messages. */
 export class TwoSubscribers {
   readonly #environment: TestEnvironment;
+  readonly #collection: Collection;
   readonly #first: Subscriber;
   readonly #second: Subscriber;
   #runs = 0;
   #messages = 0;
 
-  static async start(): Promise<TwoSubscribers> {
+  static async start(collection: Collection = courses): Promise<TwoSubscribers> {
     const folder = new URL("../migrations/", import.meta.url);
     const environment = await createTestEnvironment({ migrations: [folder] });
-    return new TwoSubscribers(
-      environment,
-      await startSubscriber(environment),
-      await startSubscriber(environment),
-    );
+    const first = await startSubscriber(environment, collection);
+    const second = await startSubscriber(environment, collection);
+    return new TwoSubscribers(environment, collection, first, second);
   }
 
-  private constructor(environment: TestEnvironment, first: Subscriber, second: Subscriber) {
+  private constructor(
+    environment: TestEnvironment,
+    collection: Collection,
+    first: Subscriber,
+    second: Subscriber,
+  ) {
     this.#environment = environment;
+    this.#collection = collection;
     this.#first = first;
     this.#second = second;
   }
@@ -67,7 +73,7 @@ export class TwoSubscribers {
     const { setClock, isUnconditional } = options;
     this.#runs += 1;
     const startMs = Date.now();
-    const writes = makeWrites(planned, { collection: courses, run: this.#runs, startMs });
+    const writes = makeWrites(planned, { collection: this.#collection, run: this.#runs, startMs });
     const decisions = new Decisions();
     setClock(Math.max(...writes.map(({ acceptedAt }) => acceptedAt)));
     for (const { afterMs, ...round } of deliveries) {
@@ -116,16 +122,19 @@ export class TwoSubscribers {
   }
 
   #read(writes: readonly Write[]): Promise<Stored> {
-    return selectStored(this.#environment.pool, courses, writes);
+    return selectStored(this.#environment.pool, this.#collection, writes);
   }
 }
 
 /** With `holdMs` 0, a lost transaction is not retried: its messages get the error. */
-async function startSubscriber(environment: TestEnvironment): Promise<Subscriber> {
+async function startSubscriber(
+  environment: TestEnvironment,
+  collection: Collection,
+): Promise<Subscriber> {
   const cutPool = new CutPool(new URL(environment.env.MYSQL_URL as string));
   const settle = createSettle({
     pool: cutPool.pool,
-    collections: [courses],
+    collections: [collection],
     logger: await createTestLogger(),
     holdMs: 0,
     stop: new AbortController().signal,
