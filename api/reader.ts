@@ -42,7 +42,10 @@ export type Reader = {
     page: Parameters<typeof selectPage>[2],
     take: (row: Row) => boolean,
   ): Promise<void>;
-  /** The item of a settled write, where the write's id alone finds it. */
+  /**
+   * The item of a settled write, where the write's id alone finds it; none that only its owner may
+   * read, since whoever asks may be another.
+   */
   itemOf(write: string): Promise<ItemKey | undefined>;
   /** Whether a version that was accepted in this second (ms since 1970) was replaced. */
   isReplacedWithinSecond(collection: Collection, itemId: string, startMs: number): Promise<boolean>;
@@ -89,7 +92,12 @@ export function createReader(options: {
       const found = await read((connection) =>
         selectItemsOfWrites(connection, collections, writes),
       );
-      return writes.map((write) => found.get(write));
+      const isPublic = ({ collection }: ItemKey) =>
+        collections.find(({ name }) => name === collection)?.reads !== "owner";
+      return writes.map((write) => {
+        const item = found.get(write);
+        return item && isPublic(item) ? item : undefined;
+      });
     },
   });
   return {

@@ -201,3 +201,38 @@ describe("the name of a collection", () => {
       );
   });
 });
+
+describe("the owner of a collection", () => {
+  const defineOwned = (owner: string, more: { field?: string; reads?: "owner" } = {}) =>
+    defineCollection({
+      name: "cats",
+      owner,
+      fields: { [more.field ?? "title"]: text({ max: 50 }) },
+      example: { [more.field ?? "title"]: "x" },
+      ...(more.reads && { reads: more.reads }),
+    });
+
+  test("is a field that need not be sent, in a column of its own", () => {
+    const cats = defineOwned("user");
+    const owner = cats.fields.at(-1);
+    assert.deepEqual([cats.owner, owner?.name, owner?.column], ["user", "user", "owner"]);
+    assert.equal(owner?.required, false);
+    for (const user of [undefined, "key:ana", "!".repeat(255)])
+      assert.ok(cats.schema.safeParse({ title: "x", user }).success);
+    for (const user of ["", "a b", "ñ", "x".repeat(256), null, 1])
+      assert.ok(!cats.schema.safeParse({ title: "x", user }).success, String(user));
+  });
+
+  test("is none of the other fields, and no reserved name", () => {
+    assert.equal(defineOwned("owner").fields.at(-1)?.column, "owner");
+    assert.throws(() => defineOwned("title"), /"title": is the owner, and is not declared/);
+    assert.throws(() => defineOwned("user", { field: "owner" }), /"owner": would have the owner/);
+    assert.throws(() => defineOwned("version"), /is reserved/);
+  });
+
+  test("is there where only owners read", () => {
+    assert.equal(defineOwned("user", { reads: "owner" }).reads, "owner");
+    const declaration = { name: "cats", fields: {}, example: {}, reads: "owner" as const };
+    assert.throws(() => defineCollection(declaration), /needs an owner/);
+  });
+});

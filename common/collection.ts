@@ -26,6 +26,8 @@ export type Collection = {
   example: Item;
   /** The field that says whose an item is, where items have owners. */
   owner?: string | undefined;
+  /** Only its owner may read an item, its receipts and lists of them. */
+  reads?: "owner" | undefined;
 };
 
 /** Names are used in URLs and as names of tables and columns; this form is valid in all of them. */
@@ -81,7 +83,8 @@ const UNSTORABLE_TIMES = [
  * those two kinds). `filters` names the fields that `GET ?field=` may filter on; each needs an index
  * `(field, deleted_at, created_at, id)`. `example` is shown in the OpenAPI document. `owner` names a
  * field that is not among `fields`: the API fills it with the principal that has written, and only this
- * principal may replace or delete the item. Throws an error that names the collection and the field if
+ * principal may replace or delete the item. With `reads: "owner"` nobody else may read it, and the
+ * indexes of lists begin with `(deleted_at, owner, …)`. Throws an error that names the collection and the field if
  * the declaration is invalid.
  */
 export function defineCollection<Shape extends Record<string, z.ZodType>>(declaration: {
@@ -90,13 +93,16 @@ export function defineCollection<Shape extends Record<string, z.ZodType>>(declar
   filters?: readonly (keyof Shape & string)[];
   example: { [Name in keyof Shape]?: unknown };
   owner?: string;
+  reads?: "owner";
 }): Collection {
-  const { name, example, owner } = declaration;
+  const { name, example, owner, reads } = declaration;
   if (!NAME.test(name) || RESERVED_NAMES.has(name.toLowerCase()) || name in Object.prototype)
     throw declarationError(name, `the name is reserved or is not of the form ${NAME}`);
   const fields = Object.entries(declaration.fields).map(([field, schema]) =>
     defineField(name, field, schema),
   );
+  if (reads !== undefined && owner === undefined)
+    throw declarationError(name, 'reads: "owner" needs an owner');
   if (owner !== undefined) fields.push(defineOwner(name, owner, fields));
   const filters = (declaration.filters ?? []).map((filter) => {
     const field = fields.find((candidate) => candidate.name === filter);
@@ -106,7 +112,7 @@ export function defineCollection<Shape extends Record<string, z.ZodType>>(declar
   });
   const shape = Object.fromEntries(fields.map((field) => [field.name, field.schema]));
   const schema = z.strictObject(shape) as unknown as z.ZodType<Item>;
-  const collection = { name, schemaNumber: 1, fields, filters, schema, example, owner };
+  const collection = { name, schemaNumber: 1, fields, filters, schema, example, owner, reads };
   const check = checkItem(collection, example);
   if (!check.ok)
     throw declarationError(name, `the example is not valid: ${formatErrors(check.errors)}`);

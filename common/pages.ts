@@ -1,4 +1,4 @@
-import type { Collection, Field } from "./collection.ts";
+import { type Collection, type Field, OWNER_COLUMN } from "./collection.ts";
 import type { PoolConnection } from "./database.ts";
 import { queryEach } from "./streamed-query.ts";
 import { getSql, type Row, toColumn, toDateTime, toRow } from "./tables.ts";
@@ -19,12 +19,18 @@ export async function selectPage(
     newestFirst: boolean;
     after?: Place | undefined;
     limit: number;
+    /** Whose items alone are read. */
+    owner?: string | undefined;
   },
   take: (row: Row) => boolean,
 ): Promise<void> {
   const { table, reads } = getSql(collection);
   const conditions = ["deleted_at IS NULL"];
   const values: unknown[] = [];
+  if (page.owner !== undefined) {
+    conditions.push(`${OWNER_COLUMN} = ?`);
+    values.push(page.owner);
+  }
   for (const { field, value } of page.filters) {
     const column = `\`${field.column}\``;
     conditions.push(`${column} = ?`);

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
 import { findAnyPort } from "../local/ports.ts";
 import { courses } from "../test/collections/courses.ts";
+import { drafts } from "../test/collections/drafts.ts";
+import { notes } from "../test/collections/notes.ts";
 import { teachers } from "../test/collections/teachers.ts";
 import { createTestEnvironment, type TestEnvironment } from "../test/support/environment.ts";
 import type { Collection } from "./collection.ts";
@@ -22,6 +24,24 @@ after(() => environment.close());
 
 test("tables that the migrations made fit their collections", async () => {
   assert.deepEqual(await findSchemaFaults(environment.pool, [teachers, courses]), []);
+});
+
+test("an owner has a column of its own, and the indexes where only owners read begin with it", async () => {
+  const { pool } = environment;
+  assert.deepEqual(await findSchemaFaults(pool, [notes, drafts]), []);
+  await query(pool, "CREATE TABLE unowned LIKE drafts");
+  await query(
+    pool,
+    "ALTER TABLE unowned DROP KEY folder, ADD KEY other (folder, deleted_at, owner)," +
+      " MODIFY owner VARCHAR(254) CHARACTER SET ascii COLLATE ascii_bin NOT NULL",
+  );
+  assert.deepEqual(await findSchemaFaults(pool, [{ ...drafts, name: "unowned" }]), [
+    "The column unowned.owner is varchar(254) COLLATE ascii_bin, but must be VARCHAR(255) COLLATE ascii_bin.",
+    "No index starts with (deleted_at, owner, folder) of unowned; lists would scan the table.",
+  ]);
+  await query(pool, "ALTER TABLE unowned DROP COLUMN owner");
+  const [fault] = await findSchemaFaults(pool, [{ ...drafts, name: "unowned" }]);
+  assert.equal(fault, "The column unowned.owner is missing.");
 });
 
 test("a table that is missing is named, with what to do", async () => {

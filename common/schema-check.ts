@@ -21,8 +21,8 @@ type Table = {
   key: string;
   requirements: ReadonlyMap<string, ColumnRequirement>;
   nullable: ReadonlyMap<string, string>;
-  /** Columns that an index must start with. */
-  indexed: readonly string[];
+  /** Columns that an index must start with, for each of them. */
+  indexed: readonly (readonly string[])[];
   /** Columns beside the key whose values may have to differ. */
   unique: readonly string[];
 };
@@ -135,7 +135,8 @@ export async function findSchemaFaults(
   ];
 }
 
-function toTable({ name, fields, filters, owner }: Collection): Table {
+function toTable({ name, fields, filters, owner, reads }: Collection): Table {
+  const own = ["deleted_at", OWNER_COLUMN];
   const ownFields = fields.filter((field) => field.name !== owner);
   return {
     name,
@@ -149,7 +150,10 @@ function toTable({ name, fields, filters, owner }: Collection): Table {
       ...toNullable("deleted_at", "fingerprint", "trace", "created_item"),
       ...ownFields.map(({ column }) => [column, ": tombstones store NULL there"] as const),
     ]),
-    indexed: ["deleted_at", ...filters.map(({ column }) => column)],
+    indexed:
+      reads === "owner"
+        ? [own, ...filters.map(({ column }) => [...own, column])]
+        : [["deleted_at"], ...filters.map(({ column }) => [column])],
     unique: [],
   };
 }
@@ -193,8 +197,16 @@ function findIndexFaults(
   indexes: Columns[],
 ) {
   const primary = indexes.filter(({ indexName }) => indexName === "PRIMARY");
-  const isIndexed = (column: string) =>
-    indexes.some((index) => Number(index.place) === 1 && index.name === column);
+  const isAt = (place: number, column: string | undefined) => (index: Columns) =>
+    Number(index.place) === place && index.name === column;
+  const isIndexed = ([first, ...more]: readonly string[]) =>
+    indexes
+      .filter(isAt(1, first))
+      .some(({ indexName }) =>
+        more.every((column, place) =>
+          indexes.filter(isAt(place + 2, column)).some((index) => index.indexName === indexName),
+        ),
+      );
   const others = indexes.filter(
     ({ indexName, isUnique, name: column }) =>
       indexName !== "PRIMARY" && Number(isUnique) === 1 && !unique.includes(String(column)),
@@ -209,7 +221,12 @@ function findIndexFaults(
       (index) => `The index ${index.indexName} on ${name}.${index.name} must not be unique.`,
     ),
     ...indexed
-      .filter((column) => columns.some((one) => one.name === column) && !isIndexed(column))
-      .map((column) => `No index starts with ${name}.${column}; lists would scan the table.`),
+      .filter((list) => list.every((column) => columns.some((one) => one.name === column)))
+      .filter((list) => !isIndexed(list))
+      .map((list) => {
+        const [first, ...more] = list;
+        const start = more.length === 0 ? `${name}.${first}` : `(${list.join(", ")}) of ${name}`;
+        return `No index starts with ${start}; lists would scan the table.`;
+      }),
   ];
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
 import { courses } from "../test/collections/courses.ts";
+import { notes } from "../test/collections/notes.ts";
 import { teachers } from "../test/collections/teachers.ts";
 import type { Item } from "./item-check.ts";
 import {
@@ -169,6 +170,40 @@ test("a reason quotes a hundred characters of the value, and only well-formed on
     () => parseWrite(encode({}, { "ce-subject": subject }), collections),
     ({ message }: Error) => message.isWellFormed() && message.length < 200,
   );
+});
+
+test("where items have owners, a message says who has written, and the item is the writer's", () => {
+  const id = "01968b3e-7c00-7000-8000-0123456789ab";
+  const common = { id, collection: notes, itemId: "n", acceptedAt: getWriteTime(id) };
+  const read = (more: Partial<Write>) => {
+    const write: Write = { kind: "put", ...common, item: { text: "x", user: "key:ana" }, ...more };
+    return withoutAbsent(parseWrite(encodeWrite(write), [notes]));
+  };
+  const own = read({ subject: "key:ana" });
+  assert.deepEqual([own.subject, own.anyOwner], ["key:ana", undefined]);
+  const any = read({ subject: "key:admin", anyOwner: true });
+  assert.deepEqual([any.subject, any.anyOwner], ["key:admin", true]);
+  assert.equal(read({ kind: "delete", item: undefined, subject: "key:ana" }).subject, "key:ana");
+  const wrong: [Partial<Write>, RegExp][] = [
+    [{}, /^The subject is missing, but the items of notes have owners\.$/],
+    [{ kind: "delete", item: undefined }, /^The subject is missing/],
+    [{ subject: "a b" }, /^The subject is "a b"/],
+    [{ subject: "x".repeat(256) }, /^The subject is "x+/],
+    [{ subject: "key:bruno" }, /^The item's user is not the subject "key:bruno"\.$/],
+    [{ subject: "key:ana", item: { text: "x" } }, /^The item's user is not the subject/],
+    [{ subject: "key:ana", anyOwner: true, item: { text: "x" } }, /^The item's user is not/],
+  ];
+  for (const [more, reason] of wrong)
+    assert.throws(() => read(more), { name: "InvalidWriteError", message: reason });
+});
+
+test("where items have no owners, who has written means nothing", () => {
+  const id = "01968b3e-7c00-7000-8000-0123456789ab";
+  const write = { id, kind: "delete" as const, collection: courses, itemId: "c", acceptedAt: 0 };
+  const { attributes, data } = encodeWrite({ ...write, subject: "key:ana", anyOwner: true });
+  assert.equal(attributes.subject, "key:ana");
+  const read = parseWrite({ attributes, data }, [courses]);
+  assert.deepEqual([read.subject, read.anyOwner], [undefined, undefined]);
 });
 
 test("a write is checked before it is published as after it was delivered", () => {

@@ -2,6 +2,7 @@ import type { Response } from "express";
 import { type Collection, PRINCIPAL } from "../../common/collection.ts";
 import type { Config } from "../../common/config.ts";
 import { isAnothers, mustFindItem, NOT_OWNER_REASON } from "../../common/owner.ts";
+import type { Receipt } from "../../common/receipts.ts";
 import type { RowState } from "../../common/tables.ts";
 import type { Write } from "../../common/write.ts";
 import { Problem } from "../answer/problem.ts";
@@ -58,4 +59,29 @@ export function checkOwner(
   if (row && isAnothers(row, write)) throw new Problem("not-owner", NOT_OWNER_REASON);
   if (!row && mustFindItem(write) && !mayFollow)
     throw new Problem("not-found", "The item does not exist.");
+}
+
+/** Who reads what is only its owner's; undefined where everybody may. Throws 401 where that is not known. */
+export function readReader({ reads }: Collection, response: Response): string | undefined {
+  return reads === "owner" ? requirePrincipal(response).principal : undefined;
+}
+
+/** Whether a row is one that `reader` may not see: to such a reader it is not there. */
+export function isHidden(row: RowState | undefined, reader: string | undefined): boolean {
+  return reader !== undefined && row?.owner !== reader;
+}
+
+/**
+ * Whether a receipt is one that the caller may not see. It is for who has written, and where that is
+ * not known, since the row is the receipt of its version, for whose the item is; `write-any` may have
+ * written it too.
+ */
+export function isReceiptHidden(
+  receipt: Receipt,
+  collection: Collection,
+  { locals: { caller } }: Response,
+): boolean {
+  if (collection.reads !== "owner") return false;
+  const isOwn = caller !== undefined && receipt.subject === caller.principal;
+  return !isOwn && !(caller && hasRight(caller, "write-any", collection.name));
 }

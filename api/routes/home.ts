@@ -7,6 +7,7 @@ import { Page } from "../answer/page.ts";
 import type { Reader } from "../reader.ts";
 import { hasCallers } from "../request/access.ts";
 import { isUnchanged } from "../request/condition-headers.ts";
+import { readReader } from "../request/owner.ts";
 import { refuseUnknownParameters } from "../request/parameters.ts";
 
 /** The newest items that a program is shown at `/`. */
@@ -43,11 +44,12 @@ export function answerNewest(options: {
   const firstField = collection.fields[0]?.name ?? "id";
   return async (request: Request, response: Response) => {
     refuseUnknownParameters(request);
+    const owner = readReader(collection, response);
     const page = new Page(response, NEWEST_ITEMS, (row) => [
       row.id,
       row.item?.[firstField] ?? null,
     ]);
-    const range = { filters: [], newestFirst: true, limit: NEWEST_ITEMS };
+    const range = { filters: [], newestFirst: true, limit: NEWEST_ITEMS, owner };
     await options.reader.page(collection, range, (row) => page.take(row));
     if (isUnchanged(request)) return void response.status(304).end();
     page.send();

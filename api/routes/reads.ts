@@ -11,6 +11,7 @@ import { belongsToAnotherItem, type Reader } from "../reader.ts";
 import type { ReceiptWaits } from "../receipt-waits.ts";
 import { formatEntityTag, isUnchanged } from "../request/condition-headers.ts";
 import { readCursor, writeCursor } from "../request/cursor.ts";
+import { isHidden, isReceiptHidden, readReader } from "../request/owner.ts";
 import {
   findCollection,
   readAfter,
@@ -29,15 +30,19 @@ export type ReadsOptions = {
 };
 
 /** The handlers of GET of an item and of a page of items. Receipts are kept for `retentionDays`. */
-export function createReads({ collections, reader, waits }: ReadsOptions, retentionDays: number) {
+export function createReads(
+  { collections, reader: rows, waits }: ReadsOptions,
+  retentionDays: number,
+) {
   const getItem: RequestHandler = async (request, response) => {
     refuseUnknownParameters(request, ["after"]);
     const collection = findCollection(collections, request);
+    const reader = readReader(collection, response);
     const id = readItemId(request);
     const after = readAfter(request);
     if (after !== undefined) await awaitAfter(request, response, collection, id, after);
-    const row = await reader.row(collection, id);
-    if (!row) throw new Problem("not-found", "The item does not exist.");
+    const row = await rows.row(collection, id);
+    if (!row || isHidden(row, reader)) throw new Problem("not-found", "The item does not exist.");
     if (!row.item) throw new Problem("deleted", "The item was deleted.");
     const isKnown = isUnchanged(request, row);
     response.setHeader("ETag", formatEntityTag(row.version));
@@ -54,6 +59,7 @@ export function createReads({ collections, reader, waits }: ReadsOptions, retent
   };
   const getPage: RequestHandler = async (request, response) => {
     const collection = findCollection(collections, request);
+    const owner = readReader(collection, response);
     const filterNames = collection.filters.map(({ name }) => name);
     refuseUnknownParameters(request, ["limit", "cursor", "order", ...filterNames]);
     const newestFirst = readOrder(request);
@@ -67,8 +73,8 @@ export function createReads({ collections, reader, waits }: ReadsOptions, retent
     const after = cursor === undefined ? undefined : readCursor(cursor, list);
     const page = new Page(response, limit, showItem);
     // One more than requested shows whether there is a next page.
-    const range = { filters, newestFirst, after, limit: limit + 1 };
-    await reader.page(collection, range, (row) => page.take(row));
+    const range = { filters, newestFirst, after, limit: limit + 1, owner };
+    await rows.page(collection, range, (row) => page.take(row));
     if (isUnchanged(request)) return void response.status(304).end();
     page.send({ next: page.hasMore && page.last ? writeCursor(page.last, list) : null });
   };
@@ -90,9 +96,9 @@ export function createReads({ collections, reader, waits }: ReadsOptions, retent
     const settled =
       prefer.waitMs > 0
         ? await waits.wait(key, performance.now() + prefer.waitMs, response)
-        : await reader.receipt(collection, itemId, write);
-    if (settled?.receipt) return;
-    if (await belongsToAnotherItem(reader, key))
+        : await rows.receipt(collection, itemId, write);
+    if (settled?.receipt && !isReceiptHidden(settled.receipt, collection, response)) return;
+    if (await belongsToAnotherItem(rows, key))
       throw malformed("The write in the parameter after belongs to another item.");
     throw new Problem("unavailable", "The write in the parameter after is not settled yet.");
   }

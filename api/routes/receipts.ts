@@ -7,6 +7,7 @@ import { Problem } from "../answer/problem.ts";
 import { getItemPath, getReceiptPath } from "../answer/writes.ts";
 import { belongsToAnotherItem } from "../reader.ts";
 import { isUnchanged } from "../request/condition-headers.ts";
+import { isReceiptHidden, readReader } from "../request/owner.ts";
 import {
   findCollection,
   isPossibleWrite,
@@ -27,6 +28,7 @@ export function createGetReceipt(
   return async (request, response) => {
     refuseUnknownParameters(request);
     const collection = findCollection(collections, request);
+    readReader(collection, response);
     const itemId = readItemId(request);
     const write = request.params.write as string;
     if (!isPossibleWrite(write)) throw new Problem("not-found", "The write does not exist.");
@@ -39,6 +41,8 @@ export function createGetReceipt(
         ? await waits.wait(key, performance.now() + waitMs, response)
         : await reader.receipt(collection, itemId, write);
     if (!settled?.receipt) await refuseUnknown(key);
+    else if (isReceiptHidden(settled.receipt, collection, response))
+      throw new Problem("not-found", "The receipt does not exist, or was deleted.");
     if (isUnchanged(request)) return void response.status(304).end();
     if (settled?.receipt) return sendJson(response, showReceipt(settled.receipt));
     const receipt = getReceiptPath(getItemPath(request, collection, itemId), write);

@@ -26,7 +26,7 @@ test("two subscribers at once settle the writes of several subjects, whatever is
       batches: fc.oneof(own, own, same),
       leadStatements: fc.nat(10),
       cuts: fc.constant<Round["cuts"]>([undefined, undefined]),
-      afterMs: fc.constant(0),
+      afterMs: fc.constantFrom(0, 0, 30_000),
     });
     const deliveries = fc.array(round, { maxLength: 6, size: "max" });
     return fc.record({ writes: fc.constant(writes), deliveries });
@@ -48,6 +48,11 @@ const races: [string, PlannedWrite[], Round["batches"]][] = [
   ["two subjects' first puts of one id", [ana("put"), bruno("put")], [[0], [1]]],
   ["a delete by a stranger, and the put of the item", [ana("put"), bruno("delete")], [[1], [0]]],
   ["a delete that is delivered before its item's put", [ana("put"), ana("delete")], [[1], [0]]],
+  [
+    "a delete that is delivered alone, and with its item's put",
+    [ana("put"), ana("delete")],
+    [[1], [0, 1]],
+  ],
   [
     "one delete of no item, delivered twice",
     [bruno("put", { item: 1 }), ana("delete")],
@@ -81,7 +86,9 @@ for (const [what, writes, [one, other]] of races)
           [other, one],
         ] as Round["batches"][]) {
           const deliveries = [{ batches, leadStatements, cuts, afterMs: 0 }];
-          await subscribers.run({ writes, deliveries }, { setClock, isUnconditional: false });
+          const areWaitsOver = repetition % 2 === 1;
+          const options = { setClock, isUnconditional: false, areWaitsOver };
+          await subscribers.run({ writes, deliveries }, options);
         }
   });
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Collection } from "../../common/collection.ts";
 import { query } from "../../common/database.ts";
 import { classifyDatabaseError } from "../../common/database-faults.ts";
+import { mustFindItem } from "../../common/owner.ts";
 import { encodeWrite, type Write } from "../../common/write.ts";
 import type { Decision } from "../../subscriber/decide.ts";
 import type { Message } from "../../subscriber/message.ts";
@@ -13,13 +14,14 @@ import { createTestLogger } from "./logger.ts";
 import { type Batch, makeWrites, type Schedule } from "./schedules.ts";
 import { checkSettled, type Stored } from "./settled-invariants.ts";
 import { selectStored } from "./snapshot.ts";
-import { endWaits } from "./waits.ts";
+import { addOldWaits, endWaits } from "./waits.ts";
 
 /** Both subscribers get a batch at once, the second when the first has sent `leadStatements`. */
 export type Round = {
   batches: [Batch, Batch];
   leadStatements: number;
   cuts: [Cut | undefined, Cut | undefined];
+  /** The time since the round before; if any passes, no write waits for another one any more. */
   afterMs: number;
 };
 
@@ -64,20 +66,32 @@ export class TwoSubscribers {
 
   /**
    * Delivers a schedule, then each write until it is settled, then all of them once more; checks the
-   * tables and the decisions. `setClock` sets the time that settling reads.
+   * tables and the decisions. `setClock` sets the time that settling reads. With `areWaitsOver`, no
+   * write waits for another one any more.
    */
   async run(
     { writes: planned, deliveries }: Schedule<Round>,
-    options: { setClock: (ms: number) => void; isUnconditional: boolean },
+    options: {
+      setClock: (ms: number) => void;
+      isUnconditional: boolean;
+      areWaitsOver?: boolean;
+    },
   ): Promise<void> {
     const { setClock, isUnconditional } = options;
     this.#runs += 1;
     const startMs = Date.now();
     const writes = makeWrites(planned, { collection: this.#collection, run: this.#runs, startMs });
     const decisions = new Decisions();
+    const mayWait = (write: Write) => mustFindItem(write) || (write.ifMatch ?? "*") !== "*";
+    if (options.areWaitsOver)
+      await addOldWaits(
+        this.#environment.pool,
+        writes.filter(mayWait).map(({ id }) => id),
+      );
     setClock(Math.max(...writes.map(({ acceptedAt }) => acceptedAt)));
     for (const { afterMs, ...round } of deliveries) {
       setClock(Date.now() + afterMs);
+      if (afterMs > 0) await endWaits(this.#environment.pool);
       await this.#deliver(writes, round, decisions);
     }
     for (let round = 0; ; round += 1) {
