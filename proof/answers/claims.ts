@@ -45,6 +45,8 @@ export type StateClaim =
   | { is: "deleted"; version?: string }
   /** No write of the item was applied yet. */
   | { is: "absent" }
+  /** A write of the item was applied; it may have been deleted since. */
+  | { is: "taken" }
   /** The item can never again be at this version: there is a newer one, or it was a delete. */
   | { is: "past"; version: string };
 

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { data } from "../../collections/data.ts";
 import type { Outcome, Receipt } from "../../common/receipts.ts";
 import type { Write } from "../../common/write.ts";
+import { notes } from "../../test/collections/notes.ts";
 import {
   type Claim,
   formatItem,
@@ -74,7 +75,31 @@ const sent = (number: number, more: Partial<SentWrite> = {}): Partial<Claim> => 
 
 type Case = [title: string, history: ItemHistory, claims: Claim[]];
 
+/** Ana has put the item, which whoever may write any has put since; the writes name other owners. */
+const owned = makeHistory(
+  { outcome: "applied", created: true, collection: notes, item: { text: "1", user: "key:ana" } },
+  { outcome: "applied", collection: notes, item: { text: "2", user: "key:admin" } },
+);
+const ofAna = (text: string): StateClaim => {
+  return { is: "present", item: formatItem({ text, user: "key:ana" }) };
+};
+
 const right: Case[] = [
+  [
+    "an item that keeps its owner, and what was sent without one",
+    owned,
+    [
+      shows(0, 1, ofAna("1")),
+      shows(2, 3, ofAna("2")),
+      between(0, 1, sent(2, { item: formatItem({ text: "2" }) })),
+      between(0, 1, sent(2, { item: formatItem({ text: "2", user: "key:admin" }) })),
+    ],
+  ],
+  [
+    "an id that is taken, also where the item was deleted",
+    twoLives,
+    [shows(4, 5, { is: "taken" })],
+  ],
   [
     "each state in turn",
     twoLives,
@@ -153,6 +178,18 @@ for (const [title, history, claims] of right)
   });
 
 const wrong: [...Case, fault: RegExp][] = [
+  [
+    "an item that has taken another owner",
+    owned,
+    [shows(0, 1, { is: "present", item: formatItem({ text: "2", user: "key:admin" }) })],
+    /cannot have been present/,
+  ],
+  [
+    "an id that is taken, where nobody has written it",
+    refused,
+    [shows(0, 1, { is: "taken" })],
+    /cannot have been taken; it was absent/,
+  ],
   [
     "404 after the item was shown",
     twoLives,

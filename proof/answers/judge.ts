@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import type { Item } from "../../common/item-check.ts";
 import type { Receipt } from "../../common/receipts.ts";
 import type { Write } from "../../common/write.ts";
 import { type Claim, formatItem, type SentWrite, type StateClaim } from "./claims.ts";
@@ -50,7 +51,7 @@ function buildTimeline(history: ItemHistory, claims: readonly Claim[]): Timeline
     .sort((one, other) => (one.id < other.id ? -1 : 1));
   const states: State[] = [
     undefined,
-    ...applied.map(({ id, item }) => ({ id, item: item && formatItem(item) })),
+    ...applied.map(({ id, item }) => ({ id, item: item && formatItem(keepOwner(item, applied)) })),
   ];
   const sentAt = new Map(claims.map(({ sent, fromMs }) => [sent?.write ?? "", fromMs]));
   const notBefore = states.map((state) => (state && sentAt.get(state.id)) ?? -Infinity);
@@ -65,6 +66,12 @@ function buildTimeline(history: ItemHistory, claims: readonly Claim[]): Timeline
     notAfter[m] = Math.min(notAfter[m] as number, notAfter[m + 1] as number);
   }
   return { states, notBefore, notAfter };
+}
+
+/** Whoever has written it, an item has the owner that its first applied write has named. */
+function keepOwner(item: Item, [first]: readonly Write[]): Item {
+  const field = first?.collection.owner;
+  return field === undefined ? item : { ...item, [field]: first?.item?.[field] };
 }
 
 /** The oldest state that the item can have been in when this answer was read. */
@@ -102,9 +109,13 @@ function judgeSent(sent: SentWrite, { writes }: ItemHistory): string | undefined
   const published = writes.get(sent.write);
   if (!published) return `the write ${sent.write} was never published for this item`;
   const item = published.item && formatItem(published.item);
+  // The API names the owner where the client has not.
+  const { owner = "" } = published.collection;
+  const { [owner]: _, ...anonymous } = published.item ?? {};
+  const isItemSame = sent.item === item || (owner !== "" && sent.item === formatItem(anonymous));
   const isSame =
     published.kind === sent.kind &&
-    (sent.item === undefined || sent.item === item) &&
+    (sent.item === undefined || isItemSame) &&
     (published.ifNoneMatch ?? false) === sent.ifNoneMatch &&
     isSameMatch(published.ifMatch, sent);
   if (isSame) return undefined;
@@ -182,6 +193,7 @@ function judgeState(
 
 function fits(state: State, claimed: StateClaim): boolean {
   if (!state || claimed.is === "absent") return !state && claimed.is === "absent";
+  if (claimed.is === "taken") return true;
   if (claimed.is === "past")
     return state.id > claimed.version || (state.id === claimed.version && state.item === undefined);
   if (claimed.version !== undefined && claimed.version !== state.id) return false;

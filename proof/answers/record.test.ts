@@ -120,7 +120,8 @@ test("a refused write's answer has the reason of its receipt", () => {
   const answered = { detail: "The item exists." };
   const refused = (status: number, outcome: string, headers = {}) => {
     const { said, faults } = read({ status, headers, answerHeaders: LINK, answered });
-    const members = { reason: "The item exists." };
+    const code = outcome === "conflict" ? { code: null } : {};
+    const members = { reason: "The item exists.", ...code };
     const receipt = { write: WRITE, is: "settled", outcomes: [outcome], members };
     assert.deepEqual(said[0]?.receipt, receipt);
     return faults;
@@ -131,6 +132,33 @@ test("a refused write's answer has the reason of its receipt", () => {
   assert.deepEqual(refused(422, "dead"), []);
   assert.deepEqual(refused(412, "conflict"), ["412 of no condition"]);
   assert.deepEqual(refused(409, "conflict", condition), ["409 for a condition"]);
+});
+
+test("403 and 404 of a write that was settled say that it is a conflict, and why", () => {
+  for (const [status, code] of [
+    [403, "not-owner"],
+    [404, null],
+  ] as const) {
+    const answered = { type: "urn:x:y", detail: "It is so.", receipt: RECEIPT };
+    const [said] = read({ status, answerHeaders: LINK, answered }).said;
+    const members = { reason: "It is so.", code };
+    const receipt = { write: WRITE, is: "settled", outcomes: ["conflict"], members };
+    assert.deepEqual(said?.receipt, receipt);
+  }
+});
+
+test("403 without a receipt says that the item is there, or was; and 404 to a delete, that it never was", () => {
+  const type = "urn:problem-type:constancia:not-owner";
+  const taken = read({ status: 403, answered: { type } }).said;
+  assert.deepEqual(taken, [{ key: "data/a", state: { is: "taken" } }]);
+  const scope = read({
+    status: 403,
+    answered: { type: "urn:problem-type:constancia:wrong-scope" },
+  });
+  assert.deepEqual(scope.said, []);
+  const absent = read({ status: 404, method: "DELETE", sent: undefined }).said;
+  assert.deepEqual(absent, [{ key: "data/a", state: { is: "absent" } }]);
+  assert.deepEqual(read({ status: 404 }).said, []);
 });
 
 test("412 without a receipt says that the condition cannot hold", () => {

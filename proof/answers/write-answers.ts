@@ -1,6 +1,12 @@
 import { DAY_MS, LEAST_RECEIPT_RETENTION_DAYS } from "../../common/limits.ts";
 import { getWriteTime, isWriteId } from "../../common/write-id.ts";
-import { type Claim, formatItem, type ReceiptClaim, type SentWrite } from "./claims.ts";
+import {
+  type Claim,
+  formatItem,
+  type ReceiptClaim,
+  type SentWrite,
+  type StateClaim,
+} from "./claims.ts";
 import {
   CLOCK_MS,
   describeAnswer,
@@ -146,7 +152,13 @@ function readOutcome(given: Answered, write: string, sent: SentWrite): Partial<C
   const isWithoutEffect = settle(["superseded", "duplicate"]);
   // A problem of a settled write has the reason; an item's own field may have any name.
   const reason = { reason: body?.detail };
-  if (status === 409 || status === 412) return { receipt: settle(["conflict"], reason) };
+  const codes: Record<number, string | null> = {
+    403: "not-owner",
+    404: null,
+    409: null,
+    412: null,
+  };
+  if (status in codes) return { receipt: settle(["conflict"], { ...reason, code: codes[status] }) };
   if (status === 422) return { receipt: settle(["dead"], reason) };
   if (status === 410) return { receipt: isWithoutEffect, state: { is: "deleted" } };
   if (status !== 200 && status !== 201 && status !== 204) return {};
@@ -171,22 +183,21 @@ function readRefusal(exchange: Exchange, { collection, item }: Place): Reading {
   if (status === 409 || status === 410)
     return { claims: [], faults: ["without the receipt of a write"] };
   const id = item ?? (method === "PUT" ? (sent as Json | undefined)?.id : undefined);
-  if (status !== 412 || id === undefined) return { claims: [], faults: [] };
+  if (id === undefined) return { claims: [], faults: [] };
   const key = `${collection}/${id}`;
-  if (headers["if-none-match"] !== undefined)
-    return {
-      claims: [[key, { ...describeAnswer(exchange), state: { is: "present" } }]],
-      faults: [],
-    };
+  const say = (state: StateClaim): Reading => {
+    return { claims: [[key, { ...describeAnswer(exchange), state }]], faults: [] };
+  };
+  const { type } = (exchange.answered ?? {}) as { type?: string };
+  if (status === 403 && type?.endsWith(":not-owner")) return say({ is: "taken" });
+  if (status === 404 && method === "DELETE") return say({ is: "absent" });
+  if (status !== 412) return { claims: [], faults: [] };
+  if (headers["if-none-match"] !== undefined) return say({ is: "present" });
   // Of a list, any version may be the one that was possible.
   const version = /^\s*"([^"]*)"\s*$/.exec(headers["if-match"] ?? "")?.[1] ?? "";
   // What is no version, or an old one, can be refused whatever the item is.
   const mayBeInFlight =
     isWriteId(version) &&
     Date.now() - getWriteTime(version) < LEAST_RECEIPT_RETENTION_DAYS * DAY_MS - CLOCK_MS;
-  if (!mayBeInFlight) return { claims: [], faults: [] };
-  return {
-    claims: [[key, { ...describeAnswer(exchange), state: { is: "past", version } }]],
-    faults: [],
-  };
+  return mayBeInFlight ? say({ is: "past", version }) : { claims: [], faults: [] };
 }

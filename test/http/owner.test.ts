@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { query } from "../../common/database.ts";
 import { encodeWrite, type Write } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
+import { planReplay } from "../../ops/replay.ts";
 import { notes } from "../collections/notes.ts";
 import { startApi } from "../support/api.ts";
 import { type Answer, assertProblem, assertProblemBody, publishByHand } from "../support/http.ts";
@@ -187,6 +188,28 @@ describe("a collection with an owner, with a subscriber running", () => {
     assert.notEqual(ana.body.id, bruno.body.id);
     assert.equal((await send(ANA)).body.id, ana.body.id);
     assertProblem(await send(ANA, "another"), 422, "reused-key");
+  });
+
+  it("replays a dead letter as its writer's, and none on another's item", async () => {
+    await api.put("/api/notes/replayed-b", NOTE, BRUNO);
+    const dead = ["replayed", "replayed-b"].map((itemId) =>
+      makeWrite({ id: mintWriteId(), itemId, subject: "key:ana", anyOwner: undefined }),
+    );
+    const plans: Awaited<ReturnType<typeof planReplay>>[] = [];
+    for (const write of dead) {
+      const { attributes, data } = encodeWrite(write);
+      const letter = { messageId: "m", attributes, data, writeId: write.id, reason: "x" };
+      const times = { firstSeen: "", lastSeen: "", replayedAt: null, replayedAs: null };
+      plans.push(await planReplay(environment.pool, { ...letter, ...times }, [notes], 30));
+    }
+    const [planned, refused] = plans;
+    assert.deepEqual(refused, { obstacle: "The item belongs to another." });
+    assert.ok(planned && "write" in planned);
+    assert.equal(planned.write.subject, "key:ana");
+    await publishByHand(environment, [encodeWrite(planned.write)]);
+    const receipt = await api.settled(`/api/notes/replayed/writes/${planned.write.id}`);
+    assert.deepEqual([receipt.outcome, receipt.created], ["applied", true]);
+    assert.equal((await api.get("/api/notes/replayed")).body.user, "key:ana");
   });
 
   it("has a dead letter for a message that does not say who has written, or names another", async () => {
