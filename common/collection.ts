@@ -220,7 +220,8 @@ function defineOwner(collection: string, name: string, others: readonly Field[])
       clash.name,
     );
   const error = "Must have 1 to 255 visible ASCII characters.";
-  const schema = z.string().regex(PRINCIPAL, { error }).optional();
+  const description = "Whose the item is: of a new one, who writes it.";
+  const schema = z.string().regex(PRINCIPAL, { error }).meta({ description }).optional();
   return { ...defineField(collection, name, schema), column: OWNER_COLUMN };
 }
 

@@ -177,6 +177,7 @@ describe("a single write, without a subscriber", () => {
     assert.deepEqual(receipt.body, {
       status: "accepted",
       outcome: null,
+      code: null,
       version: null,
       created: null,
       reason: null,

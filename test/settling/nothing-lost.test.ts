@@ -26,10 +26,11 @@ after(() => environment.close());
 
 test("reads of one snapshot do not see what is settled between them", async () => {
   const count = "SELECT COUNT(*) AS count FROM writes";
-  const receipt = [["w", "data", "x", "conflict", null, "2026-01-01", null, false]];
+  const receipt = [["w", "data", "x", "conflict", "2026-01-01"]];
+  const insert = "INSERT INTO writes (id, collection, item_id, outcome, settled_at) VALUES ?";
   const [before, after] = await readSnapshot(environment.pool, async (connection) => {
     const before = await query(connection, count);
-    await query(environment.pool, "INSERT INTO writes VALUES ?", [receipt]);
+    await query(environment.pool, insert, [receipt]);
     return [before, await query(connection, count)];
   });
   await query(environment.pool, "DELETE FROM writes WHERE id = 'w'");
