@@ -1,5 +1,6 @@
 import { withDeadline } from "../../common/deadline.ts";
 import {
+  CONDITION_WAIT_MS,
   DAY_MS,
   EARLY_CHECK_DEADLINE_MS,
   LEAST_RECEIPT_RETENTION_DAYS,
@@ -36,13 +37,19 @@ export async function applyCondition(
   return row !== "unknown" && write.ifMatch === row?.version;
 }
 
+/** However long MySQL was away, Pub/Sub keeps no message for longer. */
+const IN_FLIGHT_MS = LEAST_RECEIPT_RETENTION_DAYS * DAY_MS;
+
 /** The one version of If-Match that the item may have, which settlement checks. */
 function chooseVersion(versions: readonly string[], row: KnownRow): string {
-  const isPossible = (version: string) =>
+  const isPossible = (version: string, inFlightMs = IN_FLIGHT_MS) =>
     row === "unknown" ||
     (row?.deletedAt === null && row.version === version) ||
-    (version > (row?.version ?? "") && mayBeInFlight(version));
-  const [first, ...others] = versions.filter(isPossible);
+    (version > (row?.version ?? "") && Date.now() - getWriteTime(version) < inFlightMs);
+  const possible = versions.filter((version) => isPossible(version));
+  // Of several, one that was not settled for long is less likely than the row's own.
+  const recent = possible.filter((version) => isPossible(version, CONDITION_WAIT_MS));
+  const [first, ...others] = recent.length === 1 ? recent : possible;
   if (first === undefined)
     throw new Problem("failed-precondition", "The item is not at a version in If-Match.");
   if (others.length === 0) return first;
@@ -50,11 +57,6 @@ function chooseVersion(versions: readonly string[], row: KnownRow): string {
     "unavailable",
     "It is not known yet which version in If-Match the item has. Retry later, or name one.",
   );
-}
-
-/** However long MySQL was away, Pub/Sub keeps no message for longer. */
-function mayBeInFlight(version: string): boolean {
-  return Date.now() - getWriteTime(version) < LEAST_RECEIPT_RETENTION_DAYS * DAY_MS;
 }
 
 /**
