@@ -24,11 +24,13 @@ export const PURE: Readonly<Record<string, readonly string[]>> = {
   "common/value-faults.ts": ["common/value-faults.test.ts", "common/item-check.test.ts"],
   "common/write-id.ts": ["common/write-id.test.ts"],
   "common/write.ts": ["common/write.test.ts"],
-  "subscriber/decide.ts": ["subscriber/decide.test.ts"],
+  "common/owner.ts": ["subscriber/decide-owner.test.ts"],
+  "subscriber/decide.ts": ["subscriber/decide.test.ts", "subscriber/decide-owner.test.ts"],
   "subscriber/fold-writes.ts": [
     "subscriber/fold-writes.test.ts",
     "subscriber/settle-properties.test.ts",
   ],
+  "subscriber/waiting-hold.ts": ["subscriber/waiting-hold.test.ts"],
 };
 
 /** The other sources of the processes, of whose lines a sample is tried. */
