@@ -27,6 +27,8 @@ export const NOWHERE = {
   METADATA_SERVER_DETECTION: "none",
   DELIVERY: "push",
   PUSH_AUTH: "off",
+  // Items may have owners, which a public API could not tell.
+  ACCESS: "public-reads",
   PORT: "0",
 };
 const START_DEADLINE_MS = 60_000;

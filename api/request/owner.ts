@@ -5,26 +5,24 @@ import { isAnothers, mustFindItem, NOT_OWNER_REASON } from "../../common/owner.t
 import type { Receipt } from "../../common/receipts.ts";
 import type { RowState } from "../../common/tables.ts";
 import type { Write } from "../../common/write.ts";
+import { missingCredential } from "../answer/challenges.ts";
 import { Problem } from "../answer/problem.ts";
 import { type Caller, hasRight } from "./caller.ts";
 
 /** Throws where items have owners, and nobody who calls can be told from another. */
-export function assertOwnersKnown({ API_KEYS }: Config, collections: readonly Collection[]): void {
+export function assertOwnersKnown(
+  { ACCESS }: Pick<Config, "ACCESS">,
+  collections: readonly Collection[],
+): void {
   const owned = collections.find(({ owner }) => owner !== undefined);
-  if (owned && API_KEYS.length === 0)
-    throw new Error(`The items of "${owned.name}" have owners, which needs API_KEYS.`);
+  if (owned && ACCESS === "public")
+    throw new Error(`The items of "${owned.name}" have owners, so ACCESS must not be public.`);
 }
 
 /** Who calls. Throws 401 where that is not known, or is no principal that can own an item. */
 export function requirePrincipal({ locals: { caller } }: Response): Caller {
   if (caller && PRINCIPAL.test(caller.principal)) return caller;
-  throw new Problem(
-    "missing-key",
-    "The items here have owners: the request must say whose it is.",
-    {
-      headers: { "WWW-Authenticate": 'Bearer realm="constancia"' },
-    },
-  );
+  throw missingCredential();
 }
 
 /**

@@ -15,7 +15,10 @@ const GROUPS = {
   "missing-key": { names: ["missing-key"], headers: ["WWW-Authenticate"] },
   "wrong-scope": { names: ["wrong-scope"], headers: ["WWW-Authenticate"] },
   // Of a collection whose items have owners.
-  "not-owner": { names: ["wrong-scope", "not-owner"], headers: [...CREATE_HEADERS, "WWW-Authenticate"] },
+  "not-owner": {
+    names: ["wrong-scope", "not-owner"],
+    headers: [...CREATE_HEADERS, "WWW-Authenticate"],
+  },
   "not-found": { names: ["not-found"] },
   "no-item": { names: ["not-found"], headers: WRITE_HEADERS },
   conflict: { names: ["conflict"], headers: CREATE_HEADERS },

@@ -31,7 +31,7 @@ import {
 } from "../request/conditions.ts";
 import { takeItemId, validateItem } from "../request/item.ts";
 import { NOTHING_ACCEPTED } from "../request/memory-reservation.ts";
-import { checkOwner, requirePrincipal, setOwner } from "../request/owner.ts";
+import { checkOwner, isHidden, readReader, requirePrincipal, setOwner } from "../request/owner.ts";
 import {
   findCollection,
   type Prefer,
@@ -187,7 +187,9 @@ export function createWrites(options: WritesOptions) {
     { response, collection }: Pick<Draft, "response" | "collection">,
     prefer: Prefer,
   ): Prefer {
-    if (!showsCurrentItem(settled) || mayRead(config, response, collection)) return prefer;
+    if (!showsCurrentItem(settled)) return prefer;
+    const isOwn = !isHidden(settled.row, readReader(collection, response));
+    if (isOwn && mayRead(config, response, collection)) return prefer;
     return { ...prefer, isMinimal: true };
   }
 

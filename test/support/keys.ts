@@ -1,10 +1,13 @@
 import { createHash } from "node:crypto";
 
-/** The value of `API_KEYS` for keys of these names, whose secrets are the names. */
+/** The value of `API_KEYS` for keys of these names, whose secrets are the names, in all collections. */
 export function formatKeys(keys: Record<string, "read" | "write" | "write-any">): string {
   return Object.entries(keys)
-    .map(([name, scope]) => `${name}:${scope}:${createHash("sha256").update(name).digest("hex")}`)
-    .join(",");
+    .map(([name, scope]) => {
+      const scopes = scope === "read" ? "*:read" : `*:read *:${scope}`;
+      return `${name} ${createHash("sha256").update(name).digest("hex")} ${scopes}`;
+    })
+    .join("\n");
 }
 
 /** The header of a caller who shows the key of this name. */
