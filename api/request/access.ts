@@ -1,11 +1,12 @@
 import cors from "cors";
-import type { IRouter, Request, RequestHandler, Response } from "express";
+import type { Request, RequestHandler, Response } from "express";
 import { ipKeyGenerator, rateLimit } from "express-rate-limit";
 import type { Collection } from "../../common/collection.ts";
 import type { Config } from "../../common/config.ts";
 import { missingCredential, missingScope } from "../answer/challenges.ts";
 import { ANSWER_HEADERS } from "../answer/headers.ts";
 import { Problem } from "../answer/problem.ts";
+import { listMethods } from "./allowed-methods.ts";
 import { hasRight, type Right } from "./caller.ts";
 import { identifyCaller } from "./credentials.ts";
 import type { VerifyToken } from "./tokens.ts";
@@ -17,7 +18,7 @@ const CORS_MAX_AGE_SECONDS = 600;
 
 /**
  * Allows cross-origin requests from the configured origins; from none by default. A preflight is told
- * the methods that the application's routes support, and is allowed all headers that it asks for.
+ * the methods of its path, and is allowed all headers that it asks for. Any other OPTIONS passes on.
  */
 export function allowOrigins({ CORS_ORIGINS }: Config): RequestHandler[] {
   if (CORS_ORIGINS.length === 0) return [];
@@ -29,19 +30,15 @@ export function allowOrigins({ CORS_ORIGINS }: Config): RequestHandler[] {
   const handleOther = cors(options);
   const handler: RequestHandler = (request, response, next) => {
     if (request.method !== "OPTIONS") return handleOther(request, response, next);
-    cors({ ...options, methods: listMethods(request.app.router) })(request, response, next);
+    if (!isPreflight(request)) return next();
+    cors({ ...options, methods: listMethods(request, response) })(request, response, next);
   };
   return [handler];
 }
 
-/** The methods of all routes of a router, and of the routers in it. */
-function listMethods({ stack }: IRouter): string[] {
-  const methods = stack.flatMap(({ route, handle }) => {
-    if (route) return route.stack.map(({ method }) => method);
-    return "stack" in handle ? listMethods(handle as IRouter) : [];
-  });
-  // Handlers of all methods have none.
-  return [...new Set(methods.filter(Boolean).map((method) => method.toUpperCase()))];
+/** By the Fetch standard, section 3.3.2. */
+function isPreflight({ headers }: Request): boolean {
+  return headers.origin !== undefined && headers["access-control-request-method"] !== undefined;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { type Span, SpanKind } from "@opentelemetry/api";
-import type { Request, RequestHandler, Response } from "express";
+import type { IRouter, Request, RequestHandler, Response } from "express";
 import { randomHex } from "../../common/random.ts";
 import {
   getTraceparent,
@@ -26,9 +26,10 @@ declare global {
       refusal?: Problem;
       /** What the request has reserved of the memory that all of them share. */
       memory: MemoryReservation;
-      /** The pattern of the matched path, with the methods that it supports; see routes/route.ts. */
+      /** The API's routes, and the path at which another application has mounted it, if any. */
+      api?: { router: IRouter; baseUrl: string };
+      /** The pattern of the matched path; see routes/route.ts. */
       route?: string;
-      allow?: string;
     }
   }
 }
@@ -61,6 +62,7 @@ export function addContext(onAnswered: OnAnswered, budgets: Budgets): RequestHan
     const { locals } = response;
     locals.requestId = REQUEST_ID.test(requestId) ? requestId : randomHex(16);
     locals.traceparent = getTraceparent(span);
+    locals.api = { router: request.app.router, baseUrl: request.baseUrl };
     const isRead = request.method === "GET" || request.method === "HEAD";
     locals.memory = new MemoryReservation(isRead ? budgets.reads : budgets.writes);
     // A response closes once; `on` costs less than `once`.

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
-import express, { type ErrorRequestHandler, type Express, type Request } from "express";
+import express, {
+  type ErrorRequestHandler,
+  type Express,
+  type Request,
+  type RequestHandler,
+} from "express";
 import { answerProblems, logInternalError } from "../../api/answer/errors.ts";
 import { Problem } from "../../api/answer/problem.ts";
 import { createApp } from "../../api/app.ts";
@@ -146,13 +151,63 @@ describe("the Express application that a user extends", () => {
       return answer.headers.get("access-control-allow-methods")?.split(",").toSorted();
     };
     const client = await serve(context, express().use(api));
-    assert.deepEqual(await preflight(client, "PATCH"), ["DELETE", "GET", "POST", "PUT"]);
+    assert.deepEqual(await preflight(client, "PATCH"), ["DELETE", "GET", "HEAD", "PUT"]);
     api.patch("/api/:collection/:id", (_request, response) => void response.json({ mine: true }));
-    const allowed = ["DELETE", "GET", "PATCH", "POST", "PUT"];
+    const allowed = ["DELETE", "GET", "HEAD", "PATCH", "PUT"];
     assert.deepEqual(await preflight(client, "PATCH"), allowed);
     const patched = await client.send("PATCH", "/api/data/a", { headers: { origin } });
     assert.equal(patched.body.mine, true);
     assert.equal(patched.headers.get("access-control-allow-origin"), origin);
+  });
+
+  it("answers 405 and OPTIONS with the methods of the user's routes too", async (context) => {
+    const origin = "https://example.com";
+    const answer: RequestHandler = (_request, response) => void response.json({});
+    const extend = (api: Express) => {
+      api.patch("/api/:collection/:id", answer).get("/mine/:name", (request, response, next) => {
+        if (request.params.name === "none") return next();
+        response.json({});
+      });
+      const shop = express.Router({ caseSensitive: true }).post("/:order", answer);
+      shop.all("/:order", (_request, _response, next) => next());
+      return api.use("/shop", shop).use("/mine", (_request, _response, next) => next());
+    };
+    const item = "GET, HEAD, PUT, DELETE, PATCH";
+    const paths: [path: string, allow: string][] = [
+      ["/api/data/a", item],
+      ["/api/data", "GET, HEAD, POST, PUT"],
+      ["/mine/x", "GET, HEAD"],
+      ["/shop/7", "POST"],
+    ];
+    const create = () => extend(createApi(undefined, { CORS_ORIGINS: origin }).api);
+    const outer = express().use("/v/:tenant", create());
+    outer.link("/v/1/api/:collection/:id", answer);
+    for (const [app, prefix, more] of [
+      [create(), "", ""],
+      [outer, "/v/1", ", LINK"],
+    ] as const) {
+      const client = await serve(context, app);
+      for (const [path, own] of paths) {
+        const allow = own === item ? own + more : own;
+        const refused = await client.send("PROPFIND", prefix + path);
+        assertProblem(refused, 405, "wrong-method");
+        assert.equal(refused.headers.get("allow"), allow);
+        assert.ok(refused.body.detail.includes(allow));
+        const options = await client.send("OPTIONS", prefix + path);
+        const named = options.headers.get("allow")?.split(", ") ?? [];
+        assert.deepEqual(named.toSorted(), own.split(", ").toSorted());
+        if (!path.startsWith("/api")) continue;
+        const headers = { origin, "access-control-request-method": "PATCH" };
+        const preflight = await client.send("OPTIONS", prefix + path, { headers });
+        const methods = preflight.headers.get("access-control-allow-methods");
+        assert.equal(methods, own.replaceAll(", ", ","));
+      }
+      for (const path of ["/mine/none", "/mine", "/shop", "/nothing"]) {
+        const absent = await client.get(prefix + path);
+        assertProblem(absent, 404, "not-found");
+        assert.equal(absent.headers.get("allow"), null);
+      }
+    }
   });
 
   it("leaves a handler its own headers", async (context) => {

@@ -124,6 +124,7 @@ const PREFERENCES: Row[] = [
   ["2: an empty value is none", "POST /api/data", ['Prefer: return=""'], 202, { "preference-applied": null }],
   ["4.2: return=representation", "PUT /api/data/shown", ["Prefer: return=representation, wait=20"], 201, { "content-type": /json/ }],
   ["4.3: wait, of any number of digits", "POST /api/data", ["Prefer: wait=99999999999999999999"], 201, { "preference-applied": /^wait=30$/ }],
+  // RFC 7240, 2 has it ignored; a client that relies on the wait would not notice, so it is refused.
   ["4.3: wait that is no number", "POST /api/data", ["Prefer: wait=1.5"], 400],
   ["4.4: handling", "POST /api/data", ["Prefer: handling=strict"], 202],
 ];
@@ -136,9 +137,27 @@ const ACCESS: Row[] = [
   ["15.5.4: a key without the right", "POST /api/data", ["Authorization: Bearer reader"], 403, { ...PROBLEM, "www-authenticate": /^Bearer realm="constancia", error="insufficient_scope", scope="data:write"$/ }],
 ];
 
+const ITEM_METHODS = /^GET, HEAD, PUT, DELETE$/;
+const ORIGIN = "Origin: https://page.example";
+const NO_CORS = { "access-control-allow-methods": null, "access-control-max-age": null };
+
+// biome-ignore format: a row a line
+const OTHER_ORIGINS: Row[] = [
+  ["9.3.7: OPTIONS names the methods", "OPTIONS /api/data/x", [], 204, { allow: ITEM_METHODS, ...NO_CORS }],
+  ["9.3.7: of the document too", "OPTIONS /openapi.json", [], 204, { allow: /^GET, HEAD$/, ...NO_CORS }],
+  ["9.3.7: also to a page that asks for no method", "OPTIONS /api/data/x", [ORIGIN], 204, { allow: ITEM_METHODS, ...NO_CORS }],
+  ["9.3.7: and to what is no page", "OPTIONS /api/data/x", ["Access-Control-Request-Method: PUT"], 204, { allow: ITEM_METHODS, ...NO_CORS }],
+  ["9.3.7: OPTIONS of the server", "OPTIONS *", [ORIGIN], 204],
+  ["15.5.6: 405 names the methods", "PATCH /api/data/x", [ORIGIN], 405, { allow: ITEM_METHODS, "access-control-allow-origin": /^https:\/\/page\.example$/ }],
+  ["Fetch, 3.3.2: a preflight", "OPTIONS /api/data/x", [ORIGIN, "Access-Control-Request-Method: PUT"], 204, { allow: null, "access-control-allow-methods": /^GET,HEAD,PUT,DELETE$/ }],
+];
+
 describe("the requirements of RFC 9110 on representations, section", () => table(REPRESENTATIONS));
 describe("the requirements of RFC 9110 on methods and answers, section", () => table(METHODS));
 describe("the requirements of RFC 9110 on conditions, section", () => table(CONDITIONS));
+describe("the requirements of RFC 9110 where other origins are let in, section", () => {
+  table(OTHER_ORIGINS, { CORS_ORIGINS: "https://page.example" });
+});
 describe("the requirements of RFC 7240 on preferences, section", () => table(PREFERENCES));
 describe("the requirements of RFC 9110 on access, section", () => {
   const sha256 = (key: string) => createHash("sha256").update(key).digest("hex");
