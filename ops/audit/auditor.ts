@@ -37,12 +37,7 @@ export function createFindings(): Findings {
   };
 }
 
-/**
- * Asks MySQL for the receipt of every write of `source`, each once, and adds up `findings`. A write
- * without one is missing, unless it is younger than `graceMs`, and so in flight, or older than
- * `retentionMs`.
- */
-export async function auditWrites(options: {
+type AuditOptions = {
   pool: Pool;
   collections: readonly Collection[];
   source: AsyncIterable<AcceptedWrite[]>;
@@ -51,14 +46,40 @@ export async function auditWrites(options: {
   findings: Findings;
   /** Called before every row is read to find so many bare ids. */
   onScan: (ids: number) => void;
-}): Promise<void> {
-  const { pool, collections, findings } = options;
-  const ids = new Set<string>();
+};
+
+/**
+ * Asks MySQL for the receipt of every write of `source`, each once, and adds up `findings`. A write
+ * without one is missing, unless it is younger than `graceMs`, and so in flight, or older than
+ * `retentionMs`.
+ */
+export async function auditWrites(options: AuditOptions): Promise<void> {
+  const { pool, collections, source, findings } = options;
   const bareIds = new Set<string>();
-  let batch: AcceptedWrite[] = [];
   // If MySQL does not answer, that is known before the logs are read, which may take long.
   await selectOutcomes(pool, collections, [{ id: "" }]);
-  for await (const page of options.source)
+  for await (const batch of takeBatches(source, findings)) {
+    // Taken before MySQL is asked: a write that is accepted later may be settled after its answer.
+    const askedMs = Date.now();
+    const outcomes = await selectOutcomes(pool, collections, batch);
+    countSettled(findings, outcomes);
+    for (const write of batch) {
+      if (outcomes.has(write.id)) continue;
+      if (write.collection === undefined) bareIds.add(write.id);
+      else countUnsettled(options, write, askedMs);
+    }
+  }
+  if (bareIds.size > 0) await auditBareIds(options, bareIds);
+}
+
+/** The writes, each once, in batches of {@link BATCH_WRITES}. Throws beyond {@link MAX_WRITES}. */
+async function* takeBatches(
+  source: AsyncIterable<AcceptedWrite[]>,
+  findings: Findings,
+): AsyncGenerator<AcceptedWrite[]> {
+  const ids = new Set<string>();
+  let batch: AcceptedWrite[] = [];
+  for await (const page of source)
     for (const write of page) {
       if (ids.has(write.id)) {
         findings.repeated += 1;
@@ -69,53 +90,45 @@ export async function auditWrites(options: {
       ids.add(write.id);
       findings.writes += 1;
       if (batch.push(write) < BATCH_WRITES) continue;
-      await auditBatch(batch);
+      yield batch;
       batch = [];
     }
-  await auditBatch(batch);
-  if (bareIds.size > 0) await auditBareIds();
+  if (batch.length > 0) yield batch;
+}
 
-  async function auditBatch(batch: readonly AcceptedWrite[]): Promise<void> {
-    // Taken before MySQL is asked: a write that is accepted later may be settled after its answer.
-    const askedMs = Date.now();
-    const outcomes = await selectOutcomes(pool, collections, batch);
-    countSettled(outcomes);
-    for (const write of batch) {
-      if (outcomes.has(write.id)) continue;
-      if (write.collection === undefined) bareIds.add(write.id);
-      else countUnsettled(write, askedMs);
-    }
+/** Bare ids without a receipt outside the rows: every row is read to find them. */
+async function auditBareIds(options: AuditOptions, bareIds: Set<string>): Promise<void> {
+  const { pool, collections, findings } = options;
+  options.onScan(bareIds.size);
+  const askedMs = Date.now();
+  await scanVersions(pool, collections, bareIds, () => {
+    findings.settled.applied += 1;
+  });
+  const left = [...bareIds].map((id) => ({ id }));
+  for (let first = 0; first < left.length; first += BATCH_WRITES) {
+    const batch = left.slice(first, first + BATCH_WRITES);
+    // The receipt of a version that was replaced before its row was read has moved meanwhile.
+    const outcomes = new Map<string, Outcome>();
+    await addMoved(pool, batch, outcomes);
+    countSettled(findings, outcomes);
+    for (const write of batch) if (!outcomes.has(write.id)) countUnsettled(options, write, askedMs);
   }
+}
 
-  /** Bare ids without a receipt outside the rows: every row is read to find them. */
-  async function auditBareIds(): Promise<void> {
-    options.onScan(bareIds.size);
-    const askedMs = Date.now();
-    await scanVersions(pool, collections, bareIds, () => {
-      findings.settled.applied += 1;
-    });
-    const left = [...bareIds].map((id) => ({ id }));
-    for (let first = 0; first < left.length; first += BATCH_WRITES) {
-      const batch = left.slice(first, first + BATCH_WRITES);
-      // The receipt of a version that was replaced before its row was read has moved meanwhile.
-      const outcomes = new Map<string, Outcome>();
-      await addMoved(pool, batch, outcomes);
-      countSettled(outcomes);
-      for (const write of batch) if (!outcomes.has(write.id)) countUnsettled(write, askedMs);
-    }
-  }
+function countSettled({ settled }: Findings, outcomes: ReadonlyMap<string, Outcome>): void {
+  for (const outcome of outcomes.values()) settled[outcome] += 1;
+}
 
-  function countSettled(outcomes: ReadonlyMap<string, Outcome>): void {
-    for (const outcome of outcomes.values()) findings.settled[outcome] += 1;
-  }
-
-  function countUnsettled(write: AcceptedWrite, askedMs: number): void {
-    const ageMs = askedMs - getWriteTime(write.id);
-    if (ageMs < options.graceMs) findings.inFlight += 1;
-    else if (ageMs > options.retentionMs) findings.beyondRetention += 1;
-    else {
-      findings.missing += 1;
-      if (findings.missing <= MAX_NAMED) findings.named.push(write);
-    }
+function countUnsettled(
+  { findings, graceMs, retentionMs }: AuditOptions,
+  write: AcceptedWrite,
+  askedMs: number,
+): void {
+  const ageMs = askedMs - getWriteTime(write.id);
+  if (ageMs < graceMs) findings.inFlight += 1;
+  else if (ageMs > retentionMs) findings.beyondRetention += 1;
+  else {
+    findings.missing += 1;
+    if (findings.missing <= MAX_NAMED) findings.named.push(write);
   }
 }
