@@ -65,7 +65,7 @@ export function isUnchanged(
     const isMatch = ({ isWeak, tag }: EntityTag) => !isWeak && tag === version;
     if (ifMatch.trim() !== "*" && !parseEntityTags(ifMatch)?.some(isMatch))
       throw new Problem("failed-precondition", "The resource is not at a version in If-Match.");
-  } else if (headers["if-unmodified-since"] !== undefined && updatedAt !== undefined) {
+  } else if (updatedAt !== undefined && headers["if-unmodified-since"] !== undefined) {
     const since = parseHttpDate(headers["if-unmodified-since"]);
     if (since !== undefined && toSecond(updatedAt) > since)
       throw new Problem("failed-precondition", "The item was modified since If-Unmodified-Since.");

@@ -1,6 +1,6 @@
 import { ANSWER_HEADERS, type AnswerHeader } from "../answer/headers.ts";
 import { formatProblemType, PROBLEMS, type ProblemName } from "../answer/problem.ts";
-import { type Json, ref } from "./openapi-parts.ts";
+import { type Json, REQUEST_ID, ref, TRACEPARENT } from "./openapi-parts.ts";
 
 /** Headers that any answer of the collections may have. */
 const COMMON: AnswerHeader[] = ["X-Request-Id", "RateLimit", "RateLimit-Policy"];
@@ -83,28 +83,27 @@ export function problems(...groups: Group[]): Json {
 }
 
 /**
- * Adds what any operation may answer: 400 for a malformed request, 500, 408, 417 and 431 by Node itself,
- * and to a GET 304 for `If-None-Match: *` and 412 for `If-Match` (RFC 9110, 13.1).
+ * Adds the parameters that any operation reads, and what it may answer: 400 for a malformed request, 500,
+ * 408, 417 and 431 by Node itself, and to a GET 304 for `If-None-Match: *` (RFC 9110, 13.1.2).
  */
-export function withCommonResponses(paths: Record<string, Json>): Json {
+export function withCommonParts(paths: Record<string, Json>): Json {
   const refusals = {
     ...problems("malformed", "internal"),
     408: { description: "The request did not arrive in time." },
     417: { description: "`Expect` is not `100-continue`." },
     431: { description: "The headers are too large." },
   };
-  const conditional = {
-    304: { description: "The resource exists, or has a version, as in `If-None-Match`." },
-    ...problems("failed-precondition"),
-  };
-  for (const item of Object.values(paths))
+  const unchanged = { 304: { description: "`If-None-Match` is `*`." } };
+  for (const item of Object.values(paths)) {
+    item.parameters = [...((item.parameters as Json[]) ?? []), REQUEST_ID, TRACEPARENT];
     for (const [method, operation] of Object.entries(item) as [string, { responses?: Json }][])
       if (operation.responses)
         operation.responses = addHeaders({
           ...refusals,
-          ...(method === "get" ? conditional : {}),
+          ...(method === "get" ? unchanged : {}),
           ...operation.responses,
         });
+  }
   return paths;
 }
 

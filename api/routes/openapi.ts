@@ -6,10 +6,18 @@ import {
   refHeaders,
   sharedHeaders,
   sharedResponses,
-  withCommonResponses,
+  withCommonParts,
 } from "./openapi-answers.ts";
-import { ID_SCHEMA, type Json, PARAMETERS, sharedSchemas, toJsonSchema } from "./openapi-parts.ts";
+import {
+  ID_SCHEMA,
+  IF_MATCH_ANY,
+  IF_NONE_MATCH_ANY,
+  type Json,
+  PARAMETERS,
+  toJsonSchema,
+} from "./openapi-parts.ts";
 import { describePaths } from "./openapi-paths.ts";
+import { SHARED_SCHEMAS } from "./openapi-schemas.ts";
 import {
   type Callers,
   describeSecurity,
@@ -47,10 +55,10 @@ export function describeApi(
     },
     servers: [{ url: "/" }],
     tags: collections.map(({ name }) => ({ name })),
-    paths: withCommonResponses(Object.assign({}, home, ...paths)),
+    paths: withCommonParts(Object.assign({}, home, ...paths)),
     components: {
       securitySchemes: securitySchemes(callers),
-      schemas: Object.assign({}, sharedSchemas(), ...schemas),
+      schemas: Object.assign({}, SHARED_SCHEMAS, ...schemas),
       parameters: PARAMETERS,
       headers: sharedHeaders(),
       responses: sharedResponses(),
@@ -72,29 +80,37 @@ function describeSchemas(collection: Collection): Json {
   };
 }
 
+const READY = {
+  type: "object",
+  required: ["ready", "faults"],
+  properties: {
+    ready: { type: "boolean" },
+    cause: {
+      type: "string",
+      enum: ["unchecked", "no-database", "schema"],
+      description: "Why it is not ready.",
+    },
+    faults: { type: "array", items: { type: "string" }, description: "A sentence for each." },
+  },
+};
+
+const NEWEST = {
+  type: "object",
+  required: ["data"],
+  properties: { data: { type: "array", items: { type: "array", minItems: 2, maxItems: 2 } } },
+};
+
 function homePaths(security: Json[]): Json {
   const get = (operationId: string, summary: string, responses: Json) => ({
-    get: { operationId, summary, tags: [], security: [], responses },
-  });
-  const any = { type: "object" };
-  const ready = {
-    type: "object",
-    required: ["ready", "faults"],
-    properties: {
-      ready: { type: "boolean" },
-      cause: {
-        type: "string",
-        enum: ["unchecked", "no-database", "schema"],
-        description: "Why it is not ready.",
-      },
-      faults: { type: "array", items: { type: "string" }, description: "A sentence for each." },
+    get: {
+      operationId,
+      summary,
+      tags: [],
+      security: [],
+      parameters: [IF_NONE_MATCH_ANY],
+      responses,
     },
-  };
-  const newest = {
-    type: "object",
-    required: ["data"],
-    properties: { data: { type: "array", items: { type: "array", minItems: 2, maxItems: 2 } } },
-  };
+  });
   return {
     "/": {
       get: {
@@ -102,18 +118,20 @@ function homePaths(security: Json[]): Json {
         summary: "Retrieves the newest items; for browsers, the console page.",
         tags: [],
         security,
+        parameters: [IF_MATCH_ANY, IF_NONE_MATCH_ANY],
         responses: {
           200: {
             description: "The newest items: the id and the first field of each.",
             headers: refHeaders(),
-            content: { "application/json": { schema: newest }, "text/html": {} },
+            content: { "application/json": { schema: NEWEST }, "text/html": {} },
           },
-          ...problems("missing-key", "wrong-scope", "too-many-requests", "unavailable"),
+          ...problems("missing-key", "wrong-scope", "failed-precondition", "too-many-requests"),
+          ...problems("unavailable"),
         },
       },
     },
     "/openapi.json": get("openapi", "Retrieves this document.", {
-      200: jsonResponse("The OpenAPI document.", any),
+      200: jsonResponse("The OpenAPI document.", { type: "object" }),
     }),
     "/health/live": get("live", "Reports whether the process runs.", {
       200: jsonResponse("The process runs.", {
@@ -123,10 +141,10 @@ function homePaths(security: Json[]): Json {
       }),
     }),
     "/health/ready": get("ready", "Reports whether the tables match the collections.", {
-      200: jsonResponse("The tables match.", ready),
+      200: jsonResponse("The tables match.", READY),
       503: jsonResponse(
         "The tables do not match, or MySQL does not respond.",
-        ready,
+        READY,
         "Retry-After",
       ),
     }),

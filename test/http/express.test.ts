@@ -1,72 +1,18 @@
 import assert from "node:assert/strict";
-import { describe, it, type TestContext } from "node:test";
+import { describe, it } from "node:test";
 import express, {
   type ErrorRequestHandler,
   type Express,
   type Request,
   type RequestHandler,
 } from "express";
-import { answerProblems, logInternalError } from "../../api/answer/errors.ts";
+import { logInternalError } from "../../api/answer/errors.ts";
 import { Problem } from "../../api/answer/problem.ts";
-import { createApp } from "../../api/app.ts";
-import { createApiMetrics } from "../../api/metrics.ts";
-import type { Publisher } from "../../api/publisher.ts";
-import type { Reader } from "../../api/reader.ts";
-import { answerUnhandled } from "../../api/routes/route.ts";
-import { collections } from "../../collections/collections.ts";
-import { readConfig } from "../../common/config.ts";
 import { listen } from "../../common/http-server.ts";
-import type { Row } from "../../common/tables.ts";
-import { createMetrics } from "../../common/telemetry/metrics.ts";
-import { mintWriteId } from "../../common/write-id.ts";
+import { createApi, ITEM, type logger, serve } from "../support/api-without-servers.ts";
 import { assertProblem, type Client, createClient, sendRaw } from "../support/http.ts";
-import { createTestLogger } from "../support/logger.ts";
 
 const CACHED = "private, max-age=60";
-const ITEM = { nombre: "x" };
-const logger = await createTestLogger();
-
-/** The API on a store with one item, `a`; what is written is accepted, and goes nowhere. */
-function createApi(
-  publish: Publisher["publish"] = async () => {},
-  env: Record<string, string> = {},
-): {
-  api: Express;
-  readMetrics(): Promise<string>;
-} {
-  const createdAt = Date.now();
-  const version = mintWriteId();
-  const row = { id: "a", version, createdAt, updatedAt: createdAt, deletedAt: null, item: ITEM };
-  const reader: Reader = {
-    row: async (_collection, id) => (id === "a" ? (row as unknown as Row) : undefined),
-    state: async (_collection, id) => (id === "a" ? (row as unknown as Row) : undefined),
-    receipt: async () => ({ receipt: undefined, row: undefined }),
-    page: async (_collection, _page, take) => void take(row as unknown as Row),
-    itemOf: async () => undefined,
-    isReplacedWithinSecond: async () => false,
-  };
-  const metrics = createMetrics();
-  const api = createApp({
-    config: readConfig({ GOOGLE_CLOUD_PROJECT: "p", MYSQL_URL: "mysql://u@h/d", ...env }, "api"),
-    collections,
-    publisher: { publish, warmUp() {}, stop: async () => {} },
-    reader,
-    readiness: { isReady: true, cause: undefined, faults: [] },
-    metrics,
-    counts: createApiMetrics(metrics, reader),
-    logger,
-    stop: new AbortController().signal,
-  });
-  return { api, readMetrics: () => metrics.registry.metrics() };
-}
-
-/** Serves an application with the two handlers that end it. */
-async function serve(context: TestContext, app: Express): Promise<Client> {
-  app.use(answerUnhandled, answerProblems(logger));
-  const server = await listen(app, { port: 0, host: "127.0.0.1" });
-  context.after(() => server.close());
-  return createClient(`http://127.0.0.1:${server.port}`);
-}
 
 describe("the Express application that a user extends", () => {
   it("runs the user's middleware before the collections' routes", async (context) => {

@@ -96,6 +96,8 @@ const CONDITIONS: Row[] = [
   ["13.2.2: If-Match before If-None-Match", "GET /api/data/known", [`If-Match: ${OLD_TAG}`, "If-None-Match: {etag}"], 412],
   ["13.1.2: a tag with an asterisk is no asterisk", "GET /api/data/known", ['If-None-Match: "a,*,b"'], 200],
   ["13.1.2: PUT of what must not be there", "PUT /api/data/known", ["If-None-Match: *"], 412],
+  ["13.1.2: DELETE of what must not be there", "DELETE /api/data/known", ["If-None-Match: *"], 412],
+  ["13.1.2: DELETE where nothing is there", "DELETE /api/data/absent", ["If-None-Match: *", "Prefer: wait=20"], 204],
   ["13.1.3: a date beside If-None-Match is ignored", "GET /api/data/known", ['If-None-Match: "x"', `If-Modified-Since: ${FUTURE}`], 200],
   ["13.1.3: not on PUT", "PUT /api/data/x", [`If-Modified-Since: ${FUTURE}`], 202],
   ["13.1.4: modified since", "PUT /api/data/known", [`If-Unmodified-Since: ${PAST}`], 412],
