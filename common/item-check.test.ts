@@ -18,6 +18,7 @@ describe("an item", () => {
   const nest = (levels: number): unknown => (levels === 0 ? "x" : [nest(levels - 1)]);
   const YEARS = "Must be in the years 1000 to 9999, to the millisecond at most.";
   const ZONE = "Must be an RFC 3339 date-time with a zone.";
+  const SAFE_INTEGER = "Must be a whole number between -9007199254740991 and 9007199254740991.";
   const NUL = "Must be well-formed Unicode without NUL characters.";
 
   const valid: [sent: Record<string, unknown>, stored?: Record<string, unknown>][] = [
@@ -159,12 +160,37 @@ describe("an item", () => {
       [z.number().min(0.5), 0, "Must be >=0.5."],
       [z.number().multipleOf(0.5), 0.2, "Must be a multiple of 0.5."],
       [z.string().startsWith("a"), "b", 'Must start with "a".'],
-      [z.email(), "b", "Invalid email address."],
+      [z.email(), "b", "Must be a valid email address."],
+      [z.union([z.string(), z.boolean()]), 5, "Is not valid."],
+      [z.int(), 2 ** 53, SAFE_INTEGER],
+      [z.int(), -(2 ** 53), SAFE_INTEGER],
+      [z.int().max(9), 10, "Must be <=9."],
+      [z.int(), 1.5, "Must be a whole number."],
+      [z.int(), "1", "Must be of type number, not string."],
+      [z.int32(), 2 ** 31, "Must be <=2147483647."],
+      [z.string().refine(() => false), "b", "Is not valid."],
+      [z.string().refine(() => false, { error: "Invalid code" }), "b", "Invalid code."],
       [z.string().refine(() => false, { error: "is not it" }), "b", "Is not it."],
     ];
     for (const [schema, value, detail] of cases) {
       const checked = checkItem({ schema: z.strictObject({ part: schema }) }, { part: value });
       assert.deepEqual(checked.ok ? [] : checked.errors, [{ pointer: "/part", detail }]);
+    }
+  });
+
+  test("has errors in the words of a sentence about a part of it", () => {
+    const kinds = z.discriminatedUnion("kind", [
+      z.object({ kind: z.literal("a") }),
+      z.object({ kind: z.literal("b") }),
+    ]);
+    const cases: [schema: z.ZodType, value: unknown, pointer: string, detail: string][] = [
+      [z.record(z.string().max(1), z.string()), { ab: "x" }, "/part/ab", "Is not a valid key."],
+      [kinds, { kind: "c" }, "/part/kind", "Must be one of 'a' | 'b'."],
+      [z.array(z.int()), [1.5], "/part/0", "Must be a whole number."],
+    ];
+    for (const [schema, value, pointer, detail] of cases) {
+      const checked = checkItem({ schema: z.strictObject({ part: schema }) }, { part: value });
+      assert.deepEqual(checked.ok ? [] : checked.errors, [{ pointer, detail }]);
     }
   });
 

@@ -83,7 +83,7 @@ function explain(issue: z.core.$ZodIssue, body: object): FieldError[] {
     }));
   // A custom check has its own words, also about what is absent.
   const missing = issue.code !== "custom" && lookUp(body, issue.path) === undefined;
-  const detail = missing ? "Is required." : toSentence(issue.message);
+  const detail = missing ? "Is required." : toSentence(issue);
   return [{ pointer: formatPointer(issue.path), detail }];
 }
 
@@ -100,11 +100,26 @@ function lookUp(body: unknown, path: readonly PropertyKey[]): unknown {
   );
 }
 
-function toSentence(message: string): string {
-  const text = message
+/** zod's message as a sentence about the field, which reads on from its name ({@link formatErrors}). */
+function toSentence(issue: z.core.$ZodIssue): string {
+  if (isBeyondSafeIntegers(issue)) return SAFE_INTEGER;
+  const text = issue.message
+    .replace(/^Invalid input$/, "Is not valid")
+    .replace(/^Invalid input: expected int, .*/, "Must be a whole number")
+    .replace(/^Invalid key in \w+$/, "Is not a valid key")
+    .replace(/^Invalid discriminator value\. Expected /, "Must be one of ")
     .replace(/^Invalid input: expected (\w+), received (\w+)$/, "Must be of type $1, not $2")
     .replace(/^Too (?:big|small): expected \w+ to /, "Must ")
     .replace(/^Invalid (?:input|option): expected /, "Must be ")
-    .replace(/^Invalid (?:string|number): must /, "Must ");
+    .replace(/^Invalid (?:string|number): must /, "Must ")
+    .replace(/^Invalid /, issue.code === "invalid_format" ? "Must be a valid " : "$&");
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith(".") ? "" : "."}`;
+}
+
+const SAFE_INTEGER = `Must be a whole number between ${Number.MIN_SAFE_INTEGER} and ${Number.MAX_SAFE_INTEGER}.`;
+
+/** zod gives an integer without limits of its own these; JSON numbers beyond them are not exact. */
+function isBeyondSafeIntegers(issue: z.core.$ZodIssue): boolean {
+  if (issue.code === "too_big") return issue.maximum === Number.MAX_SAFE_INTEGER;
+  return issue.code === "too_small" && issue.minimum === Number.MIN_SAFE_INTEGER;
 }
