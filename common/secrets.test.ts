@@ -19,6 +19,7 @@ describe("the secrets that the environment names", () => {
     ["/v1/projects/somewhere/secrets/password/versions/latest:access", "p@ss w0rd\n"],
     ["/v1/projects/somewhere/secrets/keys/versions/7:access", KEY],
   ]);
+  const BROKEN = "projects/somewhere/secrets/broken/versions/1";
   const asked: string[] = [];
   let server: Server;
   let address: string;
@@ -34,6 +35,7 @@ describe("the secrets that the environment names", () => {
             : "somewhere",
         );
       asked.push(`${request.headers.authorization} ${request.url}`);
+      if (request.url?.includes("/broken/")) return void response.end("hidden");
       const text = held.get(request.url ?? "");
       if (text === undefined) response.statusCode = 403;
       const data = Buffer.from(text ?? "").toString("base64");
@@ -87,6 +89,12 @@ describe("the secrets that the environment names", () => {
     const other = PASSWORD.replace("password", "other");
     const fault = await findFault({ MYSQL_PASSWORD_SECRET: other });
     assert.match(fault, /- MYSQL_PASSWORD_SECRET cannot be read: Secret Manager answered 403\.$/);
+  });
+
+  it("stop the start where the response is no JSON, which is not quoted", async () => {
+    const fault = await findFault({ MYSQL_PASSWORD_SECRET: BROKEN });
+    assert.match(fault, /- MYSQL_PASSWORD_SECRET cannot be read: .* answered nothing usable\.$/);
+    assert.doesNotMatch(fault, /hidden/);
   });
 
   it("are refused in another form, and beside the value itself", async () => {

@@ -1,3 +1,5 @@
+import { parseJson } from "./json.ts";
+
 /** Tests use a stand-in's address instead. */
 const SECRET_MANAGER = "https://secretmanager.googleapis.com";
 /** For each attempt. A process that cannot read its secret does not start. */
@@ -15,17 +17,19 @@ export async function accessSecret(
   // Imported here because only processes on Google Cloud have secrets to read.
   const { GoogleAuth } = await import("google-auth-library");
   const auth = new GoogleAuth({ scopes: "https://www.googleapis.com/auth/cloud-platform" });
-  const answer = await auth
-    .request<{ payload: { data: string } }>({
+  const { payload } = await auth
+    .request<string>({
       url: `${secretManager}/v1/${version}:access`,
+      responseType: "text",
       timeout: TIMEOUT_MS,
       retry: true,
     })
+    .then(({ data }) => parseJson(data) as { payload: { data: string } })
     .catch((error: { status?: number; code?: string }) => {
-      // Its own message may quote the request.
-      throw new Error(`Secret Manager answered ${error.status ?? error.code ?? "nothing"}`);
+      // Its own message may quote the request, or the response.
+      throw new Error(`Secret Manager answered ${error.status ?? error.code ?? "nothing usable"}`);
     });
-  return Buffer.from(answer.data.payload.data, "base64")
+  return Buffer.from(payload.data, "base64")
     .toString("utf8")
     .replace(/\r?\n$/, "");
 }
