@@ -194,6 +194,33 @@ describe("an item", () => {
     }
   });
 
+  test("has errors in the collection's own words, which stay as they are", () => {
+    const words = [
+      "Also: Invalid input",
+      "Also: Invalid input: expected int, received number",
+      "Also: Invalid input: expected string, received number",
+      "Also: Invalid key in record",
+      "Invalid key in record, and more",
+      "Also: Invalid discriminator value. Expected 'a'",
+      "Also: Invalid option: expected a",
+      "Also: Invalid string: must be a",
+      "Also: Too big: expected string to be a",
+    ];
+    const [first = ""] = words;
+    const cases: [part: z.ZodType, error: string][] = [
+      ...words.map((error): [z.ZodType, string] => [
+        z.string().refine(() => false, { error }),
+        error,
+      ]),
+      [z.email({ error: first }), first],
+    ];
+    for (const [part, error] of cases) {
+      const checked = checkItem({ schema: z.strictObject({ part }) }, { part: "b" });
+      const detail = `${error}.`;
+      assert.deepEqual(checked.ok ? [] : checked.errors, [{ pointer: "/part", detail }]);
+    }
+  });
+
   test("lacks what has words of its own for that", () => {
     const word = z.custom((value) => value !== undefined, { error: "Needs a word." });
     const checked = checkItem({ schema: z.strictObject({ word }) }, {});
