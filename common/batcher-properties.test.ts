@@ -28,7 +28,7 @@ type Limits = {
   /** How many keys items have; none, where it is 0. */
   keys: number;
 };
-type Sized = { place: number; size: number };
+type Sized = { index: number; size: number };
 type End = "answers" | "errors" | "fails" | "miscounts";
 type Batch = {
   items: Sized[];
@@ -83,20 +83,20 @@ class Run {
           assert.ok(given.keys === 0 || !underWay.has(this.#getKey(item)), "its key is under way");
         const { promise, resolve, reject } = Promise.withResolvers<(number | Error)[]>();
         this.#running.push({ items, resolve, reject });
-        this.#dispatched.push(...items.map(({ place }) => place));
+        this.#dispatched.push(...items.map(({ index }) => index));
         this.#mostRunning = Math.max(this.#mostRunning, this.#running.length);
         return promise;
       },
     });
   }
 
-  readonly #getKey = ({ place }: Sized) =>
-    this.#limits.keys > 0 ? `${place % this.#limits.keys}` : undefined;
+  readonly #getKey = ({ index }: Sized) =>
+    this.#limits.keys > 0 ? `${index % this.#limits.keys}` : undefined;
 
   add(size: number): void {
-    const place = this.#results.length;
-    if (this.#batcher.queued >= this.#limits.maxQueued) this.#expected.set(place, "QueueFullError");
-    const result = this.#batcher.add({ place, size }).then(
+    const index = this.#results.length;
+    if (this.#batcher.queued >= this.#limits.maxQueued) this.#expected.set(index, "QueueFullError");
+    const result = this.#batcher.add({ index, size }).then(
       (value) => `answer ${value}`,
       (error: Error) => (error instanceof QueueFullError ? error.name : error.message),
     );
@@ -107,15 +107,15 @@ class Run {
     const [batch] = this.#running.splice(which % Math.max(1, this.#running.length), 1);
     if (!batch) return;
     this.#ended.push(batch);
-    const answers = batch.items.map(({ place }): number | Error =>
-      how === "errors" && place % 2 ? new Error(`error ${place}`) : place,
+    const answers = batch.items.map(({ index }): number | Error =>
+      how === "errors" && index % 2 ? new Error(`error ${index}`) : index,
     );
     const count = batch.items.length;
-    for (const { place } of batch.items) {
-      const own = how === "errors" && place % 2 ? `error ${place}` : `answer ${place}`;
+    for (const { index } of batch.items) {
+      const own = how === "errors" && index % 2 ? `error ${index}` : `answer ${index}`;
       const miscounted = `Batcher: dispatch must answer ${count} items, but answered ${count + 1}.`;
       const all = { answers: own, errors: own, fails: "the call failed", miscounts: miscounted };
-      this.#expected.set(place, all[how]);
+      this.#expected.set(index, all[how]);
     }
     if (how === "fails") batch.reject(new Error("the call failed"));
     else batch.resolve(how === "miscounts" ? [...answers, 0] : answers);
@@ -137,18 +137,18 @@ class Run {
 
   async check(): Promise<void> {
     const results = await Promise.all(this.#results);
-    results.forEach((result, place) => {
-      assert.equal(result, this.#expected.get(place), `item ${place}`);
+    results.forEach((result, index) => {
+      assert.equal(result, this.#expected.get(index), `item ${index}`);
     });
-    const accepted = results.flatMap((result, place) =>
-      result === "QueueFullError" ? [] : [place],
+    const accepted = results.flatMap((result, index) =>
+      result === "QueueFullError" ? [] : [index],
     );
     const { maxItems, maxBytes, maxConcurrent, keys } = this.#limits;
-    const byKey = (places: number[]) => Map.groupBy(places, (place) => place % Math.max(1, keys));
-    for (const [key, places] of byKey(accepted))
+    const byKey = (indexes: number[]) => Map.groupBy(indexes, (index) => index % Math.max(1, keys));
+    for (const [key, indexes] of byKey(accepted))
       assert.deepEqual(
         byKey(this.#dispatched).get(key),
-        places,
+        indexes,
         "one key's items keep their order",
       );
     assert.equal(this.#dispatched.length, accepted.length);

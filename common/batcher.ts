@@ -153,9 +153,9 @@ export class Batcher<Item, Result> {
     const { maxItems, maxBytes, minBatchWhileBusy } = this.#options;
     const taken: Waiting<Item, Result>[] = [];
     const left: Waiting<Item, Result>[] = [];
-    let place = 0;
-    for (let bytes = 0; place < this.#queue.length && taken.length < maxItems; place += 1) {
-      const waiting = this.#queue[place] as Waiting<Item, Result>;
+    let index = 0;
+    for (let bytes = 0; index < this.#queue.length && taken.length < maxItems; index += 1) {
+      const waiting = this.#queue[index] as Waiting<Item, Result>;
       if (this.#isBusy(waiting)) {
         left.push(waiting);
         continue;
@@ -164,9 +164,9 @@ export class Batcher<Item, Result> {
       if (bytes > maxBytes && taken.length > 0) break;
       taken.push(waiting);
     }
-    const isAll = place === this.#queue.length;
+    const isAll = index === this.#queue.length;
     if (isAll && this.#running.length > 0 && taken.length < minBatchWhileBusy) return [];
-    this.#queue.splice(0, place, ...left);
+    this.#queue.splice(0, index, ...left);
     return taken;
   }
 
@@ -245,6 +245,6 @@ type Waiting<Item, Result> = {
 
 /** The number of items before the first that `isFound`. */
 function countUntil<Item>(items: readonly Item[], isFound: (item: Item) => boolean): number {
-  const place = items.findIndex(isFound);
-  return place < 0 ? items.length : place;
+  const index = items.findIndex(isFound);
+  return index < 0 ? items.length : index;
 }

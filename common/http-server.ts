@@ -134,8 +134,8 @@ class PendingResponses {
 /** Checks what Node does not (RFC 9112): an HTTP/1 version, and exactly one host. */
 function isHttp1({ httpVersion, rawHeaders }: IncomingMessage): boolean {
   let hosts = 0;
-  for (let place = 0; place < rawHeaders.length; place += 2)
-    if (rawHeaders[place]?.length === 4 && rawHeaders[place]?.toLowerCase() === "host") hosts += 1;
+  for (let index = 0; index < rawHeaders.length; index += 2)
+    if (rawHeaders[index]?.length === 4 && rawHeaders[index]?.toLowerCase() === "host") hosts += 1;
   return httpVersion === "1.1" ? hosts === 1 : httpVersion === "1.0" && hosts <= 1;
 }
 

@@ -113,9 +113,9 @@ test("__proto__ is a key like any other", () => {
 test("what is not JSON is refused as by JSON.parse", () => {
   const broken = fc
     .tuple(document, fc.nat(), fc.string({ unit: "binary", maxLength: 1 }))
-    .map(([text, place, more]) => {
-      const at = place % (text.length + 1);
-      return `${text.slice(0, at)}${more}${text.slice(at + (place % 2))}`;
+    .map(([text, index, more]) => {
+      const at = index % (text.length + 1);
+      return `${text.slice(0, at)}${more}${text.slice(at + (index % 2))}`;
     });
   fc.assert(
     fc.property(fc.oneof(broken, fc.string({ unit: "binary" })), (text) => {

@@ -172,12 +172,12 @@ function readScalar(token: string): unknown {
   return parseNumber(token) ?? JSON.rawJSON(token);
 }
 
-/** The place of the quote that ends the string which begins at `start`; the text's length if none does. */
+/** The index of the quote that ends the string which begins at `start`; the text's length if none does. */
 export function findStringEnd(text: string, start: number): number {
-  for (let place = text.indexOf('"', start + 1); place >= 0; place = text.indexOf('"', place + 1)) {
+  for (let index = text.indexOf('"', start + 1); index >= 0; index = text.indexOf('"', index + 1)) {
     let backslashes = 0;
-    while (text.charCodeAt(place - 1 - backslashes) === BACKSLASH) backslashes += 1;
-    if (backslashes % 2 === 0) return place;
+    while (text.charCodeAt(index - 1 - backslashes) === BACKSLASH) backslashes += 1;
+    if (backslashes % 2 === 0) return index;
   }
   return text.length;
 }

@@ -12,12 +12,12 @@ const SEMICOLON_MEMBER = /(?:[^;"]|"(?:[^"\\]|\\.)*"?)+/g;
 
 /** Splits `name=value`: the name in lower case, the value without quotes and their escapes. */
 export function readPair(member: string): { name: string; value: string } {
-  const place = member.indexOf("=");
-  if (place < 0) return { name: member.toLowerCase(), value: "" };
-  const value = member.slice(place + 1).trim();
+  const index = member.indexOf("=");
+  if (index < 0) return { name: member.toLowerCase(), value: "" };
+  const value = member.slice(index + 1).trim();
   const [, quoted] = /^"((?:[^"\\]|\\.)*)"$/.exec(value) ?? [];
   return {
-    name: member.slice(0, place).trim().toLowerCase(),
+    name: member.slice(0, index).trim().toLowerCase(),
     value: quoted?.replace(/\\(.)/g, "$1") ?? value,
   };
 }

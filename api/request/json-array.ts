@@ -28,15 +28,15 @@ export function* splitArray(text: string): Generator<string> {
   }
 }
 
-/** The place of the comma or bracket that ends the element which begins at `start`. */
+/** The index of the comma or bracket that ends the element which begins at `start`. */
 function findElementEnd(text: string, start: number): number {
   let depth = 0;
-  for (let place = start; place < text.length; place += 1) {
-    const character = text.charCodeAt(place);
-    if (character === QUOTE) place = findStringEnd(text, place);
+  for (let index = start; index < text.length; index += 1) {
+    const character = text.charCodeAt(index);
+    if (character === QUOTE) index = findStringEnd(text, index);
     else if (character === OPEN || character === OPEN_OBJECT) depth += 1;
     else if (depth > 0) depth -= character === CLOSE || character === CLOSE_OBJECT ? 1 : 0;
-    else if (character === COMMA || character === CLOSE) return place;
+    else if (character === COMMA || character === CLOSE) return index;
   }
   return text.length;
 }

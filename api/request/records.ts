@@ -58,20 +58,20 @@ function decode(body: unknown): string {
 }
 
 /** Parses the whole body, one line of it, or one record of an array. */
-function parseText(text: string, { line, record }: Place = {}): unknown {
+function parseText(text: string, { line, record }: TextLocation = {}): unknown {
   try {
     return parseJson(text);
   } catch (error) {
     const isWhole = line === undefined && record === undefined;
-    const place = isWhole ? /at position \d+( \(line \d+ column \d+\))?/ : /at position \d+/;
-    const [at] = place.exec((error as Error).message) ?? [];
+    const position = isWhole ? /at position \d+( \(line \d+ column \d+\))?/ : /at position \d+/;
+    const [at] = position.exec((error as Error).message) ?? [];
     const what = line ? `Line ${line}` : record ? `Record ${record}` : "The body";
     throw new Problem("malformed-body", `${what} is not valid JSON${at ? `, ${at}` : ""}.`);
   }
 }
 
 /** Where in a body a text is, counted from 1. */
-type Place = { line?: number; record?: number };
+type TextLocation = { line?: number; record?: number };
 
 /** Counts lines that are not empty, up to one more than a request may have. */
 function countLines(text: string): number {
@@ -87,9 +87,9 @@ function* parseLines(text: string): Generator<BodyRecord> {
   let number = 1;
   let end = 0;
   for (const { 0: line, index } of text.matchAll(LINE)) {
-    for (let place = text.indexOf("\n", end); place >= 0 && place < index; ) {
+    for (let lineEnd = text.indexOf("\n", end); lineEnd >= 0 && lineEnd < index; ) {
       number += 1;
-      place = text.indexOf("\n", place + 1);
+      lineEnd = text.indexOf("\n", lineEnd + 1);
     }
     end = index;
     yield parseLine(line, number);
@@ -119,8 +119,8 @@ function* parseElements(text: string): Generator<BodyRecord> {
 
 /** The values, which are removed as they are taken, so that those that are done with can be freed. */
 function* takeValues(values: unknown[]): Generator<BodyRecord> {
-  for (const [place, value] of values.entries()) {
-    values[place] = undefined;
+  for (const [index, value] of values.entries()) {
+    values[index] = undefined;
     yield checkSize(value);
   }
 }

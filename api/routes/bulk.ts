@@ -32,7 +32,7 @@ export function isLarge({ body }: Request): boolean {
  */
 export async function startRecords(
   records: Iterable<BodyRecord>,
-  submit: (value: unknown, place: number) => Promise<RecordResult>,
+  submit: (value: unknown, index: number) => Promise<RecordResult>,
   toInternalProblem: (error: unknown) => Problem,
 ): Promise<Promise<RecordResult>[]> {
   const results: Promise<RecordResult>[] = [];
@@ -45,11 +45,11 @@ export async function startRecords(
     return { ...(problem.toJSON() as RecordResult), ...(errors && { errors }), line };
   };
   // Not an async function, which would keep the record until its result is there.
-  const start = (record: BodyRecord, place: number): Promise<RecordResult> => {
+  const start = (record: BodyRecord, index: number): Promise<RecordResult> => {
     const { line } = record;
     return "problem" in record
       ? Promise.resolve(fail(record.problem, line))
-      : submit(record.value, place).catch((error) => fail(error, line));
+      : submit(record.value, index).catch((error) => fail(error, line));
   };
   let startedMs = performance.now();
   for (const record of records) {
