@@ -94,6 +94,25 @@ test("no more are held than there is room for, in number and in bytes", async ()
   assert.deepEqual(await Promise.all([first, second]), [NOT_YET, NOT_YET]);
 });
 
+test("as many bytes are held as there is room for, and what leaves the hold gives them back", async () => {
+  const { hold, settled, stop } = start({ maxMessages: 9 });
+  const first = hold.add(message("m-1", "a", 60));
+  const second = hold.add(message("m-2", "b", 40));
+  await turn();
+  assert.deepEqual(await hold.add(message("m-3", "c", 1)), NOT_YET);
+  settled.add("m-2");
+  hold.wake(["b"]);
+  assert.deepEqual(await second, APPLIED);
+  const third = hold.add(message("m-3", "c", 40));
+  await turn();
+  assert.deepEqual(await hold.add(message("m-4", "c", 1)), NOT_YET);
+  settled.add("m-3");
+  hold.wake(["c"]);
+  assert.deepEqual(await third, APPLIED);
+  stop.abort();
+  assert.deepEqual(await first, NOT_YET);
+});
+
 test("what leaves the hold makes room for the next", async () => {
   const { hold, settled } = start({ maxMessages: 1 });
   for (const messageId of ["m-1", "m-2", "m-3"]) {

@@ -5,8 +5,8 @@ import type { Message } from "./message.ts";
 
 type Settle = Pick<Batcher<Message, Decision>, "add">;
 
-/** How a held message is woken. */
-type Held = { wake: () => void };
+/** The id of a held message's item, and how it is woken. */
+type Held = { item: string; wake: () => void };
 
 /**
  * Settles messages, and holds those that are *not yet* to be settled: until this process has settled
@@ -17,8 +17,8 @@ export class WaitingHold {
   readonly #batcher: Settle;
   readonly #stop: AbortSignal;
   readonly #limits: typeof WAITING_HOLD;
-  readonly #byItem = new Map<string, Set<Held>>();
-  #messages = 0;
+  /** So few that each is looked at whenever something is settled. */
+  readonly #held = new Set<Held>();
   #bytes = 0;
 
   constructor(options: { batcher: Settle; stop: AbortSignal; limits?: typeof WAITING_HOLD }) {
@@ -26,7 +26,7 @@ export class WaitingHold {
     this.#stop = options.stop;
     this.#limits = options.limits ?? WAITING_HOLD;
     options.stop.addEventListener("abort", () => {
-      for (const item of [...this.#byItem.keys()]) this.wake([item]);
+      for (const { wake } of this.#held) wake();
     });
   }
 
@@ -44,31 +44,25 @@ export class WaitingHold {
   }
 
   /** Has another look at what is held of these items, by their ids. */
-  wake(items: Iterable<string>): void {
-    if (this.#messages === 0) return;
-    for (const item of items) for (const held of this.#byItem.get(item) ?? []) held.wake();
+  wake(items: readonly string[]): void {
+    for (const { item, wake } of this.#held) if (items.includes(item)) wake();
   }
 
   #hasRoom({ data }: Message): boolean {
     const { maxMessages, maxBytes } = this.#limits;
-    const isRoom = this.#messages < maxMessages && this.#bytes + data.length <= maxBytes;
+    const isRoom = this.#held.size < maxMessages && this.#bytes + data.length <= maxBytes;
     return isRoom && !this.#stop.aborted;
   }
 
   async #hold({ attributes, data }: Message, ms: number): Promise<void> {
-    const item = attributes["ce-subject"] ?? "";
     const { promise, resolve } = Promise.withResolvers<void>();
-    const held = { wake: resolve };
-    const ofItem = this.#byItem.get(item) ?? new Set();
-    this.#byItem.set(item, ofItem.add(held));
-    this.#messages += 1;
+    const held = { item: attributes["ce-subject"] as string, wake: resolve };
+    this.#held.add(held);
     this.#bytes += data.length;
     const timer = setTimeout(resolve, ms);
     await promise;
     clearTimeout(timer);
-    this.#messages -= 1;
+    this.#held.delete(held);
     this.#bytes -= data.length;
-    ofItem.delete(held);
-    if (ofItem.size === 0) this.#byItem.delete(item);
   }
 }

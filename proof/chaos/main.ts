@@ -5,16 +5,18 @@ import { parseOptions, readInteger } from "../../ops/command-line.ts";
 import { BREAKS, BREAKS_HELP, bundleBroken, readBreak } from "../cluster/breaks.ts";
 import { DatabaseServer } from "../cluster/database-server.ts";
 import { describeEvent, makePlan } from "../cluster/plan.ts";
+import { bundleCopy } from "../support/bundle-copy.ts";
 import { runProof } from "../support/command.ts";
+import { DECLARE_OWNER } from "../support/owned.ts";
 import { createWorkFolder } from "../support/servers.ts";
 import { type Result, run } from "./run.ts";
 
 const HELP = `npm run proof -- chaos [options]
 
 Starts two APIs, two subscribers, a MySQL and a local Pub/Sub. Clients write for six seconds while
-faults happen at random; then every fault is undone and every promise is checked. The seed
-determines the faults and the requests, not how the processes interleave. Exit status 1 where a
-promise was broken.
+faults happen at random; then every fault is undone and every promise is checked. With a seed that 3
+divides, items have owners, and the clients are of three. The seed determines the faults and the
+requests, not how the processes interleave. Exit status 1 where a promise was broken.
 
   --seed N       the first seed (default: 1)
   --runs N       the number of seeds, one run each (default: 1)
@@ -79,13 +81,15 @@ function readOptions(): Options | undefined {
 async function runSeeds(options: Options, server: DatabaseServer, folder: string): Promise<number> {
   const code = join(folder, "code");
   await bundle(code);
+  const withOwner = bundleCopy(join(folder, "with-owner"), [DECLARE_OWNER]);
   const startedAt = performance.now();
   const failed: number[] = [];
   let published = 0;
   let seed = options.seed;
   for (; seed < options.seed + options.runs; seed += 1) {
     const { places, plan } = selectEvents(seed, options.events);
-    const result = await run({ server, folder, code, plan });
+    const isOwned = seed % 3 === 0;
+    const result = await run({ server, folder, code: isOwned ? withOwner : code, plan, isOwned });
     printResult(result, places, folder);
     published += result.published;
     if (result.violations.length > 0) failed.push(seed);
@@ -116,11 +120,12 @@ async function runBroken(
   const names = broken === "all" ? Object.keys(BREAKS) : [broken as string];
   let unnoticed = 0;
   for (const name of names) {
-    const code = bundleBroken(name, folder);
+    const isOwned = BREAKS[name]?.ofOwner === true;
+    const code = bundleBroken(name, folder, isOwned ? [DECLARE_OWNER] : []);
     let isFound = false;
     for (let seed = first; seed < first + runs && !isFound; seed += 1) {
       const { plan } = selectEvents(seed, events);
-      const { violations, isStuck } = await run({ server, folder, code, plan });
+      const { violations, isStuck } = await run({ server, folder, code, plan, isOwned });
       if (isStuck) throw new Error(`seed ${seed}: ${violations.at(-1)}`);
       isFound = violations.length > 0;
       if (isFound)

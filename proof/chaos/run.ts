@@ -32,7 +32,14 @@ const SAMPLE_EVERY_MS = 500;
 const ENOUGH_ANSWERS = 500;
 const LONGEST_LOAD_MS = 10 * LOAD_MS;
 
-type Options = { plan: Plan; server: DatabaseServer; folder: string; code: string };
+type Options = {
+  plan: Plan;
+  server: DatabaseServer;
+  folder: string;
+  code: string;
+  /** The code declares that items have owners; the clients are of several subjects. */
+  isOwned: boolean;
+};
 
 /** The progress of a run. */
 type Progress = { doing: string; ledger: Ledger; cluster?: ChaosCluster };

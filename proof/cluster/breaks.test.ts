@@ -1,7 +1,14 @@
+import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BREAKS, breakText } from "./breaks.ts";
+import { changeText } from "../support/bundle-copy.ts";
+import { DECLARE_OWNER } from "../support/owned.ts";
+import { BREAKS } from "./breaks.ts";
 
-for (const [name, { means }] of Object.entries(BREAKS))
-  test(`the code still has what this break replaces: ${means}`, () => {
-    breakText(name);
+for (const broken of Object.values(BREAKS))
+  test(`the code still has what this break replaces: ${broken.means}`, () => {
+    changeText(broken);
   });
+
+test("the declaration of data still has the place where its owner is declared", () => {
+  assert.match(changeText(DECLARE_OWNER), /name: "data",\n +owner: "user",/);
+});

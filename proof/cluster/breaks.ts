@@ -1,10 +1,9 @@
-import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readChoice } from "../../ops/command-line.ts";
+import { bundleCopy, type Change } from "../support/bundle-copy.ts";
 
-/** A mistake in one file: what is replaced, and by what. Every `find` must be in the file. */
-type Break = { means: string; file: string; edits: { find: RegExp; replace: string }[] };
+/** A mistake in one file; `ofOwner` where only a collection with an owner has it. */
+type Break = Change & { means: string; ofOwner?: true };
 
 /** Plausible mistakes. A proof that does not find them proves nothing. */
 export const BREAKS: Record<string, Break> = {
@@ -70,6 +69,20 @@ export const BREAKS: Record<string, Break> = {
     file: "api/routes/reads.ts",
     edits: [{ find: /if \(after !== undefined\) await/, replace: 'if (after === "") await' }],
   },
+  "no-owner-guard": {
+    means: "applies a write to an item of another owner",
+    file: "subscriber/decide.ts",
+    ofOwner: true,
+    edits: [
+      { find: /^ *if \(row && isAnothers\(row, write\)\) return NOT_OWNER;\n/m, replace: "" },
+    ],
+  },
+  "delete-of-nothing": {
+    means: "has a stranger's delete leave a tombstone where the item is still in flight",
+    file: "subscriber/decide.ts",
+    ofOwner: true,
+    edits: [{ find: /^ *if \(!row && mustFindItem\(write\).*\n/m, replace: "" }],
+  },
   "deleted-as-absent": {
     means: "answers 404 for an item that was deleted",
     file: "api/routes/reads.ts",
@@ -82,18 +95,6 @@ export const BREAKS_HELP = Object.entries(BREAKS)
   .map(([name, { means }]) => `  ${name.padEnd(18)} ${means}`)
   .join("\n");
 
-const ROOT = join(import.meta.dirname, "..", "..");
-/** The sources of the bundle. */
-const SOURCES = [
-  "api",
-  "subscriber",
-  "common",
-  "collections",
-  "deploy",
-  "package.json",
-  "tsconfig.json",
-];
-
 /** Reads the value of `--break`. */
 export function readBreak(name: string | undefined, more: readonly string[] = []) {
   return name === undefined
@@ -101,27 +102,7 @@ export function readBreak(name: string | undefined, more: readonly string[] = []
     : readChoice("break", name, [...Object.keys(BREAKS), ...more]);
 }
 
-/** Bundles both processes from a copy of the sources with the mistake; returns the folder. */
-export function bundleBroken(name: string, folder: string): string {
-  const { file } = BREAKS[name] as Break;
-  const tree = join(folder, `broken-${name}`);
-  rmSync(tree, { recursive: true, force: true });
-  mkdirSync(tree, { recursive: true });
-  for (const source of SOURCES) cpSync(join(ROOT, source), join(tree, source), { recursive: true });
-  symlinkSync(join(ROOT, "node_modules"), join(tree, "node_modules"));
-  writeFileSync(join(tree, file), breakText(name));
-  execFileSync(process.execPath, [join(tree, "deploy", "bundle.ts")], { stdio: "inherit" });
-  return join(tree, "dist");
-}
-
-/** The text of the file with the mistake. Throws where the file no longer has what is replaced. */
-export function breakText(name: string): string {
-  const { file, edits } = BREAKS[name] as Break;
-  let text = readFileSync(join(ROOT, file), "utf8");
-  for (const { find, replace } of edits) {
-    if (text.search(find) < 0)
-      throw new Error(`${file} no longer has what the break ${name} replaces: ${find}`);
-    text = text.replace(find, replace);
-  }
-  return text;
+/** Bundles both processes with the mistake, and other changes; returns the folder. */
+export function bundleBroken(name: string, folder: string, more: readonly Change[] = []): string {
+  return bundleCopy(join(folder, `broken-${name}`), [...more, BREAKS[name] as Break]);
 }

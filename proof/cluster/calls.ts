@@ -58,8 +58,8 @@ export function buildCall(
   if (kind === "page") return { method: "GET", url: `${collection}?limit=20&order=${order}` };
   if (kind === "create") return { method: "POST", url: collection, body, headers: prefer };
   if (kind === "delete") return { method: "DELETE", url, headers: prefer };
-  if (kind === "invalid") return { ...put, body: { nombre: 7, extra: name } };
-  if (kind === "poison") return { ...put, body: { nombre: `poison ${name}` } };
+  if (kind === "invalid") return { ...put, body: { nombre: 7, extra: name }, headers: prefer };
+  if (kind === "poison") return { ...put, body: { nombre: `poison ${name}` }, headers: prefer };
   if (kind === "ifNoneMatch") return { ...put, headers: { "if-none-match": "*", ...prefer } };
   if (kind === "ifAny") return { ...put, headers: { "if-match": "*", ...prefer } };
   if (kind === "ifMatch" && version) return { ...put, headers: ifMatch };

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { type Pool, query } from "../../common/database.ts";
 import { findAnyPort } from "../../local/ports.ts";
 import { createTopology } from "../../local/topology.ts";
+import { addOwner, DATA_WITH_OWNER, OWNER_ENV } from "../support/owned.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
 import { ClusterProcess } from "./cluster-process.ts";
 import type { DatabaseServer } from "./database-server.ts";
@@ -28,6 +29,8 @@ export type ChaosCluster = {
   processes: Record<ProcessName, ClusterProcess>;
   apiUrls: readonly [string, string];
   witness: Witness;
+  /** Whether items have owners. */
+  isOwned: boolean;
   close(): Promise<void>;
 };
 
@@ -38,13 +41,15 @@ type ClusterOptions = {
   /** The folder of the bundled processes. */
   code: string;
   plan: Pick<Plan, "seed" | "delivery" | "skewMs">;
+  /** The code declares that items have owners, which the table has then. */
+  isOwned?: boolean;
   /** Connects the processes without proxies, which cost processor time. */
   isDirect?: boolean;
 };
 
 /** Starts a cluster; what was started is stopped again where the rest fails. */
 export async function startChaosCluster(options: ClusterOptions): Promise<ChaosCluster> {
-  const { server, folder, plan, isDirect = false } = options;
+  const { server, folder, plan, isOwned = false, isDirect = false } = options;
   const name = `chaos_${process.pid}_${plan.seed}`;
   await using started = new AsyncDisposableStack();
   const { url, pool } = await server.createDatabase(name);
@@ -52,6 +57,7 @@ export async function startChaosCluster(options: ClusterOptions): Promise<ChaosC
     await pool.end();
     await query(server.admin, `DROP DATABASE IF EXISTS ${name}`).catch(() => {});
   });
+  if (isOwned) await addOwner(pool);
   const pubsub = await PubsubServer.start(join(folder, "pubsub"), plan.seed);
   started.defer(() => pubsub.stop());
   const ports = await Promise.all(PROCESSES.map(() => findAnyPort()));
@@ -62,12 +68,18 @@ export async function startChaosCluster(options: ClusterOptions): Promise<ChaosC
   };
   for (const proxy of Object.values(proxies)) started.defer(() => proxy.close());
   await createTopicAndSubscriptions(pubsub.host, plan.delivery, proxies.push.port);
-  const witness = await startWitness({ host: pubsub.host, projectId: PROJECT_ID, topic: TOPIC });
+  const witness = await startWitness({
+    host: pubsub.host,
+    projectId: PROJECT_ID,
+    topic: TOPIC,
+    ...(isOwned && { collections: [DATA_WITH_OWNER] }),
+  });
   started.defer(() => witness.close());
   if (!isDirect) url.port = String(proxies.mysql.port);
   const pubsubHost = isDirect ? pubsub.host : `127.0.0.1:${proxies.pubsub.port}`;
   const env = {
     ...buildEnvironment(options, pubsub),
+    ...(isOwned ? OWNER_ENV : {}),
     MYSQL_URL: url.href,
     PUBSUB_EMULATOR_HOST: pubsubHost,
   };
@@ -83,6 +95,7 @@ export async function startChaosCluster(options: ClusterOptions): Promise<ChaosC
     proxies,
     processes,
     witness,
+    isOwned,
     apiUrls: [`http://127.0.0.1:${ports[0]}`, `http://127.0.0.1:${ports[1]}`],
     close: () => all.disposeAsync(),
   };

@@ -1,10 +1,12 @@
 import { data } from "../../collections/data.ts";
+import type { Collection } from "../../common/collection.ts";
 import { type Pool, query } from "../../common/database.ts";
 import type { Write } from "../../common/write.ts";
 import { checkSettled } from "../../test/support/settled-invariants.ts";
 import { selectStored } from "../../test/support/snapshot.ts";
 import type { ClaimLog } from "../answers/claims.ts";
 import { judgeStored, judgeUnwritten } from "../answers/judge-stored.ts";
+import { DATA_WITH_OWNER } from "../support/owned.ts";
 import type { ChaosCluster } from "./chaos-cluster.ts";
 import type { Ledger } from "./ledger.ts";
 
@@ -26,7 +28,9 @@ export async function checkCluster(cluster: ChaosCluster, ledger: Ledger): Promi
   for (const write of ledger.confirmed.keys())
     if (!writes.has(write)) violations.push(`the write ${write} was confirmed and never published`);
   const outcomes = new Map<string, string>();
-  await checkWrites([...writes.values()], { pool, claims: ledger.claims, outcomes, violations });
+  const collection = cluster.isOwned ? DATA_WITH_OWNER : data;
+  const found = { pool, claims: ledger.claims, outcomes, violations };
+  await checkWrites([...writes.values()], collection, found);
   violations.push(...judgeUnwritten(ledger.claims));
   await checkDead(garbage, pool, violations);
   for (const { name, unexpectedExit, peakMb } of Object.values(cluster.processes)) {
@@ -42,6 +46,7 @@ const mayDie = ({ item }: Write) => String(item?.nombre).startsWith("poison");
 /** Collects the outcome of every write whose item keeps the invariants. */
 async function checkWrites(
   writes: readonly Write[],
+  collection: Collection,
   found: {
     pool: Pool;
     claims: ClaimLog;
@@ -52,7 +57,7 @@ async function checkWrites(
   const { pool, claims, outcomes, violations } = found;
   let [rows, receipts] = [0, 0];
   for (const chunk of splitByItem(writes)) {
-    const stored = await selectStored(pool, data, chunk);
+    const stored = await selectStored(pool, collection, chunk);
     rows += stored.rows.length;
     receipts += stored.receipts.length;
     try {
@@ -62,7 +67,7 @@ async function checkWrites(
       const message = (error as Error).message.replace(/\s+/g, " ");
       violations.push(message.slice(0, MESSAGE_CHARACTERS));
     }
-    violations.push(...judgeStored(claims, data, chunk, stored));
+    violations.push(...judgeStored(claims, collection, chunk, stored));
   }
   const [counts] = await query(
     pool,

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { createRandom } from "../../local/pubsub/faults.ts";
+import { showKey } from "../../test/support/keys.ts";
+import { SUBJECTS } from "../support/owned.ts";
 import { buildCall, buildGarbage, drawKind } from "./calls.ts";
 import type { ChaosCluster } from "./chaos-cluster.ts";
 import type { Ledger } from "./ledger.ts";
@@ -44,6 +46,8 @@ const IMPATIENT_PAUSE_MS = 4;
 /** The statuses of the contract; 0 where there was no answer. */
 const EXPECTED_OF_READS = new Set([0, 200, 304, 404, 410, 503]);
 const EXPECTED_OF_WRITES = new Set([0, 200, 201, 202, 204, 207, 409, 410, 412, 422, 503]);
+/** Where items have owners. */
+const EXPECTED_OF_OWNERS = new Set([...EXPECTED_OF_WRITES, 403, 404]);
 
 type Draws = [number, number, number, number, number, number];
 
@@ -96,10 +100,11 @@ export class Clients {
 
   async #client(number: number): Promise<void> {
     const random = createRandom(`client ${this.#seed} ${number}`);
+    const key = this.#cluster.isOwned ? showKey(SUBJECTS[number % SUBJECTS.length] as string) : {};
     for (let count = 0; !this.#isOver; count += 1) {
       // All numbers are drawn at once, so that an answer does not change the next request.
       const draws = Array.from({ length: 6 }, random) as Draws;
-      await this.#act(draws, `${this.#options.prefix}${number}.${count}`);
+      await this.#act(draws, `${this.#options.prefix}${number}.${count}`, key);
       await this.#options.pause(draws[5]);
     }
   }
@@ -107,15 +112,17 @@ export class Clients {
   async #act(
     [kindDraw, apiDraw, itemDraw, waitDraw, moreDraw]: Draws,
     name: string,
+    key: Record<string, string>,
   ): Promise<void> {
     const kind = drawKind(kindDraw);
     const collection = `${this.#getUrl(apiDraw)}/api/data`;
     const item = this.#hotItem(Math.floor(itemDraw * this.#options.hotItems));
     const version = this.#versions.get(item);
-    const prefer: Record<string, string> =
+    const wait: Record<string, string> =
       waitDraw < WAIT_SHARE ? { prefer: `wait=${1 + Math.floor(moreDraw * 3)}` } : {};
+    const prefer = { ...key, ...wait };
     const order = moreDraw < 0.5 ? "asc" : "desc";
-    if (kind === "keyed") await this.#sendKeyed(apiDraw, name, { waitDraw, moreDraw });
+    if (kind === "keyed") await this.#sendKeyed(apiDraw, name, { key, waitDraw, moreDraw });
     else if (kind === "bulk") await this.#sendBulk(collection, name, moreDraw, prefer);
     // The witness sees whether it was published.
     else if (kind === "garbage")
@@ -131,12 +138,13 @@ export class Clients {
   async #sendKeyed(
     apiDraw: number,
     name: string,
-    { waitDraw, moreDraw }: { waitDraw: number; moreDraw: number },
+    of: { key: Record<string, string>; waitDraw: number; moreDraw: number },
   ): Promise<void> {
+    const { key, waitDraw, moreDraw } = of;
     const items = new Set<string>();
     const isImpatient = waitDraw < IMPATIENT_SHARE;
     const prefer: Record<string, string> = isImpatient ? { prefer: "wait=3" } : {};
-    const headers = { "idempotency-key": `key-${name}`, ...prefer };
+    const headers = { "idempotency-key": `key-${name}`, ...key, ...prefer };
     const body = { nombre: `tema ${name}` };
     const attempt = (number: number) => {
       const url = `${this.#getUrl(apiDraw + number / 2)}/api/data`;
@@ -172,7 +180,8 @@ export class Clients {
     this.#ledger.count(status);
     if (status === 202) this.#options.onAccepted(performance.now() - startedAt);
     if (status === 0) await sleep(REFUSED_PAUSE_MS);
-    const expected = call.method === "GET" ? EXPECTED_OF_READS : EXPECTED_OF_WRITES;
+    const ofWrites = this.#cluster.isOwned ? EXPECTED_OF_OWNERS : EXPECTED_OF_WRITES;
+    const expected = call.method === "GET" ? EXPECTED_OF_READS : ofWrites;
     if (!expected.has(status))
       this.#ledger.violations.push(
         `${call.method} ${new URL(call.url).pathname} was answered ${status} ${JSON.stringify(body)}`,
