@@ -21,6 +21,7 @@ test(`every promise holds in ${RUNS * SEEDS.length} runs of chaos`, async () => 
 for (const [name, title] of [
   ["ack-before-commit", "a message that is acknowledged before its commit"],
   ["guessed-created", "an answer that does not say that the item was created"],
+  ["delete-of-nothing", "a stranger's delete that takes an item from whoever creates it"],
 ])
   test(`chaos finds ${title}`, async () => {
     const args = [`--break=${name}`, `--runs=${BREAK_RUNS}`];

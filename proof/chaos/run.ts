@@ -32,6 +32,9 @@ const SAMPLE_EVERY_MS = 500;
 const ENOUGH_ANSWERS = 500;
 const LONGEST_LOAD_MS = 10 * LOAD_MS;
 
+/** Whose an item is, is decided once, so that there are new ones all the time. */
+const CONTESTED_ITEMS = 120;
+
 type Options = {
   plan: Plan;
   server: DatabaseServer;
@@ -95,7 +98,9 @@ async function runToEnd(options: Options, progress: Progress): Promise<string[]>
   const sampling = setInterval(samplePeaks, SAMPLE_EVERY_MS);
   try {
     progress.doing = "writing";
-    const clients = new Clients(cluster, ledger, plan.seed);
+    const clients = new Clients(cluster, ledger, plan.seed, {
+      ...(options.isOwned && { hotItems: CONTESTED_ITEMS }),
+    });
     const running = clients.run();
     const events = runEvents(cluster, plan.events);
     const load = Promise.all([events, sleep(LOAD_MS), waitForAnswers(ledger)]);

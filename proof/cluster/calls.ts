@@ -41,11 +41,13 @@ export function buildCall(
     version: string | undefined;
     name: string;
     prefer: Record<string, string>;
+    /** A delete follows the version, which may be in flight, where items have owners. */
+    isOwned: boolean;
     /** Of a page. */
     order: "asc" | "desc";
   },
 ): Call {
-  const { collection, item, version, name, prefer, order } = of;
+  const { collection, item, version, name, prefer, isOwned, order } = of;
   const url = `${collection}/${item}`;
   const body = { nombre: `tema ${name}` };
   const put = { method: "PUT", url, body };
@@ -57,7 +59,8 @@ export function buildCall(
     return { method: "GET", url, headers: { "if-none-match": `"${version}"` } };
   if (kind === "page") return { method: "GET", url: `${collection}?limit=20&order=${order}` };
   if (kind === "create") return { method: "POST", url: collection, body, headers: prefer };
-  if (kind === "delete") return { method: "DELETE", url, headers: prefer };
+  const after = isOwned && version ? `?after=${version}` : "";
+  if (kind === "delete") return { method: "DELETE", url: url + after, headers: prefer };
   if (kind === "invalid") return { ...put, body: { nombre: 7, extra: name }, headers: prefer };
   if (kind === "poison") return { ...put, body: { nombre: `poison ${name}` }, headers: prefer };
   if (kind === "ifNoneMatch") return { ...put, headers: { "if-none-match": "*", ...prefer } };

@@ -115,19 +115,21 @@ export class Clients {
     key: Record<string, string>,
   ): Promise<void> {
     const kind = drawKind(kindDraw);
+    const { isOwned } = this.#cluster;
     const collection = `${this.#getUrl(apiDraw)}/api/data`;
     const item = this.#hotItem(Math.floor(itemDraw * this.#options.hotItems));
     const version = this.#versions.get(item);
     const wait: Record<string, string> =
       waitDraw < WAIT_SHARE ? { prefer: `wait=${1 + Math.floor(moreDraw * 3)}` } : {};
     const prefer = { ...key, ...wait };
-    const order = moreDraw < 0.5 ? "asc" : "desc";
+    const order = moreDraw < 0.5 ? ("asc" as const) : ("desc" as const);
+    const of = { collection, item, version, name, prefer, order, isOwned };
     if (kind === "keyed") await this.#sendKeyed(apiDraw, name, { key, waitDraw, moreDraw });
     else if (kind === "bulk") await this.#sendBulk(collection, name, moreDraw, prefer);
     // The witness sees whether it was published.
     else if (kind === "garbage")
       await this.#cluster.witness.publish(buildGarbage(name, moreDraw)).catch(() => {});
-    else await this.#send(buildCall(kind, { collection, item, version, name, prefer, order }));
+    else await this.#send(buildCall(kind, of));
   }
 
   /**
