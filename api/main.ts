@@ -34,7 +34,7 @@ export async function start(
   const metrics = createMetrics();
   metrics.watchPool(pool);
   const readiness = watchReadiness({ pool, collections, logger, stop });
-  const reader = createReader({ pool, collections, metrics });
+  const reader = createReader({ pool, poolSize: config.MYSQL_POOL_SIZE, collections, metrics });
   const counts = createApiMetrics(metrics, reader);
   const telemetry = await startTelemetry(metrics, config, "api", logger);
   const publisher = createPublisher({

@@ -6,19 +6,23 @@ import { DeadlineExceededError, withDeadline } from "../common/deadline.ts";
 import {
   EARLY_CHECK_DEADLINE_MS,
   ITEM_BYTES,
+  POOL_QUEUE,
   READ,
   READ_BYTES,
   READ_DEADLINE_MS,
+  READ_POOL_SHARE,
 } from "../common/limits.ts";
 import { selectPage } from "../common/pages.ts";
 import { type Receipt, type ReceiptKey, selectReceipts } from "../common/receipts.ts";
 import { selectStates } from "../common/row-states.ts";
+import { Semaphore } from "../common/semaphore.ts";
 import { type Row, type RowState, selectRowsWithin } from "../common/tables.ts";
 import type { Metrics } from "../common/telemetry/metrics.ts";
 import {
   type ItemKey,
   isReplacedWithinSecond,
-  selectItemsOfWrites,
+  selectItemsOfReceipts,
+  selectItemsOfVersions,
 } from "../common/write-search.ts";
 import { Problem } from "./answer/problem.ts";
 
@@ -51,47 +55,41 @@ export type Reader = {
   isReplacedWithinSecond(collection: Collection, itemId: string, startMs: number): Promise<boolean>;
 };
 
-type RowKey = { collection: Collection; itemId: string };
-
 /** A batch of reads ended at its limit of bytes before it came to this row. */
 class RowNotReadError extends Error {}
 
 /** Rows of the largest items that are read together. */
 const LARGE_ROWS = Math.floor(READ_BYTES / ITEM_BYTES);
 
-/** Reads by group commit: concurrent reads by id become one `WHERE id IN (…)`. */
+/**
+ * Reads by group commit: concurrent reads by id of one collection become one `WHERE id IN (…)`. Each
+ * collection has its own batches and its own share of the pool's `poolSize` connections, so that a
+ * table that is locked or silent holds up no other collection.
+ */
 export function createReader(options: {
   pool: Pool;
+  poolSize: number;
   collections: readonly Collection[];
   metrics: Metrics;
 }): Reader {
   const { pool, collections, metrics } = options;
-  const read = <Result>(work: (connection: PoolConnection) => Promise<Result>) =>
-    withConnection(pool, work, { deadlineMs: READ_DEADLINE_MS });
-  const rows = createRows(READ.maxItems, READ_BYTES);
-  // A batch of many large items is not read whole; what is left of it is read a few at a time.
-  // Their number bounds them: MySQL's text of JSON, with its spaces, may be half as large again.
-  const largeRows = createRows(LARGE_ROWS, Number.POSITIVE_INFINITY);
-  const states = createBatcher<RowKey, RowState | undefined>((collection, keys, connection) =>
-    selectStates(connection, collection, listIds(keys)).then((found) => pickRows(keys, found)),
-  );
-  const receipts = createBatcher<ReceiptKey, { receipt?: Receipt; row?: RowState }>(
-    async (collection, keys, connection) => {
-      const found = await selectReceipts(connection, collection, keys);
-      return keys.map(({ itemId, write }) => {
-        const receipt = found.receipts.get(write);
-        const row = found.rows.get(itemId);
-        return { ...(receipt?.itemId === itemId && { receipt }), ...(row && { row }) };
-      });
-    },
-  );
+  const byCollection = new Map(collections.map((it) => [it, createCollectionReads(it, options)]));
+  const getReads = (collection: Collection) => byCollection.get(collection) as CollectionReads;
   const items = metrics.createBatcher<string, ItemKey | undefined>("read", {
     ...READ,
     deadlineMs: READ_DEADLINE_MS,
     dispatch: async (writes) => {
-      const found = await read((connection) =>
-        selectItemsOfWrites(connection, collections, writes),
+      const found = await withConnection(
+        pool,
+        (connection) => selectItemsOfReceipts(connection, writes),
+        { deadlineMs: READ_DEADLINE_MS },
       );
+      for (const [collection, { read }] of byCollection) {
+        const own = await read((connection) =>
+          selectItemsOfVersions(connection, collection, writes),
+        );
+        for (const [write, item] of own) found.set(write, item);
+      }
       const isPublic = ({ collection }: ItemKey) =>
         collections.find(({ name }) => name === collection)?.reads !== "owner";
       return writes.map((write) => {
@@ -101,67 +99,104 @@ export function createReader(options: {
     },
   });
   return {
-    row: (collection, itemId) =>
-      rows
-        .add({ collection, itemId })
+    row: (collection, itemId) => {
+      const { rows, largeRows } = getReads(collection);
+      return rows
+        .add(itemId)
         .catch((error) => {
-          if (error instanceof RowNotReadError) return largeRows.add({ collection, itemId });
+          if (error instanceof RowNotReadError) return largeRows.add(itemId);
           throw error;
         })
-        .catch(refuse),
-    state: (collection, itemId) => states.add({ collection, itemId }).catch(refuse),
+        .catch(refuse);
+    },
+    state: (collection, itemId) => getReads(collection).states.add(itemId).catch(refuse),
     receipt: async (collection, itemId, write) => {
-      const { receipt, row } = await receipts.add({ collection, itemId, write }).catch(refuse);
+      const key = { collection, itemId, write };
+      const { receipt, row } = await getReads(collection).receipts.add(key).catch(refuse);
       return { receipt, row };
     },
     page: (collection, page, take) =>
-      read((connection) => selectPage(connection, collection, page, take)).catch(refuse),
+      getReads(collection)
+        .read((connection) => selectPage(connection, collection, page, take))
+        .catch(refuse),
     itemOf: (write) => items.add(write).catch(refuse),
     isReplacedWithinSecond: (collection, itemId, startMs) =>
-      read((connection) =>
-        isReplacedWithinSecond(connection, { collection: collection.name, itemId }, startMs),
-      ).catch(refuse),
+      getReads(collection)
+        .read((connection) =>
+          isReplacedWithinSecond(connection, { collection: collection.name, itemId }, startMs),
+        )
+        .catch(refuse),
+  };
+}
+
+type CollectionReads = ReturnType<typeof createCollectionReads>;
+
+function createCollectionReads(
+  collection: Collection,
+  { pool, poolSize, metrics }: { pool: Pool; poolSize: number; metrics: Metrics },
+) {
+  const places = Math.ceil(poolSize * READ_POOL_SHARE);
+  const semaphore = new Semaphore({ places, maxQueued: POOL_QUEUE });
+  const states = createBatcher<string, RowState | undefined>(async (ids, connection) =>
+    pickRows(ids, await selectStates(connection, collection, [...new Set(ids)])),
+  );
+  const receipts = createBatcher<ReceiptKey, { receipt?: Receipt; row?: RowState }>(
+    async (keys, connection) => {
+      const found = await selectReceipts(connection, collection, keys);
+      return keys.map(({ itemId, write }) => {
+        const receipt = found.receipts.get(write);
+        const row = found.rows.get(itemId);
+        return { ...(receipt?.itemId === itemId && { receipt }), ...(row && { row }) };
+      });
+    },
+  );
+  return {
+    rows: createRows(READ.maxItems, READ_BYTES),
+    // A batch of many large items is not read whole; what is left of it is read a few at a time.
+    // Their number bounds them: MySQL's text of JSON, with its spaces, may be half as large again.
+    largeRows: createRows(LARGE_ROWS, Number.POSITIVE_INFINITY),
+    states,
+    receipts,
+    read,
   };
 
+  /** Runs statements on a connection of the collection's share; both waits are within the deadline. */
+  function read<Result>(work: (connection: PoolConnection) => Promise<Result>): Promise<Result> {
+    const endMs = performance.now() + READ_DEADLINE_MS;
+    return semaphore.run(
+      () => withConnection(pool, work, { deadlineMs: endMs - performance.now() }),
+      READ_DEADLINE_MS,
+    );
+  }
+
   function createRows(maxItems: number, maxBytes: number) {
-    return createBatcher<RowKey, Row | undefined>(async (collection, keys, connection) => {
-      const ids = listIds(keys);
-      const found = await selectRowsWithin(connection, collection, ids, maxBytes);
-      const results = pickRows(keys, found.rows);
+    return createBatcher<string, Row | undefined>(async (ids, connection) => {
+      const distinct = [...new Set(ids)];
+      const found = await selectRowsWithin(connection, collection, distinct, maxBytes);
+      const results = pickRows(ids, found.rows);
       return found.isAll ? results : results.map((row) => row ?? new RowNotReadError());
     }, maxItems);
   }
 
-  function createBatcher<Key extends RowKey, Result>(
-    select: (
-      collection: Collection,
-      keys: readonly Key[],
-      connection: PoolConnection,
-    ) => Promise<(Result | Error)[]>,
+  function createBatcher<Key, Result>(
+    select: (keys: readonly Key[], connection: PoolConnection) => Promise<(Result | Error)[]>,
     maxItems = READ.maxItems,
   ) {
     return metrics.createBatcher<Key, Result>("read", {
       ...READ,
       maxItems,
       deadlineMs: READ_DEADLINE_MS,
-      dispatch: (keys) =>
-        perCollection(keys, (collection, own) =>
-          read((connection) => select(collection, own, connection)),
-        ),
+      dispatch: (keys) => read((connection) => select(keys, connection)),
     });
   }
 }
 
-function listIds(keys: readonly RowKey[]): string[] {
-  return [...new Set(keys.map(({ itemId }) => itemId))];
-}
-
 function pickRows<Found extends RowState>(
-  keys: readonly RowKey[],
+  ids: readonly string[],
   rows: readonly Found[],
 ): (Found | undefined)[] {
   const byId = new Map(rows.map((row) => [row.id, row]));
-  return keys.map(({ itemId }) => byId.get(itemId));
+  return ids.map((id) => byId.get(id));
 }
 
 /** Whether a write that has no receipt here belongs to another item; false where MySQL takes long. */
@@ -183,27 +218,6 @@ export function isUnavailable(error: unknown): boolean {
   return (
     error instanceof DeadlineExceededError || (error instanceof Problem && error.status === 503)
   );
-}
-
-/**
- * Answers keys of mixed collections with one statement for each collection among them; one that fails
- * is an error of its own collection's keys only.
- */
-async function perCollection<Key extends RowKey, Result>(
-  keys: readonly Key[],
-  read: (collection: Collection, keys: Key[]) => Promise<Result[]>,
-): Promise<(Result | Error)[]> {
-  const [first] = keys;
-  if (first && keys.every(({ collection }) => collection === first.collection))
-    return read(first.collection, [...keys]);
-  const answers = new Map<Key, Result | Error>();
-  for (const [collection, own] of Map.groupBy(keys, (key) => key.collection)) {
-    const results = await read(collection, own).catch((error: Error) => own.map(() => error));
-    own.forEach((key, index) => {
-      answers.set(key, results[index] as Result | Error);
-    });
-  }
-  return keys.map((key) => answers.get(key) as Result | Error);
 }
 
 function refuse(error: unknown): never {

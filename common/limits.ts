@@ -106,7 +106,7 @@ export const SETTLE = {
 };
 /** A connection that is not made in this time counts as lost; the caller backs off. */
 export const CONNECT_TIMEOUT_MS = 3_000;
-/** Requests waiting for a connection; each is given up at its deadline. */
+/** Requests waiting for a connection, and reads of one collection; each is given up at its deadline. */
 export const POOL_QUEUE = 200;
 /** A statement still running after this time counts as lost, and its connection is closed. */
 export const STATEMENT_TIMEOUT_MS = 10_000;
@@ -145,6 +145,11 @@ export const READ = {
   maxQueued: 20_000,
 };
 
+/**
+ * The share of the pool that reads of one collection use at most, rounded up: where its table is
+ * locked or silent, each of them holds a connection until its deadline.
+ */
+export const READ_POOL_SHARE = 0.5;
 /** A read is answered within this time, with 503 where MySQL has not answered. */
 export const READ_DEADLINE_MS = 4_000;
 /** An early check of a write may take this long; settlement decides in any case. */

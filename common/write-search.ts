@@ -7,35 +7,39 @@ import { getLowestIdAt, getWriteTime } from "./write-id.ts";
 /** An item by its collection's name and its id. */
 export type ItemKey = { collection: string; itemId: string };
 
-/**
- * Finds the items of settled writes by the writes' ids alone: of those in `writes` and
- * `dead_letters`, and of current versions that created or deleted their item, which the index of
- * lists finds. The current version of an item that was replaced is not found.
- */
-export async function selectItemsOfWrites(
+/** Finds the items of settled writes that are in `writes` or `dead_letters`, by the writes' ids alone. */
+export async function selectItemsOfReceipts(
   connection: Connection,
-  collections: readonly Collection[],
   writes: readonly string[],
 ): Promise<Map<string, ItemKey>> {
-  const found = new Map<string, ItemKey>();
-  for (const receipt of [
+  const receipts = [
     ...(await selectSettled(connection, writes)),
     ...(await selectDead(connection, writes)),
-  ])
-    found.set(receipt.write, receipt);
+  ];
+  return new Map(receipts.map((receipt) => [receipt.write, receipt]));
+}
+
+/**
+ * Finds the items of a collection that one of these writes created or deleted, where it is the item's
+ * current version, by the index of lists. The current version of an item that was replaced is not
+ * found.
+ */
+export async function selectItemsOfVersions(
+  connection: Connection,
+  { name }: Collection,
+  writes: readonly string[],
+): Promise<Map<string, ItemKey>> {
   const times = writes.map((write) => toDateTime(getWriteTime(write)));
-  for (const { name } of collections) {
-    const rows = await query(
-      connection,
-      `SELECT id, version FROM \`${name}\`` +
-        " WHERE deleted_at IS NULL AND created_at IN (?) AND version IN (?)" +
-        ` UNION ALL SELECT id, version FROM \`${name}\` WHERE deleted_at IN (?) AND version IN (?)`,
-      [times, writes, times, writes],
-    );
-    for (const { id, version } of rows)
-      found.set(String(version), { collection: name, itemId: String(id) });
-  }
-  return found;
+  const rows = await query(
+    connection,
+    `SELECT id, version FROM \`${name}\`` +
+      " WHERE deleted_at IS NULL AND created_at IN (?) AND version IN (?)" +
+      ` UNION ALL SELECT id, version FROM \`${name}\` WHERE deleted_at IN (?) AND version IN (?)`,
+    [times, writes, times, writes],
+  );
+  return new Map(
+    rows.map(({ id, version }) => [String(version), { collection: name, itemId: String(id) }]),
+  );
 }
 
 /** Whether a version of the item that was accepted in the second from `startMs` on was replaced. */

@@ -16,7 +16,7 @@ import type { Message } from "../../subscriber/message.ts";
 import { createSettle } from "../../subscriber/settle.ts";
 import { teachers } from "../collections/teachers.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
-import { createClient } from "../support/http.ts";
+import { assertProblem, createClient } from "../support/http.ts";
 import { createTestLogger } from "../support/logger.ts";
 import { versionAt } from "../support/schedules.ts";
 import { until } from "../support/until.ts";
@@ -209,4 +209,34 @@ describe("a fault of one table, or of one row, in a batch with others", () => {
     for (const { outcome } of outcomes) assert.match(outcome ?? "", /^(applied|superseded)$/);
     await subscriber.stop();
   });
+
+  it(
+    "holds up reads of no other collection while somebody has locked a table",
+    TIMEOUT,
+    async () => {
+      const api = createClient((await environment.startApi({ collections: COLLECTIONS })).url);
+      await until("it is ready", async () => (await api.get("/health/ready")).status === 200);
+      const write = toMessage(data, "free");
+      assert.deepEqual(await settle([write, toMessage(teachers, "stuck")]), ["applied", "applied"]);
+      const listPaths = (collection: string, id: string, receipt: string) => [
+        `/api/${collection}/${id}`,
+        `/api/${collection}?limit=1`,
+        `/api/${collection}/${id}/writes/${receipt}`,
+      ];
+      const free = listPaths("data", "free", write.messageId);
+      const stuck = listPaths("teachers", "stuck", mintWriteId());
+      await query(stranger, "LOCK TABLES teachers WRITE");
+      // More than there are connections, and together with the reads of the other collection.
+      const ask = () => [...free, ...stuck].map((path) => api.get(path));
+      const answers = await Promise.all(Array.from({ length: 20 }, ask).flat());
+      await query(stranger, "UNLOCK TABLES");
+      stranger.release();
+      for (const [index, answer] of answers.entries())
+        if (index % 6 < 3) assert.equal(answer.status, 200, `${free[index % 6]}: ${answer.text}`);
+        else assertProblem(answer, 503, "unavailable");
+      await until("the table is read again", async () => {
+        return (await api.get("/api/teachers/stuck")).status === 200;
+      });
+    },
+  );
 });

@@ -47,6 +47,7 @@ test("whenever they are settled between the reader's statements, a receipt comes
         pool: interrupt(environment.pool, statement, async () => {
           for (const write of writes) await settle([toMessage(write)]);
         }),
+        poolSize: 1,
         collections: [data],
         metrics: createMetrics(),
       });
@@ -87,6 +88,7 @@ test("the release before this one can still write, and what it wrote has an unkn
   );
   const reader = createReader({
     pool: environment.pool,
+    poolSize: 1,
     collections: [data],
     metrics: createMetrics(),
   });
