@@ -1,7 +1,7 @@
 import { truncate } from "./characters.ts";
 import type { Collection } from "./collection.ts";
 import { type Connection, query } from "./database.ts";
-import { hideDataError } from "./database-faults.ts";
+import { classifyDatabaseError, hideDataError } from "./database-faults.ts";
 import { selectStates } from "./row-states.ts";
 import { fromDateTime, type RowState, toDateTime, toFlag } from "./tables.ts";
 import { getTraceId } from "./telemetry/tracing.ts";
@@ -181,7 +181,8 @@ const DEAD_RANGE_MS = 5_000;
 /**
  * Selects dead writes, those with these sorted ids and perhaps some between them; `lock` waits for
  * transactions that insert one. Ids may be months apart, since a condition may name an old version:
- * then all dead letters between would be read and locked, so that they are looked up by key.
+ * then all dead letters between would be read and locked, so that they are looked up by key; and also
+ * where somebody else has locked one between them.
  */
 export async function selectDeadIds(
   connection: Connection,
@@ -190,13 +191,19 @@ export async function selectDeadIds(
 ): Promise<Set<string>> {
   const [first, last] = [ids[0], ids.at(-1)];
   if (first === undefined || last === undefined) return new Set();
-  const isNarrow = getWriteTime(last) - getWriteTime(first) <= DEAD_RANGE_MS;
-  const sql =
-    "SELECT write_id, reason FROM dead_letters FORCE INDEX (write_id) WHERE write_id " +
-    (isNarrow ? "BETWEEN ? AND ?" : "IN (?)") +
-    (lock ? " LOCK IN SHARE MODE" : "");
-  const rows = await query(connection, sql, isNarrow ? [first, last] : [ids]);
-  return new Set(rows.map(({ write_id }) => write_id as string));
+  const select = async (where: string, values: unknown[]) => {
+    const sql =
+      `SELECT write_id, reason FROM dead_letters FORCE INDEX (write_id) WHERE write_id ${where}` +
+      (lock ? " LOCK IN SHARE MODE" : "");
+    return new Set((await query(connection, sql, values)).map(({ write_id }) => String(write_id)));
+  };
+  if (getWriteTime(last) - getWriteTime(first) <= DEAD_RANGE_MS)
+    try {
+      return await select("BETWEEN ? AND ?", [first, last]);
+    } catch (error) {
+      if (!lock || classifyDatabaseError(error) !== "locked") throw error;
+    }
+  return select("IN (?)", [ids]);
 }
 
 /** Inserts receipts into `writes`: of replaced versions, and of writes without effect. */

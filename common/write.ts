@@ -202,6 +202,11 @@ export function isConditional({ ifMatch, ifNoneMatch }: Write): boolean {
   return ifMatch !== undefined || ifNoneMatch === true;
 }
 
+/** A write's own id, and that of the version it names. */
+export function listWriteIds({ id, ifMatch }: Write): string[] {
+  return ifMatch && ifMatch !== "*" ? [id, ifMatch] : [id];
+}
+
 /** Computes the SHA-256 of an item with its keys sorted, so that their order does not matter. */
 export function computeFingerprint(item: Item): string {
   return createHash("sha256")

@@ -1,10 +1,11 @@
 import type { Collection } from "../common/collection.ts";
 import { type Connection, type Pool, query, withConnection } from "../common/database.ts";
 import { classifyDatabaseError } from "../common/database-faults.ts";
+import { listWriteIds } from "../common/write.ts";
 import type { Entry } from "./message.ts";
 
 /**
- * The search for locked rows ends by then; the rows that it has not come to count as locked. Its first
+ * The search stops after this time; rows that it has not reached are treated as locked. Its first
  * statement takes as long only where the whole table is locked.
  */
 const SEARCH_MS = 1_000;
@@ -19,36 +20,57 @@ export async function separate(
   pool: Pool,
 ): Promise<{ parts: Entry[][]; unusable: Collection[] }> {
   const groups = Map.groupBy(entries, ({ write }) => write?.collection);
-  if (fault === "table") {
-    if (groups.size > 1) return { parts: [...groups.values()], unusable: [] };
-    return { parts: [], unusable: [...groups.keys()].filter((it) => it !== undefined) };
-  }
+  const { locked, unusable } =
+    fault === "locked"
+      ? await findLocked(entries, groups, pool)
+      : { locked: new Set<Entry>(), unusable: [] };
+  if (locked.size > 0) return { parts: [entries.filter((it) => !locked.has(it))], unusable };
+  // Each collection is settled alone: the error does not say whose table is at fault, and a lock on
+  // `writes` that keeps receipts from being inserted concerns only those that insert one.
+  if (groups.size > 1) return { parts: [...groups.values()], unusable: [] };
+  if (fault === "locked") return { parts: [], unusable: [] };
+  return { parts: [], unusable: [...groups.keys()].filter((it) => it !== undefined) };
+}
+
+/** Finds the entries whose items' rows, or whose dead letters, somebody else has locked. */
+async function findLocked(
+  entries: readonly Entry[],
+  groups: ReadonlyMap<Collection | undefined, Entry[]>,
+  pool: Pool,
+): Promise<{ locked: Set<Entry>; unusable: Collection[] }> {
   const locked = new Set<Entry>();
   const unusable: Collection[] = [];
   for (const [collection, own] of groups) {
     if (!collection) continue;
+    const table = { name: collection.name, index: "PRIMARY", column: "id" };
     const ids = new Set(own.flatMap(({ write }) => write?.itemId ?? []));
-    const lockedIds = await findLockedIds(pool, collection, [...ids]).catch(() => {
+    const lockedIds = await findLockedIds(pool, table, [...ids]).catch(() => {
       unusable.push(collection);
       return ids;
     });
     for (const entry of own) if (lockedIds.has(entry.write?.itemId ?? "")) locked.add(entry);
   }
-  // Where none is, the lock is gone, or is one on a receipt: all are given back.
-  const free = locked.size === 0 ? [] : entries.filter((entry) => !locked.has(entry));
-  return { parts: [free], unusable };
+  const ids = entries.flatMap(({ write }) => (write ? listWriteIds(write) : []));
+  const lockedIds = await findLockedIds(pool, DEAD_LETTERS, [...new Set(ids)]).catch(() => NONE);
+  for (const entry of entries)
+    if (entry.write && listWriteIds(entry.write).some((id) => lockedIds.has(id))) locked.add(entry);
+  return { locked, unusable };
 }
+
+const DEAD_LETTERS = { name: "dead_letters", index: "write_id", column: "write_id" };
+const NONE: ReadonlySet<string> = new Set();
 
 /**
  * Finds which of these ids another transaction has locked, also where it has inserted them and not
  * committed yet; the ids that it has not come to in its time are among them. Rejects where the
  * whole table is locked.
  */
-function findLockedIds(
+async function findLockedIds(
   pool: Pool,
-  collection: Collection,
+  { name, index, column }: { name: string; index: string; column: string },
   ids: readonly string[],
-): Promise<Set<string>> {
+): Promise<ReadonlySet<string>> {
+  if (ids.length === 0) return NONE;
   const endMs = performance.now() + SEARCH_MS;
   return withConnection(pool, async (connection) => new Set(await search(connection, ids)), {
     // Statements other than the first begin before `endMs`, and wait for nothing.
@@ -58,8 +80,8 @@ function findLockedIds(
   /** By halves. Outside a transaction, each statement gives back its own locks at once. */
   async function search(connection: Connection, among: readonly string[]): Promise<string[]> {
     try {
-      const table = `\`${collection.name}\` FORCE INDEX (PRIMARY)`;
-      const sql = `SELECT version FROM ${table} WHERE id IN (?) FOR UPDATE NOWAIT`;
+      const table = `\`${name}\` FORCE INDEX (${index})`;
+      const sql = `SELECT 1 FROM ${table} WHERE ${column} IN (?) FOR UPDATE NOWAIT`;
       await query(connection, sql, [among]);
       return [];
     } catch (error) {

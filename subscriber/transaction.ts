@@ -11,7 +11,7 @@ import {
 import { selectStatesForUpdate } from "../common/row-states.ts";
 import { isAnyRow, type RowState } from "../common/tables.ts";
 import { deleteWaiting, insertWaiting, selectSettledAndWaiting } from "../common/waiting-writes.ts";
-import { isConditional, type Write } from "../common/write.ts";
+import { isConditional, listWriteIds, type Write } from "../common/write.ts";
 import { isWriteId } from "../common/write-id.ts";
 import { type Applied, applyWrites } from "./apply.ts";
 import { type Decision, dead, isDead, SETTLED_BEFORE } from "./decide.ts";
@@ -47,7 +47,7 @@ export async function settleInTransaction(
   return entries.map((entry) => decisions.get(entry) as Decision);
 }
 
-/** Decisions about a row that does not exist, so that no lock and no key keeps another subscriber from deciding, too. */
+/** Items and writes without a row: nothing is locked, so another subscriber may settle them at the same time. */
 type Unlocked = { collection: Collection; items: string[]; writes: string[] };
 
 type WriteEntry = Entry & { write: Write };
@@ -167,7 +167,7 @@ function listLookUps({ write, fault }: WriteEntry, rows: ReadonlyMap<string, Row
   // It is settled; another subscriber may have noted meanwhile that it waits.
   if (row?.version === write.id) return mayWait(write) ? [write.id] : [];
   if (!row && !mayLeaveNoRow(write) && fault === undefined) return [];
-  return listIds(write);
+  return listWriteIds(write);
 }
 
 /** Whether a write without a fault may be refused where there is no row. */
@@ -177,11 +177,6 @@ function mayLeaveNoRow(write: Write): boolean {
 
 function mayWait(write: Write): boolean {
   return isVersionNamed(write) || mustFindItem(write);
-}
-
-/** A write's own id, and that of the version it names. */
-function listIds(write: Write): string[] {
-  return isVersionNamed(write) ? [write.id, write.ifMatch as string] : [write.id];
 }
 
 function isVersionNamed({ ifMatch }: Write): boolean {
@@ -194,7 +189,7 @@ async function selectDeadAmong(
   entries: readonly Entry[],
   options: { lock: boolean },
 ): Promise<Set<string>> {
-  const ids = new Set(entries.flatMap(({ write }) => (write ? listIds(write) : [])));
+  const ids = new Set(entries.flatMap(({ write }) => (write ? listWriteIds(write) : [])));
   return selectDeadIds(connection, [...ids].sort(), options);
 }
 

@@ -181,6 +181,53 @@ describe("a fault of one table, or of one row, in a batch with others", () => {
     stranger.release();
   });
 
+  it(
+    "waits for no dead letter of another write, and gives back only its own",
+    TIMEOUT,
+    async () => {
+      const before = toMessage(data, "before");
+      const own = toMessage(data, "own");
+      const between = mintWriteId();
+      const later = [toMessage(data, "after"), toMessage(teachers, "after")];
+      for (const writeId of [own.messageId, between]) {
+        const letter = { messageId: writeId, writeId, attributes: {}, data: Buffer.alloc(0) };
+        await insertDeadLetters(
+          environment.pool,
+          [{ ...letter, reason: "It is bad." }],
+          Date.now(),
+        );
+      }
+      const lock = (id: string) =>
+        query(stranger, "SELECT 1 FROM dead_letters WHERE message_id = ? FOR UPDATE", [id]);
+      await query(stranger, "START TRANSACTION");
+      await lock(between);
+      assert.deepEqual(await settle([before, ...later]), ["applied", "applied", "applied"]);
+      await lock(own.messageId);
+      const batch = [toMessage(data, "another"), own, toMessage(teachers, "another")];
+      assert.deepEqual(await settle(batch), ["applied", "given back", "applied"]);
+      await query(stranger, "ROLLBACK");
+      stranger.release();
+      assert.deepEqual(await settle([own]), ["settled-before"]);
+    },
+  );
+
+  it(
+    "gives back only the collection whose receipts wait for somebody else's lock",
+    TIMEOUT,
+    async () => {
+      assert.deepEqual(await settle([toMessage(data, "replaced")]), ["applied"]);
+      // The next transaction locks gaps, too: no receipt can be inserted.
+      await query(stranger, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
+      await query(stranger, "START TRANSACTION");
+      await query(stranger, "SELECT 1 FROM writes FORCE INDEX (PRIMARY) FOR UPDATE");
+      const batch = [toMessage(data, "replaced"), toMessage(teachers, "needs-no-receipt")];
+      assert.deepEqual(await settle(batch), ["given back", "applied"]);
+      await query(stranger, "ROLLBACK");
+      stranger.release();
+      assert.deepEqual(await settle(batch), ["applied", "settled-before"]);
+    },
+  );
+
   it("holds up no other collection, as its clients see it", TIMEOUT, async () => {
     const options = { collections: COLLECTIONS };
     const api = createClient((await environment.startApi(options)).url);
