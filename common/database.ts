@@ -59,20 +59,28 @@ export function openPool({ mysqlUrl, poolSize }: { mysqlUrl: URL; poolSize: numb
     trace: false,
   });
   // Queued before the first statement of the caller that asked for the connection.
+  const sockets = new Set<Socket>();
+  openSockets.set(pool, sockets);
   pool.pool.on("connection", (connection) => {
+    const { stream } = connection as unknown as DriverConnection;
+    sockets.add(stream.once("close", () => sockets.delete(stream)));
     // Its statements have the error already; one that nobody listens to would end the process.
     connection.on("error", () => {});
     for (const sql of SESSION)
       connection.query({ sql, timeout: CONNECT_TIMEOUT_MS }, (error) => {
-        if (error) close(connection as unknown as DriverConnection, error);
+        if (error) closeConnection(connection, error);
       });
   });
   return pool;
 }
 
-/** Closes the pool; a connection that is lost, not made or silent meanwhile counts as closed. */
+const openSockets = new WeakMap<Pool, Set<Socket>>();
+
+/** Closes the pool, also where a connection is lost, not made or silent meanwhile. */
 export async function closePool(pool: Pool): Promise<void> {
   await withDeadline(pool.end(), CONNECT_TIMEOUT_MS).catch(() => {});
+  // The socket of a silent connection would keep the process from ending.
+  for (const socket of openSockets.get(pool) ?? []) socket.destroy();
 }
 
 /**
@@ -126,7 +134,7 @@ export async function withConnection<Result>(
 ): Promise<Result> {
   const startedAt = performance.now();
   const connection = await acquire(pool, deadlineMs ?? STATEMENT_TIMEOUT_MS);
-  const end = () => close(connection.connection as DriverConnection, new DeadlineExceededError());
+  const end = () => closeConnection(connection.connection, new DeadlineExceededError());
   const leftMs = deadlineMs && deadlineMs - (performance.now() - startedAt);
   const timer = leftMs === undefined ? undefined : setTimeout(end, Math.max(0, leftMs));
   try {
@@ -154,7 +162,7 @@ export async function query(
   if (isPool(connection)) return withConnection(connection, (own) => query(own, sql, values));
   const onEnd = observers.get(connection)?.(sql);
   const timer = setTimeout(
-    () => close(connection.connection as DriverConnection, new DeadlineExceededError()),
+    () => closeConnection(connection.connection, new DeadlineExceededError()),
     STATEMENT_TIMEOUT_MS,
   );
   try {
@@ -197,13 +205,13 @@ async function getFreshConnection(pool: Pool): Promise<PoolConnection> {
     const connection = await pool.getConnection();
     const { lastActiveTime } = connection.connection as DriverConnection;
     if (lastActiveTime >= (silentAt.get(pool) ?? 0)) return connection;
-    close(connection.connection as DriverConnection, new DeadlineExceededError());
+    closeConnection(connection.connection, new DeadlineExceededError());
   }
 }
 
 function discard(pool: Pool, { connection }: PoolConnection, error: Error): void {
   if (error instanceof DeadlineExceededError) silentAt.set(pool, Date.now());
-  close(connection as DriverConnection, error);
+  closeConnection(connection, error);
 }
 
 /**
@@ -211,9 +219,9 @@ function discard(pool: Pool, { connection }: PoolConnection, error: Error): void
  * place in the pool is free. After the driver's `destroy()` alone they would wait for ever, and the
  * socket would stay open until the other end closes it.
  */
-function close(connection: DriverConnection, error: Error): void {
+export function closeConnection(connection: { destroy(): void }, error: Error): void {
   connection.destroy();
-  connection.stream.destroy(error);
+  (connection as DriverConnection).stream.destroy(error);
 }
 
 /** What the driver's type leaves out: `lastActiveTime` is when it was made, or given back to the pool. */

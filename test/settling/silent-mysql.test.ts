@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Socket } from "node:net";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import {
   type Connection,
@@ -147,5 +148,15 @@ describe("connections to MySQL on which nothing passes any more, though none is 
     await assert.rejects(query(pool, "SELECT 1"), { code: "ETIMEDOUT" });
     assert.deepEqual(await query(pool, "SELECT 1 AS one"), [{ one: 1 }]);
     await pool.end();
+  });
+
+  it("do not keep a process from ending after its pool was closed", TIMEOUT, async () => {
+    const pool = openPool({ mysqlUrl: new URL(throughProxy.MYSQL_URL), poolSize: 1 });
+    const connection = await pool.getConnection();
+    const { stream } = connection.connection as unknown as { stream: Socket };
+    connection.release();
+    proxy.silence();
+    await closePool(pool);
+    assert.ok(stream.destroyed);
   });
 });

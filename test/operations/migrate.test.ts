@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { pathToFileURL } from "node:url";
+import { migrate } from "../../ops/migrate.ts";
+import { TcpProxy } from "../../proof/support/tcp-proxy.ts";
+import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
+
+const TIMEOUT = { timeout: 120_000 };
+const PROJECT = new URL("../../migrations/", import.meta.url);
+const SOON_MS = { migration: 500, other: 500 };
+
+let environment: TestEnvironment;
+let folder: URL;
+
+before(async () => {
+  environment = await createTestEnvironment();
+  folder = pathToFileURL(`${await mkdtemp(join(tmpdir(), "migrations-"))}/`);
+  await writeFile(new URL("9999-note.sql", folder), "CREATE TABLE IF NOT EXISTS note (id INT)");
+});
+after(async () => {
+  await environment.close();
+  await rm(folder, { recursive: true });
+});
+
+/** Runs `work` with the address of a MySQL that goes silent where it is sent this text. */
+async function withSilence(text: string, work: (url: URL) => Promise<void>): Promise<void> {
+  const url = new URL(environment.env.MYSQL_URL as string);
+  const proxy = await TcpProxy.open([Number(url.port)]);
+  proxy.silenceAt = text;
+  url.port = String(proxy.port);
+  try {
+    await work(url);
+    assert.ok(proxy.silenced > 0, `${text} was sent`);
+  } finally {
+    proxy.close();
+  }
+}
+
+test("a migration fails where MySQL goes silent, at whichever statement", TIMEOUT, async () => {
+  for (const text of [
+    "SET SESSION",
+    "migrations_lock",
+    "select get_lock",
+    "CREATE TABLE IF NOT EXISTS note",
+    "insert into",
+    "release_lock",
+  ])
+    await withSilence(text, async (url) => {
+      await assert.rejects(migrate(url, [PROJECT, folder], SOON_MS), /no answer in time|closed/);
+    });
+  const url = new URL(environment.env.MYSQL_URL as string);
+  assert.deepEqual(
+    await migrate(url, [PROJECT, folder]),
+    [],
+    "only the release of the lock failed",
+  );
+});
+
+test("npm run migrate ends where MySQL goes silent, and says so", TIMEOUT, async () => {
+  await withSilence("migrations_lock", async (url) => {
+    const program = new URL("../../ops/migrate.ts", import.meta.url).pathname;
+    const env = { ...process.env, ...environment.env, MYSQL_URL: url.href };
+    const { promise: output, resolve } = Promise.withResolvers<string>();
+    const child = execFile(process.execPath, [program], { env }, (_error, _stdout, stderr) =>
+      resolve(stderr),
+    );
+    assert.equal(await output, `MySQL cannot be reached at ${url.host} (ETIMEDOUT).\n`);
+    assert.equal(child.exitCode, 1);
+  });
+});
