@@ -191,6 +191,14 @@ export const WAITING_HOLD = {
   maxBytes: 4 * 1024 * 1024,
 };
 
+/**
+ * The most memory that either process may need, whatever it is sent: test/operations/memory.test.ts
+ * holds both to it, with the flags of app.yaml and subscriber.yaml (docs/architecture.md, "Memory"). An
+ * App Engine instance that exceeds its class's memory is killed without a line in the log, so iac/
+ * refuses a smaller class.
+ */
+export const WORST_MEMORY_MB = 700;
+
 /** Throws where limits contradict each other; called by both processes at start. */
 export function assertLimits(): void {
   const rules: [boolean, string][] = [

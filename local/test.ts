@@ -45,6 +45,7 @@ const LONGEST = [
   "test/operations/monitoring.test.ts",
   "test/operations/traces.test.ts",
   "test/operations/memory.test.ts",
+  "test/http/large-answers.test.ts",
   "test/settling/connections.test.ts",
   "test/deploy/rollout.test.ts",
   "test/docs/operations-docs.test.ts",

@@ -1,4 +1,4 @@
-import express, { type Express } from "express";
+import express, { type Express, type Request } from "express";
 import { OAuth2Client } from "google-auth-library";
 import { z } from "zod";
 import type { Batcher } from "../common/batcher.ts";
@@ -68,15 +68,9 @@ export function createPush(options: {
     holdBytes(new ByteBudget(PUSHES_BYTES)),
     express.raw({ limit: ENVELOPE_BYTES, inflate: false, type: () => true }),
     async (request, response) => {
-      const parsed = envelope.safeParse(parseBody(request.body));
-      if (!parsed.success) return reject(response, 400);
-      const { messageId, attributes, data } = parsed.data.message;
-      const message: Message = {
-        messageId,
-        attributes,
-        data: Buffer.from(data, "base64"),
-        receivedMs: Date.now(),
-      };
+      const message = takeMessage(request);
+      if (!message) return reject(response, 400);
+      const { messageId } = message;
       if (request.path.endsWith("/dead-letters")) message.deliveryExhausted = DELIVERY_EXHAUSTED;
       const decision = await batcher.add(message).catch(() => undefined);
       if (!decision) return reject(response, 503, messageId);
@@ -93,6 +87,18 @@ export function createPush(options: {
     logger.log(status < 500 ? "warn" : "error", "push request rejected", { status, messageId });
     response.sendStatus(status);
   }
+}
+
+/**
+ * The message in a push; undefined where it has none. The body and its text are not kept: they would
+ * be held three times while the message waits.
+ */
+function takeMessage(request: Request): Message | undefined {
+  const { success, data: parsed } = envelope.safeParse(parseBody(request.body));
+  request.body = undefined;
+  if (!success) return undefined;
+  const { messageId, attributes, data } = parsed.message;
+  return { messageId, attributes, data: Buffer.from(data, "base64"), receivedMs: Date.now() };
 }
 
 /** The JSON of a body; undefined where it is none. `express.json` would use V8's JSON.parse. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { PUBLISH, SETTLE } from "../../common/limits.ts";
+import { PUBLISH, SETTLE, WORST_MEMORY_MB } from "../../common/limits.ts";
 import { CONNECTION_LIMITS } from "../environments.ts";
 import { synthesise } from "../synth.ts";
 import { settingsWith } from "../testing.ts";
@@ -65,24 +65,25 @@ describe("synth refuses", () => {
   });
 
   it("an instance class that is unknown or has too little memory", () => {
-    const api = (instanceClass: string) =>
-      getFaults({ api: { instanceClass, maxConcurrentRequests: 80 } });
+    const api = (instanceClass: string) => getFaults({ api: { instanceClass } });
     assert.deepEqual(api("F2"), []);
-    assert.deepEqual(api("F1"), [
-      "app.yaml: instance_class F1 has 384 MB, but the process needs 440: 120 idle and 320 for" +
-        " requests of the largest size.",
-    ]);
+    const tooLittle =
+      `instance_class F1 has 384 MB, but the process may need ${WORST_MEMORY_MB}` +
+      ' (docs/architecture.md, "Memory").';
+    assert.deepEqual(api("F1"), [`app.yaml: ${tooLittle}`]);
     assert.match(
       String(api("F3")),
       /^app\.yaml: instance_class F3 must be one of F1, F2, F4, F4_1G\.$/,
     );
-    const subscriber = { instanceClass: "F1", maxConcurrentRequests: 1_000 };
-    assert.match(
-      String(getFaults({ subscriber })),
-      /^subscriber\.yaml: instance_class F1 has 384 MB, but the process needs 454: .* of the largest size\.$/,
-    );
-    // Pulled messages are bounded by PULL_BYTES instead.
-    assert.deepEqual(getFaults({ subscriber, environment: { delivery: "worker-pool" } }), []);
+    for (const delivery of ["push", "worker-pool"] as const) {
+      const subscriber = (instanceClass: string, maxConcurrentRequests: number) =>
+        getFaults({
+          environment: { delivery },
+          subscriber: { instanceClass, maxConcurrentRequests },
+        });
+      assert.deepEqual(subscriber("F1", 200), [`subscriber.yaml: ${tooLittle}`]);
+      assert.deepEqual(subscriber("F2", 1_000), []);
+    }
   });
 
   it("files that name resources that the stacks do not create", () => {

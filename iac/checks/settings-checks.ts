@@ -1,4 +1,4 @@
-import { BODY_BYTES, ITEM_BYTES, PUBLISH, PULL_BYTES, SETTLE } from "../../common/limits.ts";
+import { PUBLISH, SETTLE, WORST_MEMORY_MB } from "../../common/limits.ts";
 import { CONNECTION_LIMITS } from "../environments.ts";
 import { DATABASE_INSTANCE, getServiceAccountEmail } from "../names.ts";
 import {
@@ -6,7 +6,6 @@ import {
   getSecret,
   getVariable,
   MEMORY_MB,
-  type ServiceSettings,
   type Settings,
 } from "../settings.ts";
 
@@ -14,12 +13,6 @@ import {
 const MAX_VERSIONS = 2;
 /** For migrations, the operator's commands, Cloud SQL's agents and a person who investigates. */
 export const RESERVED_CONNECTIONS = 40;
-
-const MB = 1024 * 1024;
-/** The measured resident memory of an idle process. */
-const IDLE_MB = 120;
-/** The data of a pushed message is encoded in base64. */
-const BASE64 = 4 / 3;
 
 /** The settings are unsafe; the message has a line for each reason. */
 export class UnsafeSettingsError extends Error {
@@ -73,30 +66,24 @@ function checkQueues({ environment, api, subscriber }: Settings): string[] {
     );
 }
 
-/** App Engine kills a process that exceeds the memory of its class, without a log line. */
-function checkMemory({ environment, api, subscriber }: Settings): string[] {
-  const held =
-    environment.delivery === "push"
-      ? subscriber.maxConcurrentRequests * ITEM_BYTES * BASE64
-      : PULL_BYTES;
-  return [
-    ...findFaults(api, api.maxConcurrentRequests * BODY_BYTES, "requests of the largest size"),
-    ...findFaults(subscriber, held, "messages of the largest size"),
-  ];
-
-  function findFaults(service: ServiceSettings, heldBytes: number, content: string): string[] {
-    const memoryMb = MEMORY_MB[service.instanceClass];
+/**
+ * App Engine kills a process that exceeds the memory of its class, without a log line; the worker pool
+ * has that of the subscriber's class. How many requests come at once makes no difference, because the
+ * processes bound what these hold together.
+ */
+function checkMemory({ api, subscriber }: Settings): string[] {
+  return [api, subscriber].flatMap(({ file, instanceClass }) => {
+    const memoryMb = MEMORY_MB[instanceClass];
     if (memoryMb === undefined) {
       const known = Object.keys(MEMORY_MB).join(", ");
-      return [`${service.file}: instance_class ${service.instanceClass} must be one of ${known}.`];
+      return [`${file}: instance_class ${instanceClass} must be one of ${known}.`];
     }
-    const neededMb = IDLE_MB + Math.ceil(heldBytes / MB);
-    if (neededMb <= memoryMb) return [];
+    if (memoryMb >= WORST_MEMORY_MB) return [];
     return [
-      `${service.file}: instance_class ${service.instanceClass} has ${memoryMb} MB, but the process` +
-        ` needs ${neededMb}: ${IDLE_MB} idle and ${neededMb - IDLE_MB} for ${content}.`,
+      `${file}: instance_class ${instanceClass} has ${memoryMb} MB, but the process may need` +
+        ` ${WORST_MEMORY_MB} (docs/architecture.md, "Memory").`,
     ];
-  }
+  });
 }
 
 /** The files must name the resources that the stacks create. */
