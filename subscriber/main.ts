@@ -9,7 +9,7 @@ import { watchReadiness } from "../common/readiness.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
 import { createMetrics, serveMetrics, startTelemetry } from "../common/telemetry/metrics.ts";
 import type { Decision } from "./decide.ts";
-import type { Message } from "./message.ts";
+import { getMessageBytes, type Message } from "./message.ts";
 import { createSubscriberMetrics } from "./metrics.ts";
 import { startRetention } from "./retention.ts";
 import { createSettle } from "./settle.ts";
@@ -53,7 +53,7 @@ export async function start(
     // Writes of one item are never in two batches at once: the transactions would wait for each other.
     getKey: ({ attributes }) => attributes["ce-subject"],
     dispatch: settle,
-    getSize: ({ data }) => data.length,
+    getSize: getMessageBytes,
   });
   const hold = new WaitingHold({ batcher, stop });
   startRetention({

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { data } from "../../collections/data.ts";
 import { query } from "../../common/database.ts";
+import { SETTLE } from "../../common/limits.ts";
 import { encodeWrite, type Write } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { startPubsub } from "../../local/pubsub/server.ts";
@@ -71,6 +72,28 @@ describe("a subscriber that is pushed to", () => {
     const statuses = await Promise.all(writes.map((write) => deliver(write)));
     assert.deepEqual(new Set(statuses), new Set([204]));
     for (const write of writes) assert.equal((await waitForReceipt(write)).outcome, "applied");
+  });
+
+  it("counts attributes among the bytes of a batch", async () => {
+    const writes = Array.from({ length: 40 }, (_, index) => buildPut(`attributes-${index}`));
+    const statuses = writes.map(async (write) => {
+      const { attributes, data } = encodeWrite(write);
+      for (let index = 0; index < 80; index += 1)
+        attributes[`googclient_more-${index}`] = "x".repeat(1_000);
+      const body = wrap({ attributes, data }, `m-${write.id}`);
+      return (await push.send("POST", "/push", { body, headers: authorized() })).status;
+    });
+    assert.deepEqual(new Set(await Promise.all(statuses)), new Set([204]));
+    const readSizes = () =>
+      subscriber
+        .output()
+        .split("\n")
+        .filter((line) => line.includes("writes settled"))
+        .map((line) => line.split('"attributes-').length - 1);
+    const countLogged = () => readSizes().reduce((sum, size) => sum + size, 0);
+    await until("all are logged", () => countLogged() === writes.length);
+    const mostMessages = SETTLE.maxBytes / (80 * 2 * 1_000);
+    for (const size of readSizes()) assert.ok(size <= mostMessages, `a batch of ${size}`);
   });
 
   it("settles a message once, however often it is delivered", async () => {
