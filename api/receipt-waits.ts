@@ -38,7 +38,7 @@ export function createReceiptWaits(options: { reader: Reader; stop: AbortSignal 
     if (waiting >= MAX_RECEIPT_WAITS) return poll(key, untilMs);
     waiting += 1;
     try {
-      // Neither end is listened for: thousands of listeners on one signal cost more than these looks.
+      // Polled: thousands of listeners on one AbortSignal cost more.
       const isOver = () => stop.aborted || response.closed || performance.now() >= untilMs;
       for (let pauseMs = POLL_MS.first; ; pauseMs = Math.min(2 * pauseMs, POLL_MS.max)) {
         const settled = await poll(key, untilMs);

@@ -30,7 +30,7 @@ export type Message = MessageContent & {
  */
 export function getMessageBytes({ data, attributes }: Message): number {
   let characters = 0;
-  for (const [name, value] of Object.entries(attributes)) characters += name.length + value.length;
+  for (const name in attributes) characters += name.length + (attributes[name] as string).length;
   return data.length + 2 * characters;
 }
 

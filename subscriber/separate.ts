@@ -62,8 +62,8 @@ const NONE: ReadonlySet<string> = new Set();
 
 /**
  * Finds which of these ids another transaction has locked, also where it has inserted them and not
- * committed yet; the ids that it has not come to in its time are among them. Rejects where the
- * whole table is locked.
+ * committed yet; those that the search has not reached are among them. Rejects where the whole table is
+ * locked.
  */
 async function findLockedIds(
   pool: Pool,

@@ -47,7 +47,10 @@ export async function settleInTransaction(
   return entries.map((entry) => decisions.get(entry) as Decision);
 }
 
-/** Items and writes without a row: nothing is locked, so another subscriber may settle them at the same time. */
+/**
+ * Items and writes without a row: nothing is locked, so another subscriber may settle them at the same
+ * time.
+ */
 type Unlocked = { collection: Collection; items: string[]; writes: string[] };
 
 type WriteEntry = Entry & { write: Write };

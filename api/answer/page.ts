@@ -30,8 +30,8 @@ export class Page {
   }
 
   /**
-   * Adds a row. Returns false to end the reading before the last row, where the page has its bytes.
-   * Throws a 503 Problem where bytes are short.
+   * Adds a row. Returns false once the page is full by bytes, so that no further rows are read. Throws a
+   * 503 Problem where the answers under way hold too many bytes.
    */
   take(row: Row): boolean {
     if (this.#count === this.#limit) {
