@@ -180,9 +180,8 @@ const DEAD_RANGE_MS = 5_000;
 
 /**
  * Selects dead writes, those with these sorted ids and perhaps some between them; `lock` waits for
- * transactions that insert one. Ids may be months apart, since a condition may name an old version:
- * then all dead letters between would be read and locked, so that they are looked up by key; and also
- * where somebody else has locked one between them.
+ * transactions that insert one. They are looked up by key where a condition names an old version, since
+ * all dead letters of months would be read, and where somebody else has locked one between them.
  */
 export async function selectDeadIds(
   connection: Connection,
@@ -191,19 +190,15 @@ export async function selectDeadIds(
 ): Promise<Set<string>> {
   const [first, last] = [ids[0], ids.at(-1)];
   if (first === undefined || last === undefined) return new Set();
-  const select = async (where: string, values: unknown[]) => {
-    const sql =
-      `SELECT write_id, reason FROM dead_letters FORCE INDEX (write_id) WHERE write_id ${where}` +
-      (lock ? " LOCK IN SHARE MODE" : "");
-    return new Set((await query(connection, sql, values)).map(({ write_id }) => String(write_id)));
-  };
-  if (getWriteTime(last) - getWriteTime(first) <= DEAD_RANGE_MS)
-    try {
-      return await select("BETWEEN ? AND ?", [first, last]);
-    } catch (error) {
-      if (!lock || classifyDatabaseError(error) !== "locked") throw error;
-    }
-  return select("IN (?)", [ids]);
+  const sql = "SELECT write_id, reason FROM dead_letters FORCE INDEX (write_id) WHERE write_id";
+  const locking = lock ? " LOCK IN SHARE MODE" : "";
+  const byRange = () => query(connection, `${sql} BETWEEN ? AND ?${locking}`, [first, last]);
+  const byKey = () => query(connection, `${sql} IN (?)${locking}`, [ids]);
+  const retryByKey = (error: unknown) =>
+    classifyDatabaseError(error) === "locked" ? byKey() : Promise.reject(error);
+  const isNarrow = getWriteTime(last) - getWriteTime(first) <= DEAD_RANGE_MS;
+  const rows = isNarrow ? await byRange().catch(retryByKey) : await byKey();
+  return new Set(rows.map(({ write_id }) => write_id as string));
 }
 
 /** Inserts receipts into `writes`: of replaced versions, and of writes without effect. */

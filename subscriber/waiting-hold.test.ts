@@ -8,7 +8,8 @@ const NOT_YET: Decision = { kind: "not-yet", reason: "It waits." };
 const APPLIED: Decision = { kind: "settled", outcome: "applied", reason: null };
 /** Longer than any test waits. */
 const NEVER_MS = 600_000;
-const LIMITS = { ms: NEVER_MS, lookMs: NEVER_MS, maxMessages: 2, maxBytes: 100 };
+/** A message below has 22 bytes of attributes. */
+const LIMITS = { ms: NEVER_MS, lookMs: NEVER_MS, maxMessages: 2, maxBytes: 144 };
 
 /** A hold before a batcher that settles what is in `settled`, and counts the looks at each message. */
 function start(limits: Partial<typeof LIMITS> = {}) {

@@ -1,7 +1,7 @@
 import type { Batcher } from "../common/batcher.ts";
 import { WAITING_HOLD } from "../common/limits.ts";
 import type { Decision } from "./decide.ts";
-import type { Message } from "./message.ts";
+import { getMessageBytes, type Message } from "./message.ts";
 
 type Settle = Pick<Batcher<Message, Decision>, "add">;
 
@@ -48,21 +48,23 @@ export class WaitingHold {
     for (const { item, wake } of this.#held) if (items.includes(item)) wake();
   }
 
-  #hasRoom({ data }: Message): boolean {
+  #hasRoom(message: Message): boolean {
     const { maxMessages, maxBytes } = this.#limits;
-    const isRoom = this.#held.size < maxMessages && this.#bytes + data.length <= maxBytes;
+    const bytes = this.#bytes + getMessageBytes(message);
+    const isRoom = this.#held.size < maxMessages && bytes <= maxBytes;
     return isRoom && !this.#stop.aborted;
   }
 
-  async #hold({ attributes, data }: Message, ms: number): Promise<void> {
+  async #hold(message: Message, ms: number): Promise<void> {
+    const bytes = getMessageBytes(message);
     const { promise, resolve } = Promise.withResolvers<void>();
-    const held = { item: attributes["ce-subject"] as string, wake: resolve };
+    const held = { item: message.attributes["ce-subject"] as string, wake: resolve };
     this.#held.add(held);
-    this.#bytes += data.length;
+    this.#bytes += bytes;
     const timer = setTimeout(resolve, ms);
     await promise;
     clearTimeout(timer);
     this.#held.delete(held);
-    this.#bytes -= data.length;
+    this.#bytes -= bytes;
   }
 }
