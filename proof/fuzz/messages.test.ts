@@ -13,6 +13,7 @@ import {
 } from "../../common/write.ts";
 import { getWriteTime, isWriteId, mintWriteId } from "../../common/write-id.ts";
 import { courses } from "../../test/collections/courses.ts";
+import { notes } from "../../test/collections/notes.ts";
 import { parcels } from "../../test/collections/parcels.ts";
 import { teachers } from "../../test/collections/teachers.ts";
 import { createTestEnvironment, type TestEnvironment } from "../../test/support/environment.ts";
@@ -23,7 +24,7 @@ import { addOldWaits } from "../../test/support/waits.ts";
 import { formatItem } from "../answers/claims.ts";
 import { makeMessage, recipes } from "./messages.ts";
 
-const collections = [data, teachers, courses, parcels];
+const collections = [data, teachers, courses, parcels, notes];
 /** Arbitrary messages of a run, and a good one for every fifth of them. */
 const HOSTILE = 40;
 const GOOD_EVERY = 5;

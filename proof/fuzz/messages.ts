@@ -23,9 +23,12 @@ type Recipe = {
 export function makeMessage(recipe: Recipe): MessageContent {
   const { collection, kind, itemId, isBare } = recipe;
   const id = v7();
-  const item = kind === "delete" ? undefined : collection.example;
+  const { owner } = collection;
+  const subject = owner === undefined ? undefined : "key:fuzz";
+  const example = owner === undefined ? {} : { [owner]: subject };
+  const item = kind === "delete" ? undefined : { ...collection.example, ...example };
   const acceptedAt = getWriteTime(id);
-  const sound = encodeWrite({ id, kind, collection, itemId, acceptedAt, item });
+  const sound = encodeWrite({ id, kind, collection, itemId, acceptedAt, item, subject });
   const all = isBare ? recipe.attributes : { ...sound.attributes, ...recipe.attributes };
   const kept = Object.entries(all).filter(
     (entry): entry is [string, string] => entry[1] !== undefined,
