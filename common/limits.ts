@@ -192,7 +192,7 @@ export const WAITING_HOLD = {
 };
 
 /**
- * The most memory that either process may need, whatever it is sent: test/operations/memory.test.ts
+ * The most memory that either process may need, whatever it is sent: proof/memory/memory.test.ts
  * holds both to it, with the flags of app.yaml and subscriber.yaml (docs/architecture.md, "Memory"). An
  * App Engine instance that exceeds its class's memory is killed without a line in the log, so iac/
  * refuses a smaller class.

@@ -44,7 +44,6 @@ const LONGEST = [
   "test/operations/audit.test.ts",
   "test/operations/monitoring.test.ts",
   "test/operations/traces.test.ts",
-  "test/operations/memory.test.ts",
   "test/http/large-answers.test.ts",
   "test/settling/connections.test.ts",
   "test/deploy/rollout.test.ts",

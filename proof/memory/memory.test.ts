@@ -9,13 +9,18 @@ import { query } from "../../common/database.ts";
 import { BODY_BYTES, BULK_RECORDS, WORST_MEMORY_MB } from "../../common/limits.ts";
 import { encodeWrite, type MessageContent, type Write } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
-import { documents } from "../collections/documents.ts";
-import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
-import { type Answer, assertProblem, createClient, publishByHand } from "../support/http.ts";
-import { insertLargeItems, LARGE_ITEMS } from "../support/large-items.ts";
-import type { ProcessName, Spawned } from "../support/processes.ts";
-import { wrap } from "../support/pusher.ts";
-import { until } from "../support/until.ts";
+import { documents } from "../../test/collections/documents.ts";
+import { createTestEnvironment, type TestEnvironment } from "../../test/support/environment.ts";
+import {
+  type Answer,
+  assertProblem,
+  createClient,
+  publishByHand,
+} from "../../test/support/http.ts";
+import { insertLargeItems, LARGE_ITEMS } from "../../test/support/large-items.ts";
+import type { ProcessName, Spawned } from "../../test/support/processes.ts";
+import { wrap } from "../../test/support/pusher.ts";
+import { until } from "../../test/support/until.ts";
 
 /** Of Pub/Sub, with room for its attributes. */
 const LARGEST_MESSAGE_BYTES = 9_900_000;
@@ -36,7 +41,7 @@ async function spawnWithFlags(
   );
   const flags = /^entrypoint: node (.*) --import/m.exec(readFileSync(file, "utf8"))?.[1] ?? "";
   assert.ok(flags.includes("--max-old-space-size"));
-  const program = new URL("../support/start-documents.ts", import.meta.url).pathname;
+  const program = new URL("../../test/support/start-documents.ts", import.meta.url).pathname;
   const spawned = await environment.spawn(name, { LOG_FORMAT: "json", ...env }, [
     ...flags.split(" "),
     program,
@@ -58,7 +63,7 @@ describe("the memory of a process with the flags of production", () => {
   let environment: TestEnvironment;
   before(async () => {
     environment = await createTestEnvironment({
-      migrations: [new URL("../migrations/", import.meta.url)],
+      migrations: [new URL("../../test/migrations/", import.meta.url)],
     });
     await insertLargeItems(environment);
   });
