@@ -152,3 +152,19 @@ test("a field cannot have the name of what every object has", () => {
       name,
     );
 });
+
+test("a schema may leave out elements of an array, but not keys of an object in it", () => {
+  const unique = z
+    .array(z.object({ sku: z.string() }))
+    .overwrite((lines) => [...new Map(lines.map((line) => [line.sku, line])).values()]);
+  const parts = defineCollection({
+    name: "parts",
+    fields: { lines: unique },
+    example: { lines: [] },
+  });
+  const checked = check('{"lines":[{"sku":"a"},{"sku":"a"}]}', parts);
+  assert.deepEqual(checked, { ok: true, item: { lines: [{ sku: "a" }] } });
+  assert.deepEqual(errorsOf('{"lines":[{"sku":"a","more":1},{"sku":"a"}]}', parts), [
+    { pointer: "/lines/0/more", detail: "Is not a field of this object." },
+  ]);
+});

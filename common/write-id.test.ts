@@ -47,8 +47,21 @@ test("an id minted after a version is greater than it, whatever the clocks say",
   for (const aheadMs of [-HOUR_MS, -1, 0, 1, 500])
     for (const seen of [false, true]) {
       const version = versionAt(nowMs + aheadMs);
-      assert.ok(mintWriteId({ version, seen }) > version, `${aheadMs} ms ahead, seen ${seen}`);
+      const id = mintWriteId({ version, seen });
+      assert.ok(id > version, `${aheadMs} ms ahead, seen ${seen}`);
+      assert.ok(getWriteTime(id) >= nowMs, `${aheadMs} ms ahead, seen ${seen}`);
     }
+});
+
+test("ids that are minted ahead of the clock are in order, whether the version was seen or not", (t) => {
+  const nowMs = Date.now() + 3.5 * HOUR_MS;
+  t.mock.timers.enable({ apis: ["Date"], now: nowMs });
+  for (let aheadMs = 1_000; aheadMs < 1_040; aheadMs += 1) {
+    const version = versionAt(nowMs + aheadMs);
+    const named = mintWriteId({ version, seen: false });
+    const seen = mintWriteId({ version, seen: true });
+    assert.ok(seen > named, `${seen} must follow ${named}`);
+  }
 });
 
 test("a version seen in the database moves the sequence on", (t) => {
