@@ -77,11 +77,16 @@ export function foldWrites(batch: Batch): Fold {
 }
 
 /** Turns `not-yet` into a conflict where the version named is settled, or the wait is over. */
-function resolveNotYet(decision: Decision, settled: ReadonlySet<string>, waitedMs = 0): Decision {
+function resolveNotYet(
+  decision: Decision,
+  settled: ReadonlySet<string>,
+  waitedMs: number | undefined,
+): Decision {
   if (decision.kind !== "not-yet") return decision;
   const { version, reason } = decision;
   const isSettled = version !== undefined && settled.has(version);
-  return isSettled || waitedMs >= CONDITION_WAIT_MS ? conflict(reason) : decision;
+  const isOver = waitedMs !== undefined && waitedMs >= CONDITION_WAIT_MS;
+  return isSettled || isOver ? conflict(reason) : decision;
 }
 
 /** The row after an applied write. A tombstone keeps no content. */
