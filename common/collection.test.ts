@@ -9,7 +9,7 @@ const define = (schema: z.ZodType, example: unknown, name = "age") =>
 const RESERVED_TABLES = ["writes", "deadLetters", "migrations", "migrationsLock"];
 const RESERVED_FIELDS = [
   ...["id", "version", "createdAt", "updatedAt", "appliedAt", "deletedAt", "fingerprint", "trace"],
-  ...["createdItem", "limit", "cursor", "order", "after"],
+  ...["createdItem", "versionPublishedAt", "limit", "cursor", "order", "after"],
 ];
 const JSON_TYPES =
   "must have one of JSON's types: string, integer, number, boolean, array, object.";
@@ -234,5 +234,42 @@ describe("the owner of a collection", () => {
     assert.equal(defineOwned("user", { reads: "owner" }).reads, "owner");
     const declaration = { name: "cats", fields: {}, example: {}, reads: "owner" as const };
     assert.throws(() => defineCollection(declaration), /needs an owner/);
+  });
+});
+
+describe("a collection whose items expire", () => {
+  const fields = {
+    title: text({ max: 50 }),
+    heldUntil: dateTime().optional(),
+    startsAt: dateTime(),
+    remindAt: dateTime().default("2026-03-01T09:30:00.000Z"),
+  };
+  const declare = (field: string, most: string) =>
+    defineCollection({
+      name: "seats",
+      fields,
+      expires: { field: field as "title", most },
+      example: { title: "x", startsAt: "2026-03-01T09:30:00Z" },
+    });
+
+  test("names its field, and how far ahead it may be, in milliseconds", () => {
+    const { expires, fields: declared } = declare("heldUntil", "PT1H30M");
+    assert.deepEqual(expires, { field: declared[1], most: "PT1H30M", mostMs: 5_400_000 });
+    assert.equal(defineNamed("seats").expires, undefined);
+  });
+
+  test("expires by a date-time that may be left out", () => {
+    for (const field of ["title", "startsAt", "remindAt", "none"])
+      assert.throws(() => declare(field, "PT5M"), {
+        message:
+          `Collection "seats", field "${field}": an item can expire only by a dateTime() that is` +
+          " optional() and has no default.",
+      });
+  });
+
+  test("has a bound of a second to 366 days", () => {
+    for (const most of ["PT1S", "P366D"]) assert.ok(declare("heldUntil", most).expires, most);
+    for (const most of ["PT0S", "P367D", "P1Y", "5 minutes", ""])
+      assert.throws(() => declare("heldUntil", most), /must be a duration such as PT5M/, most);
   });
 });

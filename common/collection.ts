@@ -1,6 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
+import { parseDuration } from "./duration.ts";
 import { checkItem, formatErrors, type Item } from "./item-check.ts";
+import { EXPIRY_MS } from "./limits.ts";
+import { convertsValues, toJsonSchema } from "./zod-schemas.ts";
 
 /** One declared field, and its column in MySQL. */
 export type Field = {
@@ -28,7 +31,12 @@ export type Collection = {
   owner?: string | undefined;
   /** Only its owner may read an item, its receipts and lists of them. */
   reads?: "owner" | undefined;
+  /** When its items expire, where they do. */
+  expires?: Expiry | undefined;
 };
+
+/** The field that says until when an item is there, and how far ahead it may be set. */
+export type Expiry = { field: Field; most: string; mostMs: number };
 
 /** Names are used in URLs and as names of tables and columns; this form is valid in all of them. */
 const NAME = /^[a-z][a-zA-Z0-9]{0,47}$/;
@@ -54,6 +62,7 @@ const RESERVED_FIELDS = new Set([
   "fingerprint",
   "trace",
   "createdItem",
+  "versionPublishedAt",
   "limit",
   "cursor",
   "order",
@@ -84,7 +93,9 @@ const UNSTORABLE_TIMES = [
  * `(field, deleted_at, created_at, id)`. `example` is shown in the OpenAPI document. `owner` names a
  * field that is not among `fields`: the API fills it with the principal that has written, and only this
  * principal may replace or delete the item. With `reads: "owner"` nobody else may read it, and the
- * indexes of lists begin with `(deleted_at, owner, …)`. Throws an error that names the collection and the field if
+ * indexes of lists begin with `(deleted_at, owner, …)`. `expires` names the optional date-time at which
+ * an item is gone (the API sets it where it is left out), and as an ISO 8601 duration the most that it
+ * may be ahead; it needs an index `(deleted_at, field)`. Throws an error that names the collection and the field if
  * the declaration is invalid.
  */
 export function defineCollection<Shape extends Record<string, z.ZodType>>(declaration: {
@@ -94,6 +105,7 @@ export function defineCollection<Shape extends Record<string, z.ZodType>>(declar
   example: { [Name in keyof Shape]?: unknown };
   owner?: string;
   reads?: "owner";
+  expires?: { field: keyof Shape & string; most: string };
 }): Collection {
   const { name, example, owner, reads } = declaration;
   if (!NAME.test(name) || RESERVED_NAMES.has(name.toLowerCase()) || name in Object.prototype)
@@ -112,7 +124,9 @@ export function defineCollection<Shape extends Record<string, z.ZodType>>(declar
   });
   const shape = Object.fromEntries(fields.map((field) => [field.name, field.schema]));
   const schema = z.strictObject(shape) as unknown as z.ZodType<Item>;
-  const collection = { name, schemaNumber: 1, fields, filters, schema, example, owner, reads };
+  const expires = declaration.expires && defineExpiry(name, declaration.expires, fields);
+  const common = { name, schemaNumber: 1, fields, filters, schema, example };
+  const collection: Collection = { ...common, owner, reads, expires };
   const check = checkItem(collection, example);
   if (!check.ok)
     throw declarationError(name, `the example is not valid: ${formatErrors(check.errors)}`);
@@ -122,6 +136,28 @@ export function defineCollection<Shape extends Record<string, z.ZodType>>(declar
   });
   if (changed) throw declarationError(name, TRANSFORMS_VALUE, changed.name);
   return collection;
+}
+
+function defineExpiry(
+  collection: string,
+  { field: name, most }: { field: string; most: string },
+  fields: readonly Field[],
+): Expiry {
+  const field = fields.find((candidate) => candidate.name === name);
+  if (field?.kind !== "dateTime" || field.required || field.schema.safeParse(undefined).data)
+    throw declarationError(
+      collection,
+      "an item can expire only by a dateTime() that is optional() and has no default",
+      name,
+    );
+  const mostMs = parseDuration(most);
+  if (mostMs === undefined || mostMs < EXPIRY_MS.least || mostMs > EXPIRY_MS.most)
+    throw declarationError(
+      collection,
+      `the most that an expiry may be ahead must be a duration such as PT5M, of a second to 366 days, not ${JSON.stringify(most)}`,
+      name,
+    );
+  return { field, most, mostMs };
 }
 
 /**
@@ -196,20 +232,6 @@ function defineField(collection: string, name: string, schema: z.ZodType): Field
   return { name, column: toSnakeCase(name), kind, schema, jsonSchema, required };
 }
 
-/** Whether the schema takes what was sent for something else, in any of its parts. */
-function convertsValues(schema: z.ZodType): boolean {
-  let isFound = false;
-  const override = ({ zodSchema }: { zodSchema: z.core.$ZodType }) => {
-    const { def } = (zodSchema as z.core.$ZodTypes)._zod;
-    isFound ||= def.type === "catch" || ("coerce" in def && def.coerce === true);
-    // This is what preprocess() makes.
-    isFound ||= def.type === "pipe" && def.in._zod.def.type === "transform";
-  };
-  for (const io of ["input", "output"] as const)
-    z.toJSONSchema(schema, { io, unrepresentable: "any", override });
-  return isFound;
-}
-
 /** The field of the owner. It is optional: the API fills it. */
 function defineOwner(collection: string, name: string, others: readonly Field[]): Field {
   const clash = others.find((field) => field.name === name || field.column === OWNER_COLUMN);
@@ -223,21 +245,6 @@ function defineOwner(collection: string, name: string, others: readonly Field[])
   const description = "Whose the item is: of a new one, who writes it.";
   const schema = z.string().regex(PRINCIPAL, { error }).meta({ description }).optional();
   return { ...defineField(collection, name, schema), column: OWNER_COLUMN };
-}
-
-/** Undefined for a type that JSON lacks; as `output`, also for a schema that transforms a value. */
-function toJsonSchema(
-  schema: z.ZodType,
-  io: "input" | "output",
-): z.core.JSONSchema.BaseSchema | undefined {
-  const refuseCodec = ({ zodSchema }: { zodSchema: z.core.$ZodType }) => {
-    if (io === "output" && zodSchema instanceof z.core.$ZodCodec) throw new TypeError("a codec");
-  };
-  try {
-    return z.toJSONSchema(schema, { io, override: refuseCodec });
-  } catch {
-    return undefined;
-  }
 }
 
 function toSnakeCase(name: string): string {

@@ -198,6 +198,18 @@ export const WAITING_HOLD = {
  * refuses a smaller class.
  */
 export const WORST_MEMORY_MB = 700;
+/** How far ahead a collection may let an expiry be set. */
+export const EXPIRY_MS = { least: 1_000, most: 366 * DAY_MS };
+/**
+ * Another than its owner may take an expired item only after this: Pub/Sub's servers, whose clocks
+ * stamp the publish times, may differ a little.
+ */
+export const EXPIRY_GRACE_MS = 1_000;
+/**
+ * An expired row is swept only after this, so that a sweep hardly ever meets a renewal that is still
+ * in flight.
+ */
+export const SWEEP_AFTER_SECONDS = 60;
 
 /** Throws where limits contradict each other; called by both processes at start. */
 export function assertLimits(): void {

@@ -1,7 +1,10 @@
 import { type Collection, type Field, OWNER_COLUMN } from "./collection.ts";
+import { toColumn } from "./column-values.ts";
+
 import type { PoolConnection } from "./database.ts";
+import { toDateTime } from "./date-times.ts";
 import { queryEach } from "./streamed-query.ts";
-import { getSql, type Row, toColumn, toDateTime, toRow } from "./tables.ts";
+import { getSql, type Row, toRow } from "./tables.ts";
 
 /** A row's place in its list: the next page starts after it, at equal cost at any depth. */
 export type Place = { createdAt: number; id: string };
@@ -24,8 +27,8 @@ export async function selectPage(
   },
   take: (row: Row) => boolean,
 ): Promise<void> {
-  const { table, reads } = getSql(collection);
-  const conditions = ["deleted_at IS NULL"];
+  const { table, reads, alive } = getSql(collection);
+  const conditions = ["deleted_at IS NULL", ...(alive ? [alive] : [])];
   const values: unknown[] = [];
   if (page.owner !== undefined) {
     conditions.push(`${OWNER_COLUMN} = ?`);

@@ -1,9 +1,11 @@
 import { truncate } from "./characters.ts";
 import type { Collection } from "./collection.ts";
+import { toFlag } from "./column-values.ts";
 import { type Connection, query } from "./database.ts";
 import { classifyDatabaseError, hideDataError } from "./database-faults.ts";
+import { fromDateTime, toDateTime } from "./date-times.ts";
 import { selectStates } from "./row-states.ts";
-import { fromDateTime, type RowState, toDateTime, toFlag } from "./tables.ts";
+import type { RowState } from "./tables.ts";
 import { getTraceId } from "./telemetry/tracing.ts";
 import { getWriteTime } from "./write-id.ts";
 
@@ -11,7 +13,7 @@ import { getWriteTime } from "./write-id.ts";
 export type Outcome = "applied" | "superseded" | "conflict" | "duplicate" | "dead";
 
 /** Why, as a word for programs, where the outcome alone does not say it. */
-export type OutcomeCode = "not-owner" | "unknown-schema";
+export type OutcomeCode = "not-owner" | "expired" | "unknown-schema";
 
 /** The receipt of a settled write. Times are in milliseconds since 1970. */
 export type Receipt = {

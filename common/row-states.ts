@@ -1,6 +1,7 @@
 import type { Collection } from "./collection.ts";
 import { type Connection, query } from "./database.ts";
-import { getSql, type RowState, toDateTime, toState } from "./tables.ts";
+import { toDateTime } from "./date-times.ts";
+import { getSql, type RowState, toState } from "./tables.ts";
 
 /** Selects the states of the rows with these ids, in no particular order. */
 export async function selectStates(
@@ -9,8 +10,8 @@ export async function selectStates(
   ids: readonly string[],
 ): Promise<RowState[]> {
   if (ids.length === 0) return [];
-  const { table, states } = getSql(collection);
-  const sql = `SELECT ${states} FROM ${table} WHERE id IN (?)`;
+  const { table, states, expired } = getSql(collection);
+  const sql = `SELECT ${states}${expired} FROM ${table} WHERE id IN (?)`;
   return (await query(connection, sql, [ids])).map((row) => toState(collection, row));
 }
 

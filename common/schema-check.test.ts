@@ -2,8 +2,12 @@ import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
 import { findAnyPort } from "../local/ports.ts";
 import { courses } from "../test/collections/courses.ts";
+
 import { drafts } from "../test/collections/drafts.ts";
 import { notes } from "../test/collections/notes.ts";
+
+import { seats } from "../test/collections/seats.ts";
+
 import { teachers } from "../test/collections/teachers.ts";
 import { createTestEnvironment, type TestEnvironment } from "../test/support/environment.ts";
 import type { Collection } from "./collection.ts";
@@ -23,7 +27,7 @@ before(async () => {
 after(() => environment.close());
 
 test("tables that the migrations made fit their collections", async () => {
-  assert.deepEqual(await findSchemaFaults(environment.pool, [teachers, courses]), []);
+  assert.deepEqual(await findSchemaFaults(environment.pool, [teachers, courses, seats]), []);
 });
 
 test("an owner has a column of its own, and the indexes where only owners read begin with it", async () => {
@@ -217,6 +221,26 @@ for (const [place, [what, change, expected]] of faults.entries())
       await findSchemaFaults(environment.pool, [teachers, collection]),
       expected(table),
     );
+  });
+
+for (const [what, change, expected] of [
+  [
+    "a column that only they need",
+    "DROP COLUMN version_published_at",
+    "The column seats2.version_published_at is missing.",
+  ],
+  [
+    "an index for the sweep",
+    "DROP INDEX expiring, ADD INDEX expiring (held_until, deleted_at)",
+    "No index starts with (deleted_at, held_until) of seats2; the sweep would scan the table.",
+  ],
+] as const)
+  test(`a table whose items expire is told that it lacks ${what}`, async () => {
+    await query(environment.pool, "CREATE TABLE seats2 LIKE seats");
+    await query(environment.pool, `ALTER TABLE seats2 ${change}`);
+    const faults = await findSchemaFaults(environment.pool, [{ ...seats, name: "seats2" }]);
+    await query(environment.pool, "DROP TABLE seats2");
+    assert.deepEqual(faults, [expected]);
   });
 
 test("columns that no collection declares are left alone", async () => {

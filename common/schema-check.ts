@@ -13,7 +13,7 @@ import {
   text,
 } from "./columns.ts";
 import { type Columns, type Connection, query } from "./database.ts";
-import type { COLUMNS } from "./tables.ts";
+import { type COLUMNS, EXPIRY_COLUMN } from "./tables.ts";
 
 /** A table as it must be. `nullable` says why a column must allow NULL. */
 type Table = {
@@ -21,8 +21,8 @@ type Table = {
   key: string;
   requirements: ReadonlyMap<string, ColumnRequirement>;
   nullable: ReadonlyMap<string, string>;
-  /** Columns that an index must start with, for each of them. */
-  indexed: readonly (readonly string[])[];
+  /** Columns that an index must start with, for each of them, and what reads by it. */
+  indexed: readonly { columns: readonly string[]; reader: string }[];
   /** Columns beside the key whose values may have to differ. */
   unique: readonly string[];
 };
@@ -135,8 +135,8 @@ export async function findSchemaFaults(
   ];
 }
 
-function toTable({ name, fields, filters, owner, reads }: Collection): Table {
-  const own = ["deleted_at", OWNER_COLUMN];
+function toTable({ name, fields, filters, owner, reads, expires }: Collection): Table {
+  const first = reads === "owner" ? ["deleted_at", OWNER_COLUMN] : [];
   const ownFields = fields.filter((field) => field.name !== owner);
   return {
     name,
@@ -145,15 +145,19 @@ function toTable({ name, fields, filters, owner, reads }: Collection): Table {
       ...Object.entries(ITEM_REQUIREMENTS),
       ...ownFields.map((field) => [field.column, getFieldRequirement(field)] as const),
       ...(owner === undefined ? [] : [[OWNER_COLUMN, ascii(255)] as const]),
+      ...(expires ? [[EXPIRY_COLUMN, DATE_TIME] as const] : []),
     ]),
     nullable: new Map([
       ...toNullable("deleted_at", "fingerprint", "trace", "created_item"),
+      ...(expires ? toNullable(EXPIRY_COLUMN) : []),
       ...ownFields.map(({ column }) => [column, ": tombstones store NULL there"] as const),
     ]),
-    indexed:
-      reads === "owner"
-        ? [own, ...filters.map(({ column }) => [...own, column])]
-        : [["deleted_at"], ...filters.map(({ column }) => [column])],
+    indexed: [
+      ...[first.length === 0 ? ["deleted_at"] : [], ...filters.map(({ column }) => [column])].map(
+        (columns) => ({ columns: [...first, ...columns], reader: "lists" }),
+      ),
+      ...(expires ? [{ columns: ["deleted_at", expires.field.column], reader: "the sweep" }] : []),
+    ],
     unique: [],
   };
 }
@@ -221,12 +225,14 @@ function findIndexFaults(
       (index) => `The index ${index.indexName} on ${name}.${index.name} must not be unique.`,
     ),
     ...indexed
-      .filter((list) => list.every((column) => columns.some((one) => one.name === column)))
-      .filter((list) => !isIndexed(list))
-      .map((list) => {
+      .filter(({ columns: list }) =>
+        list.every((column) => columns.some((one) => one.name === column)),
+      )
+      .filter(({ columns: list }) => !isIndexed(list))
+      .map(({ columns: list, reader }) => {
         const [first, ...more] = list;
         const start = more.length === 0 ? `${name}.${first}` : `(${list.join(", ")}) of ${name}`;
-        return `No index starts with ${start}; lists would scan the table.`;
+        return `No index starts with ${start}; ${reader} would scan the table.`;
       }),
   ];
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { z } from "zod";
-import { type Collection, defineCollection, text } from "./collection.ts";
+import { type Collection, dateTime, defineCollection, text } from "./collection.ts";
 import { numberSchemas, type SchemaNumbers, updateSchemaNumbers } from "./schema-numbers.ts";
 
 function declare(name: string, fields: Record<string, z.ZodType>): Collection {
@@ -61,4 +61,16 @@ test("collections get the numbers of the file; one that is not in it is at its f
     numberSchemas([orders, rooms], numbers).map(({ schemaNumber }) => schemaNumber),
     [7, 1],
   );
+});
+
+test("a declaration whose items expire has the next number; how far ahead does not count", () => {
+  const fields = { title, heldUntil: dateTime().optional() };
+  const example = { title: "x" };
+  const kept = defineCollection({ name: "orders", fields, example });
+  const expiring = (most: string) =>
+    defineCollection({ name: "orders", fields, expires: { field: "heldUntil", most }, example });
+  const numbers = updateSchemaNumbers([kept], {});
+  const second = updateSchemaNumbers([expiring("PT5M")], numbers);
+  assert.deepEqual(getNumbers(second), [["orders", 2]]);
+  assert.deepEqual(updateSchemaNumbers([expiring("PT9M")], second), second);
 });

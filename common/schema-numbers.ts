@@ -1,5 +1,5 @@
 import type { Collection } from "./collection.ts";
-import { computeFingerprint } from "./write.ts";
+import { computeFingerprint } from "./fingerprint.ts";
 
 /**
  * `collections/schemas.json`: for each collection the number of its declaration, and the
@@ -36,10 +36,12 @@ export function updateSchemaNumbers(
 }
 
 /** The SHA-256 of what a message of the collection may contain; the order of fields does not count. */
-function hashDeclaration({ name, fields }: Collection): string {
+function hashDeclaration({ name, fields, expires }: Collection): string {
   const declared = fields.map(({ name: field, jsonSchema, required }) => [
     field,
     { jsonSchema, required },
   ]);
-  return computeFingerprint({ name, fields: Object.fromEntries(declared) });
+  // A subscriber that does not know that items expire would keep them.
+  const expiry = expires && { expires: expires.field.name };
+  return computeFingerprint({ name, fields: Object.fromEntries(declared), ...expiry });
 }

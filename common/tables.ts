@@ -1,7 +1,13 @@
-import { type Collection, type Field, type FieldKind, OWNER_COLUMN } from "./collection.ts";
+import { type Collection, type Field, OWNER_COLUMN } from "./collection.ts";
+import { fromColumn, toColumn, toFlag } from "./column-values.ts";
 import { type Columns, type Connection, type PoolConnection, query } from "./database.ts";
+import {
+  fromDateTime,
+  fromNullableDateTime,
+  toDateTime,
+  toNullableDateTime,
+} from "./date-times.ts";
 import type { Item } from "./item-check.ts";
-import { parseJson } from "./json.ts";
 import { queryEach } from "./streamed-query.ts";
 
 /** One row of a collection's table: an item, or the tombstone that a delete left. */
@@ -30,6 +36,15 @@ export type RowState = {
   created: boolean | null;
   /** Whose item it is, where the collection has an owner; also on a tombstone. */
   owner?: string | null;
+  /**
+   * Where the collection's items expire: when this one does; on a tombstone, when it was deleted or
+   * had expired. Null for never.
+   */
+  expiresAt?: number | null;
+  /** There too: when the message of the current version was published. */
+  publishedAt?: number | null;
+  /** There too, of a row that was read for a client: it has expired, and shows as a tombstone. */
+  isExpired?: true;
 };
 
 /**
@@ -42,10 +57,10 @@ export async function selectRowsWithin(
   ids: readonly string[],
   maxBytes: number,
 ): Promise<{ rows: Row[]; isAll: boolean }> {
-  const { table, reads } = getSql(collection);
+  const { table, reads, expired } = getSql(collection);
   const rows: Row[] = [];
   let bytes = 0;
-  const sql = `SELECT ${reads} FROM ${table} WHERE id IN (?)`;
+  const sql = `SELECT ${reads}${expired} FROM ${table} WHERE id IN (?)`;
   const isAll = await queryEach(connection, sql, [ids], (columns) => {
     bytes += countBytes(columns);
     rows.push(toRow(collection, columns));
@@ -93,33 +108,18 @@ export async function updateRows(
   await query(connection, `REPLACE INTO ${table} (${names}) VALUES ?`, [values]);
 }
 
-/** Formats milliseconds since 1970 as MySQL's DATETIME(3) in UTC. */
-export function toDateTime(ms: number): string {
-  const second = Math.floor(ms / 1_000);
-  let text = formattedSeconds.get(second);
-  if (text === undefined) {
-    if (formattedSeconds.size >= MAX_FORMATTED_SECONDS) formattedSeconds.clear();
-    text = new Date(second * 1_000).toISOString().slice(0, 19).replace("T", " ");
-    formattedSeconds.set(second, text);
-  }
-  return `${text}.${String(ms - second * 1_000).padStart(3, "0")}`;
-}
-
-/** A cache: the times of a batch's rows are in few different seconds. */
-const formattedSeconds = new Map<number, string>();
-const MAX_FORMATTED_SECONDS = 100;
-
-/** Parses MySQL's DATETIME(3) in UTC to milliseconds since 1970. */
-export function fromDateTime(text: string): number {
-  // Digit by digit: `Date.parse` takes three times as long, and each row has three dates.
-  const digit = (place: number) => text.charCodeAt(place) - 48;
-  const two = (place: number) => 10 * digit(place) + digit(place + 1);
-  const [year, month, ms] = [100 * two(0) + two(2), two(5), 100 * digit(20) + two(21)];
-  return Date.UTC(year, month - 1, two(8), two(11), two(14), two(17), ms);
-}
-
 /** Names and column lists of a collection's statements, built once. */
-type Sql = { table: string; names: string; reads: string; states: string };
+type Sql = {
+  table: string;
+  names: string;
+  reads: string;
+  /** What a {@link RowState} is read from. */
+  states: string;
+  /** For a column list of reads: whether the row has expired by MySQL's clock. */
+  expired: string;
+  /** For a condition: that the row has not expired. */
+  alive: string;
+};
 /** The columns that every collection's table has. */
 export const COLUMNS = [
   "id",
@@ -132,18 +132,30 @@ export const COLUMNS = [
   "trace",
   "created_item",
 ] as const;
+/** Only where a collection's items expire. */
+export const EXPIRY_COLUMN = "version_published_at";
 const sqlByCollection = new WeakMap<Collection, Sql>();
 
 /** The parts of a collection's statements. */
 export function getSql(collection: Collection): Sql {
   const known = sqlByCollection.get(collection);
   if (known) return known;
-  const columns = [...COLUMNS, ...collection.fields.map(({ column }) => `\`${column}\``)];
+  const { owner, expires } = collection;
+  const expiry = expires && `\`${expires.field.column}\``;
+  const own = [...COLUMNS, ...(expiry ? [EXPIRY_COLUMN] : [])];
+  const columns = [...own, ...collection.fields.map(({ column }) => `\`${column}\``)];
   const sql = {
     table: `\`${collection.name}\``,
     names: columns.join(", "),
-    reads: [...COLUMNS, ...collection.fields.map(formatRead)].join(", "),
-    states: [...COLUMNS, ...(collection.owner === undefined ? [] : [OWNER_COLUMN])].join(", "),
+    reads: [...own, ...collection.fields.map(formatRead)].join(", "),
+    states: [
+      ...own,
+      ...(owner === undefined ? [] : [OWNER_COLUMN]),
+      ...(expiry ? [expiry] : []),
+    ].join(", "),
+    // UTC_TIMESTAMP is one time in a whole statement, whatever the session's time zone.
+    expired: expiry ? `, ${expiry} <= UTC_TIMESTAMP(3) AS is_expired` : "",
+    alive: expiry ? `(${expiry} IS NULL OR ${expiry} > UTC_TIMESTAMP(3))` : "",
   };
   sqlByCollection.set(collection, sql);
   return sql;
@@ -156,19 +168,23 @@ function formatRead({ column, kind }: Field): string {
 
 /** Lists the values in the order of {@link getSql}'s names. */
 function toColumns(collection: Collection, row: Row): unknown[] {
+  const { owner, expires } = collection;
   return [
     row.id,
     row.version,
     toDateTime(row.createdAt),
     toDateTime(row.updatedAt),
     toDateTime(row.appliedAt),
-    row.deletedAt === null ? null : toDateTime(row.deletedAt),
+    toNullableDateTime(row.deletedAt),
     row.fingerprint,
     row.trace,
     row.created,
-    ...collection.fields.map(({ name, kind }) =>
-      name === collection.owner ? row.owner : toColumn(kind, row.item?.[name]),
-    ),
+    ...(expires ? [toNullableDateTime(row.publishedAt)] : []),
+    ...collection.fields.map((field) => {
+      if (field.name === owner) return row.owner;
+      if (field === expires?.field) return toNullableDateTime(row.expiresAt);
+      return toColumn(field.kind, row.item?.[field.name]);
+    }),
   ];
 }
 
@@ -178,26 +194,25 @@ export function toRow(collection: Collection, columns: Columns): Row {
   return { ...state, item: state.deletedAt === null ? toItem(collection, columns) : null };
 }
 
-/** Converts the columns that every table has, and that of the owner where there is one. */
-export function toState({ owner }: Collection, columns: Columns): RowState {
-  const deletedAt = columns.deleted_at as string | null;
-  return {
+/** Converts the columns of a {@link RowState}. A row that was read as expired becomes a tombstone. */
+export function toState({ owner, expires }: Collection, columns: Columns): RowState {
+  const state: RowState = {
     id: columns.id as string,
     version: columns.version as string,
     createdAt: fromDateTime(columns.created_at as string),
     updatedAt: fromDateTime(columns.updated_at as string),
     appliedAt: fromDateTime(columns.applied_at as string),
-    deletedAt: deletedAt === null ? null : fromDateTime(deletedAt),
+    deletedAt: fromNullableDateTime(columns.deleted_at),
     fingerprint: columns.fingerprint as string | null,
     trace: columns.trace as string | null,
     created: toFlag(columns.created_item),
     ...(owner === undefined ? {} : { owner: columns[OWNER_COLUMN] as string | null }),
   };
-}
-
-/** Converts a TINYINT(1) that may be NULL. */
-export function toFlag(value: Columns[string] | undefined): boolean | null {
-  return value === null || value === undefined ? null : Number(value) === 1;
+  if (!expires) return state;
+  state.expiresAt = fromNullableDateTime(columns[expires.field.column]);
+  state.publishedAt = fromNullableDateTime(columns[EXPIRY_COLUMN]);
+  if (state.deletedAt !== null || !toFlag(columns.is_expired)) return state;
+  return { ...state, deletedAt: state.expiresAt, isExpired: true };
 }
 
 /** The bytes of a row's texts, or fewer where they have other characters than ASCII. */
@@ -215,20 +230,4 @@ function toItem(collection: Collection, columns: Columns): Item {
     if (value !== null && value !== undefined) item[name] = fromColumn(kind, value);
   }
   return item;
-}
-
-/** Converts a field's value to its column's. */
-export function toColumn(kind: FieldKind, value: unknown): unknown {
-  if (value === undefined) return null;
-  if (kind === "dateTime") return toDateTime(Date.parse(String(value)));
-  if (kind === "json") return JSON.stringify(value);
-  return value;
-}
-
-function fromColumn(kind: FieldKind, value: string | number | Buffer): unknown {
-  if (kind === "boolean") return Number(value) === 1;
-  if (kind === "integer" || kind === "number") return Number(value);
-  if (kind === "dateTime") return new Date(fromDateTime(String(value))).toISOString();
-  if (kind === "json") return parseJson(String(value));
-  return value;
 }

@@ -56,8 +56,20 @@ export function mintWriteId(after?: { version: string; seen: boolean }): string 
  * process leaves 65,535 counters after each id that it mints. The same id always derives the same one.
  */
 export function deriveNextId(id: string): string {
+  return formatNextId(id, createHash("sha256").update(id).digest());
+}
+
+/**
+ * Derives the id of the sweep's write that ends a version at its expiry (milliseconds since 1970): it
+ * follows the version as {@link deriveNextId}'s does, so that all writes made since are newer, and
+ * however often it is published, it is one write.
+ */
+export function deriveExpireId(version: string, expiresAt: number): string {
+  return formatNextId(version, createHash("sha256").update(`${version} ${expiresAt}`).digest());
+}
+
+function formatNextId(id: string, digest: Buffer): string {
   const sequence = readSequence(id);
-  const digest = createHash("sha256").update(id).digest();
   return sequence === MAX_SEQUENCE
     ? formatId(getWriteTime(id) + 1, 0, digest)
     : formatId(getWriteTime(id), sequence + 1, digest);

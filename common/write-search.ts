@@ -1,7 +1,7 @@
 import type { Collection } from "./collection.ts";
 import { type Connection, query } from "./database.ts";
+import { toDateTime } from "./date-times.ts";
 import { selectDead, selectSettled } from "./receipts.ts";
-import { toDateTime } from "./tables.ts";
 import { getLowestIdAt, getWriteTime } from "./write-id.ts";
 
 /** An item by its collection's name and its id. */

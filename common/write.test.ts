@@ -4,10 +4,10 @@ import fc from "fast-check";
 import { courses } from "../test/collections/courses.ts";
 import { notes } from "../test/collections/notes.ts";
 import { teachers } from "../test/collections/teachers.ts";
+import { computeFingerprint } from "./fingerprint.ts";
 import type { Item } from "./item-check.ts";
 import {
   checkWrite,
-  computeFingerprint,
   encodeWrite,
   InvalidWriteError,
   type MessageContent,

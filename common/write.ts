@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { truncate } from "./characters.ts";
 import { type Collection, PRINCIPAL } from "./collection.ts";
 import { checkItem, formatErrors, type Item } from "./item-check.ts";
@@ -12,11 +11,16 @@ export type Write = {
   kind: WriteKind;
   collection: Collection;
   itemId: string;
-  /** Acceptance time in milliseconds since 1970: the time inside the id. */
+  /**
+   * Acceptance time in milliseconds since 1970: the time inside the id; of an `expire`, whose id is
+   * derived from an older one, when it was published.
+   */
   acceptedAt: number;
-  /** Absent on a delete. */
+  /** When Pub/Sub took the message, by its own clock; every redelivery has the same. */
+  publishedAt?: number | undefined;
+  /** Absent on a delete and an expire. */
   item?: Item | undefined;
-  /** The version that the item must have (put, delete), or `*` for any. */
+  /** The version that the item must have (put, delete), or `*` for any; the one that an expire ends. */
   ifMatch?: string | undefined;
   /** `If-None-Match: *`: the item must not exist (put). */
   ifNoneMatch?: boolean | undefined;
@@ -30,10 +34,16 @@ export type Write = {
   anyOwner?: boolean | undefined;
 };
 
-export type WriteKind = "create" | "put" | "delete";
+export type ClientWriteKind = "create" | "put" | "delete";
+/** An `expire` is the sweep's own: it makes an expired row a tombstone. */
+export type WriteKind = ClientWriteKind | "expire";
 
-/** The content of a Pub/Sub message, pulled or pushed. */
-export type MessageContent = { attributes: Record<string, string>; data: Buffer };
+/** The content of a Pub/Sub message, pulled or pushed; see {@link Write} for `publishedAt`. */
+export type MessageContent = {
+  attributes: Record<string, string>;
+  data: Buffer;
+  publishedAt?: number | undefined;
+};
 
 /**
  * Item ids consist of RFC 3986's unreserved characters, which need no escaping in a URL. The two dot
@@ -99,7 +109,7 @@ export function encodeWrite(write: Write): MessageContent {
  * than this one, and an {@link InvalidWriteError} if it is not a valid write.
  */
 export function parseWrite(message: MessageContent, collections: readonly Collection[]): Write {
-  const { attributes } = message;
+  const { attributes, publishedAt } = message;
   if (attributes["ce-specversion"] !== SPEC_VERSION)
     throw new InvalidWriteError(
       `The message is not a CloudEvent of version ${SPEC_VERSION}: ` +
@@ -113,7 +123,8 @@ export function parseWrite(message: MessageContent, collections: readonly Collec
     collection,
     itemId: attributes["ce-subject"] ?? "",
     acceptedAt: isWriteId(id) ? getWriteTime(id) : Number.NaN,
-    item: kind === "delete" ? undefined : parseItem(message.data),
+    publishedAt,
+    item: hasItem(kind) ? parseItem(message.data) : undefined,
     ifMatch: attributes["if-match"],
     ifNoneMatch: attributes["if-none-match"] === "*" || undefined,
     fingerprint: attributes.fingerprint,
@@ -124,6 +135,7 @@ export function parseWrite(message: MessageContent, collections: readonly Collec
     write.anyOwner = attributes["any-owner"] === "true" || undefined;
   }
   checkWrite(write);
+  if (kind === "expire" && publishedAt !== undefined) write.acceptedAt = publishedAt;
   return write;
 }
 
@@ -176,13 +188,15 @@ export function checkWrite(write: Write): void {
     throw new InvalidWriteError(`The if-match ${quote(write.ifMatch)} is not a version.`);
   if (write.fingerprint !== undefined && !FINGERPRINT.test(write.fingerprint))
     throw new InvalidWriteError("The fingerprint is not a SHA-256.");
-  if (write.kind !== "delete") {
+  if (write.kind === "expire" && (write.ifMatch === undefined || write.ifMatch === "*"))
+    throw new InvalidWriteError("The if-match of an expire is not a version.");
+  if (hasItem(write.kind)) {
     const checked = checkItem(write.collection, write.item);
     if (!checked.ok)
       throw new InvalidWriteError(`The item is not valid: ${formatErrors(checked.errors)}`);
     write.item = checked.item;
   }
-  checkOwner(write);
+  if (write.kind !== "expire") checkOwner(write);
 }
 
 /** In a collection with an owner, each write has a subject, whose the item is, or who may name another. */
@@ -207,13 +221,6 @@ export function listWriteIds({ id, ifMatch }: Write): string[] {
   return ifMatch && ifMatch !== "*" ? [id, ifMatch] : [id];
 }
 
-/** Computes the SHA-256 of an item with its keys sorted, so that their order does not matter. */
-export function computeFingerprint(item: Item): string {
-  return createHash("sha256")
-    .update(JSON.stringify(sortKeys(item)))
-    .digest("hex");
-}
-
 /** A message that can never be settled as a write: its `message` is the dead letter's reason. */
 export class InvalidWriteError extends Error {
   override name = "InvalidWriteError";
@@ -225,7 +232,11 @@ export class UnknownSchemaError extends InvalidWriteError {
 }
 
 function isWriteKind(kind: string): kind is WriteKind {
-  return kind === "create" || kind === "put" || kind === "delete";
+  return kind === "create" || kind === "put" || kind === "delete" || kind === "expire";
+}
+
+function hasItem(kind: WriteKind): boolean {
+  return kind === "create" || kind === "put";
 }
 
 function parseItem(data: Buffer): Item {
@@ -240,14 +251,4 @@ function parseItem(data: Buffer): Item {
 function quote(value: string | undefined): string {
   if (value === undefined) return "missing";
   return JSON.stringify(truncate(value.toWellFormed(), QUOTED_CHARACTERS));
-}
-
-function sortKeys(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sortKeys);
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, part]) => [key, sortKeys(part)]),
-  );
 }

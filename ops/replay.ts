@@ -1,9 +1,9 @@
 import type { Collection } from "../common/collection.ts";
 import { type Columns, type Pool, query } from "../common/database.ts";
+import { fromDateTime } from "../common/date-times.ts";
 import { parseJson } from "../common/json.ts";
 import { CLOCK_SKEW_MS, DAY_MS } from "../common/limits.ts";
 import { selectStates } from "../common/row-states.ts";
-import { fromDateTime } from "../common/tables.ts";
 import { InvalidWriteError, parseWrite, type Write } from "../common/write.ts";
 import { deriveNextId, getWriteTime } from "../common/write-id.ts";
 import { type Decision, decide } from "../subscriber/decide.ts";
@@ -51,7 +51,7 @@ export async function planReplay(
   if (ageMs < -CLOCK_SKEW_MS) return { obstacle: "its id is from the future" };
   const id = deriveNextId(dead.id);
   const [row] = await selectStates(pool, dead.collection, [dead.itemId]);
-  const write = { ...dead, id, acceptedAt: getWriteTime(id) };
+  const write = { ...dead, id, acceptedAt: getWriteTime(id), publishedAt: Date.now() };
   const obstacle = findObstacle(decide(write, row), id);
   return obstacle === undefined ? { write } : { obstacle };
 }

@@ -2,6 +2,7 @@ import { isAnothers, mustFindItem, NOT_OWNER_REASON } from "../common/owner.ts";
 import type { Outcome, OutcomeCode } from "../common/receipts.ts";
 import type { RowState } from "../common/tables.ts";
 import type { Write } from "../common/write.ts";
+import { isExpiredAtPublish, isPublishedBefore, seeRow } from "./expiry.ts";
 
 /**
  * What becomes of a write, in one shape from {@link decide} to the acknowledgement of its message.
@@ -24,19 +25,31 @@ export type NotYet = { kind: "not-yet"; version?: string; reason: string };
  * Pure: the same write on the same row always gets the same decision, in whichever order, batch or
  * repetition it was delivered. Versions are write ids, so "newer" is a comparison of strings.
  */
-export function decide(write: Write, row: RowState | undefined): Decision {
-  if (row?.version === write.id) return SETTLED_BEFORE;
+export function decide(write: Write, stored: RowState | undefined): Decision {
+  if (stored?.version === write.id) return SETTLED_BEFORE;
+  if (write.kind === "expire") return decideExpire(write, stored);
+  const decision = decideByRow(write, stored && seeRow(stored, write));
+  return decision === APPLIED && isExpiredAtPublish(write) ? EXPIRED : decision;
+}
+
+function decideByRow(write: Write, row: RowState | undefined): Decision {
   if (row && isAnothers(row, write)) return NOT_OWNER;
   if (!row && mustFindItem(write) && !write.ifMatch) return NO_ITEM_YET;
   if (write.kind === "create") return decideCreate(write, row);
   if (write.ifNoneMatch) return decideIfNoneMatch(write, row);
   if (write.ifMatch) return decideIfMatch(write, row, write.ifMatch);
-  return row && row.version > write.id ? superseded(row) : APPLIED;
+  return row && isNewer(row, write) ? superseded(row) : APPLIED;
 }
 
 export const SETTLED_BEFORE: Decision = { kind: "settled-before" };
 
 const APPLIED: Decision = { kind: "settled", outcome: "applied", reason: null };
+const EXPIRED: Decision = {
+  kind: "settled",
+  outcome: "conflict",
+  reason: "The item had expired before the write was accepted.",
+  code: "expired",
+};
 
 /** It tells nothing of the item, not even whether it was deleted. */
 const NOT_OWNER: Decision = {
@@ -74,6 +87,11 @@ export function isDead(
   return decision?.kind === "settled" && decision.outcome === "dead";
 }
 
+/** Whether the row has a newer write than this one; where its items expire, also one published since. */
+function isNewer(row: RowState, write: Write): boolean {
+  return row.version > write.id || isPublishedBefore(write, row);
+}
+
 function superseded(row: RowState): Decision {
   return {
     kind: "settled",
@@ -105,17 +123,25 @@ function decideCreate(write: Write, row: RowState | undefined): Decision {
 
 function decideIfNoneMatch(write: Write, row: RowState | undefined): Decision {
   if (row && row.deletedAt === null) return conflict("The item exists.");
-  return row && row.version > write.id ? superseded(row) : APPLIED;
+  return row && isNewer(row, write) ? superseded(row) : APPLIED;
 }
 
 function decideIfMatch(write: Write, row: RowState | undefined, version: string): Decision {
   if (version === "*") {
     if (!row || row.deletedAt !== null) return conflict("The item does not exist.");
-    return row.version > write.id ? superseded(row) : APPLIED;
+    return isNewer(row, write) ? superseded(row) : APPLIED;
   }
-  if (row && row.version > write.id) return conflict(describeStale(version));
+  if (row && isNewer(row, write)) return conflict(describeStale(version));
   if (row && row.deletedAt === null && row.version === version) return APPLIED;
   const mayBeInFlight = version < write.id && (!row || version > row.version);
   const reason = describeStale(version);
   return mayBeInFlight ? { kind: "not-yet", version, reason } : conflict(reason);
+}
+
+/** The sweep ends a version only while it is the row's, and has expired. */
+function decideExpire(write: Write, row: RowState | undefined): Decision {
+  const version = write.ifMatch as string;
+  if (row?.version !== version) return decideIfMatch(write, row, version);
+  const isEnded = row.deletedAt === null && seeRow(row, write).deletedAt !== null;
+  return isEnded ? APPLIED : conflict("The item has not expired.");
 }

@@ -4,6 +4,7 @@ import type { Row, RowState } from "../common/tables.ts";
 import { getTraceId } from "../common/telemetry/tracing.ts";
 import type { Write } from "../common/write.ts";
 import { conflict, type Decision, decide, SETTLED_BEFORE } from "./decide.ts";
+import { describeExpiry, isFree, seeRow } from "./expiry.ts";
 
 /** Writes of one collection, and what the tables hold of them. */
 export type Batch = {
@@ -90,39 +91,54 @@ function resolveNotYet(
 }
 
 /** The row after an applied write. A tombstone keeps no content. */
-function buildAppliedRow(write: Write, row: RowState | undefined, nowMs: number): Row {
+function buildAppliedRow(write: Write, stored: RowState | undefined, nowMs: number): Row {
+  const row = stored && seeRow(stored, write);
+  const isNewLife = row === undefined || row.deletedAt !== null;
+  const hasItem = write.kind === "create" || write.kind === "put";
   return {
     id: write.itemId,
     version: write.id,
     item: write.item ?? null,
-    ...buildOwner(write, row),
-    createdAt: Math.min(row?.createdAt ?? write.acceptedAt, write.acceptedAt),
+    ...buildOwner(write, stored),
+    createdAt: getCreatedAt(write, row, isNewLife && hasItem),
     updatedAt: write.acceptedAt,
     appliedAt: nowMs,
-    deletedAt: write.kind === "delete" ? write.acceptedAt : null,
+    deletedAt: hasItem ? null : write.acceptedAt,
     fingerprint: row?.fingerprint ?? write.fingerprint ?? null,
     trace: getTraceId(write.traceparent) ?? null,
-    created: write.kind !== "delete" && (row === undefined || row.deletedAt !== null),
+    created: hasItem && isNewLife,
+    ...describeExpiry(write, stored),
   };
 }
 
-/** Whoever writes it, an item that is there keeps its owner; so does a tombstone. */
-function buildOwner({ collection, item }: Write, row: RowState | undefined) {
+/** Where items expire, an id has many lives, and each begins with its own first write. */
+function getCreatedAt(write: Write, row: RowState | undefined, isNewLife: boolean): number {
+  if (!row) return write.acceptedAt;
+  if (write.collection.expires) return isNewLife ? write.acceptedAt : row.createdAt;
+  return Math.min(row.createdAt, write.acceptedAt);
+}
+
+/** Whoever writes it, an item that is there keeps its owner; so does a tombstone, until it is free. */
+function buildOwner(write: Write, row: RowState | undefined) {
+  const { collection, item } = write;
   const { owner: field } = collection;
   if (field === undefined) return {};
-  const owner = row?.owner ?? (item?.[field] as string | undefined) ?? null;
+  const kept = row && item && isFree(row, write) ? undefined : row?.owner;
+  const owner = kept ?? (item?.[field] as string | undefined) ?? null;
   return { owner, ...(item && { item: { ...item, [field]: owner } }) };
 }
 
 /**
  * A superseded write still changes two things of its item's row: the time of creation, and the
  * fingerprint of a create. So the rows are the same in whichever order unconditional writes arrive.
+ * Where items expire, it may be of another life, and leaves its fingerprint only.
  * A duplicate leaves its fingerprint where there is none: the first body that is settled is the key's.
  * A conflict leaves nothing: the item may be another's.
  */
 function markRefused(write: Write, outcome: Outcome, row: RowState): RowState {
   if (outcome === "conflict") return row;
-  const isOlder = outcome === "superseded" && write.acceptedAt < row.createdAt;
+  const isOlder =
+    outcome === "superseded" && write.acceptedAt < row.createdAt && !write.collection.expires;
   const createdAt = isOlder ? write.acceptedAt : row.createdAt;
   const fingerprint = row.fingerprint ?? write.fingerprint ?? null;
   if (createdAt === row.createdAt && fingerprint === row.fingerprint) return row;

@@ -124,7 +124,7 @@ export function pullSubscription(options: PullOptions): { stop(): Promise<void> 
       if (closed.aborted || !isSilent()) continue;
       const message = await waiting.find().catch(() => undefined);
       if (!message) continue;
-      const waitedMs = Date.now() - message.publishedAtMs;
+      const waitedMs = Date.now() - message.publishTime.getTime();
       // One that was published just now would have been delivered by the stream, too.
       const isStalled = isSilent() && waitedMs >= silenceMs / 2;
       found = { message, handled: handle(message) };

@@ -49,8 +49,9 @@ export function startPull(
   };
 
   async function settle(delivery: Delivery, deliveryExhausted?: string): Promise<void> {
-    const { id: messageId, attributes, data } = delivery;
-    const message: Message = { messageId, attributes, data, receivedMs: Date.now() };
+    const { id: messageId, attributes, data, publishTime } = delivery;
+    const publishedAt = publishTime.getTime();
+    const message: Message = { messageId, attributes, data, publishedAt, receivedMs: Date.now() };
     if (deliveryExhausted !== undefined) message.deliveryExhausted = deliveryExhausted;
     try {
       const decision = await batcher.add(message);

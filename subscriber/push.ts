@@ -26,6 +26,7 @@ const envelope = z.object({
     messageId: z.string(),
     attributes: z.record(z.string(), z.string()).default({}),
     data: z.base64().default(""),
+    publishTime: z.iso.datetime({ offset: true }).optional(),
   }),
 });
 
@@ -97,8 +98,14 @@ function takeMessage(request: Request): Message | undefined {
   const { success, data: parsed } = envelope.safeParse(parseBody(request.body));
   request.body = undefined;
   if (!success) return undefined;
-  const { messageId, attributes, data } = parsed.message;
-  return { messageId, attributes, data: Buffer.from(data, "base64"), receivedMs: Date.now() };
+  const { messageId, attributes, data, publishTime } = parsed.message;
+  return {
+    messageId,
+    attributes,
+    data: Buffer.from(data, "base64"),
+    publishedAt: publishTime === undefined ? undefined : Date.parse(publishTime),
+    receivedMs: Date.now(),
+  };
 }
 
 /** The JSON of a body; undefined where it is none. `express.json` would use V8's JSON.parse. */

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
 import { openPool, query } from "../common/database.ts";
 import { DAY_MS } from "../common/limits.ts";
+import { formatLockName } from "../common/named-lock.ts";
 import { insertDeadLetters, insertReceipts, type Receipt } from "../common/receipts.ts";
 import { insertRows, type Row } from "../common/tables.ts";
 import { courses } from "../test/collections/courses.ts";
@@ -11,8 +12,9 @@ import { createTestLogger } from "../test/support/logger.ts";
 import { selectRows } from "../test/support/rows.ts";
 import { versionAt } from "../test/support/schedules.ts";
 import { until } from "../test/support/until.ts";
-import { LOCK_NAME, startRetention, sweep } from "./retention.ts";
+import { startRetention, sweep } from "./retention.ts";
 
+const LOCK_NAME = formatLockName("retention");
 const OLD_MS = Date.now() - 31 * DAY_MS;
 const YOUNG_MS = Date.now() - 29 * DAY_MS;
 const RETENTION = { collections: [teachers, courses], retentionDays: 30 };
@@ -66,11 +68,17 @@ test("tombstones older than the retention go; young ones and items stay, however
     row("old tombstone", { deletedAt: OLD_MS }),
     row("young tombstone", { deletedAt: YOUNG_MS }),
     row("old item", { deletedAt: null }),
+    // Settled late: what it must outlive may be on its way still.
+    { ...row("old tombstone, applied lately", { deletedAt: OLD_MS }), appliedAt: YOUNG_MS },
   ];
   await insertRows(environment.pool, teachers, rows);
   await insertRows(environment.pool, courses, [row("old course", { deletedAt: OLD_MS })]);
   await sweepUntil(async () => (await getIds("courses")).length === 0);
-  assert.deepEqual(await getIds("teachers"), ["old item", "young tombstone"]);
+  assert.deepEqual(await getIds("teachers"), [
+    "old item",
+    "old tombstone, applied lately",
+    "young tombstone",
+  ]);
   assert.deepEqual(await selectRows(environment.pool, teachers, ["old item"]), [rows[2]]);
 });
 

@@ -15,6 +15,7 @@ import { isConditional, listWriteIds, type Write } from "../common/write.ts";
 import { isWriteId } from "../common/write-id.ts";
 import { type Applied, applyWrites } from "./apply.ts";
 import { type Decision, dead, isDead, SETTLED_BEFORE } from "./decide.ts";
+import { hasExpiry } from "./expiry.ts";
 import type { Entry } from "./message.ts";
 
 /**
@@ -173,9 +174,12 @@ function listLookUps({ write, fault }: WriteEntry, rows: ReadonlyMap<string, Row
   return listWriteIds(write);
 }
 
-/** Whether a write without a fault may be refused where there is no row. */
+/**
+ * Whether a write without a fault may be refused where there is no row. One that expires is refused
+ * where its message was published too late, and another message of the same write was not.
+ */
 function mayLeaveNoRow(write: Write): boolean {
-  return isConditional(write) || mustFindItem(write);
+  return isConditional(write) || mustFindItem(write) || hasExpiry(write);
 }
 
 function mayWait(write: Write): boolean {

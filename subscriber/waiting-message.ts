@@ -6,6 +6,7 @@ export type Delivery = {
   id: string;
   attributes: Record<string, string>;
   data: Buffer;
+  publishTime: Date;
   ack(): void;
   nack(): void;
 };
@@ -31,7 +32,7 @@ export class WaitingMessages {
    * One message, leased for as long as the subscription says, or undefined where none waits. After a
    * failure the next call uses a new client, because this one's connection may be lost, too.
    */
-  async find(): Promise<(Delivery & { publishedAtMs: number }) | undefined> {
+  async find(): Promise<Delivery | undefined> {
     this.#client ??= await createGeneratedClient("SubscriberClient", this.#target);
     const client = this.#client;
     try {
@@ -43,7 +44,7 @@ export class WaitingMessages {
     }
   }
 
-  async #pull(client: v1.SubscriberClient) {
+  async #pull(client: v1.SubscriberClient): Promise<Delivery | undefined> {
     const [{ receivedMessages }] = await client.pull(
       // Google discourages returnImmediately, because such a pull may miss a message. Here that does no
       // harm, since the next look finds it; a pull that waits would keep the message from the stream.
@@ -58,7 +59,10 @@ export class WaitingMessages {
       id: messageId ?? "",
       attributes: attributes ?? {},
       data: Buffer.from((data ?? "") as Uint8Array),
-      publishedAtMs: Number(publishTime?.seconds ?? 0) * 1_000,
+      publishTime: new Date(
+        Number(publishTime?.seconds ?? 0) * 1_000 +
+          Math.floor((publishTime?.nanos ?? 0) / 1_000_000),
+      ),
       ack: () => this.#call(client.acknowledge(request, createCallOptions())),
       nack: () =>
         this.#call(

@@ -15,7 +15,7 @@ export const PROBLEMS = {
   "not-found": { status: 404, means: "The resource does not exist." },
   "wrong-method": { status: 405, means: "The resource does not support this method." },
   conflict: { status: 409, means: "The write was settled as a conflict." },
-  deleted: { status: 410, means: "The item was deleted." },
+  deleted: { status: 410, means: "The item was deleted, or has expired." },
   "failed-precondition": { status: 412, means: "The item is not at the requested version." },
   "too-large": { status: 413, means: "The body, or a record in it, exceeds a size limit." },
   "wrong-media-type": {

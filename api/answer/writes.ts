@@ -117,7 +117,8 @@ function judgeSettled(
     if (write.kind === "delete") return { status: 204 };
     const { owner } = write.collection;
     // Whoever has written it, an item keeps its owner.
-    const own = owner !== undefined && row?.owner ? { [owner]: row.owner } : {};
+    const isCurrent = row?.version === write.id;
+    const own = owner !== undefined && isCurrent && row.owner ? { [owner]: row.owner } : {};
     const item = { id: write.itemId, ...write.item, ...own };
     // Unknown where an earlier release settled it; an applied create has always created its item.
     const isNew = created ?? write.kind === "create";
@@ -129,12 +130,17 @@ function judgeSettled(
   };
   const problem = problems[outcome];
   if (problem) throw new Problem(problem, reason ?? outcome, { members: { receipt } });
-  if (row?.deletedAt !== null) throw new Problem("deleted", "The item was deleted.");
+  if (row?.deletedAt !== null)
+    throw new Problem(
+      "deleted",
+      row?.isExpired ? "The item has expired." : "The item was deleted.",
+    );
   return { status: 200, item: { id: row.id, ...current }, version: row.version };
 }
 
 function nameConflict(write: Write, code: OutcomeCode | null): ProblemName {
   if (code === "not-owner") return code;
+  if (code === "expired") return "conflict";
   if (isConditional(write)) return "failed-precondition";
   return mustFindItem(write) ? "not-found" : "conflict";
 }

@@ -11,11 +11,13 @@ import { getWriteTime } from "../../common/write-id.ts";
 import { Problem } from "../answer/problem.ts";
 import { isUnavailable, type Reader } from "../reader.ts";
 import { type Condition, toSecond } from "./condition-headers.ts";
+import { isNearExpiry } from "./expiry.ts";
 
 /**
  * Gives a write the condition that settlement has to check. Throws 412 where the row already shows
- * that it cannot hold. Where it may still hold, or MySQL does not respond, settlement decides.
- * Returns whether the version in If-Match is the row's.
+ * that it cannot hold. Where it may still hold, or MySQL does not respond, settlement decides, and so
+ * it does of a row that is about to expire or has just expired. Returns whether the version in
+ * If-Match is the row's.
  */
 export async function applyCondition(
   reader: Reader,
@@ -23,9 +25,10 @@ export async function applyCondition(
   condition: Condition,
   row: KnownRow,
 ): Promise<boolean> {
+  const isOpen = row === "unknown" || (row !== undefined && isNearExpiry(row));
   if ("ifNoneMatch" in condition) {
     write.ifNoneMatch = true;
-    if (row !== "unknown" && row?.deletedAt === null)
+    if (!isOpen && row?.deletedAt === null)
       throw new Problem("failed-precondition", "The item already exists.");
     return false;
   }
@@ -33,7 +36,8 @@ export async function applyCondition(
     write.ifMatch = await findUnmodified(reader, write, row, condition.unmodifiedSince);
     return true;
   }
-  write.ifMatch = condition.ifMatch === "*" ? "*" : chooseVersion(condition.ifMatch, row);
+  const alive = isOpen && row !== "unknown" && row.isExpired ? { ...row, deletedAt: null } : row;
+  write.ifMatch = condition.ifMatch === "*" ? "*" : chooseVersion(condition.ifMatch, alive);
   return row !== "unknown" && write.ifMatch === row?.version;
 }
 

@@ -2,7 +2,7 @@ import type { Request, Response } from "express";
 import { truncate } from "../../common/characters.ts";
 import type { Collection } from "../../common/collection.ts";
 import { CLOCK_SKEW_MS, WAIT_SECONDS } from "../../common/limits.ts";
-import { ITEM_ID, type WriteKind } from "../../common/write.ts";
+import { type ClientWriteKind, ITEM_ID } from "../../common/write.ts";
 import { getWriteTime, isWriteId } from "../../common/write-id.ts";
 import { malformed, Problem } from "../answer/problem.ts";
 import { readPair, splitHeader } from "./header-values.ts";
@@ -18,7 +18,7 @@ const UNSUPPORTED = [
   "x-http-method-override",
   "x-method-override",
 ];
-const UNSUPPORTED_ON: Record<WriteKind, readonly string[]> = {
+const UNSUPPORTED_ON: Record<ClientWriteKind, readonly string[]> = {
   create: [...UNSUPPORTED, ...CONDITIONS],
   // A retry under the same key would have an effect.
   put: [...UNSUPPORTED, "idempotency-key"],
@@ -105,7 +105,10 @@ export function setWaitApplied(response: Response, { waitMs }: Prefer): void {
 }
 
 /** Throws 400 for a header that a write cannot honour: a client that sends one relies on it. */
-export function refuseUnsupportedHeaders({ headers, method }: Request, kind: WriteKind): void {
+export function refuseUnsupportedHeaders(
+  { headers, method }: Request,
+  kind: ClientWriteKind,
+): void {
   for (const name of UNSUPPORTED_ON[kind])
     if (headers[name] !== undefined)
       throw malformed(`The header ${name} is not supported on ${method}.`);

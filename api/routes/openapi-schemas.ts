@@ -76,7 +76,8 @@ const RECEIPT = {
     code: {
       type: ["string", "null"],
       description:
-        "Why, as a word for programs: `not-owner`, where the item belongs to another;" +
+        "Why, as a word for programs: `not-owner`, where the item belongs to another; `expired`," +
+        " where it had expired when Pub/Sub took the write;" +
         " `unknown-schema`, where only a newer release knows the write. Others may be added.",
     },
     version: orNull(WRITE_SCHEMA),

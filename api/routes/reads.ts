@@ -43,7 +43,11 @@ export function createReads(
     if (after !== undefined) await awaitAfter(request, response, collection, id, after);
     const row = await rows.row(collection, id);
     if (!row || isHidden(row, reader)) throw new Problem("not-found", "The item does not exist.");
-    if (!row.item) throw new Problem("deleted", "The item was deleted.");
+    if (!row.item)
+      throw new Problem(
+        "deleted",
+        row.isExpired ? "The item has expired." : "The item was deleted.",
+      );
     const isKnown = isUnchanged(request, row);
     response.setHeader("ETag", formatEntityTag(row.version));
     // Another machine's clock may be ahead; a future date is not allowed (RFC 9110, 8.8.2.1).

@@ -1,9 +1,13 @@
 import type { Request, RequestHandler, Response } from "express";
 import type { Collection } from "../../common/collection.ts";
+
 import type { Config } from "../../common/config.ts";
+
+import { computeFingerprint } from "../../common/fingerprint.ts";
+
 import { RECORD_BYTES } from "../../common/limits.ts";
 import type { Logger } from "../../common/telemetry/logger.ts";
-import { computeFingerprint, type Write, type WriteKind } from "../../common/write.ts";
+import type { ClientWriteKind, Write } from "../../common/write.ts";
 import { deriveItemId, getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { logInternalError } from "../answer/errors.ts";
 import { malformed } from "../answer/problem.ts";
@@ -29,6 +33,7 @@ import {
   type KnownRow,
   readKnownRow,
 } from "../request/conditions.ts";
+import { mintAfterRow, setExpiry } from "../request/expiry.ts";
 import { takeItemId, validateItem } from "../request/item.ts";
 import { NOTHING_ACCEPTED } from "../request/memory-reservation.ts";
 import { checkOwner, isHidden, readReader, requirePrincipal, setOwner } from "../request/owner.ts";
@@ -71,7 +76,7 @@ export function createWrites(options: WritesOptions) {
   function submit(
     request: Request,
     response: Response,
-    kind: WriteKind,
+    kind: ClientWriteKind,
     pathId?: string,
   ): Promise<void> {
     return response.locals.memory.keepDuring(() =>
@@ -83,7 +88,7 @@ export function createWrites(options: WritesOptions) {
   async function submitWithMemory(
     request: Request,
     response: Response,
-    kind: WriteKind,
+    kind: ClientWriteKind,
     pathId: string | undefined,
   ): Promise<void> {
     const collection = findCollection(collections, request);
@@ -138,6 +143,7 @@ export function createWrites(options: WritesOptions) {
     const row = await readRow(draft, drafted);
     const write = draft.condition ? await addCondition(drafted, draft.condition, row) : drafted;
     if (write.fingerprint) checkReusedKey(write, row);
+    mintAfterRow(write, row);
     const published = publisher.publish(write, draft.response.locals.requestId);
     // The message has it; a bulk answer shows no items.
     if (draft.place !== undefined) write.item = undefined;
@@ -203,7 +209,7 @@ export function createWrites(options: WritesOptions) {
 
 type Draft = {
   response: Response;
-  kind: WriteKind;
+  kind: ClientWriteKind;
   collection: Collection;
   value: unknown;
   condition: Condition | undefined;
@@ -233,9 +239,11 @@ function draftWrite(draft: Draft): Write {
     itemId: itemId ?? (derived || mintWriteId()),
     acceptedAt: getWriteTime(id),
     item,
-    fingerprint: key && item ? computeFingerprint(item) : undefined,
+    // Of the body as it was sent where the API adds to it: a retry gets a later expiry.
+    fingerprint: key && item ? computeFingerprint(collection.expires ? value : item) : undefined,
     traceparent,
   };
   setOwner(write, caller);
+  setExpiry(write);
   return write;
 }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { data } from "../../collections/data.ts";
-import { computeFingerprint, encodeWrite, type Write } from "../../common/write.ts";
+import { computeFingerprint } from "../../common/fingerprint.ts";
+import { encodeWrite, type Write } from "../../common/write.ts";
 import { deriveItemId, getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { startApi } from "../support/api.ts";
 import { type Answer, assertProblem, publishByHand } from "../support/http.ts";

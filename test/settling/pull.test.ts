@@ -68,8 +68,9 @@ describe("pulling", () => {
     const attributes = { "ce-id": "1", empty: "", ñandú: "✓" };
     const [messageId] = await bench.publish(topic, { data, attributes });
     await until("it is delivered", () => seen.length === 1);
-    const { receivedMs, ...message } = seen[0] as Message;
+    const { receivedMs, publishedAt, ...message } = seen[0] as Message;
     assert.deepEqual(message, { messageId, attributes, data });
+    assert.ok(Math.abs(Number(publishedAt) - Date.now()) < 60_000);
     assert.ok(Math.abs(Number(receivedMs) - Date.now()) < 60_000);
     settled.resolve(APPLIED);
     await stop();
@@ -83,11 +84,13 @@ describe("pulling", () => {
       Promise.resolve<Decision>({ kind: "not-yet", reason: "It waits." }),
     ];
     answers[0]?.catch(() => {});
-    let times = 0;
-    start(() => answers[times++] ?? Promise.resolve(APPLIED));
+    const seen: Message[] = [];
+    start((message) => answers[seen.push(message) - 1] ?? Promise.resolve(APPLIED));
     await bench.publish(topic, "x");
-    await until("it is delivered three times", () => times === 3);
+    await until("it is delivered three times", () => seen.length === 3);
     await stop();
+    const times = new Set(seen.map(({ publishedAt }) => publishedAt));
+    assert.equal(times.size, 1, "each delivery has the time at which it was published");
     await bench.expectNothing(subscription);
   });
 

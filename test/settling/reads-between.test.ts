@@ -3,7 +3,7 @@ import { after, before, test } from "node:test";
 import { createReader } from "../../api/reader.ts";
 import { data } from "../../collections/data.ts";
 import { type Pool, query } from "../../common/database.ts";
-import { toDateTime } from "../../common/tables.ts";
+import { toDateTime } from "../../common/date-times.ts";
 import { createMetrics } from "../../common/telemetry/metrics.ts";
 import { encodeWrite, type Write } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";

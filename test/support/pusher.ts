@@ -41,8 +41,11 @@ export async function startPusher() {
 }
 
 /** A message in the envelope that Pub/Sub pushes. */
-export function wrap({ attributes, data }: MessageContent, messageId: string): string {
-  const publishTime = new Date().toISOString();
+export function wrap(
+  { attributes, data, publishedAt = Date.now() }: MessageContent,
+  messageId: string,
+): string {
+  const publishTime = new Date(publishedAt).toISOString();
   const message = {
     attributes,
     data: data.toString("base64"),

@@ -1,0 +1,10 @@
+import { dateTime, defineCollection, text } from "../../common/collection.ts";
+
+/** What is held for a while by whoever takes it, and is nobody's after that. */
+export const berths = defineCollection({
+  name: "berths",
+  owner: "user",
+  fields: { note: text({ max: 64 }), heldUntil: dateTime().optional() },
+  expires: { field: "heldUntil", most: "PT5M" },
+  example: { note: "By the window." },
+});

@@ -1,0 +1,10 @@
+import { dateTime, defineCollection, text } from "../../common/collection.ts";
+
+/** What is held for a while, by whoever takes it first. */
+export const seats = defineCollection({
+  name: "seats",
+  fields: { passenger: text({ min: 1, max: 64 }), heldUntil: dateTime().optional() },
+  filters: ["passenger"],
+  expires: { field: "heldUntil", most: "PT5M" },
+  example: { passenger: "Gabriela" },
+});
