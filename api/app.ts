@@ -14,10 +14,11 @@ import { allowOrigins, createGuards, createMetricsGuards, requireRight } from ".
 import { addContext } from "./request/context.ts";
 import { createVerify } from "./request/credentials.ts";
 import { createCollections } from "./routes/collections.ts";
-import { answerLive, answerMetrics, answerReady } from "./routes/health.ts";
+import { answerLive, answerMetrics, answerReady, answerSweep } from "./routes/health.ts";
 import { answerConsole, answerNewest } from "./routes/home.ts";
 import { answerDescription } from "./routes/openapi.ts";
 import { addRoute } from "./routes/route.ts";
+import type { Sweep } from "./sweep.ts";
 
 /** What the API is made of; `main.ts` and the tests put it together. */
 type AppOptions = {
@@ -28,6 +29,7 @@ type AppOptions = {
   readiness: Readiness;
   metrics: Metrics;
   counts: ApiMetrics;
+  sweep: Sweep;
   logger: Logger;
   /** Aborts when the process ends: a request that waits is answered with what is known. */
   stop: AbortSignal;
@@ -73,6 +75,7 @@ export function createApp(options: AppOptions): Express {
   addRoute(app, "/health/live", { get: [answerLive] });
   addRoute(app, "/health/ready", { get: [answerReady(readiness)] });
   addRoute(app, "/_ah/warmup", { get: [answerReady(readiness)] });
+  addRoute(app, "/_ah/sweep", { get: [answerSweep(options.sweep)] });
   if (config.METRICS === "on")
     addRoute(app, "/metrics", {
       get: [...createMetricsGuards(config, verify), answerMetrics(metrics)],

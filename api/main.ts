@@ -14,6 +14,7 @@ import { createPublisher } from "./publisher.ts";
 import { createReader } from "./reader.ts";
 import { assertOwnersKnown } from "./request/owner.ts";
 import { answerUnhandled } from "./routes/route.ts";
+import { createSweep, startSweep } from "./sweep.ts";
 
 if (import.meta.main) {
   const { config, logger } = await prepareProcess("api");
@@ -45,6 +46,8 @@ export async function start(
     metrics,
     onAccepted: counts.countAccepted,
   });
+  const sweep = createSweep({ pool, collections, publisher, logger, stop });
+  startSweep(sweep, { logger, stop });
   const app = createApp({
     config,
     collections,
@@ -53,6 +56,7 @@ export async function start(
     readiness,
     metrics,
     counts,
+    sweep,
     logger,
     stop,
   });

@@ -29,8 +29,14 @@ const SDK_PARSER = `
 import sys
 sys.path[:0] = [sys.argv[1] + "/lib", sys.argv[1] + "/lib/third_party"]
 from googlecloudsdk.api_lib.app import yaml_parsing
-info = yaml_parsing.ServiceYamlInfo.FromFile(sys.argv[2])
-print(info.module, info.runtime, info.env.name)
+if sys.argv[2].endswith("cron.yaml"):
+  from googlecloudsdk.api_lib.tasks import app_deploy_migration_util
+  info = yaml_parsing.ConfigYamlInfo.FromFile(sys.argv[2])
+  app_deploy_migration_util.ValidateCronYamlFileConfig(info)
+  print(info.name, len(info.parsed.cron))
+else:
+  info = yaml_parsing.ServiceYamlInfo.FromFile(sys.argv[2])
+  print(info.module, info.runtime, info.env.name)
 `;
 
 const read = (file: string) => parse(readFileSync(join(ROOT, file), "utf8"));
@@ -97,6 +103,14 @@ describe("app.yaml and subscriber.yaml", () => {
       assert.equal(api[name], subscriber[name]);
   });
 
+  it("are both called by the cron, at an address that both have", () => {
+    const jobs: { url: string; target: string }[] = read("cron.yaml").cron;
+    assert.deepEqual(
+      jobs.map(({ url, target }) => [url, target]),
+      SERVICES.map(({ service }) => ["/_ah/sweep", service]),
+    );
+  });
+
   const gcloud = findProgram("gcloud");
   const sdk = gcloud ? join(realpathSync(gcloud), "..", "..") : "";
   const bundled = join(sdk, "platform", "bundledpythonunix", "bin", "python3");
@@ -111,6 +125,7 @@ describe("app.yaml and subscriber.yaml", () => {
       });
     for (const { file, service } of SERVICES)
       assert.equal(ask(join(ROOT, file)).trim(), `${service} nodejs24 STANDARD`);
+    assert.equal(ask(join(ROOT, "cron.yaml")).trim(), "cron 2");
     const folder = mkdtempSync(join(tmpdir(), "app-yaml-"));
     const misspelt = join(folder, "app.yaml");
     const text = readFileSync(join(ROOT, "app.yaml"), "utf8");

@@ -9,8 +9,8 @@ if [ "${1:-}" = --help ] || [ $# -eq 0 ]; then
 npm run deploy -- ENVIRONMENT [options of npm run rollout]
 
 Synthesises the stacks of the environment, applies the stack `service`, migrates the database, rolls
-out both services (a canary first) and applies the stack `observability`, whose alerts are sent to
-TF_VAR_alert_email. Terraform asks before it changes anything, unless CI is set.
+out both services (a canary first), applies cron.yaml and the stack `observability`, whose alerts are
+sent to TF_VAR_alert_email. Terraform asks before it changes anything, unless CI is set.
 
 Requires gcloud (logged in, also with application-default credentials), terraform and
 cloud-sql-proxy on the PATH. The stack `platform` must have been applied once (docs/deploy.md).
@@ -66,6 +66,9 @@ MYSQL_URL="mysql://constancia@127.0.0.1:$port/constancia" \
 
 say "rolling out"
 npm run --silent rollout -- --project="$project" "$@"
+
+say "applying cron.yaml"
+gcloud app deploy cron.yaml --project="$project" --quiet
 
 # Last, because Google accepts an SLO only of metrics that have data.
 set -o errtrace

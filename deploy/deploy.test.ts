@@ -26,6 +26,7 @@ const CALLS = [
   "cloud-sql-proxy wait --max=60s",
   "npm run --silent migrate",
   "npm run --silent rollout -- --project=constancia-staging --hold=1",
+  "gcloud app deploy cron.yaml --project=constancia-staging --quiet",
   `terraform ${WATCH} init -input=false`,
   `terraform ${WATCH} plan -input=false -out=plan.bin`,
   `terraform ${WATCH} apply -input=false plan.bin`,

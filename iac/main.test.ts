@@ -77,7 +77,8 @@ describe("npm run synth", () => {
 
   it("writes nothing if app.yaml is unsafe, and says why", async () => {
     const root = join(folder, "unsafe");
-    for (const file of ["app.yaml", "subscriber.yaml"]) cpSync(join(ROOT, file), join(root, file));
+    for (const file of ["app.yaml", "subscriber.yaml", "cron.yaml"])
+      cpSync(join(ROOT, file), join(root, file));
     const args = ["--environment", "production", "--out", join(root, "out")];
     const text = readFileSync(join(ROOT, "app.yaml"), "utf8");
 

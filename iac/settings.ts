@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
+import { collections } from "../collections/collections.ts";
 import { PROJECT_PLACEHOLDER, VARIABLES } from "../common/variables.ts";
 import { UsageError } from "../ops/command-line.ts";
 import type { Environment } from "./environments.ts";
@@ -16,7 +17,13 @@ export type Settings = {
   api: ServiceSettings;
   subscriber: ServiceSettings;
   database: DatabaseAddress;
+  cron: readonly CronJob[];
+  /** Whether a collection's items expire. */
+  hasExpiry: boolean;
 };
+
+/** A job of cron.yaml. */
+export type CronJob = { url: string; target: string; schedule: string };
 
 /** The settings of one App Engine service from its file, with the project's id filled in. */
 export type ServiceSettings = {
@@ -41,11 +48,13 @@ export type DatabaseAddress = {
   database: string;
 };
 
-/** Reads app.yaml and subscriber.yaml for the environment. */
+/** Reads app.yaml, subscriber.yaml and cron.yaml for the environment. */
 export function readSettings(environment: Environment, folder = ROOT): Settings {
   const api = readService("app.yaml", environment, folder);
   const subscriber = readService("subscriber.yaml", environment, folder);
-  return { environment, api, subscriber, database: getDatabaseAddress(api) };
+  const { cron } = parse(readText(join(folder, "cron.yaml"), "cron.yaml")) as { cron: CronJob[] };
+  const hasExpiry = collections.some(({ expires }) => expires);
+  return { environment, api, subscriber, database: getDatabaseAddress(api), cron, hasExpiry };
 }
 
 /** The value of a variable, or its default. */

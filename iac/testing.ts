@@ -33,6 +33,8 @@ export function settingsWith(
     api?: Partial<ServiceSettings>;
     subscriber?: Partial<ServiceSettings>;
     variables?: Record<string, string>;
+    cron?: Settings["cron"];
+    hasExpiry?: boolean;
   } = {},
 ): Settings {
   const settings = readSettings({ ...ENVIRONMENT, ...changes.environment });
@@ -45,6 +47,8 @@ export function settingsWith(
     ...settings,
     api: applyChange(settings.api, changes.api),
     subscriber: applyChange(settings.subscriber, changes.subscriber),
+    cron: changes.cron ?? settings.cron,
+    hasExpiry: changes.hasExpiry ?? settings.hasExpiry,
   };
 }
 

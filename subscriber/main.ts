@@ -56,7 +56,7 @@ export async function start(
     getSize: getMessageBytes,
   });
   const hold = new WaitingHold({ batcher, stop });
-  startRetention({
+  const sweep = startRetention({
     pool,
     collections,
     logger,
@@ -107,7 +107,8 @@ export async function start(
             certsUrl: config.PUSH_CERTS_URL,
           });
     const isReady = () => readiness.isReady;
-    const server = await listen(createPush({ batcher: hold, verify, isReady, logger }), {
+    const app = createPush({ batcher: hold, verify, isReady, sweep, logger });
+    const server = await listen(app, {
       port: config.PORT,
     });
     return { stop: () => server.close(), port: server.port };

@@ -42,13 +42,20 @@ export function createPush(options: {
   batcher: Pick<Batcher<Message, Decision>, "add">;
   verify: VerifyPush;
   isReady: () => boolean;
+  /** Deletes what is past its retention; resolves to whether that succeeded. */
+  sweep: () => Promise<boolean>;
   logger: Logger;
 }): Express {
-  const { batcher, verify, isReady, logger } = options;
+  const { batcher, verify, isReady, sweep, logger } = options;
   const app = express().disable("x-powered-by").disable("etag").set("env", "production");
   app.get(["/health/live", "/_ah/start"], (_request, response) => void response.sendStatus(200));
   app.get(["/health/ready", "/_ah/warmup"], (_request, response) => {
     response.sendStatus(isReady() ? 200 : 503);
+  });
+  // For the cron of App Engine (cron.yaml), which strips this header from the requests of others.
+  app.get("/_ah/sweep", async (request, response) => {
+    if (request.get("x-appengine-cron") !== "true") return void response.sendStatus(403);
+    response.sendStatus((await sweep()) ? 204 : 503);
   });
   app.post(
     ["/push", "/push/dead-letters"],

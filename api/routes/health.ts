@@ -1,7 +1,8 @@
 import type { RequestHandler } from "express";
 import type { Readiness } from "../../common/readiness.ts";
 import type { Metrics } from "../../common/telemetry/metrics.ts";
-import { RETRY_AFTER_SECONDS } from "../answer/problem.ts";
+import { Problem, RETRY_AFTER_SECONDS } from "../answer/problem.ts";
+import type { Sweep } from "../sweep.ts";
 
 /** Whether the process runs. */
 export const answerLive: RequestHandler = (_request, response) => {
@@ -14,6 +15,21 @@ export function answerReady(readiness: Readiness): RequestHandler {
     const { isReady, cause, faults } = readiness;
     if (!isReady) response.set("Retry-After", String(RETRY_AFTER_SECONDS));
     response.status(isReady ? 200 : 503).json({ ready: isReady, cause, faults });
+  };
+}
+
+/**
+ * Sweeps expired items, for the cron of App Engine (cron.yaml), which strips this header from the
+ * requests of others. 503 where that fails; the cron calls again.
+ */
+export function answerSweep(sweep: Sweep): RequestHandler {
+  return async (request, response) => {
+    if (request.get("x-appengine-cron") !== "true")
+      throw new Problem("wrong-scope", "Only App Engine's cron may call this.");
+    await sweep().catch(() => {
+      throw new Problem("unavailable", "The sweep failed.");
+    });
+    response.status(204).end();
   };
 }
 

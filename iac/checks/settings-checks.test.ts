@@ -42,6 +42,25 @@ describe("synth refuses", () => {
     );
   });
 
+  it("a cron that comes too rarely where items expire, or too often where none do", () => {
+    const cronOf = (schedule: string) =>
+      ["default", "subscriber"].map((target) => ({ url: "/_ah/sweep", target, schedule }));
+    const [hourly, minutely] = [cronOf("every 1 hours"), cronOf("every 1 minutes")];
+    assert.deepEqual(getFaults({ cron: hourly, hasExpiry: false }), []);
+    assert.deepEqual(getFaults({ cron: minutely, hasExpiry: true }), []);
+    assert.deepEqual(getFaults({ cron: hourly, hasExpiry: true }), [
+      'cron.yaml: the job /_ah/sweep of default has the schedule "every 1 hours", but must have' +
+        ' "every 1 minutes", because a collection\'s items expire.',
+      'cron.yaml: the job /_ah/sweep of subscriber has the schedule "every 1 hours", but must have' +
+        ' "every 1 minutes", because a collection\'s items expire.',
+    ]);
+    assert.equal(getFaults({ cron: minutely, hasExpiry: false }).length, 2);
+    assert.deepEqual(getFaults({ cron: hourly.slice(0, 1), hasExpiry: false }), [
+      "cron.yaml: the job /_ah/sweep of subscriber is missing, but must have" +
+        ' "every 1 hours", because no collection\'s items expire.',
+    ]);
+  });
+
   it("more requests at once than the queue has places", () => {
     const api = (maxConcurrentRequests: number) =>
       getFaults({ api: { maxConcurrentRequests, instanceClass: "F4_1G" } }).filter((fault) =>

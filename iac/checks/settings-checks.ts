@@ -31,7 +31,22 @@ export function checkSettings(settings: Settings): string[] {
     ...checkQueues(settings),
     ...checkMemory(settings),
     ...checkAgreement(settings),
+    ...checkCron(settings),
   ];
+}
+
+/** An expired item is swept within a minute or so; where there are none, each call only costs. */
+function checkCron({ api, subscriber, cron, hasExpiry }: Settings): string[] {
+  const wanted = hasExpiry ? "every 1 minutes" : "every 1 hours";
+  const reason = hasExpiry ? "a collection's items expire" : "no collection's items expire";
+  return [api, subscriber].flatMap(({ service }) => {
+    const job = cron.find(({ url, target }) => url === "/_ah/sweep" && target === service);
+    if (job?.schedule === wanted) return [];
+    const found = job ? `has the schedule "${job.schedule}"` : "is missing";
+    return [
+      `cron.yaml: the job /_ah/sweep of ${service} ${found}, but must have "${wanted}", because ${reason}.`,
+    ];
+  });
 }
 
 /** Without free connections, requests and migrations fail, and nobody can log in to fix it. */

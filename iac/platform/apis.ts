@@ -8,6 +8,7 @@ const ALWAYS = [
   "artifactregistry",
   "cloudbuild",
   "cloudresourcemanager",
+  "cloudscheduler",
   "cloudtrace",
   "iam",
   "iamcredentials",

@@ -27,8 +27,9 @@ const OBSERVABILITY_RESOURCES = [
 
 /**
  * To apply the stacks `service` and `observability` and to migrate. Google's predefined roles that
- * can set IAM policies can also delete. These permissions delete nothing, so no deploy can remove a
- * topic, a subscription, a database or an alert.
+ * can set IAM policies can also delete. These permissions delete nothing but jobs of the cron, which
+ * gcloud replaces where cron.yaml has changed, so no deploy can remove a topic, a subscription, a
+ * database or an alert.
  */
 const PERMISSIONS = [
   ...permissions("cloudsql.instances", ["connect", "get"]),
@@ -63,6 +64,8 @@ const PERMISSIONS = [
   ...OBSERVABILITY_RESOURCES.flatMap((resource) =>
     permissions(resource, ["create", "get", "list", "update"]),
   ),
+  ...permissions("cloudscheduler.jobs", ["create", "delete", "fullView", "get", "list"]),
+  ...permissions("cloudscheduler.locations", ["get", "list"]),
   "resourcemanager.projects.get",
 ];
 const ANALYTICS_PERMISSIONS = [
@@ -80,7 +83,8 @@ export function grantDeployer(
   const role = new ProjectIamCustomRole(stack, "deployer-role", {
     roleId: DEPLOYER_ROLE,
     title: "Constancia deployer",
-    description: "Applies the stacks `service` and `observability`, and migrates; deletes nothing",
+    description:
+      "Applies the stacks `service` and `observability`, and migrates; deletes nothing but cron jobs",
     permissions: [...PERMISSIONS, ...(analytics ? ANALYTICS_PERMISSIONS : [])],
   });
   const roles = [...ROLES, ...(delivery === "worker-pool" ? ["roles/run.developer"] : [])];

@@ -24,6 +24,8 @@ export const ALERT_CONDITIONS = { everyMinute: 11, everyMinuteIfWatched: 2, ever
 /** The samples that a running process exports each minute. An assumption. */
 const SAMPLES_A_MINUTE = 150;
 const MINUTES_A_MONTH = HOURS_A_MONTH * 60;
+/** App Engine ends an instance a quarter of an hour after its last request, here the cron's. */
+const CRON_SHARE = 1 / 4;
 const SECRETS = 2;
 const DATABASE_GIB = 10;
 const LARGEST_DATABASE_CORES = 96;
@@ -68,10 +70,11 @@ export const SHAPES: Record<ShapeName, Shape> = {
 };
 
 /**
- * The bill of a month without traffic. Both services scale to zero, but the uptime check of a
- * watched environment keeps one instance of the API running.
+ * The bill of a month without traffic. Both services scale to zero, but the cron calls them every
+ * hour, and the uptime check of a watched environment keeps one instance of the API running.
  */
 export function listCostAtRest(tier: string, isWatched: boolean): Line[] {
+  const cronHours = (isWatched ? 1 : 2) * CRON_SHARE * HOURS_A_MONTH;
   return [
     ...listDatabaseCost(tier),
     listSecretsCost(),
@@ -85,7 +88,12 @@ export function listCostAtRest(tier: string, isWatched: boolean): Line[] {
           },
         ]
       : []),
-    { name: "App Engine, Pub/Sub, Cloud Logging", basis: "no traffic", dollars: 0 },
+    {
+      name: "App Engine, F2, called by the cron every hour",
+      basis: `${Math.round(cronHours)} h`,
+      dollars: cronHours * PRICES.instanceHour,
+    },
+    { name: "Pub/Sub, Cloud Logging", basis: "no traffic", dollars: 0 },
   ];
 }
 

@@ -48,6 +48,7 @@ export function createApi(
     readiness: { isReady: true, cause: undefined, faults: [] },
     metrics,
     counts: createApiMetrics(metrics, reader),
+    sweep: async () => 0,
     logger,
     stop: new AbortController().signal,
   });
