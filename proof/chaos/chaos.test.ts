@@ -22,6 +22,7 @@ for (const [name, title] of [
   ["ack-before-commit", "a message that is acknowledged before its commit"],
   ["guessed-created", "an answer that does not say that the item was created"],
   ["delete-of-nothing", "a stranger's delete that takes an item from whoever creates it"],
+  ["api-clock-judge", "a hold that is over by the clock of an API"],
 ])
   test(`chaos finds ${title}`, async () => {
     const args = [`--break=${name}`, `--runs=${BREAK_RUNS}`];

@@ -7,16 +7,21 @@ import { DatabaseServer } from "../cluster/database-server.ts";
 import { describeEvent, makePlan } from "../cluster/plan.ts";
 import { bundleCopy } from "../support/bundle-copy.ts";
 import { runProof } from "../support/command.ts";
+import { DECLARE_HOLDS } from "../support/holds.ts";
 import { DECLARE_OWNER } from "../support/owned.ts";
 import { createWorkFolder } from "../support/servers.ts";
 import { type Result, run } from "./run.ts";
+
+/** Items have owners, and there are berths to hold. */
+const OWNED = [DECLARE_OWNER, DECLARE_HOLDS];
 
 const HELP = `npm run proof -- chaos [options]
 
 Starts two APIs, two subscribers, a MySQL and a local Pub/Sub. Clients write for six seconds while
 faults happen at random; then every fault is undone and every promise is checked. With a seed that 3
-divides, items have owners, and the clients are of three. The seed determines the faults and the
-requests, not how the processes interleave. Exit status 1 where a promise was broken.
+divides, items have owners, the clients are of three, and these also take, renew and release what they
+hold for two seconds. The seed determines the faults and the requests, not how the processes
+interleave. Exit status 1 where a promise was broken.
 
   --seed N       the first seed (default: 1)
   --runs N       the number of seeds, one run each (default: 1)
@@ -81,7 +86,7 @@ function readOptions(): Options | undefined {
 async function runSeeds(options: Options, server: DatabaseServer, folder: string): Promise<number> {
   const code = join(folder, "code");
   await bundle(code);
-  const withOwner = bundleCopy(join(folder, "with-owner"), [DECLARE_OWNER]);
+  const withOwner = bundleCopy(join(folder, "with-owner"), OWNED);
   const startedAt = performance.now();
   const failed: number[] = [];
   let published = 0;
@@ -121,7 +126,7 @@ async function runBroken(
   let unnoticed = 0;
   for (const name of names) {
     const isOwned = BREAKS[name]?.ofOwner === true;
-    const code = bundleBroken(name, folder, isOwned ? [DECLARE_OWNER] : []);
+    const code = bundleBroken(name, folder, isOwned ? OWNED : []);
     let isFound = false;
     for (let seed = first; seed < first + runs && !isFound; seed += 1) {
       const { plan } = selectEvents(seed, events);

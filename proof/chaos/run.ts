@@ -6,6 +6,7 @@ import { checkCluster } from "../cluster/check.ts";
 import { Clients } from "../cluster/clients.ts";
 import type { DatabaseServer } from "../cluster/database-server.ts";
 import { runEvents } from "../cluster/events.ts";
+import { HoldClients } from "../cluster/hold-clients.ts";
 import { Ledger } from "../cluster/ledger.ts";
 import { LOAD_MS, type Plan } from "../cluster/plan.ts";
 
@@ -40,7 +41,7 @@ type Options = {
   server: DatabaseServer;
   folder: string;
   code: string;
-  /** The code declares that items have owners; the clients are of several subjects. */
+  /** The code declares that items have owners, and berths to hold; the clients are of several subjects. */
   isOwned: boolean;
 };
 
@@ -101,10 +102,14 @@ async function runToEnd(options: Options, progress: Progress): Promise<string[]>
     const clients = new Clients(cluster, ledger, plan.seed, {
       ...(options.isOwned && { hotItems: CONTESTED_ITEMS }),
     });
-    const running = clients.run();
+    const holders = options.isOwned ? new HoldClients(cluster, ledger, plan.seed) : undefined;
+    const running = Promise.all([clients.run(), holders?.run()]);
     const events = runEvents(cluster, plan.events);
     const load = Promise.all([events, sleep(LOAD_MS), waitForAnswers(ledger)]);
-    await load.finally(() => clients.stop());
+    await load.finally(() => {
+      clients.stop();
+      holders?.stop();
+    });
     await running;
     progress.doing = "settling";
     await server.restore();

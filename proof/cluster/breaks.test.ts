@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { changeText } from "../support/bundle-copy.ts";
+import { DECLARE_HOLDS } from "../support/holds.ts";
 import { DECLARE_OWNER } from "../support/owned.ts";
 import { BREAKS } from "./breaks.ts";
 
@@ -11,4 +12,8 @@ for (const broken of Object.values(BREAKS))
 
 test("the declaration of data still has the place where its owner is declared", () => {
   assert.match(changeText(DECLARE_OWNER), /name: "data",\n +owner: "user",/);
+});
+
+test("the declarations still have the place where that of the berths is added", () => {
+  assert.match(changeText(DECLARE_HOLDS), /\[data, berths\]/);
 });

@@ -83,10 +83,16 @@ export const BREAKS: Record<string, Break> = {
     ofOwner: true,
     edits: [{ find: /^ *if \(!row && mustFindItem\(write\).*\n/m, replace: "" }],
   },
+  "api-clock-judge": {
+    means: "judges by an API's clock whether another's hold is over",
+    file: "common/write.ts",
+    ofOwner: true,
+    edits: [{ find: /^ {4}publishedAt,$/m, replace: "    publishedAt: getWriteTime(id)," }],
+  },
   "deleted-as-absent": {
     means: "answers 404 for an item that was deleted",
     file: "api/routes/reads.ts",
-    edits: [{ find: /new Problem\("deleted"/, replace: 'new Problem("not-found"' }],
+    edits: [{ find: /new Problem\(\s*"deleted"/, replace: 'new Problem("not-found"' }],
   },
 };
 

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { type Pool, query } from "../../common/database.ts";
 import { findAnyPort } from "../../local/ports.ts";
 import { createTopology } from "../../local/topology.ts";
+import { addHolds, berths } from "../support/holds.ts";
 import { addOwner, DATA_WITH_OWNER, OWNER_ENV } from "../support/owned.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
 import { ClusterProcess } from "./cluster-process.ts";
@@ -29,7 +30,7 @@ export type ChaosCluster = {
   processes: Record<ProcessName, ClusterProcess>;
   apiUrls: readonly [string, string];
   witness: Witness;
-  /** Whether items have owners. */
+  /** Whether items have owners, and there are berths to hold. */
   isOwned: boolean;
   close(): Promise<void>;
 };
@@ -41,7 +42,7 @@ type ClusterOptions = {
   /** The folder of the bundled processes. */
   code: string;
   plan: Pick<Plan, "seed" | "delivery" | "skewMs">;
-  /** The code declares that items have owners, which the table has then. */
+  /** The code declares that items have owners, and berths to hold, which the tables have then. */
   isOwned?: boolean;
   /** Connects the processes without proxies, which cost processor time. */
   isDirect?: boolean;
@@ -57,7 +58,10 @@ export async function startChaosCluster(options: ClusterOptions): Promise<ChaosC
     await pool.end();
     await query(server.admin, `DROP DATABASE IF EXISTS ${name}`).catch(() => {});
   });
-  if (isOwned) await addOwner(pool);
+  if (isOwned) {
+    await addHolds(pool);
+    await addOwner(pool);
+  }
   const pubsub = await PubsubServer.start(join(folder, "pubsub"), plan.seed);
   started.defer(() => pubsub.stop());
   const ports = await Promise.all(PROCESSES.map(() => findAnyPort()));
@@ -72,7 +76,7 @@ export async function startChaosCluster(options: ClusterOptions): Promise<ChaosC
     host: pubsub.host,
     projectId: PROJECT_ID,
     topic: TOPIC,
-    ...(isOwned && { collections: [DATA_WITH_OWNER] }),
+    ...(isOwned && { collections: [DATA_WITH_OWNER, berths] }),
   });
   started.defer(() => witness.close());
   if (!isDirect) url.port = String(proxies.mysql.port);

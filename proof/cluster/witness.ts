@@ -15,6 +15,8 @@ import {
 export type Witness = {
   /** Each write, once, however often it was published. */
   writes: Map<string, Write>;
+  /** Each message of each write, by the write's id. */
+  messages: Map<string, Write[]>;
   /** Ids of the messages that are not writes. */
   garbage: Set<string>;
   /** Publishes a message without the API. */
@@ -40,11 +42,15 @@ export async function startWitness(options: {
   await pubsub.topic(options.topic).createSubscription(name, { ackDeadlineSeconds: 10 });
   const subscription = pubsub.subscription(name, { streamingOptions: { maxStreams: 1 } });
   const writes = new Map<string, Write>();
+  const messages = new Map<string, Write[]>();
   const garbage = new Set<string>();
   subscription.on("message", (message) => {
     try {
-      const write = parseWrite({ attributes: message.attributes, data: message.data }, collections);
+      const { attributes, data, publishTime } = message;
+      const publishedAt = publishTime.getTime();
+      const write = parseWrite({ attributes, data, publishedAt }, collections);
       writes.set(write.id, write);
+      messages.set(write.id, [...(messages.get(write.id) ?? []), write]);
     } catch (error) {
       if (!(error instanceof InvalidWriteError)) throw error;
       garbage.add(message.id);
@@ -55,6 +61,7 @@ export async function startWitness(options: {
   subscription.on("error", () => {});
   return {
     writes,
+    messages,
     garbage,
     async publish(message) {
       const options = { isBundling: false, timeout: PUBLISH_TIMEOUT_MS, retry: null };

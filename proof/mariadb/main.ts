@@ -14,7 +14,7 @@ Runs the tests of settling, reading and the tables on MariaDB instead of MySQL.
 const ROOT = join(import.meta.dirname, "..", "..");
 /** The tests that depend on the database; those of pulling, pushing and outages do not. */
 const TESTS = [
-  "common/schema-check.test.ts",
+  "common/{expiry-reads,schema-check}.test.ts",
   "subscriber/retention.test.ts",
   "test/http/{pages,reads}.test.ts",
   "test/settling/!(outages|pull|push)*.test.ts",

@@ -58,7 +58,7 @@ export function checkSettled(
 }
 
 /** Each write has exactly one receipt: its row, or one in `writes`, or one in `dead_letters`. */
-function collectOutcomes(writes: readonly Write[], { rows, receipts, dead }: Stored) {
+export function collectOutcomes(writes: readonly Write[], { rows, receipts, dead }: Stored) {
   const outcomes = new Map<string, string>();
   for (const { id } of writes) {
     const current = rows.filter(({ version }) => version === id).map(() => "applied");

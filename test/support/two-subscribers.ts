@@ -10,9 +10,10 @@ import { createSettle } from "../../subscriber/settle.ts";
 import { courses } from "../collections/courses.ts";
 import { type Cut, CutPool } from "./cut-pool.ts";
 import { createTestEnvironment, type TestEnvironment } from "./environment.ts";
+import { assertNoOverlap, buildExpire, makeHolds, type PlannedHold } from "./hold-schedules.ts";
 import { createTestLogger } from "./logger.ts";
 import { type Batch, makeWrites, type Schedule } from "./schedules.ts";
-import { checkSettled, type Stored } from "./settled-invariants.ts";
+import { checkSettled, collectOutcomes, type Stored } from "./settled-invariants.ts";
 import { selectStored } from "./snapshot.ts";
 import { addOldWaits, endWaits } from "./waits.ts";
 
@@ -24,6 +25,9 @@ export type Round = {
   /** The time since the round before; if any passes, no write waits for another one any more. */
   afterMs: number;
 };
+
+/** A round of holds; after it, what has expired so long after the last write is swept, if it is set. */
+export type HoldRound = Round & { sweepAfterMs?: number };
 
 type Subscriber = { cutPool: CutPool; settle: ReturnType<typeof createSettle> };
 
@@ -94,6 +98,46 @@ export class TwoSubscribers {
       if (afterMs > 0) await endWaits(this.#environment.pool);
       await this.#deliver(writes, round, decisions);
     }
+    await this.#deliverRest(writes, decisions);
+    const stored = await this.#read(writes);
+    const outcomes = checkSettled(writes, stored, { isUnconditional });
+    await this.#checkAgain(writes, { stored, outcomes, decisions });
+  }
+
+  /**
+   * Delivers a schedule of holds in the same way, and checks that no two subjects were told that they
+   * held the item at one time. `judged` is the write whose publish time settlement gets.
+   */
+  async runHolds(
+    { holds, deliveries }: { holds: PlannedHold[]; deliveries: HoldRound[] },
+    judged: (write: Write) => Write = (write) => write,
+  ): Promise<void> {
+    this.#runs += 1;
+    const startMs = Date.now();
+    const holding = makeHolds(holds, { collection: this.#collection, run: this.#runs, startMs });
+    const writes = holding.map(judged);
+    const endMs = Math.max(...holding.map(({ publishedAt = 0 }) => publishedAt));
+    const decisions = new Decisions();
+    for (const { sweepAfterMs, afterMs: _, ...round } of deliveries) {
+      await this.#deliver(writes, round, decisions);
+      if (sweepAfterMs === undefined) continue;
+      const { rows } = await this.#read(holding);
+      const expire = buildExpire(this.#collection, rows[0], endMs + sweepAfterMs);
+      if (!expire) continue;
+      if (!writes.some(({ id }) => id === expire.id)) writes.push(expire);
+      const place = writes.findIndex(({ id }) => id === expire.id);
+      const batches: [Batch, Batch] = [[place], [place]];
+      await this.#deliver(writes, { batches, leadStatements: 0 }, decisions);
+    }
+    await this.#deliverRest(writes, decisions);
+    const stored = await this.#read(writes);
+    const outcomes = collectOutcomes(writes, stored);
+    await this.#checkAgain(writes, { stored, outcomes, decisions });
+    assertNoOverlap(holding.filter(({ id }) => outcomes.get(id) === "applied"));
+  }
+
+  /** Delivers each write until it is settled. */
+  async #deliverRest(writes: readonly Write[], decisions: Decisions): Promise<void> {
     for (let round = 0; ; round += 1) {
       const left = [...writes.keys()].filter(
         (place) => !decisions.isSettled(writes[place] as Write),
@@ -104,8 +148,14 @@ export class TwoSubscribers {
       await this.#deliver(writes, { batches, leadStatements: round }, decisions);
       await endWaits(this.#environment.pool);
     }
-    const stored = await this.#read(writes);
-    const outcomes = checkSettled(writes, stored, { isUnconditional });
+  }
+
+  /** Checks the decisions, delivers every write once more, and checks that nothing has changed. */
+  async #checkAgain(
+    writes: readonly Write[],
+    known: { stored: Stored; outcomes: ReadonlyMap<string, string>; decisions: Decisions },
+  ): Promise<void> {
+    const { stored, outcomes, decisions } = known;
     decisions.check(outcomes);
     const all = [...writes.keys()];
     await this.#deliver(writes, { batches: [all, all], leadStatements: 0 }, decisions);
@@ -132,7 +182,8 @@ export class TwoSubscribers {
 
   #toMessage(write: Write): Message {
     this.#messages += 1;
-    return { ...encodeWrite(write), messageId: `m-${this.#messages}` };
+    const { publishedAt } = write;
+    return { ...encodeWrite(write), publishedAt, messageId: `m-${this.#messages}` };
   }
 
   #read(writes: readonly Write[]): Promise<Stored> {
