@@ -125,8 +125,8 @@ export function defineCollection<Shape extends Record<string, z.ZodType>>(declar
   const shape = Object.fromEntries(fields.map((field) => [field.name, field.schema]));
   const schema = z.strictObject(shape) as unknown as z.ZodType<Item>;
   const expires = declaration.expires && defineExpiry(name, declaration.expires, fields);
-  const common = { name, schemaNumber: 1, fields, filters, schema, example };
-  const collection: Collection = { ...common, owner, reads, expires };
+  const own = { owner, reads, expires };
+  const collection = { name, schemaNumber: 1, fields, filters, schema, example, ...own };
   const check = checkItem(collection, example);
   if (!check.ok)
     throw declarationError(name, `the example is not valid: ${formatErrors(check.errors)}`);
@@ -143,19 +143,15 @@ function defineExpiry(
   { field: name, most }: { field: string; most: string },
   fields: readonly Field[],
 ): Expiry {
+  const fail = (fault: string) => declarationError(collection, fault, name);
   const field = fields.find((candidate) => candidate.name === name);
   if (field?.kind !== "dateTime" || field.required || field.schema.safeParse(undefined).data)
-    throw declarationError(
-      collection,
-      "an item can expire only by a dateTime() that is optional() and has no default",
-      name,
-    );
+    throw fail("an item can expire only by a dateTime() that is optional() and has no default");
   const mostMs = parseDuration(most);
   if (mostMs === undefined || mostMs < EXPIRY_MS.least || mostMs > EXPIRY_MS.most)
-    throw declarationError(
-      collection,
-      `the most that an expiry may be ahead must be a duration such as PT5M, of a second to 366 days, not ${JSON.stringify(most)}`,
-      name,
+    throw fail(
+      "the most that an expiry may be ahead must be a duration such as PT5M, of a second to 366" +
+        ` days, not ${JSON.stringify(most)}`,
     );
   return { field, most, mostMs };
 }

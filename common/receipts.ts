@@ -70,8 +70,7 @@ export function toReceipt(collection: Collection, row: RowState): Receipt {
 
 /**
  * Selects the receipts of these writes to one collection and the rows of their items, by id. A write
- * without a receipt is not settled. The caller checks that a receipt belongs to the item that it
- * asked for.
+ * without one is not settled. The caller checks that a receipt belongs to the item that it asked for.
  *
  * Each statement sees what is committed when it runs. The rows are read first: if a version is
  * replaced meanwhile, its receipt is in `writes` when that is read. Items whose receipt is found
@@ -238,8 +237,7 @@ export async function insertDeadLetters(
     JSON.stringify(deadLetter.attributes),
     deadLetter.data.toString("base64"),
     truncate(deadLetter.reason, DEAD_REASON_CHARACTERS),
-    now,
-    now,
+    ...[now, now],
   ]);
   // Base64 needs 4 bytes for 3, the driver's hexadecimal 6: a message of 10 MB in hexadecimal would
   // exceed MariaDB's packet of 16 MiB, and be redelivered forever.

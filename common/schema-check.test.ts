@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
 import { findAnyPort } from "../local/ports.ts";
+import { berths, cabins } from "../test/collections/berths.ts";
 import { courses } from "../test/collections/courses.ts";
-
 import { drafts } from "../test/collections/drafts.ts";
 import { notes } from "../test/collections/notes.ts";
-
 import { seats } from "../test/collections/seats.ts";
 
 import { teachers } from "../test/collections/teachers.ts";
@@ -27,7 +26,10 @@ before(async () => {
 after(() => environment.close());
 
 test("tables that the migrations made fit their collections", async () => {
-  assert.deepEqual(await findSchemaFaults(environment.pool, [teachers, courses, seats]), []);
+  assert.deepEqual(
+    await findSchemaFaults(environment.pool, [teachers, courses, seats, berths, cabins]),
+    [],
+  );
 });
 
 test("an owner has a column of its own, and the indexes where only owners read begin with it", async () => {

@@ -8,3 +8,13 @@ export const berths = defineCollection({
   expires: { field: "heldUntil", most: "PT5M" },
   example: { note: "By the window." },
 });
+
+/** The same, which only its owner may read. */
+export const cabins = defineCollection({
+  name: "cabins",
+  owner: "user",
+  reads: "owner",
+  fields: { note: text({ max: 64 }), heldUntil: dateTime().optional() },
+  expires: { field: "heldUntil", most: "PT5M" },
+  example: { note: "By the window." },
+});

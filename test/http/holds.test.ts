@@ -2,13 +2,15 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { data } from "../../collections/data.ts";
 import { query } from "../../common/database.ts";
+import { fromDateTime } from "../../common/date-times.ts";
 import { encodeWrite, type Write } from "../../common/write.ts";
-import { getWriteTime } from "../../common/write-id.ts";
-import { berths } from "../collections/berths.ts";
+import { deriveExpireId, getWriteTime } from "../../common/write-id.ts";
+import { berths, cabins } from "../collections/berths.ts";
 import { startApi } from "../support/api.ts";
 import { assertProblem, publishByHand } from "../support/http.ts";
 import { formatKeys, showKey } from "../support/keys.ts";
 import { versionAt } from "../support/schedules.ts";
+import { until } from "../support/until.ts";
 
 const WAIT = { prefer: "wait=30" };
 const ANA = { ...WAIT, ...showKey("ana") };
@@ -18,7 +20,7 @@ const ITEM = { note: "By the window." };
 
 describe("what is held by one of several subjects", () => {
   const { environment, api } = startApi({
-    collections: [data, berths],
+    collections: [data, berths, cabins],
     subscriber: true,
     env: { API_KEYS: formatKeys({ ana: "write", berta: "write" }) },
   });
@@ -128,5 +130,31 @@ describe("what is held by one of several subjects", () => {
     const answer = await put("secret", BERTA);
     assertProblem(answer, 403, "not-owner");
     assert.doesNotMatch(answer.text, /heldUntil|expire|20\d\d-/);
+  });
+
+  it("is seen by its owner alone where only owners read, expired, swept or taken", async () => {
+    const cabin = "/api/cabins/mine";
+    const created = await api.put(cabin, ITEM, ANA);
+    assert.equal(created.status, 201);
+    const sql =
+      "UPDATE cabins SET held_until = UTC_TIMESTAMP(3) - INTERVAL 90 SECOND WHERE id = 'mine'";
+    await query(environment.pool, sql);
+    const read = async (key: string) => (await api.get(cabin, showKey(key))).status;
+    assert.deepEqual([await read("ana"), await read("berta")], [410, 404]);
+    for (const key of ["ana", "berta"])
+      assert.deepEqual((await api.get("/api/cabins", showKey(key))).body.data, []);
+    const version = (created.headers.get("etag") as string).replaceAll('"', "");
+    const [row] = await query(environment.pool, "SELECT held_until FROM cabins WHERE id = 'mine'");
+    const expire = deriveExpireId(version, fromDateTime(String(row?.held_until)));
+    assert.equal((await api.get("/_ah/sweep", { "x-appengine-cron": "true" })).status, 204);
+    await until("it is swept", async () => {
+      const { body } = await api.get(`${cabin}/writes/${expire}`, showKey("ana"));
+      return body.outcome === "applied";
+    });
+    assert.deepEqual([await read("ana"), await read("berta")], [410, 404]);
+    assertProblem(await api.get(`${cabin}/writes/${expire}`, showKey("berta")), 404, "not-found");
+    assert.equal((await api.put(cabin, ITEM, { ...BERTA, ...IF_NONE })).status, 201);
+    assert.deepEqual([await read("ana"), await read("berta")], [404, 200]);
+    assert.equal((await api.get(`${cabin}/writes/${expire}`, showKey("ana"))).status, 200);
   });
 });
