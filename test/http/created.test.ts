@@ -4,6 +4,7 @@ import { data } from "../../collections/data.ts";
 import { computeFingerprint } from "../../common/fingerprint.ts";
 import { encodeWrite, type Write } from "../../common/write.ts";
 import { deriveItemId, getWriteTime, mintWriteId } from "../../common/write-id.ts";
+import { planReplay } from "../../ops/replay.ts";
 import { startApi } from "../support/api.ts";
 import { type Answer, assertProblem, publishByHand } from "../support/http.ts";
 
@@ -68,6 +69,43 @@ describe("the answer to a write that waits", () => {
       again.body.results.map(({ status }) => status),
       [200, 200, 200],
     );
+  });
+
+  it("is 201 to each record of a keyed request, 200 to its repetition, and 410 once it was deleted", async () => {
+    const records = ["a", "b"].map((nombre) => ({ nombre }));
+    const headers = { ...WAIT, "idempotency-key": "many" };
+    const send = async () => (await api.post("/api/data", records, headers)).body.results;
+    const first = await send();
+    await api.delete(`/api/data/${first[0]?.id}`, WAIT);
+    const again = await send();
+    for (const [results, statuses, outcome] of [
+      [first, [201, 201], "applied"],
+      [again, [410, 200], "duplicate"],
+    ] as const)
+      for (const [place, { receipt, status, id }] of results.entries()) {
+        assert.equal(status, statuses[place]);
+        assert.equal(id, first[place]?.id);
+        const settled = await api.settled(receipt);
+        assert.deepEqual([settled.outcome, settled.created], [outcome, status === 201]);
+      }
+  });
+
+  it("is told by the receipt where nobody waits, and of the write that replays a dead one", async () => {
+    const { body } = await api.put("/api/data/unwaited", { nombre: "x" });
+    assert.equal((await api.settled(body.receipt)).created, true);
+    for (const [itemId, created] of [
+      ["unwaited", false],
+      ["replayed", true],
+    ] as const) {
+      const { attributes, data: bytes } = encodeWrite(makeWrite(itemId));
+      const letter = { messageId: "m", writeId: null, attributes, data: bytes, reason: "x" };
+      const times = { firstSeen: "", lastSeen: "", replayedAt: null, replayedAs: null };
+      const planned = await planReplay(environment.pool, { ...letter, ...times }, [data], 30);
+      assert.ok("write" in planned);
+      await publishByHand(environment, [encodeWrite(planned.write)]);
+      const receipt = await api.settled(`/api/data/${itemId}/writes/${planned.write.id}`);
+      assert.deepEqual([receipt.outcome, receipt.created], ["applied", created]);
+    }
   });
 
   it("is 201 though an older write of the item comes later, and the older one has created nothing", async () => {
