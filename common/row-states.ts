@@ -1,6 +1,5 @@
 import type { Collection } from "./collection.ts";
 import { type Connection, query } from "./database.ts";
-import { toDateTime } from "./date-times.ts";
 import { getSql, type RowState, toState } from "./tables.ts";
 
 /** Selects the states of the rows with these ids, in no particular order. */
@@ -31,8 +30,8 @@ export async function selectStatesForUpdate(
 }
 
 /**
- * Stores what an overtaken write changes of rows that are locked by this transaction: the time of
- * creation, and the fingerprint. Their items stay as they are, and are not read.
+ * Stores what an overtaken write changes of rows that are locked by this transaction: the
+ * fingerprint. Their items stay as they are, and are not read.
  */
 export async function updateStates(
   connection: Connection,
@@ -40,16 +39,10 @@ export async function updateStates(
   states: readonly RowState[],
 ): Promise<void> {
   if (states.length === 0) return;
-  const cases = (column: string) =>
-    `${column} = CASE id${" WHEN ? THEN ?".repeat(states.length)} END`;
+  const fingerprints = `CASE id${" WHEN ? THEN ?".repeat(states.length)} END`;
   await query(
     connection,
-    `UPDATE ${getSql(collection).table} SET ${cases("created_at")}, ${cases("fingerprint")}` +
-      " WHERE id IN (?)",
-    [
-      ...states.flatMap(({ id, createdAt }) => [id, toDateTime(createdAt)]),
-      ...states.flatMap(({ id, fingerprint }) => [id, fingerprint]),
-      states.map(({ id }) => id),
-    ],
+    `UPDATE ${getSql(collection).table} SET fingerprint = ${fingerprints} WHERE id IN (?)`,
+    [...states.flatMap(({ id, fingerprint }) => [id, fingerprint]), states.map(({ id }) => id)],
   );
 }

@@ -21,7 +21,10 @@ export type RowState = {
   id: string;
   /** The id of the write that was applied last; this row is its receipt. */
   version: string;
-  /** Times in milliseconds since 1970: acceptance of the first and of the current version. */
+  /**
+   * Times in milliseconds since 1970: acceptance of the write that began the item's life, which never
+   * changes after, and of the current version.
+   */
   createdAt: number;
   updatedAt: number;
   /** When the current version was applied, by the subscriber's clock, just before the commit. */

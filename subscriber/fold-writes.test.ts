@@ -180,13 +180,13 @@ test("a write stops waiting once the version that it names is settled otherwise"
   assert.deepEqual(words(sameBatch.decisions), ["conflict", "conflict"]);
 });
 
-test("an overtaken create leaves its time and fingerprint on the row, and nothing else", () => {
+test("an overtaken create leaves its fingerprint on the row, and nothing else", () => {
   const fingerprint = "a".repeat(64);
   const create = write("create", 1, { fingerprint });
   const { decisions, updates, marks, receipts } = fold([create], [row(2)]);
   assert.deepEqual(words(decisions), ["superseded"]);
   assert.deepEqual(updates, []);
-  assert.deepEqual(marks, [{ ...row(2), createdAt: 1_000, fingerprint }]);
+  assert.deepEqual(marks, [{ ...row(2), fingerprint }]);
   assert.deepEqual(
     receipts.map(({ write }) => write),
     [at(1)],
@@ -262,7 +262,7 @@ test("a keyed create that is repeated is never a conflict, in whichever order th
 });
 
 test("an overtaken write with nothing new leaves the row untouched", () => {
-  const { updates, marks } = fold([write("put", 2)], [{ ...row(3), createdAt: 1_000 }]);
+  const { updates, marks } = fold([write("put", 2)], [row(3)]);
   assert.deepEqual([updates, marks], [[], []]);
 });
 
@@ -273,7 +273,7 @@ test("what an overtaken write leaves is part of the row that a newer one of its 
   assert.deepEqual(marks, []);
   assert.deepEqual(
     updates.map(({ version, createdAt, fingerprint: left }) => [version, createdAt, left]),
-    [[at(3), 1_000, fingerprint]],
+    [[at(3), 2_000, fingerprint]],
   );
 });
 
@@ -306,7 +306,28 @@ test("of the writes of a new item, in whichever order they are delivered, one ha
   const newerFirst = fold([newer]);
   const then = fold([older], newerFirst.inserts);
   assert.deepEqual([newerFirst.inserts[0]?.created, then.receipts[0]?.created], [true, false]);
-  assert.equal(then.marks[0]?.created, true, "the receipt of the newer one stays as it is");
+  assert.deepEqual(then.marks, [], "the receipt of the newer one stays as it is");
+});
+
+test("an item's time of creation is that of the write that began its life, and stays", () => {
+  const tombstone = { ...row(2), item: null, createdAt: 1_000, deletedAt: 2_000 };
+  for (const [rows, kind, createdAt] of [
+    [[], "put", 3_000],
+    [[], "delete", 3_000],
+    [[{ ...row(2), createdAt: 1_000 }], "put", 1_000],
+    [[{ ...row(2), createdAt: 1_000 }], "delete", 1_000],
+    // A version from a faster clock began the life: the time of creation is after this write's.
+    [[{ ...row(2), createdAt: 9_000 }], "put", 9_000],
+    [[tombstone], "put", 3_000],
+    [[tombstone], "delete", 1_000],
+  ] as const) {
+    const { inserts, updates } = fold([write(kind, 3)], rows);
+    assert.deepEqual(
+      [...inserts, ...updates].map((made) => made.createdAt),
+      [createdAt],
+      kind,
+    );
+  }
 });
 
 test("rows are inserted and replaced in the order of their ids", () => {

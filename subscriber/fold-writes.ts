@@ -24,7 +24,7 @@ export type Fold = {
   decisions: Decision[];
   inserts: Row[];
   updates: Row[];
-  /** Rows whose item stays: an overtaken write has changed the rest of their state. */
+  /** Rows whose item stays: an overtaken create has left its fingerprint. */
   marks: RowState[];
   receipts: Receipt[];
 };
@@ -90,32 +90,29 @@ function resolveNotYet(
   return isSettled || isOver ? conflict(reason) : decision;
 }
 
-/** The row after an applied write. A tombstone keeps no content. */
+/**
+ * The row after an applied write. A tombstone keeps no content. The time of creation is that of the
+ * write that began the item's life, and stays.
+ */
 function buildAppliedRow(write: Write, stored: RowState | undefined, nowMs: number): Row {
   const row = stored && seeRow(stored, write);
   const isNewLife = row === undefined || row.deletedAt !== null;
   const hasItem = write.kind === "create" || write.kind === "put";
+  const created = hasItem && isNewLife;
   return {
     id: write.itemId,
     version: write.id,
     item: write.item ?? null,
     ...buildOwner(write, stored),
-    createdAt: getCreatedAt(write, row, isNewLife && hasItem),
+    createdAt: created ? write.acceptedAt : (row?.createdAt ?? write.acceptedAt),
     updatedAt: write.acceptedAt,
     appliedAt: nowMs,
     deletedAt: hasItem ? null : write.acceptedAt,
     fingerprint: row?.fingerprint ?? write.fingerprint ?? null,
     trace: getTraceId(write.traceparent) ?? null,
-    created: hasItem && isNewLife,
+    created,
     ...describeExpiry(write, stored),
   };
-}
-
-/** Where items expire, an id has many lives, and each begins with its own first write. */
-function getCreatedAt(write: Write, row: RowState | undefined, isNewLife: boolean): number {
-  if (!row) return write.acceptedAt;
-  if (write.collection.expires) return isNewLife ? write.acceptedAt : row.createdAt;
-  return Math.min(row.createdAt, write.acceptedAt);
 }
 
 /** Whoever writes it, an item that is there keeps its owner; so does a tombstone, until it is free. */
@@ -129,20 +126,14 @@ function buildOwner(write: Write, row: RowState | undefined) {
 }
 
 /**
- * A superseded write still changes two things of its item's row: the time of creation, and the
- * fingerprint of a create. So the rows are the same in whichever order unconditional writes arrive.
- * Where items expire, it may be of another life, and leaves its fingerprint only.
- * A duplicate leaves its fingerprint where there is none: the first body that is settled is the key's.
- * A conflict leaves nothing: the item may be another's.
+ * A refused create leaves its fingerprint where there is none, and nothing else changes: a superseded
+ * one, so that its retries find it in whichever order the writes arrive, and a duplicate, since the
+ * first body that is settled is the key's. A conflict leaves nothing: the item may be another's.
  */
 function markRefused(write: Write, outcome: Outcome, row: RowState): RowState {
   if (outcome === "conflict") return row;
-  const isOlder =
-    outcome === "superseded" && write.acceptedAt < row.createdAt && !write.collection.expires;
-  const createdAt = isOlder ? write.acceptedAt : row.createdAt;
   const fingerprint = row.fingerprint ?? write.fingerprint ?? null;
-  if (createdAt === row.createdAt && fingerprint === row.fingerprint) return row;
-  return { ...row, createdAt, fingerprint };
+  return fingerprint === row.fingerprint ? row : { ...row, fingerprint };
 }
 
 function toRefusedReceipt(

@@ -14,6 +14,14 @@ export type ModelRow = {
 };
 
 /**
+ * Rows without the times of creation, which say when the write that began a life was accepted: that
+ * of an item's first two writes is the one which was delivered first.
+ */
+export function withoutCreation(rows: ReadonlyMap<string, ModelRow>) {
+  return new Map([...rows].map(([id, { createdAt: _, ...row }]) => [id, row]));
+}
+
+/**
  * A second implementation of the rule of `decide`, which shares no code with it: it keeps
  * the history of each item instead of rows and receipts, and settles one write at a time.
  */
@@ -51,15 +59,16 @@ export class NaiveModel {
 
   rows(): Map<string, ModelRow> {
     const rows = new Map<string, ModelRow>();
-    for (const [id, { applied, late }] of this.#histories) {
-      const last = applied.at(-1);
-      if (!last) continue;
+    for (const [id, { applied }] of this.#histories) {
+      const [first, last] = [applied[0], applied.at(-1)];
+      if (!first || !last) continue;
+      const creation = applied.findLast((write) => this.created.has(write.id)) ?? first;
       const isDelete = last.kind === "delete";
       rows.set(id, {
         id,
         version: last.id,
         item: isDelete ? null : this.#buildItem(last),
-        createdAt: Math.min(...[...applied, ...late].map(({ acceptedAt }) => acceptedAt)),
+        createdAt: creation.acceptedAt,
         deletedAt: isDelete ? last.acceptedAt : null,
         fingerprint: this.#findFingerprint(id),
         ...(this.#owners.has(id) && { owner: this.#owners.get(id) }),
