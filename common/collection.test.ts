@@ -73,6 +73,22 @@ test("a schema of times that cannot be stored is refused", () => {
   assert.equal(define(dateTime(), time).fields[0]?.kind, "dateTime");
 });
 
+test("the names of a feed's columns are reserved where there is one", () => {
+  for (const field of ["position", "createdPosition"]) {
+    const declare = (feed: boolean) =>
+      defineCollection({
+        name: "cats",
+        fields: { [field]: z.int() },
+        feed,
+        example: { [field]: 1 },
+      });
+    assert.equal(declare(false).fields[0]?.name, field);
+    assert.throws(() => declare(true), {
+      message: `Collection "cats", field "${field}": the name is reserved where there is a feed.`,
+    });
+  }
+});
+
 test("a schema that normalises its value is taken", () => {
   for (const [schema, example] of [
     [text({ max: 5 }), "a"],

@@ -25,6 +25,8 @@ export type Collection = {
   schemaNumber: number;
   fields: readonly Field[];
   filters: readonly Field[];
+  /** Whether its applied writes are numbered, so that lists are exact and changes can be followed. */
+  feed: boolean;
   schema: z.ZodType<Item>;
   example: Item;
   /** The field that says whose an item is, where items have owners. */
@@ -73,6 +75,8 @@ const RESERVED_FIELDS = new Set([
 export const PRINCIPAL = /^[!-~]{1,255}$/;
 /** The column of an owner, whatever its field is called; a tombstone keeps it. */
 export const OWNER_COLUMN = "owner";
+/** Names of columns that only a collection with a feed has. */
+const FEED_FIELDS = new Set(["position", "createdPosition"]);
 
 const TRANSFORMS_VALUE =
   "must not change its value when it is checked again: the API checks an item, and the subscriber" +
@@ -95,19 +99,22 @@ const UNSTORABLE_TIMES = [
  * principal may replace or delete the item. With `reads: "owner"` nobody else may read it, and the
  * indexes of lists begin with `(deleted_at, owner, …)`. `expires` names the optional date-time at which
  * an item is gone (the API sets it where it is left out), and as an ISO 8601 duration the most that it
- * may be ahead; it needs an index `(deleted_at, field)`. Throws an error that names the collection and the field if
- * the declaration is invalid.
+ * may be ahead; it needs an index `(deleted_at, field)`. `feed: true` numbers the applied writes in the
+ * order of their commits (docs/api.md): lists are then in an order that is exact, by `created_position`,
+ * which stands in place of `created_at, id` in the indexes; the price is one transaction at a time for
+ * this collection. Throws an error that names the collection and the field if the declaration is invalid.
  */
 export function defineCollection<Shape extends Record<string, z.ZodType>>(declaration: {
   name: string;
   fields: Shape;
   filters?: readonly (keyof Shape & string)[];
+  feed?: boolean;
   example: { [Name in keyof Shape]?: unknown };
   owner?: string;
   reads?: "owner";
   expires?: { field: keyof Shape & string; most: string };
 }): Collection {
-  const { name, example, owner, reads } = declaration;
+  const { name, example, owner, reads, feed = false } = declaration;
   if (!NAME.test(name) || RESERVED_NAMES.has(name.toLowerCase()) || name in Object.prototype)
     throw declarationError(name, `the name is reserved or is not of the form ${NAME}`);
   const fields = Object.entries(declaration.fields).map(([field, schema]) =>
@@ -116,6 +123,8 @@ export function defineCollection<Shape extends Record<string, z.ZodType>>(declar
   if (reads !== undefined && owner === undefined)
     throw declarationError(name, 'reads: "owner" needs an owner');
   if (owner !== undefined) fields.push(defineOwner(name, owner, fields));
+  const taken = fields.find((field) => feed && FEED_FIELDS.has(field.name));
+  if (taken) throw declarationError(name, "the name is reserved where there is a feed", taken.name);
   const filters = (declaration.filters ?? []).map((filter) => {
     const field = fields.find((candidate) => candidate.name === filter);
     if (!field || field.kind === "json")
@@ -125,7 +134,7 @@ export function defineCollection<Shape extends Record<string, z.ZodType>>(declar
   const shape = Object.fromEntries(fields.map((field) => [field.name, field.schema]));
   const schema = z.strictObject(shape) as unknown as z.ZodType<Item>;
   const expires = declaration.expires && defineExpiry(name, declaration.expires, fields);
-  const own = { owner, reads, expires };
+  const own = { owner, reads, expires, feed };
   const collection = { name, schemaNumber: 1, fields, filters, schema, example, ...own };
   const check = checkItem(collection, example);
   if (!check.ok)

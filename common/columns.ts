@@ -120,6 +120,17 @@ export const BOOLEAN: ColumnRequirement = {
   isSatisfiedBy: ({ type }) => type === "tinyint",
 };
 
+export const BIGINT: ColumnRequirement = {
+  sql: "BIGINT",
+  isSatisfiedBy: ({ type }) => type === "bigint",
+};
+
+/** Positions in a feed; those of rows from before it are 0. */
+export const POSITION: ColumnRequirement = {
+  sql: "BIGINT NOT NULL",
+  isSatisfiedBy: (column) => BIGINT.isSatisfiedBy(column) && !column.allowsNull,
+};
+
 /** MariaDB's JSON is a LONGTEXT. */
 const JSON_VALUE: ColumnRequirement = {
   sql: "JSON",

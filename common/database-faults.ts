@@ -13,6 +13,19 @@ export class TableError extends Error {
   }
 }
 
+/** Another transaction holds the counter of a collection's feed for longer than this one waits. */
+export class FeedLockedError extends Error {
+  override name = "FeedLockedError";
+  readonly code = "FEED_LOCKED";
+  /** Its name. */
+  readonly collection: string;
+
+  constructor(collection: string) {
+    super(`Another transaction holds the counter of the feed of ${collection}.`);
+    this.collection = collection;
+  }
+}
+
 /** What an error of MySQL means for the work that caused it. */
 export type DatabaseFault =
   | "transient"
@@ -56,7 +69,7 @@ const TRANSIENT_CODES = new Set([
   "ER_DBACCESS_DENIED_ERROR",
 ]);
 /** Another transaction holds a row, or the whole table, for longer than this one waits. */
-const LOCKED_CODES = new Set(["ER_LOCK_WAIT_TIMEOUT", "ER_LOCK_NOWAIT"]);
+const LOCKED_CODES = new Set(["ER_LOCK_WAIT_TIMEOUT", "ER_LOCK_NOWAIT", "FEED_LOCKED"]);
 /** What the pool says without a code: after the stop, and where too many wait for a connection. */
 const POOL_MESSAGES = new Set(["Pool is closed.", "Queue limit reached."]);
 /** 1927 is MariaDB's "connection was killed", which the driver has no name for. */

@@ -25,6 +25,8 @@ export type Receipt = {
   reason: string | null;
   /** Whether the write began the item's life; null where an earlier release applied it. */
   created: boolean | null;
+  /** Of an applied write, where the collection has a feed: its place among all applied writes. */
+  position?: number | undefined;
   acceptedAt: number;
   settledAt: number;
   trace: string | null;
@@ -53,7 +55,7 @@ const DEAD_REASON_CHARACTERS = 1_000;
 
 /** Converts a row to the receipt of its current version. */
 export function toReceipt(collection: Collection, row: RowState): Receipt {
-  return {
+  const receipt: Receipt = {
     write: row.version,
     collection: collection.name,
     itemId: row.id,
@@ -66,6 +68,8 @@ export function toReceipt(collection: Collection, row: RowState): Receipt {
     trace: row.trace,
     subject: row.owner ?? null,
   };
+  if (row.position !== undefined) receipt.position = row.position;
+  return receipt;
 }
 
 /**
@@ -106,7 +110,7 @@ export async function selectReceipts(
 }
 
 const WRITES_COLUMNS =
-  "id, collection, item_id, outcome, code, reason, created, settled_at, trace, subject";
+  "id, collection, item_id, outcome, code, reason, created, position, settled_at, trace, subject";
 
 /** Selects the receipts with these ids from `writes`. */
 export async function selectSettled(
@@ -125,6 +129,7 @@ export async function selectSettled(
     code: columns.code as OutcomeCode | null,
     reason: columns.reason as string | null,
     created: toFlag(columns.created),
+    ...(columns.position === null ? {} : { position: Number(columns.position) }),
     acceptedAt: getWriteTime(columns.id as string),
     settledAt: fromDateTime(columns.settled_at as string),
     trace: columns.trace as string | null,
@@ -216,6 +221,7 @@ export async function insertReceipts(
     receipt.code,
     receipt.reason && truncate(receipt.reason, WRITES_REASON_CHARACTERS),
     receipt.created,
+    receipt.position ?? null,
     toDateTime(receipt.settledAt),
     receipt.trace,
     receipt.subject,

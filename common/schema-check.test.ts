@@ -8,6 +8,7 @@ import { notes } from "../test/collections/notes.ts";
 import { seats } from "../test/collections/seats.ts";
 
 import { teachers } from "../test/collections/teachers.ts";
+import { visits } from "../test/collections/visits.ts";
 import { createTestEnvironment, type TestEnvironment } from "../test/support/environment.ts";
 import type { Collection } from "./collection.ts";
 import { openPool, query } from "./database.ts";
@@ -60,19 +61,49 @@ test("a table that is missing is named, with what to do", async () => {
 test("the tables that every collection needs are looked for as well", async () => {
   await query(
     environment.pool,
-    "RENAME TABLE writes TO writes_away, dead_letters TO dead_letters_away",
+    "RENAME TABLE writes TO writes_away, dead_letters TO dead_letters_away, feeds TO feeds_away",
   );
   try {
     assert.deepEqual(await findSchemaFaults(environment.pool, [teachers]), [
       "The table writes is missing; run the migrations.",
       "The table dead_letters is missing; run the migrations.",
+      "The table feeds is missing; run the migrations.",
     ]);
   } finally {
     await query(
       environment.pool,
-      "RENAME TABLE writes_away TO writes, dead_letters_away TO dead_letters",
+      "RENAME TABLE writes_away TO writes, dead_letters_away TO dead_letters, feeds_away TO feeds",
     );
   }
+});
+
+test("a collection with a feed needs its columns, its indexes and its counter", async () => {
+  const { pool } = environment;
+  assert.deepEqual(await findSchemaFaults(pool, [visits]), []);
+  const guests = { ...visits, name: "guests" };
+  await query(pool, "CREATE TABLE guests LIKE visits");
+  assert.deepEqual(await findSchemaFaults(pool, [guests]), [
+    "The table feeds has no row of guests.",
+  ]);
+  await query(
+    pool,
+    "ALTER TABLE guests DROP KEY changes, DROP KEY newest_position, ADD KEY newest (deleted_at, created_at, id)," +
+      " MODIFY created_position BIGINT NULL",
+  );
+  assert.deepEqual(await findSchemaFaults(pool, [visits, guests]), [
+    "The column guests.created_position is bigint, but must be BIGINT NOT NULL.",
+    "No index starts with (deleted_at, created_position) of guests; lists would scan the table.",
+    "No index starts with guests.position; the feed would scan the table.",
+    "The table feeds has no row of guests.",
+  ]);
+  await query(pool, "ALTER TABLE guests DROP COLUMN position, DROP COLUMN created_position");
+  assert.deepEqual(await findSchemaFaults(pool, [guests]), [
+    "The column guests.position is missing.",
+    "The column guests.created_position is missing.",
+    "The table feeds has no row of guests.",
+  ]);
+  assert.deepEqual(await findSchemaFaults(pool, [{ ...guests, feed: false }]), []);
+  await query(pool, "DROP TABLE guests");
 });
 
 /** Each table is a copy of `courses` with one thing, or a few, changed. */

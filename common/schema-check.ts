@@ -1,6 +1,7 @@
 import { type Collection, OWNER_COLUMN } from "./collection.ts";
 import {
   ascii,
+  BIGINT,
   BOOLEAN,
   BYTES,
   type Column,
@@ -8,12 +9,13 @@ import {
   DATE_TIME,
   describeColumn,
   getFieldRequirement,
+  POSITION,
   parseColumn,
   SELECT_COLUMNS,
   text,
 } from "./columns.ts";
 import { type Columns, type Connection, query } from "./database.ts";
-import { type COLUMNS, EXPIRY_COLUMN } from "./tables.ts";
+import { type COLUMNS, EXPIRY_COLUMN, type FEED_COLUMNS } from "./tables.ts";
 
 /** A table as it must be. `nullable` says why a column must allow NULL. */
 type Table = {
@@ -40,6 +42,12 @@ const ITEM_REQUIREMENTS: Record<(typeof COLUMNS)[number], ColumnRequirement> = {
   created_item: BOOLEAN,
 };
 
+/** Those of a collection with a feed. */
+const FEED_REQUIREMENTS: Record<(typeof FEED_COLUMNS)[number], ColumnRequirement> = {
+  position: POSITION,
+  created_position: POSITION,
+};
+
 /** The tables that all collections share, as migrations/ creates them. */
 const SHARED_TABLES: readonly Table[] = [
   {
@@ -56,8 +64,9 @@ const SHARED_TABLES: readonly Table[] = [
       ["created", BOOLEAN],
       ["code", ascii(32)],
       ["subject", ascii(255)],
+      ["position", BIGINT],
     ]),
-    nullable: toNullable("reason", "trace", "created", "code", "subject"),
+    nullable: toNullable("reason", "trace", "created", "code", "subject", "position"),
     indexed: [],
     unique: [],
   },
@@ -90,6 +99,19 @@ const SHARED_TABLES: readonly Table[] = [
     indexed: [],
     unique: ["write_id"],
   },
+  {
+    name: "feeds",
+    key: "collection",
+    requirements: new Map([
+      ["collection", ascii(48)],
+      ["epoch", ascii(36)],
+      ["position", POSITION],
+      ["swept", POSITION],
+    ]),
+    nullable: new Map(),
+    indexed: [],
+    unique: [],
+  },
 ];
 
 /**
@@ -115,6 +137,12 @@ export async function findSchemaFaults(
       " WHERE TABLE_SCHEMA = DATABASE()",
   );
   const tables = [...collections.map(toTable), ...SHARED_TABLES];
+  const followed = collections.filter(({ feed }) => feed);
+  const isFeeds = ({ tableName, name }: Columns) => tableName === "feeds" && name === "collection";
+  const feeds =
+    followed.length > 0 && columns.some(isFeeds)
+      ? await query(connection, "SELECT collection FROM feeds")
+      : undefined;
   const isOf =
     ({ name }: Table) =>
     ({ tableName }: Columns) =>
@@ -132,12 +160,16 @@ export async function findSchemaFaults(
         ...findIndexFaults(table, own, indexes.filter(isOf(table))),
       ];
     }),
+    ...followed
+      .filter(({ name }) => feeds && !feeds.some(({ collection }) => collection === name))
+      .map(({ name }) => `The table feeds has no row of ${name}.`),
   ];
 }
 
-function toTable({ name, fields, filters, owner, reads, expires }: Collection): Table {
+function toTable({ name, fields, filters, owner, reads, expires, feed }: Collection): Table {
   const first = reads === "owner" ? ["deleted_at", OWNER_COLUMN] : [];
   const ownFields = fields.filter((field) => field.name !== owner);
+  const created = feed ? ["created_position"] : [];
   return {
     name,
     key: "id",
@@ -146,6 +178,7 @@ function toTable({ name, fields, filters, owner, reads, expires }: Collection): 
       ...ownFields.map((field) => [field.column, getFieldRequirement(field)] as const),
       ...(owner === undefined ? [] : [[OWNER_COLUMN, ascii(255)] as const]),
       ...(expires ? [[EXPIRY_COLUMN, DATE_TIME] as const] : []),
+      ...(feed ? Object.entries(FEED_REQUIREMENTS) : []),
     ]),
     nullable: new Map([
       ...toNullable("deleted_at", "fingerprint", "trace", "created_item"),
@@ -153,10 +186,12 @@ function toTable({ name, fields, filters, owner, reads, expires }: Collection): 
       ...ownFields.map(({ column }) => [column, ": tombstones store NULL there"] as const),
     ]),
     indexed: [
-      ...[first.length === 0 ? ["deleted_at"] : [], ...filters.map(({ column }) => [column])].map(
-        (columns) => ({ columns: [...first, ...columns], reader: "lists" }),
-      ),
+      ...[
+        [...(first.length === 0 ? ["deleted_at"] : []), ...created],
+        ...filters.map(({ column }) => [column]),
+      ].map((columns) => ({ columns: [...first, ...columns], reader: "lists" })),
       ...(expires ? [{ columns: ["deleted_at", expires.field.column], reader: "the sweep" }] : []),
+      ...(feed ? [{ columns: [...first.slice(1), "position"], reader: "the feed" }] : []),
     ],
     unique: [],
   };

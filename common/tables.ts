@@ -48,6 +48,12 @@ export type RowState = {
   publishedAt?: number | null;
   /** There too, of a row that was read for a client: it has expired, and shows as a tombstone. */
   isExpired?: true;
+  /**
+   * Where the collection has a feed: the places of the current version, and of the write that began the
+   * item's life, in the order of all applied writes. 0 where they were applied before there was a feed.
+   */
+  position?: number | undefined;
+  createdPosition?: number | undefined;
 };
 
 /**
@@ -137,15 +143,17 @@ export const COLUMNS = [
 ] as const;
 /** Only where a collection's items expire. */
 export const EXPIRY_COLUMN = "version_published_at";
+/** The columns that the table of a collection with a feed has beside these. */
+export const FEED_COLUMNS = ["position", "created_position"] as const;
 const sqlByCollection = new WeakMap<Collection, Sql>();
 
 /** The parts of a collection's statements. */
 export function getSql(collection: Collection): Sql {
   const known = sqlByCollection.get(collection);
   if (known) return known;
-  const { owner, expires } = collection;
+  const { owner, expires, feed } = collection;
   const expiry = expires && `\`${expires.field.column}\``;
-  const own = [...COLUMNS, ...(expiry ? [EXPIRY_COLUMN] : [])];
+  const own = [...COLUMNS, ...(expiry ? [EXPIRY_COLUMN] : []), ...(feed ? FEED_COLUMNS : [])];
   const columns = [...own, ...collection.fields.map(({ column }) => `\`${column}\``)];
   const sql = {
     table: `\`${collection.name}\``,
@@ -171,7 +179,7 @@ function formatRead({ column, kind }: Field): string {
 
 /** Lists the values in the order of {@link getSql}'s names. */
 function toColumns(collection: Collection, row: Row): unknown[] {
-  const { owner, expires } = collection;
+  const { owner, expires, feed } = collection;
   return [
     row.id,
     row.version,
@@ -183,6 +191,7 @@ function toColumns(collection: Collection, row: Row): unknown[] {
     row.trace,
     row.created,
     ...(expires ? [toNullableDateTime(row.publishedAt)] : []),
+    ...(feed ? [row.position, row.createdPosition] : []),
     ...collection.fields.map((field) => {
       if (field.name === owner) return row.owner;
       if (field === expires?.field) return toNullableDateTime(row.expiresAt);
@@ -198,7 +207,7 @@ export function toRow(collection: Collection, columns: Columns): Row {
 }
 
 /** Converts the columns of a {@link RowState}. A row that was read as expired becomes a tombstone. */
-export function toState({ owner, expires }: Collection, columns: Columns): RowState {
+export function toState({ owner, expires, feed }: Collection, columns: Columns): RowState {
   const state: RowState = {
     id: columns.id as string,
     version: columns.version as string,
@@ -211,6 +220,10 @@ export function toState({ owner, expires }: Collection, columns: Columns): RowSt
     created: toFlag(columns.created_item),
     ...(owner === undefined ? {} : { owner: columns[OWNER_COLUMN] as string | null }),
   };
+  if (feed) {
+    state.position = Number(columns.position);
+    state.createdPosition = Number(columns.created_position);
+  }
   if (!expires) return state;
   state.expiresAt = fromNullableDateTime(columns[expires.field.column]);
   state.publishedAt = fromNullableDateTime(columns[EXPIRY_COLUMN]);

@@ -1,12 +1,13 @@
 import type { Collection } from "../common/collection.ts";
 import type { Connection } from "../common/database.ts";
 import { classifyDatabaseError, describeDataError } from "../common/database-faults.ts";
+import { takePositions } from "../common/feeds.ts";
 import { insertReceipts, type Receipt } from "../common/receipts.ts";
 import { updateStates } from "../common/row-states.ts";
 import { insertRows, type Row, updateRows } from "../common/tables.ts";
 import type { Write } from "../common/write.ts";
 import { type Decision, dead } from "./decide.ts";
-import { type Batch, foldWrites } from "./fold-writes.ts";
+import { type Batch, foldWrites, numberFold } from "./fold-writes.ts";
 
 /** What the writes of one collection became, once the transaction commits. */
 export type Applied = {
@@ -23,7 +24,8 @@ export type Applied = {
  *
  * A statement takes effect as a whole or not at all, so the rows that MySQL refuses are found
  * within this transaction, and the other writes commit with it. The other writes of a refused row's
- * item are folded again without the write that was refused.
+ * item are folded again without the write that was refused. Where the collection has a feed, the
+ * positions of the refused stay unused: nothing is committed there later, so no reader waits for it.
  */
 export async function applyWrites(
   connection: Connection,
@@ -35,6 +37,9 @@ export async function applyWrites(
   const receipts: Receipt[] = [];
   for (let left = batch.writes; left.length > 0; ) {
     const fold = foldWrites({ ...batch, writes: left });
+    const count = fold.applied.length;
+    if (collection.feed && count > 0)
+      numberFold(fold, await takePositions(connection, collection, count));
     const insertFaults = await writeRows(fold.inserts, (rows) =>
       insertRows(connection, collection, rows),
     );

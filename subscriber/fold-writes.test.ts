@@ -5,7 +5,7 @@ import type { Row, RowState } from "../common/tables.ts";
 import type { Write } from "../common/write.ts";
 import { teachers } from "../test/collections/teachers.ts";
 import { versionAt } from "../test/support/schedules.ts";
-import { foldWrites } from "./fold-writes.ts";
+import { foldWrites, numberFold } from "./fold-writes.ts";
 
 const NOW_MS = 100_000;
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
@@ -118,6 +118,8 @@ test("a write whose receipt is known is settled and changes nothing", () => {
     updates: [],
     marks: [],
     receipts: [],
+    applied: [],
+    beginnings: new Map(),
   });
 });
 
@@ -144,6 +146,8 @@ test("a write waits for a version that may still arrive, and leaves the tables u
       updates: [],
       marks: [],
       receipts: [],
+      applied: [],
+      beginnings: new Map(),
     });
 });
 
@@ -328,6 +332,44 @@ test("an item's time of creation is that of the write that began its life, and s
       kind,
     );
   }
+});
+
+test("applied writes are numbered in the order of their ids, and each life by its first", () => {
+  const other = { itemId: "h" };
+  const writes = [
+    ...[write("put", 2), write("put", 5), write("create", 3)],
+    ...[write("delete", 6, other), write("put", 7, other), write("put", 8, other)],
+    write("delete", 9, { itemId: "new" }),
+  ];
+  const before = { ...row(1), position: 4, createdPosition: 3 };
+  const also = { ...row(1), id: "h", position: 7, createdPosition: 7 };
+  const result = fold(writes, [before, also]);
+  assert.deepEqual(words(result.decisions)[2], "conflict");
+  numberFold(result, 100);
+  assert.deepEqual(
+    [...result.inserts, ...result.updates].map(({ id, ...made }) => [
+      id,
+      made.version,
+      made.position,
+      made.createdPosition,
+    ]),
+    [
+      ["new", at(9), 106, 106],
+      ["g", at(5), 102, 3],
+      ["h", at(8), 105, 104],
+    ],
+  );
+  assert.deepEqual(
+    result.receipts.map(({ write, position }) => [write, position]),
+    [
+      [at(1), 4],
+      [at(3), undefined],
+      [at(2), 101],
+      [at(1), 7],
+      [at(6), 103],
+      [at(7), 104],
+    ],
+  );
 });
 
 test("rows are inserted and replaced in the order of their ids", () => {

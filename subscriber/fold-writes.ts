@@ -27,6 +27,10 @@ export type Fold = {
   /** Rows whose item stays: an overtaken create has left its fingerprint. */
   marks: RowState[];
   receipts: Receipt[];
+  /** Ids of the writes that are applied, in their order. */
+  applied: string[];
+  /** By item id: the write that began the life of a row that is new, or was a tombstone. */
+  beginnings: Map<string, string>;
 };
 
 /**
@@ -41,6 +45,8 @@ export function foldWrites(batch: Batch): Fold {
   const settled = new Set(batch.settled);
   const decisions = new Map<Write, Decision>();
   const receipts: Receipt[] = [];
+  const appliedIds: string[] = [];
+  const beginnings = new Map<string, string>();
   for (const write of [...writes].sort(compareIds)) {
     const row = rows.get(write.itemId);
     const decision = settled.has(write.id)
@@ -54,6 +60,8 @@ export function foldWrites(batch: Batch): Fold {
         settled.add(row.version);
       }
       const next = buildAppliedRow(write, row, nowMs);
+      appliedIds.push(write.id);
+      if (!row || next.created) beginnings.set(write.itemId, write.id);
       rows.set(write.itemId, next);
       applied.set(write.itemId, next);
       continue;
@@ -74,7 +82,23 @@ export function foldWrites(batch: Batch): Fold {
     updates: changed.filter(({ id }) => batch.rows.has(id)),
     marks: sortById(marked).filter(({ id }) => !applied.has(id)),
     receipts,
+    applied: appliedIds,
+    beginnings,
   };
+}
+
+/** Numbers the applied writes of a fold, in a collection with a feed: from the position after `last` on. */
+export function numberFold(fold: Fold, last: number): void {
+  const positions = new Map(fold.applied.map((id, index) => [id, last + 1 + index] as const));
+  for (const row of [...fold.inserts, ...fold.updates]) {
+    row.position = positions.get(row.version);
+    const beginning = fold.beginnings.get(row.id);
+    if (beginning !== undefined) row.createdPosition = positions.get(beginning);
+  }
+  for (const receipt of fold.receipts) {
+    const position = positions.get(receipt.write);
+    if (position !== undefined) receipt.position = position;
+  }
 }
 
 /** Turns `not-yet` into a conflict where the version named is settled, or the wait is over. */
@@ -99,7 +123,7 @@ function buildAppliedRow(write: Write, stored: RowState | undefined, nowMs: numb
   const isNewLife = row === undefined || row.deletedAt !== null;
   const hasItem = write.kind === "create" || write.kind === "put";
   const created = hasItem && isNewLife;
-  return {
+  const next: Row = {
     id: write.itemId,
     version: write.id,
     item: write.item ?? null,
@@ -113,6 +137,8 @@ function buildAppliedRow(write: Write, stored: RowState | undefined, nowMs: numb
     created,
     ...describeExpiry(write, stored),
   };
+  if (stored?.createdPosition !== undefined) next.createdPosition = stored.createdPosition;
+  return next;
 }
 
 /** Whoever writes it, an item that is there keeps its owner; so does a tombstone, until it is free. */

@@ -7,6 +7,7 @@ import { insertDeadLetters, insertReceipts, type Receipt } from "../common/recei
 import { insertRows, type Row } from "../common/tables.ts";
 import { courses } from "../test/collections/courses.ts";
 import { teachers } from "../test/collections/teachers.ts";
+import { visits } from "../test/collections/visits.ts";
 import { createTestEnvironment, type TestEnvironment } from "../test/support/environment.ts";
 import { createTestLogger } from "../test/support/logger.ts";
 import { selectRows } from "../test/support/rows.ts";
@@ -80,6 +81,34 @@ test("tombstones older than the retention go; young ones and items stay, however
     "young tombstone",
   ]);
   assert.deepEqual(await selectRows(environment.pool, teachers, ["old item"]), [rows[2]]);
+});
+
+test("the tombstones of a feed go by position once they were applied long ago, and raise its mark", async () => {
+  const { pool } = environment;
+  const old = (id: string, position: number, more: Partial<Row> = {}) => {
+    return { ...row(id, { deletedAt: OLD_MS }), item: null, position, createdPosition: 0, ...more };
+  };
+  const readMark = async () => {
+    const [feed] = await query(pool, "SELECT swept FROM feeds WHERE collection = 'visits'");
+    return Number(feed?.swept);
+  };
+  const many = Array.from({ length: 2_345 }, (_, index) => old(`many-${index}`, 3 + index));
+  await insertRows(pool, visits, [
+    ...many,
+    old("applied lately", 5_000, { appliedAt: YOUNG_MS }),
+    old("deleted lately", 5_001, { deletedAt: YOUNG_MS }),
+    { ...old("item", 5_002, { deletedAt: null }), item: { name: "Gabriela" } },
+    old("from before the feed", 0),
+  ]);
+  assert.equal(await readMark(), 0);
+  const getLeft = () => getIds("visits");
+  const swept = await sweepUntil(async () => (await getLeft()).length <= 3, [visits]);
+  assert.equal(swept, many.length + 1);
+  assert.deepEqual(await getLeft(), ["applied lately", "deleted lately", "item"]);
+  assert.equal(await readMark(), 2 + many.length);
+  await insertRows(pool, visits, [old("lower", 1)]);
+  await sweepUntil(async () => (await getLeft()).length <= 3, [visits]);
+  assert.equal(await readMark(), 2 + many.length, "it is the highest");
 });
 
 test("only the collections that are declared are swept", async () => {

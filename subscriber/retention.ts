@@ -1,6 +1,7 @@
 import type { Collection } from "../common/collection.ts";
 import { type Pool, query } from "../common/database.ts";
 import { toDateTime } from "../common/date-times.ts";
+import { sweepTombstones } from "../common/feeds.ts";
 import { DAY_MS } from "../common/limits.ts";
 import { withNamedLock } from "../common/named-lock.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
@@ -64,17 +65,24 @@ export async function sweep(options: {
     };
     const sweepAll = (sql: string, ...values: string[]) =>
       deleteAll(sql, values).catch((error) => failures.push(error));
+    const sweepFeed = async (collection: Collection) => {
+      const step = { cutoffMs, limit: SWEEP_ROWS };
+      for (let swept = SWEEP_ROWS; swept === SWEEP_ROWS && !stop?.aborted; rows += swept)
+        swept = await sweepTombstones(connection, collection, step);
+    };
     const cutoff = toDateTime(cutoffMs);
     await sweepAll("DELETE FROM writes WHERE id < ? ORDER BY id", getLowestIdAt(cutoffMs));
     await sweepAll("DELETE FROM dead_letters WHERE last_seen < ? ORDER BY last_seen", cutoff);
     await sweepAll("DELETE FROM waiting WHERE first_judged < ? ORDER BY first_judged", cutoff);
     // By when it was applied, which no client's clock has set; the index is of `deleted_at`.
-    for (const { name } of collections)
-      await sweepAll(
-        `DELETE FROM \`${name}\` WHERE deleted_at < ? AND applied_at < ? ORDER BY deleted_at`,
-        cutoff,
-        cutoff,
-      );
+    for (const collection of collections)
+      if (collection.feed) await sweepFeed(collection).catch((error) => failures.push(error));
+      else
+        await sweepAll(
+          `DELETE FROM \`${collection.name}\` WHERE deleted_at < ? AND applied_at < ? ORDER BY deleted_at`,
+          cutoff,
+          cutoff,
+        );
     if (failures.length > 0) throw failures[0];
     return rows;
   });

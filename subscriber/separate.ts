@@ -1,6 +1,6 @@
 import type { Collection } from "../common/collection.ts";
 import { type Connection, type Pool, query, withConnection } from "../common/database.ts";
-import { classifyDatabaseError } from "../common/database-faults.ts";
+import { classifyDatabaseError, FeedLockedError } from "../common/database-faults.ts";
 import { listWriteIds } from "../common/write.ts";
 import type { Entry } from "./message.ts";
 
@@ -11,14 +11,19 @@ import type { Entry } from "./message.ts";
 const SEARCH_MS = 1_000;
 
 /**
- * Separates what can be settled, in parts, from what a faulty table or locked rows concern. Of the
- * `unusable` collections nothing can be.
+ * Separates what can be settled, in parts, from what a faulty table, locked rows or the locked counter
+ * of a feed concern, by the error. Of the `unusable` collections nothing can be.
  */
 export async function separate(
   entries: readonly Entry[],
-  fault: "table" | "locked",
+  { fault, error }: { fault: "table" | "locked"; error: unknown },
   pool: Pool,
 ): Promise<{ parts: Entry[][]; unusable: Collection[] }> {
+  if (error instanceof FeedLockedError) {
+    const isIts = ({ write }: Entry) => write?.collection.name === error.collection;
+    const unusable = entries.filter(isIts).flatMap(({ write }) => write?.collection ?? []);
+    return { parts: [entries.filter((entry) => !isIts(entry))], unusable };
+  }
   const groups = Map.groupBy(entries, ({ write }) => write?.collection);
   const { locked, unusable } =
     fault === "locked"

@@ -95,7 +95,7 @@ async function settleEntries(entries: Entry[], options: Settling): Promise<(Deci
     const fault = classifyDatabaseError(error);
     if (fault === "transient" || fault === "race") return entries.map(() => error as Error);
     if (fault === "table" || fault === "locked") {
-      const { parts, unusable } = await separate(entries, fault, options.pool);
+      const { parts, unusable } = await separate(entries, { fault, error }, options.pool);
       const untilMs = performance.now() + COOLDOWN_MS;
       for (const collection of unusable) options.coolingDown.set(collection, untilMs);
       return settleParts(entries, { parts, errorForRest: error as Error }, options);

@@ -35,9 +35,12 @@ export async function settleInTransaction(
   // Collections and ids in one order everywhere, so that two batches never deadlock by order.
   const byName = Map.groupBy(entries.filter(hasWrite), ({ write }) => write.collection.name);
   const unlocked: Unlocked[] = [];
-  for (const name of [...byName.keys()].sort()) {
-    const batch = { entries: byName.get(name) as WriteEntry[], deadIds, nowMs };
-    const settled = await settleCollection(connection, batch);
+  const batches: Locked[] = [];
+  for (const name of [...byName.keys()].sort())
+    batches.push(await lockRows(connection, byName.get(name) as WriteEntry[], deadIds));
+  // A feed's counter is locked by what is applied, so all rows are locked before.
+  for (const batch of batches) {
+    const settled = await settleCollection(connection, batch, nowMs);
     for (const [entry, decision] of settled.decisions) decisions.set(entry, decision);
     unlocked.push(settled.unlocked);
   }
@@ -64,17 +67,21 @@ function decideUnreadable({ fault, unknownSchema = "" }: Entry): Decision {
   return fault === undefined ? { kind: "unknown-schema", reason: unknownSchema } : dead(fault);
 }
 
-type CollectionBatch = {
+/** The entries of one collection, the rows of their items, locked, and ids of settled writes. */
+type Locked = {
+  collection: Collection;
   entries: readonly WriteEntry[];
-  deadIds: ReadonlySet<string>;
-  nowMs: number;
+  rows: Map<string, RowState>;
+  settled: Set<string>;
+  /** How long those writes have waited that an earlier transaction found to. */
+  waitedMs: ReadonlyMap<string, number>;
 };
 
-/** Decides the entries of one collection; those with a fault are dead unless they are settled. */
-async function settleCollection(
+async function lockRows(
   connection: Connection,
-  { entries, deadIds, nowMs }: CollectionBatch,
-): Promise<{ decisions: Map<WriteEntry, Decision>; unlocked: Unlocked }> {
+  entries: readonly WriteEntry[],
+  deadIds: ReadonlySet<string>,
+): Promise<Locked> {
   const { collection } = (entries[0] as WriteEntry).write;
   const itemIds = [...new Set(entries.map(({ write }) => write.itemId))].sort();
   const locked = await selectStatesForUpdate(connection, collection, itemIds);
@@ -84,7 +91,15 @@ async function settleCollection(
   const waitIds = entries.flatMap(({ write }) => (mayWait(write) ? write.id : []));
   const found = await selectSettledAndWaiting(connection, { ids, waitIds });
   for (const id of found.settled) settled.add(id);
+  return { collection, entries, rows, settled, waitedMs: found.waitedMs };
+}
 
+/** Decides the entries of one collection; those with a fault are dead unless they are settled. */
+async function settleCollection(
+  connection: Connection,
+  { collection, entries, rows, settled, waitedMs }: Locked,
+  nowMs: number,
+): Promise<{ decisions: Map<WriteEntry, Decision>; unlocked: Unlocked }> {
   const decisions = new Map<WriteEntry, Decision>();
   for (const entry of entries) {
     if (entry.fault === undefined) continue;
@@ -93,7 +108,6 @@ async function settleCollection(
     decisions.set(entry, isSettled ? SETTLED_BEFORE : dead(entry.fault));
   }
   const writes = entries.filter((entry) => !decisions.has(entry)).map(({ write }) => write);
-  const { waitedMs } = found;
   const batch = { writes, rows, settled, waitedMs, nowMs };
   const applied = await applyWrites(connection, collection, batch);
   for (const entry of entries) {

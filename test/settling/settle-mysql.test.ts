@@ -1,5 +1,6 @@
 import test, { after, before } from "node:test";
 import fc from "fast-check";
+import { visits } from "../collections/visits.ts";
 import type { Cut } from "../support/cut-pool.ts";
 import {
   anyBatch,
@@ -15,11 +16,13 @@ import { type Round, TwoSubscribers } from "../support/two-subscribers.ts";
 const REPETITIONS = 2;
 
 let subscribers: TwoSubscribers;
+let numbering: TwoSubscribers;
 
 before(async () => {
   subscribers = await TwoSubscribers.start();
+  numbering = await TwoSubscribers.start(visits);
 });
-after(() => subscribers.stop());
+after(() => Promise.all([subscribers.stop(), numbering.stop()]));
 
 // A failure prints fast-check's seed and the schedule. It is not shrunk: which subscriber wins a race
 // is chance, so that a smaller schedule proves nothing by passing.
@@ -40,6 +43,16 @@ test("two subscribers at once bring unconditional writes to the same rows", asyn
       subscribers.run(schedule, { setClock, isUnconditional: true }),
     ),
     { numRuns: 30, endOnFailure: true },
+  );
+});
+
+test("two subscribers at once number every applied write of a feed once, whatever is lost or doubled", async (t) => {
+  const setClock = stopClock(t);
+  await fc.assert(
+    fc.asyncProperty(schedules(anyWrites({ poison: true })), (schedule) =>
+      numbering.run(schedule, { setClock, isUnconditional: false }),
+    ),
+    { numRuns: 40, endOnFailure: true },
   );
 });
 

@@ -133,10 +133,11 @@ export function versionAt(ms: number, serial = 0): string {
   return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-${serial.toString(16).padStart(12, "0")}`;
 }
 
-/** With `poison`, an item that a constraint in `test/migrations` refuses: a free course in algebra. */
+/** With `poison`, an item that a constraint in `test/migrations` refuses. */
 function makeItem(collection: Collection, place: number, poison?: true): Item {
   if (collection.name === "teachers") return { name: `from write ${place}` };
   if (collection.name === "notes") return { text: `from write ${place}` };
+  if (collection.name === "visits") return { name: poison ? "Nobody" : `from write ${place}` };
   const { example } = collection;
   return poison ? { ...example, title: "Algebra", price: 0 } : { ...example, price: place + 1 };
 }

@@ -15,7 +15,8 @@ export type CheckOptions = {
   mayDie?: (write: Write) => boolean;
 };
 
-const hasNoPrice = ({ item }: Write) => item?.price === 0;
+/** The constraints of the tables in test/migrations. */
+const isPoison = ({ item }: Write) => item?.price === 0 || item?.name === "Nobody";
 
 /**
  * Asserts what must hold once every write is settled, in whichever order the transactions
@@ -24,7 +25,7 @@ const hasNoPrice = ({ item }: Write) => item?.price === 0;
 export function checkSettled(
   writes: readonly Write[],
   stored: Stored,
-  { isUnconditional, mayDie = hasNoPrice }: CheckOptions,
+  { isUnconditional, mayDie = isPoison }: CheckOptions,
 ): Map<string, string> {
   const outcomes = collectOutcomes(writes, stored);
   const byItem = Map.groupBy(writes, ({ itemId }) => itemId);
@@ -56,6 +57,29 @@ export function checkSettled(
     assert.deepEqual(withoutCreation(rows), withoutCreation(model.rows()));
   }
   return outcomes;
+}
+
+/**
+ * Asserts the positions of a collection with a feed: every applied write has one of its own, those of an
+ * item are in the order of its versions, and a row's creation has that of the write that began its life.
+ */
+export function checkNumbered({ rows, receipts }: Stored): void {
+  const current = rows.map((row) => ({ ...row, write: row.version, itemId: row.id }));
+  const applied = [...current, ...receipts.filter(({ outcome }) => outcome === "applied")].sort(
+    (one, other) => (one.position ?? 0) - (other.position ?? 0),
+  );
+  for (const { write, position = 0 } of applied)
+    assert.ok(position > 0, `${write} has no position`);
+  assert.equal(new Set(applied.map(({ position }) => position)).size, applied.length);
+  for (const [itemId, own] of Map.groupBy(applied, ({ itemId }) => itemId)) {
+    const writes = own.map(({ write }) => write);
+    assert.deepEqual(writes, writes.toSorted(), `${itemId}'s positions are not in order`);
+    const beginning = own.findLast(({ created }) => created) ?? own[0];
+    const row = rows.find(({ id }) => id === itemId);
+    assert.equal(row?.createdPosition, beginning?.position, `${itemId}'s life began elsewhere`);
+  }
+  for (const { write, outcome, position } of receipts)
+    assert.ok(outcome === "applied" || position === undefined, `${write} has a position`);
 }
 
 /** Each write has exactly one receipt: its row, or one in `writes`, or one in `dead_letters`. */

@@ -13,7 +13,7 @@ import { createTestEnvironment, type TestEnvironment } from "./environment.ts";
 import { assertNoOverlap, buildExpire, makeHolds, type PlannedHold } from "./hold-schedules.ts";
 import { createTestLogger } from "./logger.ts";
 import { type Batch, makeWrites, type Schedule } from "./schedules.ts";
-import { checkSettled, collectOutcomes, type Stored } from "./settled-invariants.ts";
+import { checkNumbered, checkSettled, collectOutcomes, type Stored } from "./settled-invariants.ts";
 import { selectStored } from "./snapshot.ts";
 import { addOldWaits, endWaits } from "./waits.ts";
 
@@ -101,6 +101,7 @@ export class TwoSubscribers {
     await this.#deliverRest(writes, decisions);
     const stored = await this.#read(writes);
     const outcomes = checkSettled(writes, stored, { isUnconditional });
+    if (this.#collection.feed) checkNumbered(stored);
     await this.#checkAgain(writes, { stored, outcomes, decisions });
   }
 
