@@ -3,6 +3,7 @@ import type { Collection } from "../common/collection.ts";
 import { type Pool, type PoolConnection, withConnection } from "../common/database.ts";
 import { classifyDatabaseError } from "../common/database-faults.ts";
 import { DeadlineExceededError, withDeadline } from "../common/deadline.ts";
+import { type FeedState, selectChanges } from "../common/feeds.ts";
 import {
   EARLY_CHECK_DEADLINE_MS,
   ITEM_BYTES,
@@ -46,6 +47,12 @@ export type Reader = {
     page: Parameters<typeof selectPage>[2],
     take: (row: Row) => boolean,
   ): Promise<void>;
+  /** Hands over changes after a place one by one, until `take` returns false; the feed's state with them. */
+  changes(
+    collection: Collection,
+    range: Parameters<typeof selectChanges>[2],
+    take: (row: Row) => boolean,
+  ): Promise<FeedState>;
   /**
    * The item of a settled write, where the write's id alone finds it; none that only its owner may
    * read, since whoever asks may be another.
@@ -118,6 +125,10 @@ export function createReader(options: {
     page: (collection, page, take) =>
       getReads(collection)
         .read((connection) => selectPage(connection, collection, page, take))
+        .catch(refuse),
+    changes: (collection, range, take) =>
+      getReads(collection)
+        .read((connection) => selectChanges(connection, collection, range, take))
         .catch(refuse),
     itemOf: (write) => items.add(write).catch(refuse),
     isReplacedWithinSecond: (collection, itemId, startMs) =>

@@ -1,18 +1,26 @@
 import { type Collection, type Field, OWNER_COLUMN } from "./collection.ts";
 import { toColumn } from "./column-values.ts";
-
 import type { PoolConnection } from "./database.ts";
 import { toDateTime } from "./date-times.ts";
 import { queryEach } from "./streamed-query.ts";
-import { getSql, type Row, toRow } from "./tables.ts";
+import { getSql, type Row, type RowState, toRow } from "./tables.ts";
 
-/** A row's place in its list: the next page starts after it, at equal cost at any depth. */
-export type Place = { createdAt: number; id: string };
+/**
+ * A row's place in its list: the next page starts after it, at equal cost at any depth. `at` is the
+ * time of creation, in milliseconds since 1970; where there is a feed, the position of the creation.
+ */
+export type Place = { at: number; id: string };
+
+/** The place of a row in its list. */
+export function getPlace({ feed }: Collection, row: RowState): Place {
+  return { at: feed ? (row.createdPosition as number) : row.createdAt, id: row.id };
+}
 
 /**
  * Selects one page of a collection's items in order of creation, after `after` if it is given, and
- * hands over each row as it arrives, until `take` returns false. Filter values are compared exactly,
- * including trailing spaces.
+ * hands over each row as it arrives, until `take` returns false. Where there is a feed, the order is
+ * that of the commits, so that no item is passed by which is committed while a reader goes through the
+ * pages. Filter values are compared exactly, including trailing spaces.
  */
 export async function selectPage(
   connection: PoolConnection,
@@ -28,6 +36,8 @@ export async function selectPage(
   take: (row: Row) => boolean,
 ): Promise<void> {
   const { table, reads, alive } = getSql(collection);
+  const { feed } = collection;
+  const order = feed ? "created_position" : "created_at";
   const conditions = ["deleted_at IS NULL", ...(alive ? [alive] : [])];
   const values: unknown[] = [];
   if (page.owner !== undefined) {
@@ -45,17 +55,18 @@ export async function selectPage(
   if (page.after) {
     // The first condition gives the index its range; a row constructor would not.
     const sign = page.newestFirst ? "<" : ">";
-    conditions.push(`created_at ${sign}= ? AND (created_at ${sign} ? OR id ${sign} ?)`);
-    const time = toDateTime(page.after.createdAt);
-    values.push(time, time, page.after.id);
+    conditions.push(`${order} ${sign}= ? AND (${order} ${sign} ? OR id ${sign} ?)`);
+    const at = feed ? page.after.at : toDateTime(page.after.at);
+    values.push(at, at, page.after.id);
   }
   // With the hint, MySQL does not estimate the range first, which takes a quarter of the time.
-  const hint = page.filters.length === 0 ? `/*+ INDEX(${table} newest) */ ` : "";
+  const index = feed ? "newest_position" : "newest";
+  const hint = page.filters.length === 0 ? `/*+ INDEX(${table} ${index}) */ ` : "";
   const direction = page.newestFirst ? "DESC" : "ASC";
   await queryEach(
     connection,
     `SELECT ${hint}${reads} FROM ${table} WHERE ${conditions.join(" AND ")}` +
-      ` ORDER BY created_at ${direction}, id ${direction} LIMIT ${page.limit}`,
+      ` ORDER BY ${order} ${direction}, id ${direction} LIMIT ${page.limit}`,
     values,
     (columns) => take(toRow(collection, columns)),
   );

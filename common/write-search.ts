@@ -21,21 +21,22 @@ export async function selectItemsOfReceipts(
 
 /**
  * Finds the items of a collection that one of these writes created or deleted, where it is the item's
- * current version, by the index of lists. The current version of an item that was replaced is not
- * found.
+ * current version, by the index of lists. Not found are the current version of an item that was replaced,
+ * and, where there is a feed, one that created its item: no index has its time.
  */
 export async function selectItemsOfVersions(
   connection: Connection,
-  { name }: Collection,
+  { name, feed }: Collection,
   writes: readonly string[],
 ): Promise<Map<string, ItemKey>> {
   const times = writes.map((write) => toDateTime(getWriteTime(write)));
+  const select = `SELECT id, version FROM \`${name}\` WHERE`;
+  const conditions = feed ? [] : ["deleted_at IS NULL AND created_at IN (?) AND version IN (?)"];
+  conditions.push("deleted_at IN (?) AND version IN (?)");
   const rows = await query(
     connection,
-    `SELECT id, version FROM \`${name}\`` +
-      " WHERE deleted_at IS NULL AND created_at IN (?) AND version IN (?)" +
-      ` UNION ALL SELECT id, version FROM \`${name}\` WHERE deleted_at IN (?) AND version IN (?)`,
-    [times, writes, times, writes],
+    conditions.map((condition) => `${select} ${condition}`).join(" UNION ALL "),
+    conditions.flatMap(() => [times, writes]),
   );
   return new Map(
     rows.map(({ id, version }) => [String(version), { collection: name, itemId: String(id) }]),

@@ -16,6 +16,10 @@ export const PROBLEMS = {
   "wrong-method": { status: 405, means: "The resource does not support this method." },
   conflict: { status: 409, means: "The write was settled as a conflict." },
   deleted: { status: 410, means: "The item was deleted, or has expired." },
+  "lost-place": {
+    status: 410,
+    means: "The feed cannot be continued from this place; it can be read from its beginning.",
+  },
   "failed-precondition": { status: 412, means: "The item is not at the requested version." },
   "too-large": { status: 413, means: "The body, or a record in it, exceeds a size limit." },
   "wrong-media-type": {

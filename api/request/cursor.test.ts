@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { data } from "../../collections/data.ts";
 import type { Field } from "../../common/collection.ts";
+import { teachers } from "../../test/collections/teachers.ts";
+import { visits } from "../../test/collections/visits.ts";
 import { assertThrowsProblem } from "../../test/support/problems.ts";
 import { type List, readCursor, writeCursor } from "./cursor.ts";
 
 /** The end of the year 9999. */
 const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
-const LIST: List = { collection: "data", newestFirst: false, filters: [] };
-const PLACE = { createdAt: 1_772_357_400_000, id: "a-1" };
+const LIST: List = { collection: data, newestFirst: false, filters: [] };
+const PLACE = { at: 1_772_357_400_000, id: "a-1" };
 
 const filter = (name: string, value: unknown) => ({ field: { name } as Field, value });
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
@@ -18,26 +21,34 @@ describe("a cursor", () => {
   it("names its place in its list, from the first to the last time that there is", () => {
     const filters = [filter("group", "vip"), filter("credits", 6)];
     for (const list of [LIST, { ...LIST, newestFirst: true }, { ...LIST, filters }])
-      for (const createdAt of [0, PLACE.createdAt, LAST_MS]) {
-        const place = { createdAt, id: "x".repeat(64) };
+      for (const at of [0, PLACE.at, LAST_MS]) {
+        const place = { at, id: "x".repeat(64) };
         const cursor = writeCursor(place, list);
         assert.match(cursor, /^[A-Za-z0-9_-]+$/);
         assert.deepEqual(readCursor(cursor, list), place);
       }
   });
 
+  it("names any position where there is a feed", () => {
+    const list = { ...LIST, collection: visits };
+    for (const at of [0, 1, LAST_MS + 1, Number.MAX_SAFE_INTEGER]) {
+      const place = { at, id: "a" };
+      assert.deepEqual(readCursor(writeCursor(place, list), list), place);
+    }
+  });
+
   it("is refused where it names no place", () => {
-    const { createdAt, id } = PLACE;
+    const { at, id } = PLACE;
     for (const value of [
       [-1, id, digest],
       [LAST_MS + 1, id, digest],
       [1.5, id, digest],
-      [String(createdAt), id, digest],
+      [String(at), id, digest],
       [null, id, digest],
-      [createdAt, "", digest],
-      [createdAt, "a/b", digest],
-      [createdAt, 1, digest],
-      [createdAt],
+      [at, "", digest],
+      [at, "a/b", digest],
+      [at, 1, digest],
+      [at],
       [],
       {},
       null,
@@ -48,7 +59,7 @@ describe("a cursor", () => {
         400,
         /^The cursor is not valid\.$/,
       );
-    for (const cursor of ["", "x", "!", "e30", encode([createdAt, id, digest]).slice(0, -3)])
+    for (const cursor of ["", "x", "!", "e30", encode([at, id, digest]).slice(0, -3)])
       assertThrowsProblem(() => readCursor(cursor, LIST), 400, /^The cursor is not valid\.$/);
   });
 
@@ -56,7 +67,9 @@ describe("a cursor", () => {
     const filters = [filter("group", "vip")];
     const lists: List[] = [
       LIST,
-      { ...LIST, collection: "teachers" },
+      { ...LIST, collection: teachers },
+      { ...LIST, collection: visits },
+      { ...LIST, collection: { ...data, feed: true } },
       { ...LIST, newestFirst: true },
       { ...LIST, filters },
       { ...LIST, filters: [filter("group", "new")] },

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Field } from "../../common/collection.ts";
+import type { Collection, Field } from "../../common/collection.ts";
 import { parseJson } from "../../common/json.ts";
 import type { Place } from "../../common/pages.ts";
 import { ITEM_ID } from "../../common/write.ts";
@@ -7,7 +7,7 @@ import { malformed } from "../answer/problem.ts";
 
 /** The list that a cursor belongs to; it is valid for that list only. */
 export type List = {
-  collection: string;
+  collection: Collection;
   newestFirst: boolean;
   filters: readonly { field: Field; value: unknown }[];
 };
@@ -16,17 +16,17 @@ export type List = {
 const LAST_MS = 253_402_300_799_999;
 
 /** Writes a place in a list as an opaque string. */
-export function writeCursor({ createdAt, id }: Place, list: List): string {
-  return Buffer.from(JSON.stringify([createdAt, id, digest(list)])).toString("base64url");
+export function writeCursor({ at, id }: Place, list: List): string {
+  return Buffer.from(JSON.stringify([at, id, digest(list)])).toString("base64url");
 }
 
 /** The place that a cursor names. Throws 400 where it is invalid, or of another list. */
 export function readCursor(cursor: string, list: List): Place {
-  const [createdAt, id, listDigest] = parse(cursor);
+  const [at, id, listDigest] = decodeArray(cursor);
   const isPlace =
-    Number.isSafeInteger(createdAt) &&
-    (createdAt as number) >= 0 &&
-    (createdAt as number) <= LAST_MS &&
+    Number.isSafeInteger(at) &&
+    (at as number) >= 0 &&
+    ((at as number) <= LAST_MS || list.collection.feed) &&
     typeof id === "string" &&
     ITEM_ID.test(id);
   if (!isPlace) throw malformed("The cursor is not valid.");
@@ -34,12 +34,13 @@ export function readCursor(cursor: string, list: List): Place {
     throw malformed(
       "The cursor belongs to another list: collection, order and filters must not change.",
     );
-  return { createdAt: createdAt as number, id };
+  return { at: at as number, id };
 }
 
-function parse(cursor: string): unknown[] {
+/** Decodes an array in JSON and base64url; empty where it is none. */
+export function decodeArray(text: string): unknown[] {
   try {
-    const value = parseJson(Buffer.from(cursor, "base64url").toString());
+    const value = parseJson(Buffer.from(text, "base64url").toString());
     return Array.isArray(value) ? value : [];
   } catch {
     return [];
@@ -47,6 +48,7 @@ function parse(cursor: string): unknown[] {
 }
 
 function digest({ collection, newestFirst, filters }: List): string {
-  const parts = [collection, newestFirst, filters.map(({ field, value }) => [field.name, value])];
+  const filtered = filters.map(({ field, value }) => [field.name, value]);
+  const parts = [collection.name, newestFirst, filtered, ...(collection.feed ? ["feed"] : [])];
   return createHash("sha256").update(JSON.stringify(parts)).digest("base64url").slice(0, 8);
 }

@@ -5,6 +5,7 @@ import { requireRight } from "../request/access.ts";
 import { readBody, skipBody } from "../request/body.ts";
 import type { Right } from "../request/caller.ts";
 import { findCollection } from "../request/parameters.ts";
+import { createGetChanges } from "./changes.ts";
 import { createReads, type ReadsOptions } from "./reads.ts";
 import { createGetReceipt } from "./receipts.ts";
 import { addRoute } from "./route.ts";
@@ -24,6 +25,12 @@ export function createCollections(
   const { create, put, putItem, deleteItem } = createWrites(options);
   const { getPage, getItem } = createReads(options, RECEIPT_RETENTION_DAYS);
   const getReceipt = createGetReceipt(options, RECEIPT_RETENTION_DAYS);
+  const changes = "/changes/:collection";
+  addRoute(router, changes, {
+    get: [...may("read"), checkTables, createGetChanges(options, RECEIPT_RETENTION_DAYS)],
+  });
+  // The address is that of an item, too.
+  router.all(changes, (_request, _response, next) => next("router"));
   addRoute(router, "/:collection", {
     get: [...may("read"), checkTables, getPage],
     post: [...may("write"), checkTables, readBody, create],

@@ -23,6 +23,7 @@ const GROUPS = {
   "no-item": { names: ["not-found"], headers: WRITE_HEADERS },
   conflict: { names: ["conflict"], headers: CREATE_HEADERS },
   deleted: { names: ["deleted"], headers: CREATE_HEADERS },
+  "lost-place": { names: ["lost-place"] },
   "failed-precondition": { names: ["failed-precondition"], headers: WRITE_HEADERS },
   "too-large": { names: ["too-large"] },
   "wrong-media-type": {

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Collection } from "../../common/collection.ts";
-import { WAIT_SECONDS } from "../../common/limits.ts";
+import { PAGE_BYTES, PAGE_ITEMS, WAIT_SECONDS } from "../../common/limits.ts";
 
 /** A piece of the OpenAPI document. */
 export type Json = Record<string, unknown>;
@@ -128,3 +128,17 @@ export const PARAMETERS = {
     "304 for `*`. Nothing else matches, since this resource has no ETag.",
   ),
 };
+
+/** Of pages. */
+export const LIMIT = parameter(
+  "query",
+  "limit",
+  { type: "integer", minimum: 1, maximum: PAGE_ITEMS.max, default: PAGE_ITEMS.default },
+  `The most items of the page, which also ends before it has more than ${PAGE_BYTES} bytes.`,
+);
+export const AFTER_RECEIPT = parameter(
+  "query",
+  "after",
+  { type: "string" },
+  "The path of a receipt. Responds only after that write is settled.",
+);

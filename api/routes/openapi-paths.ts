@@ -1,4 +1,5 @@
 import type { Collection } from "../../common/collection.ts";
+import { describeChanges } from "./openapi-changes.ts";
 import { ITEM, type Json, parameter, WRITE_SCHEMA } from "./openapi-parts.ts";
 import { describeGet, describeList, describeReceipt } from "./openapi-reads.ts";
 import { describeCreate, describeDelete, describePut, describeReplace } from "./openapi-writes.ts";
@@ -7,6 +8,7 @@ import { describeCreate, describeDelete, describePut, describeReplace } from "./
 export function describePaths(collection: Collection): Json {
   const path = `/api/${collection.name}`;
   return {
+    ...(collection.feed ? describeChanges(collection) : {}),
     [path]: {
       get: describeList(collection),
       post: describeCreate(collection),

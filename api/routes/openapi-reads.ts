@@ -1,14 +1,15 @@
 import type { Collection } from "../../common/collection.ts";
-import { PAGE_BYTES, PAGE_ITEMS } from "../../common/limits.ts";
 import type { AnswerHeader } from "../answer/headers.ts";
 import { jsonResponse, problems, refHeaders } from "./openapi-answers.ts";
 import {
+  AFTER_RECEIPT,
   IF_MATCH,
   IF_MATCH_ANY,
   IF_NO_KNOWN_VERSION,
   IF_NONE_MATCH_ANY,
   IF_UNMODIFIED_SINCE,
   type Json,
+  LIMIT,
   operation,
   PREFER,
   parameter,
@@ -33,7 +34,7 @@ export function describeList(collection: Collection): Json {
     ...operation(collection, "list", "Lists the items in order of creation, one page at a time."),
     parameters: [...pageParameters(collection), IF_MATCH_ANY, IF_NONE_MATCH_ANY],
     responses: {
-      200: jsonResponse("The page.", page),
+      200: jsonResponse("The page.", page, "Preference-Applied"),
       ...problems("missing-key", "wrong-scope", "failed-precondition", "too-many-requests"),
       ...problems("unavailable"),
     },
@@ -41,21 +42,17 @@ export function describeList(collection: Collection): Json {
 }
 
 function pageParameters({ filters }: Collection): Json[] {
-  const { max: maximum, default: byDefault } = PAGE_ITEMS;
   return [
-    parameter(
-      "query",
-      "limit",
-      { type: "integer", minimum: 1, maximum, default: byDefault },
-      `The most items of the page, which also ends before it has more than ${PAGE_BYTES} bytes.`,
-    ),
+    LIMIT,
     parameter("query", "cursor", { type: "string" }, "The `next` of the previous page."),
     parameter("query", "order", { type: "string", enum: ["asc", "desc"], default: "asc" }),
+    AFTER_RECEIPT,
     ...filters.map((field) => {
       // A field's default is of what is written, not of what is asked for.
       const { default: _, ...schema } = toJsonSchema(field.schema);
       return parameter("query", field.name, schema, "Only items with exactly this value.");
     }),
+    PREFER,
   ];
 }
 

@@ -87,6 +87,11 @@ const RECEIPT = {
         "Whether the write created the item, also after a delete, rather than replaced it." +
         " Null until it is settled, and where a release without this member settled it.",
     },
+    position: {
+      type: "integer",
+      minimum: 0,
+      description: "Of an applied write, where the collection has a feed: its place in it.",
+    },
     reason: { type: ["string", "null"] },
     acceptedAt: TIME,
     settledAt: orNull(TIME),

@@ -1,26 +1,24 @@
-import type { Request, RequestHandler, Response } from "express";
+import type { Request, RequestHandler } from "express";
 import type { Collection, Field } from "../../common/collection.ts";
 import { parseNumber } from "../../common/decimal.ts";
-import { DAY_MS, PAGE_ITEMS } from "../../common/limits.ts";
+import { PAGE_ITEMS } from "../../common/limits.ts";
+import { getPlace } from "../../common/pages.ts";
 import type { Row } from "../../common/tables.ts";
-import { getWriteTime } from "../../common/write-id.ts";
 import { sendJson } from "../answer/json.ts";
 import { Page } from "../answer/page.ts";
 import { malformed, Problem } from "../answer/problem.ts";
-import { belongsToAnotherItem, type Reader } from "../reader.ts";
+import type { Reader } from "../reader.ts";
 import type { ReceiptWaits } from "../receipt-waits.ts";
 import { formatEntityTag, isUnchanged } from "../request/condition-headers.ts";
 import { readCursor, writeCursor } from "../request/cursor.ts";
-import { isHidden, isReceiptHidden, readReader } from "../request/owner.ts";
+import { isHidden, readReader } from "../request/owner.ts";
 import {
   findCollection,
-  readAfter,
   readItemId,
   readParameter,
-  readPrefer,
   refuseUnknownParameters,
-  setWaitApplied,
 } from "../request/parameters.ts";
+import { createAfterWait } from "./after.ts";
 
 /** What the routes of reads need. */
 export type ReadsOptions = {
@@ -30,17 +28,15 @@ export type ReadsOptions = {
 };
 
 /** The handlers of GET of an item and of a page of items. Receipts are kept for `retentionDays`. */
-export function createReads(
-  { collections, reader: rows, waits }: ReadsOptions,
-  retentionDays: number,
-) {
+export function createReads(options: ReadsOptions, retentionDays: number) {
+  const { collections, reader: rows } = options;
+  const awaitAfter = createAfterWait(options, retentionDays);
   const getItem: RequestHandler = async (request, response) => {
     refuseUnknownParameters(request, ["after"]);
     const collection = findCollection(collections, request);
     const reader = readReader(collection, response);
     const id = readItemId(request);
-    const after = readAfter(request);
-    if (after !== undefined) await awaitAfter(request, response, collection, id, after);
+    await awaitAfter(request, response, { collection, itemId: id });
     const row = await rows.row(collection, id);
     if (!row || isHidden(row, reader)) throw new Problem("not-found", "The item does not exist.");
     if (!row.item)
@@ -65,51 +61,30 @@ export function createReads(
     const collection = findCollection(collections, request);
     const owner = readReader(collection, response);
     const filterNames = collection.filters.map(({ name }) => name);
-    refuseUnknownParameters(request, ["limit", "cursor", "order", ...filterNames]);
+    refuseUnknownParameters(request, ["limit", "cursor", "order", "after", ...filterNames]);
     const newestFirst = readOrder(request);
     const limit = readLimit(request);
     const filters = collection.filters.flatMap((field) => {
       const text = readParameter(request, field.name);
       return text === undefined ? [] : [{ field, value: readFilter(field, text) }];
     });
-    const list = { collection: collection.name, newestFirst, filters };
+    const list = { collection, newestFirst, filters };
     const cursor = readParameter(request, "cursor");
-    const after = cursor === undefined ? undefined : readCursor(cursor, list);
+    const place = cursor === undefined ? undefined : readCursor(cursor, list);
+    await awaitAfter(request, response, { collection });
     const page = new Page(response, limit, showItem);
     // One more than requested shows whether there is a next page.
-    const range = { filters, newestFirst, after, limit: limit + 1, owner };
+    const range = { filters, newestFirst, after: place, limit: limit + 1, owner };
     await rows.page(collection, range, (row) => page.take(row));
     if (isUnchanged(request)) return void response.status(304).end();
-    page.send({ next: page.hasMore && page.last ? writeCursor(page.last, list) : null });
+    const next = page.hasMore && page.last ? getPlace(collection, page.last) : undefined;
+    page.send({ next: next ? writeCursor(next, list) : null });
   };
   return { getItem, getPage };
-
-  /** Read your own write: waits until the write that `after` names is settled. */
-  async function awaitAfter(
-    request: Request,
-    response: Response,
-    collection: Collection,
-    itemId: string,
-    write: string,
-  ): Promise<void> {
-    // A write that is older than receipts are kept was settled long ago.
-    if (Date.now() - getWriteTime(write) > retentionDays * DAY_MS) return;
-    const prefer = readPrefer(request);
-    setWaitApplied(response, prefer);
-    const key = { collection, itemId, write };
-    const settled =
-      prefer.waitMs > 0
-        ? await waits.wait(key, performance.now() + prefer.waitMs, response)
-        : await rows.receipt(collection, itemId, write);
-    if (settled?.receipt && !isReceiptHidden(settled.receipt, collection, response)) return;
-    if (await belongsToAnotherItem(rows, key))
-      throw malformed("The write in the parameter after belongs to another item.");
-    throw new Problem("unavailable", "The write in the parameter after is not settled yet.");
-  }
 }
 
 /** An item as the client sees it. */
-function showItem(row: Row): Record<string, unknown> {
+export function showItem(row: Row): Record<string, unknown> {
   return { id: row.id, ...row.item };
 }
 
@@ -119,7 +94,8 @@ function readOrder(request: Request): boolean {
   throw malformed("The parameter order must be asc or desc.");
 }
 
-function readLimit(request: Request): number {
+/** The parameter `limit` of a page. */
+export function readLimit(request: Request): number {
   const limit = readParameter(request, "limit") ?? String(PAGE_ITEMS.default);
   if (/^[1-9]\d{0,3}$/.test(limit) && Number(limit) <= PAGE_ITEMS.max) return Number(limit);
   throw malformed(`The parameter limit must be a number from 1 to ${PAGE_ITEMS.max}.`);

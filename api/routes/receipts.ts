@@ -67,6 +67,7 @@ function showReceipt(receipt: Receipt): Record<string, unknown> {
     code: receipt.code,
     version: receipt.outcome === "applied" ? receipt.write : null,
     created: receipt.created,
+    ...(receipt.position === undefined ? {} : { position: receipt.position }),
     reason: receipt.reason,
     acceptedAt: new Date(receipt.acceptedAt).toISOString(),
     settledAt: new Date(receipt.settledAt).toISOString(),

@@ -66,8 +66,8 @@ export const BREAKS: Record<string, Break> = {
   },
   "after-ignored": {
     means: "answers a read with ?after= before that write is settled",
-    file: "api/routes/reads.ts",
-    edits: [{ find: /if \(after !== undefined\) await/, replace: 'if (after === "") await' }],
+    file: "api/routes/after.ts",
+    edits: [{ find: /if \(after === undefined\) return;/, replace: "if (after !== '') return;" }],
   },
   "no-owner-guard": {
     means: "applies a write to an item of another owner",

@@ -141,8 +141,8 @@ describe("two more collections, teachers and courses", () => {
     const { body } = await api.get("/openapi.json");
     const paths = body.paths as Record<string, { get: { parameters: { name?: string }[] } }>;
     const names = (path: string) => paths[path]?.get.parameters.flatMap(({ name }) => name ?? []);
-    assert.deepEqual(names("/api/courses"), ["limit", "cursor", "order", "teacherId"]);
-    assert.deepEqual(names("/api/teachers"), ["limit", "cursor", "order"]);
+    assert.deepEqual(names("/api/courses"), ["limit", "cursor", "order", "after", "teacherId"]);
+    assert.deepEqual(names("/api/teachers"), ["limit", "cursor", "order", "after"]);
     const { schemas } = body.components as { schemas: Record<string, AnswerBody> };
     assert.deepEqual(schemas.courses?.required, [
       "title",

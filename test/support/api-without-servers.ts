@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import type { Express } from "express";
 import { answerProblems } from "../../api/answer/errors.ts";
@@ -36,6 +37,7 @@ export function createApi(
     state: async (_collection, id) => (id === "a" ? (row as unknown as Row) : undefined),
     receipt: async () => ({ receipt: undefined, row: undefined }),
     page: async (_collection, _page, take) => void take(row as unknown as Row),
+    changes: async () => assert.fail("no feed is read"),
     itemOf: async () => undefined,
     isReplacedWithinSecond: async () => false,
   };
