@@ -22,6 +22,7 @@ const FIGURES: Record<(typeof BENCH_NAMES)[number], string[]> = {
   start: ["first202Ms"],
   push: ["perSecond", "p50Ms", "p99Ms"],
   readable: ["p50Ms", "p99Ms"],
+  feed: ["perSecond"],
 };
 
 /** The bench reads MySQL's own counters. */

@@ -85,7 +85,7 @@ async function drainHotIds(
 }
 
 /** Settles a backlog of `rows` and those of the warm-up; returns the figures of the former. */
-async function drain(
+export async function drain(
   environment: BenchEnvironment,
   database: Database,
   options: Contestant & {

@@ -132,13 +132,17 @@ export class BenchEnvironment {
   }
 
   /** One of Constancia's processes, as production runs it. */
-  createOwn(name: "api" | "subscriber", env: Record<string, string> = {}): Target {
+  createOwn(
+    name: "api" | "subscriber",
+    env: Record<string, string> = {},
+    dist = this.dist,
+  ): Target {
     const { sampling } = this.options;
     const tracing: Record<string, string> =
       sampling === "off"
         ? {}
         : { OTEL_EXPORTER_OTLP_ENDPOINT: this.#sinkUrl, OTEL_TRACES_SAMPLER_ARG: sampling };
-    return createOwnTarget(name, this.dist, { ...tracing, ...env }, this.#profileFolder);
+    return createOwnTarget(name, dist, { ...tracing, ...env }, this.#profileFolder);
   }
 
   /** Starts a process; resolves once it has started. */

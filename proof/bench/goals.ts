@@ -1,7 +1,7 @@
 import { median } from "../support/statistics.ts";
 import type { Cores, Sample } from "./environment.ts";
 import type { BenchName } from "./options.ts";
-import { CONSTANCIA, LIMIT_PULL, SEED } from "./targets.ts";
+import { CONSTANCIA, LIMIT_PULL, SEED, WITH_FEED } from "./targets.ts";
 
 /** A goal, and the median that was measured. */
 export type Verdict = { goal: string; bound: string; found: number; isMet: boolean };
@@ -15,8 +15,8 @@ type Goal = {
   /** The figure, of Constancia where no other target is named. */
   value: string;
   target?: string;
-  /** The figure is divided by the seed's of the same round. */
-  toSeed?: true;
+  /** The target by whose figure of the same round it is divided. */
+  to?: string;
   bound: Bound;
 };
 
@@ -56,6 +56,16 @@ const GOALS: Goal[] = [
     value: "perSecond",
     target: LIMIT_PULL,
     bound: { atLeast: 20_000 },
+  },
+  {
+    bench: "feed",
+    case: "pull, backlog",
+    goal: "backlog by pull, quiet cores: rate with a feed to that without",
+    cores: "quiet",
+    value: "perSecond",
+    target: WITH_FEED,
+    to: CONSTANCIA,
+    bound: { atLeast: 0.7 },
   },
 ];
 
@@ -101,9 +111,9 @@ function listValues(samples: readonly Sample[], goal: Goal): number[] {
         .filter((sample) => sample.target === target)
         .map(({ round, values }) => [round, values[goal.value] ?? Number.NaN] as const),
     );
-  const seeds = goal.toSeed && find(SEED);
+  const others = goal.to && find(goal.to);
   return [...find(goal.target ?? CONSTANCIA)]
-    .map(([round, value]) => (seeds ? value / (seeds.get(round) ?? Number.NaN) : value))
+    .map(([round, value]) => (others ? value / (others.get(round) ?? Number.NaN) : value))
     .filter((value) => !Number.isNaN(value));
 }
 
@@ -115,5 +125,5 @@ function toSeed(
   cores: Cores = "quiet",
 ): Goal {
   const goal = `${of.bench}, ${of.case}, ${cores} cores: ${what} to the seed's`;
-  return { ...of, goal, cores, value, toSeed: true, bound };
+  return { ...of, goal, cores, value, to: SEED, bound };
 }

@@ -44,7 +44,7 @@ export type LoadDone = {
 };
 
 /** One POST of one item. */
-export const POST_ITEM: LoadRequests = {
+export const POST_ITEM: Extract<LoadRequests, { kind: "same" }> = {
   kind: "same",
   method: "POST",
   path: "/api/data",

@@ -10,6 +10,7 @@ import { Supervisor } from "../../local/supervisor.ts";
 import { UsageError } from "../../ops/command-line.ts";
 import { benchDrain } from "./drain.ts";
 import { BenchEnvironment } from "./environment.ts";
+import { benchFeed } from "./feed.ts";
 import { benchGet } from "./get.ts";
 import { type BenchName, type Options, readOptions } from "./options.ts";
 import { benchPost } from "./post.ts";
@@ -31,6 +32,7 @@ const BENCHES: Record<BenchName, (environment: BenchEnvironment) => Promise<void
   start: benchStart,
   push: benchPush,
   readable: benchReadable,
+  feed: benchFeed,
 };
 
 const startedAt = Date.now();

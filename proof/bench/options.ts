@@ -1,6 +1,6 @@
 import { parseOptions, readInteger, readNumber, UsageError } from "../../ops/command-line.ts";
 
-export const BENCH_NAMES = ["post", "drain", "get", "start", "push", "readable"] as const;
+export const BENCH_NAMES = ["post", "drain", "get", "start", "push", "readable", "feed"] as const;
 export type BenchName = (typeof BENCH_NAMES)[number];
 
 /** How much is measured. */

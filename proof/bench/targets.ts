@@ -14,6 +14,7 @@ export type Target = {
 
 /** Names in the report. */
 export const CONSTANCIA = "Constancia";
+export const WITH_FEED = "Constancia with a feed";
 export const SEED = "seed shape";
 export const LIMIT_EXPRESS = "limit: Express alone";
 export const LIMIT_PULL = "limit: pull and ack";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { changeText } from "../support/bundle-copy.ts";
+import { DECLARE_FEED } from "../support/feed.ts";
 import { DECLARE_HOLDS } from "../support/holds.ts";
 import { DECLARE_OWNER } from "../support/owned.ts";
 import { BREAKS } from "./breaks.ts";
@@ -16,4 +17,8 @@ test("the declaration of data still has the place where its owner is declared", 
 
 test("the declarations still have the place where that of the berths is added", () => {
   assert.match(changeText(DECLARE_HOLDS), /\[data, berths\]/);
+});
+
+test("the declaration of data still has the place where its feed is declared", () => {
+  assert.match(changeText(DECLARE_FEED), /name: "data",\n +feed: true,/);
 });

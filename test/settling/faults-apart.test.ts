@@ -15,14 +15,19 @@ import { migrate } from "../../ops/migrate.ts";
 import type { Message } from "../../subscriber/message.ts";
 import { createSettle } from "../../subscriber/settle.ts";
 import { teachers } from "../collections/teachers.ts";
+import { visits } from "../collections/visits.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { assertProblem, createClient } from "../support/http.ts";
 import { createTestLogger } from "../support/logger.ts";
 import { versionAt } from "../support/schedules.ts";
 import { until } from "../support/until.ts";
 
-const COLLECTIONS = [data, teachers];
-const ITEMS: Record<string, object> = { data: { nombre: "x" }, teachers: { name: "Gabriela" } };
+const COLLECTIONS = [data, teachers, visits];
+const ITEMS: Record<string, object> = {
+  data: { nombre: "x" },
+  teachers: { name: "Gabriela" },
+  visits: { name: "Pablo" },
+};
 const TIMEOUT = { timeout: 180_000 };
 
 /** A message that puts or creates an item. */
@@ -96,6 +101,25 @@ describe("a fault of one table, or of one row, in a batch with others", () => {
     const again = givenBack.map((place) => batch[place] as Message);
     assert.deepEqual(await settle(again), ["applied", "applied"]);
   });
+
+  it(
+    "gives back what a feed would number whose counter somebody else has locked",
+    TIMEOUT,
+    async () => {
+      const older = toMessage(visits, "numbered");
+      assert.deepEqual(await settle([toMessage(visits, "numbered")]), ["applied"]);
+      await query(stranger, "START TRANSACTION");
+      await query(stranger, "SELECT position FROM feeds WHERE collection = 'visits' FOR UPDATE");
+      assert.deepEqual(await settle([older]), ["superseded"], "nothing is numbered");
+      const batch = [data, visits, teachers].map((collection) => toMessage(collection, "numbered"));
+      assert.deepEqual(await settle(batch), ["applied", "given back", "applied"]);
+      await query(stranger, "ROLLBACK");
+      stranger.release();
+      await until("it is settled, too", async () =>
+        (await settle(batch)).every((outcome) => outcome !== "given back"),
+      );
+    },
+  );
 
   it(
     "gives back what is for a row that somebody else has inserted and not committed",
