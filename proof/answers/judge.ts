@@ -157,12 +157,13 @@ function judgeReceipt(
 
 /** A receipt's members, as the README describes them. */
 function listMembers(stored: Receipt): Record<string, unknown> {
-  const { outcome, code, write, created, reason, acceptedAt, settledAt, trace } = stored;
+  const { outcome, code, write, created, position, reason, acceptedAt, settledAt, trace } = stored;
   return {
     outcome,
     code,
     version: outcome === "applied" ? write : null,
     created,
+    position,
     reason,
     acceptedAt: new Date(acceptedAt).toISOString(),
     settledAt: new Date(settledAt).toISOString(),

@@ -7,6 +7,7 @@ import { DatabaseServer } from "../cluster/database-server.ts";
 import { describeEvent, makePlan } from "../cluster/plan.ts";
 import { bundleCopy } from "../support/bundle-copy.ts";
 import { runProof } from "../support/command.ts";
+import { DECLARE_FEED } from "../support/feed.ts";
 import { DECLARE_HOLDS } from "../support/holds.ts";
 import { DECLARE_OWNER } from "../support/owned.ts";
 import { createWorkFolder } from "../support/servers.ts";
@@ -20,8 +21,9 @@ const HELP = `npm run proof -- chaos [options]
 Starts two APIs, two subscribers, a MySQL and a local Pub/Sub. Clients write for six seconds while
 faults happen at random; then every fault is undone and every promise is checked. With a seed that 3
 divides, items have owners, the clients are of three, and these also take, renew and release what they
-hold for two seconds. The seed determines the faults and the requests, not how the processes
-interleave. Exit status 1 where a promise was broken.
+hold for two seconds. With the seed after it, the collection has a feed, which a reader follows from the
+first write to the last, and another one the list. The seed determines the faults and the requests, not
+how the processes interleave. Exit status 1 where a promise was broken.
 
   --seed N       the first seed (default: 1)
   --runs N       the number of seeds, one run each (default: 1)
@@ -87,14 +89,16 @@ async function runSeeds(options: Options, server: DatabaseServer, folder: string
   const code = join(folder, "code");
   await bundle(code);
   const withOwner = bundleCopy(join(folder, "with-owner"), OWNED);
+  const withFeed = bundleCopy(join(folder, "with-feed"), [DECLARE_FEED]);
   const startedAt = performance.now();
   const failed: number[] = [];
   let published = 0;
   let seed = options.seed;
   for (; seed < options.seed + options.runs; seed += 1) {
     const { places, plan } = selectEvents(seed, options.events);
-    const isOwned = seed % 3 === 0;
-    const result = await run({ server, folder, code: isOwned ? withOwner : code, plan, isOwned });
+    const [isOwned, hasFeed] = [seed % 3 === 0, seed % 3 === 1];
+    const shape = isOwned ? withOwner : hasFeed ? withFeed : code;
+    const result = await run({ server, folder, code: shape, plan, isOwned, hasFeed });
     printResult(result, places, folder);
     published += result.published;
     if (result.violations.length > 0) failed.push(seed);
@@ -125,12 +129,13 @@ async function runBroken(
   const names = broken === "all" ? Object.keys(BREAKS) : [broken as string];
   let unnoticed = 0;
   for (const name of names) {
-    const isOwned = BREAKS[name]?.ofOwner === true;
-    const code = bundleBroken(name, folder, isOwned ? OWNED : []);
+    const { ofOwner: isOwned = false, ofFeed: hasFeed = false } = BREAKS[name] ?? {};
+    const code = bundleBroken(name, folder, isOwned ? OWNED : hasFeed ? [DECLARE_FEED] : []);
     let isFound = false;
     for (let seed = first; seed < first + runs && !isFound; seed += 1) {
       const { plan } = selectEvents(seed, events);
-      const { violations, isStuck } = await run({ server, folder, code, plan, isOwned });
+      const shape = { isOwned, hasFeed };
+      const { violations, isStuck } = await run({ server, folder, code, plan, ...shape });
       if (isStuck) throw new Error(`seed ${seed}: ${violations.at(-1)}`);
       isFound = violations.length > 0;
       if (isFound)

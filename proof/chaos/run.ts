@@ -9,6 +9,7 @@ import { runEvents } from "../cluster/events.ts";
 import { HoldClients } from "../cluster/hold-clients.ts";
 import { Ledger } from "../cluster/ledger.ts";
 import { LOAD_MS, type Plan } from "../cluster/plan.ts";
+import { Readers } from "../cluster/readers.ts";
 
 /** The result of one run. */
 export type Result = {
@@ -43,6 +44,8 @@ type Options = {
   code: string;
   /** The code declares that items have owners, and berths to hold; the clients are of several subjects. */
   isOwned: boolean;
+  /** The code declares a feed of the collection. */
+  hasFeed: boolean;
 };
 
 /** The progress of a run. */
@@ -97,6 +100,7 @@ async function runToEnd(options: Options, progress: Progress): Promise<string[]>
     for (const process of Object.values(cluster.processes)) process.samplePeak();
   };
   const sampling = setInterval(samplePeaks, SAMPLE_EVERY_MS);
+  const readers = options.hasFeed ? new Readers(cluster) : undefined;
   try {
     progress.doing = "writing";
     const clients = new Clients(cluster, ledger, plan.seed, {
@@ -104,6 +108,7 @@ async function runToEnd(options: Options, progress: Progress): Promise<string[]>
     });
     const holders = options.isOwned ? new HoldClients(cluster, ledger, plan.seed) : undefined;
     const running = Promise.all([clients.run(), holders?.run()]);
+    const reading = readers?.run();
     const events = runEvents(cluster, plan.events);
     const load = Promise.all([events, sleep(LOAD_MS), waitForAnswers(ledger)]);
     await load.finally(() => {
@@ -116,13 +121,17 @@ async function runToEnd(options: Options, progress: Progress): Promise<string[]>
     await cluster.pubsub.clearFaults();
     await Promise.all(Object.values(cluster.processes).map((process) => process.start()));
     await cluster.pubsub.waitUntilEmpty(SETTLE_DEADLINE_MS);
+    readers?.stop();
+    await reading;
     progress.doing = "checking";
     await clients.checkReceipts();
+    ledger.violations.push(...((await readers?.judge()) ?? []));
     return (await checkCluster(cluster, ledger)).violations;
   } catch (error) {
     return describeFailure(progress, error as Error);
   } finally {
     clearInterval(sampling);
+    readers?.stop();
     samplePeaks();
     progress.doing = "stopping";
     await cluster.close();

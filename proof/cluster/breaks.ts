@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { readChoice } from "../../ops/command-line.ts";
 import { bundleCopy, type Change } from "../support/bundle-copy.ts";
 
-/** A mistake in one file; `ofOwner` where only a collection with an owner has it. */
-type Break = Change & { means: string; ofOwner?: true };
+/** A mistake in one file; `ofOwner` or `ofFeed` where only a collection with one has it. */
+type Break = Change & { means: string; ofOwner?: true; ofFeed?: true };
 
 /** Plausible mistakes. A proof that does not find them proves nothing. */
 export const BREAKS: Record<string, Break> = {
@@ -88,6 +88,40 @@ export const BREAKS: Record<string, Break> = {
     file: "common/write.ts",
     ofOwner: true,
     edits: [{ find: /^ {4}publishedAt,$/m, replace: "    publishedAt: getWriteTime(id)," }],
+  },
+  "position-before-lock": {
+    means: "reads the counter of a feed before it is locked",
+    file: "common/feeds.ts",
+    ofFeed: true,
+    edits: [
+      {
+        find: /^ *const result: unknown = await/m,
+        replace:
+          '  const read = "SELECT position FROM feeds WHERE collection = ?";\n' +
+          "  const [before] = await query(connection, read, [collection.name]);\n$&",
+      },
+      { find: /return insertId - count;/, replace: "return Number(before?.position);" },
+    ],
+  },
+  "position-apart": {
+    means: "gives back the lock of a feed's counter before the commit",
+    file: "common/feeds.ts",
+    ofFeed: true,
+    edits: [
+      {
+        find: /await query\(connection, sql, \[count, collection\.name\]\)/,
+        replace:
+          "await new Promise((resolve, reject) => (connection as any).connection._pool" +
+          ".query(sql, [count, collection.name], (error: any, done: any) =>" +
+          " (error ? reject(error) : resolve(done))))",
+      },
+    ],
+  },
+  "changes-by-time": {
+    means: "lists the changes of a feed in the order of acceptance",
+    file: "common/feeds.ts",
+    ofFeed: true,
+    edits: [{ find: /ORDER BY position, id LIMIT/, replace: "ORDER BY updated_at, id LIMIT" }],
   },
   "deleted-as-absent": {
     means: "answers 404 for an item that was deleted",

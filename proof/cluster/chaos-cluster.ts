@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { type Pool, query } from "../../common/database.ts";
 import { findAnyPort } from "../../local/ports.ts";
 import { createTopology } from "../../local/topology.ts";
+import { addFeed } from "../support/feed.ts";
 import { addHolds, berths } from "../support/holds.ts";
 import { addOwner, DATA_WITH_OWNER, OWNER_ENV } from "../support/owned.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
@@ -32,6 +33,8 @@ export type ChaosCluster = {
   witness: Witness;
   /** Whether items have owners, and there are berths to hold. */
   isOwned: boolean;
+  /** Whether the collection has a feed. */
+  hasFeed: boolean;
   close(): Promise<void>;
 };
 
@@ -44,13 +47,15 @@ type ClusterOptions = {
   plan: Pick<Plan, "seed" | "delivery" | "skewMs">;
   /** The code declares that items have owners, and berths to hold, which the tables have then. */
   isOwned?: boolean;
+  /** The code declares a feed of the collection, which its table gets. */
+  hasFeed?: boolean;
   /** Connects the processes without proxies, which cost processor time. */
   isDirect?: boolean;
 };
 
 /** Starts a cluster; what was started is stopped again where the rest fails. */
 export async function startChaosCluster(options: ClusterOptions): Promise<ChaosCluster> {
-  const { server, folder, plan, isOwned = false, isDirect = false } = options;
+  const { server, folder, plan, isOwned = false, hasFeed = false, isDirect = false } = options;
   const name = `chaos_${process.pid}_${plan.seed}`;
   await using started = new AsyncDisposableStack();
   const { url, pool } = await server.createDatabase(name);
@@ -62,6 +67,7 @@ export async function startChaosCluster(options: ClusterOptions): Promise<ChaosC
     await addHolds(pool);
     await addOwner(pool);
   }
+  if (hasFeed) await addFeed(pool);
   const pubsub = await PubsubServer.start(join(folder, "pubsub"), plan.seed);
   started.defer(() => pubsub.stop());
   const ports = await Promise.all(PROCESSES.map(() => findAnyPort()));
@@ -100,6 +106,7 @@ export async function startChaosCluster(options: ClusterOptions): Promise<ChaosC
     processes,
     witness,
     isOwned,
+    hasFeed,
     apiUrls: [`http://127.0.0.1:${ports[0]}`, `http://127.0.0.1:${ports[1]}`],
     close: () => all.disposeAsync(),
   };

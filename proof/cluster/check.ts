@@ -2,7 +2,7 @@ import { data } from "../../collections/data.ts";
 import type { Collection } from "../../common/collection.ts";
 import { type Pool, query } from "../../common/database.ts";
 import type { Write } from "../../common/write.ts";
-import { checkSettled } from "../../test/support/settled-invariants.ts";
+import { checkNumbered, checkSettled } from "../../test/support/settled-invariants.ts";
 import { selectStored } from "../../test/support/snapshot.ts";
 import type { ClaimLog } from "../answers/claims.ts";
 import { judgeStored, judgeUnwritten } from "../answers/judge-stored.ts";
@@ -11,6 +11,7 @@ import { DATA_WITH_OWNER } from "../support/owned.ts";
 import type { ChaosCluster } from "./chaos-cluster.ts";
 import { checkHolds } from "./hold-check.ts";
 import type { Ledger } from "./ledger.ts";
+import { DATA_WITH_FEED } from "./readers.ts";
 
 /** The most memory that a process may take, its heap (cluster-process.ts) included. */
 export const MEMORY_LIMIT_MB = 400;
@@ -30,7 +31,7 @@ export async function checkCluster(cluster: ChaosCluster, ledger: Ledger): Promi
   for (const write of ledger.confirmed.keys())
     if (!writes.has(write)) violations.push(`the write ${write} was confirmed and never published`);
   const outcomes = new Map<string, string>();
-  const collection = cluster.isOwned ? DATA_WITH_OWNER : data;
+  const collection = pickCollection(cluster);
   const found = { pool, claims: ledger.claims, outcomes, violations };
   const isHold = (write: Write) => write.collection.name === berths.name;
   const plain = [...writes.values()].filter((write) => !isHold(write));
@@ -47,6 +48,12 @@ export async function checkCluster(cluster: ChaosCluster, ledger: Ledger): Promi
 
 /** Whether MySQL refuses the write's item (database-server.ts). */
 const mayDie = ({ item }: Write) => String(item?.nombre).startsWith("poison");
+
+/** The collection as the cluster's code declares it. */
+function pickCollection({ isOwned, hasFeed }: ChaosCluster): Collection {
+  if (isOwned) return DATA_WITH_OWNER;
+  return hasFeed ? DATA_WITH_FEED : data;
+}
 
 /** Collects the outcome of every write whose item keeps the invariants. */
 async function checkWrites(
@@ -68,6 +75,7 @@ async function checkWrites(
     try {
       const checked = checkSettled(chunk, stored, { isUnconditional: false, mayDie });
       for (const [write, outcome] of checked) outcomes.set(write, outcome);
+      if (collection.feed) checkNumbered(stored);
     } catch (error) {
       const message = (error as Error).message.replace(/\s+/g, " ");
       violations.push(message.slice(0, MESSAGE_CHARACTERS));

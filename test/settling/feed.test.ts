@@ -2,8 +2,6 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { openPool, type Pool, type PoolConnection, query } from "../../common/database.ts";
-import { selectSettled } from "../../common/receipts.ts";
-import { getSql, toRow } from "../../common/tables.ts";
 import { encodeWrite, type Write, type WriteKind } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { createSettle } from "../../subscriber/settle.ts";
@@ -18,8 +16,8 @@ import {
 } from "../support/feed-readers.ts";
 import { type Client, createClient } from "../support/http.ts";
 import { createTestLogger } from "../support/logger.ts";
-import { checkNumbered, type Stored } from "../support/settled-invariants.ts";
-import { readSnapshot } from "../support/snapshot.ts";
+import { checkNumbered } from "../support/settled-invariants.ts";
+import { selectAllStored } from "../support/snapshot.ts";
 import { until } from "../support/until.ts";
 
 const TEST_MIGRATIONS = new URL("../migrations/", import.meta.url);
@@ -104,19 +102,6 @@ function makeWrite(kind: WriteKind, itemId: string): Write {
 
 const get = (path: string) => api.get(path);
 
-function selectAll(): Promise<Stored> {
-  const { table, reads } = getSql(visits);
-  return readSnapshot(environment.pool, async (connection) => {
-    const rows = await query(connection, `SELECT ${reads} FROM ${table}`);
-    const ids = await query(connection, "SELECT id FROM writes WHERE collection = 'visits'");
-    const receipts = await selectSettled(
-      connection,
-      ids.map(({ id }) => id as string),
-    );
-    return { rows: rows.map((columns) => toRow(visits, columns)), receipts, dead: [] };
-  });
-}
-
 describe("readers of a collection with a feed, while two subscribers settle and commits are late", () => {
   it("miss and repeat nothing, from the first write to the last", async () => {
     const subscribers = await Promise.all([startSubscriber(), startSubscriber()]);
@@ -141,7 +126,7 @@ describe("readers of a collection with a feed, while two subscribers settle and 
     await Promise.all(batches);
     isOver = true;
     await Promise.all(reading);
-    const stored = await selectAll();
+    const stored = await selectAllStored(environment.pool, visits);
     assert.deepEqual(judgeFeed(feed, stored.rows), []);
     assert.deepEqual(judgeList(list.ids, stored), []);
     checkNumbered(stored);
@@ -176,7 +161,7 @@ describe("readers of a collection with a feed, while two subscribers settle and 
     assert.deepEqual((await settling)[0], "applied");
     assert.deepEqual(await other, ["applied", "applied"]);
     await Promise.all([list, feed].map(readToEnd));
-    const stored = await selectAll();
+    const stored = await selectAllStored(environment.pool, visits);
     assert.deepEqual(judgeFeed(feed, stored.rows), []);
     assert.deepEqual(judgeList(list.ids, stored), []);
     assert.deepEqual(list.ids.slice(-2), ["held", "free"]);

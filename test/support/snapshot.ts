@@ -1,6 +1,7 @@
 import type { Collection } from "../../common/collection.ts";
 import { type Connection, type Pool, query, withConnection } from "../../common/database.ts";
 import { selectDead, selectSettled } from "../../common/receipts.ts";
+import { getSql, toRow } from "../../common/tables.ts";
 import type { Write } from "../../common/write.ts";
 import { selectRows } from "./rows.ts";
 import type { Stored } from "./settled-invariants.ts";
@@ -21,6 +22,18 @@ export function readSnapshot<Result>(
     const result = await read(connection);
     await query(connection, "COMMIT");
     return result;
+  });
+}
+
+/** All rows of a collection and all receipts of its writes, in one snapshot. */
+export function selectAllStored(pool: Pool, collection: Collection): Promise<Stored> {
+  const { table, reads } = getSql(collection);
+  return readSnapshot(pool, async (connection) => {
+    const rows = await query(connection, `SELECT ${reads} FROM ${table}`);
+    const sql = "SELECT id FROM writes WHERE collection = ?";
+    const ids = (await query(connection, sql, [collection.name])).map(({ id }) => id as string);
+    const receipts = await selectSettled(connection, ids);
+    return { rows: rows.map((columns) => toRow(collection, columns)), receipts, dead: [] };
   });
 }
 
