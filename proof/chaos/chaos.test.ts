@@ -23,6 +23,7 @@ for (const [name, title] of [
   ["guessed-created", "an answer that does not say that the item was created"],
   ["delete-of-nothing", "a stranger's delete that takes an item from whoever creates it"],
   ["api-clock-judge", "a hold that is over by the clock of an API"],
+  ["position-before-lock", "a feed whose positions are given before its counter is locked"],
 ])
   test(`chaos finds ${title}`, async () => {
     const args = [`--break=${name}`, `--runs=${BREAK_RUNS}`];

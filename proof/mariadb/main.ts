@@ -16,7 +16,8 @@ const ROOT = join(import.meta.dirname, "..", "..");
 const TESTS = [
   "common/{expiry-reads,schema-check}.test.ts",
   "subscriber/retention.test.ts",
-  "test/http/{pages,reads}.test.ts",
+  "common/feeds.test.ts",
+  "test/http/{changes,pages,reads}.test.ts",
   "test/settling/!(outages|pull|push)*.test.ts",
 ];
 
