@@ -38,8 +38,7 @@ export async function applyWrites(
   for (let left = batch.writes; left.length > 0; ) {
     const fold = foldWrites({ ...batch, writes: left });
     const count = fold.applied.length;
-    if (collection.feed && count > 0)
-      numberFold(fold, await takePositions(connection, collection, count));
+    if (count > 0) numberFold(fold, await takePositions(connection, collection, count));
     const insertFaults = await writeRows(fold.inserts, (rows) =>
       insertRows(connection, collection, rows),
     );

@@ -340,7 +340,7 @@ test("applied writes are numbered in the order of their ids, and each life by it
     ...[write("put", 2), write("put", 5), write("create", 3)],
     ...[write("delete", 6, other), write("put", 7, other), write("put", 8, other)],
     write("delete", 9, { itemId: "new" }),
-  ];
+  ].map((given) => ({ ...given, collection: { ...teachers, feed: true } }));
   const before = { ...row(1), position: 4, createdPosition: 3 };
   const also = { ...row(1), id: "h", position: 7, createdPosition: 7 };
   const result = fold(writes, [before, also]);

@@ -27,9 +27,9 @@ export type Fold = {
   /** Rows whose item stays: an overtaken create has left its fingerprint. */
   marks: RowState[];
   receipts: Receipt[];
-  /** Ids of the writes that are applied, in their order. */
+  /** Where there is a feed: ids of the writes that are applied, in their order. */
   applied: string[];
-  /** By item id: the write that began the life of a row that is new, or was a tombstone. */
+  /** The same: by item id, the write that began the life of a row that is new, or was a tombstone. */
   beginnings: Map<string, string>;
 };
 
@@ -60,8 +60,10 @@ export function foldWrites(batch: Batch): Fold {
         settled.add(row.version);
       }
       const next = buildAppliedRow(write, row, nowMs);
-      appliedIds.push(write.id);
-      if (!row || next.created) beginnings.set(write.itemId, write.id);
+      if (write.collection.feed) {
+        appliedIds.push(write.id);
+        if (!row || next.created) beginnings.set(write.itemId, write.id);
+      }
       rows.set(write.itemId, next);
       applied.set(write.itemId, next);
       continue;
