@@ -23,7 +23,7 @@ const WARM_SINGLE_SHARE = 0.01;
  * many pushes at once, and single writes, each of which waits until it is settled.
  */
 export async function benchFeed(environment: BenchEnvironment): Promise<void> {
-  const { rounds } = environment.options;
+  const { rounds, only } = environment.options;
   const feedDist = bundleCopy(join(environment.dist, "..", "with-feed"), [DECLARE_FEED]);
   const createDatabase = () => environment.createDatabase("constancia");
   const shapes: Shape[] = [
@@ -40,7 +40,7 @@ export async function benchFeed(environment: BenchEnvironment): Promise<void> {
   ];
   for (let round = 0; round < rounds; round += 1)
     await environment.forEachCores(async (cores) => {
-      for (const [what, measure] of Object.entries(CASES))
+      for (const [what, measure] of Object.entries(CASES).filter(([what]) => what.includes(only)))
         for (const shape of round % 2 === 0 ? shapes : shapes.toReversed()) {
           const database = await shape.createDatabase();
           const values = await measure(environment, shape, database);

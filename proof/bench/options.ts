@@ -29,7 +29,7 @@ export type Options = {
   /** The share of traces that the processes send, or `off`. */
   sampling: string;
   profile: boolean;
-  /** Cases of post and get whose name contains this. */
+  /** Cases of post, get and feed whose name contains this. */
   only: string;
   output: string;
 };
@@ -80,7 +80,7 @@ measured with quiet cores and with a busy process on each core. Without a name: 
   --smoke           one round of 200 requests, which shows only that it runs
   --sampling SHARE  of traces that the processes send, to a sink: off, or 0 to 1
                     (default: that of app.yaml)
-  --only TEXT       of post and get, the cases whose name contains the text, such as "64 clients"
+  --only TEXT       of post, get and feed, the cases whose name contains the text, such as "64 clients"
   --profile         profile Constancia's processes and list where their time goes
   --output FOLDER   for the report (default: proof/bench/results)
   --help            show this text

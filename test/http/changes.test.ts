@@ -4,9 +4,11 @@ import { data } from "../../collections/data.ts";
 import { query } from "../../common/database.ts";
 import { encodeWrite } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
+import { sweep } from "../../subscriber/retention.ts";
 import { visits } from "../collections/visits.ts";
 import { startApi } from "../support/api.ts";
 import { type Answer, assertProblem, publishByHand } from "../support/http.ts";
+import { until } from "../support/until.ts";
 
 const WAIT = { prefer: "wait=30" };
 
@@ -143,6 +145,39 @@ describe("the changes of a collection with a feed", () => {
     await set("position", Number(feed?.position) - 1);
     assertProblem(await changes(`?since=${since}`), 410, "lost-place");
     await set("position", feed?.position);
+  });
+
+  it("begin again with 410 where a delete was swept that the reader needs, and nowhere else", async () => {
+    const { pool } = environment;
+    for (const id of ["s-1", "s-2", "s-3"]) await put(id, "x");
+    const knowsAll = await findEnd();
+    await api.delete("/api/visits/s-1", WAIT);
+    const afterFirst = await findEnd();
+    // It has begun, and has not come to the tombstones yet.
+    const inWalk = (await changes("?limit=1")).body.next as string;
+    const old = "UPDATE visits SET deleted_at = ?, applied_at = ? WHERE id = ?";
+    const monthsAgo = "2026-01-01 00:00:00.000";
+    const sweepNow = async (id: string) => {
+      await query(pool, old, [monthsAgo, monthsAgo, id]);
+      const options = { pool, collections: [visits], retentionDays: 30 };
+      await until("it is swept", async () => (await sweep(options)) > 0);
+      assertProblem(await api.get(`/api/visits/${id}`), 404, "not-found");
+    };
+    await sweepNow("s-1");
+    assertProblem(await changes(`?since=${knowsAll}`), 410, "lost-place");
+    for (const place of [afterFirst, inWalk])
+      assert.equal((await changes(`?since=${place}`)).status, 200);
+    await api.delete("/api/visits/s-2", WAIT);
+    await sweepNow("s-2");
+    for (const place of [knowsAll, afterFirst, inWalk])
+      assertProblem(await changes(`?since=${place}`), 410, "lost-place");
+    const end = await findEnd();
+    assert.deepEqual(list(await changes(`?since=${end}`)), []);
+    await put("s-3", "y");
+    assert.deepEqual(
+      list(await changes(`?since=${end}`)).map(({ id }) => id),
+      ["s-3"],
+    );
   });
 
   it("and the list wait for the write whose receipt the parameter after names", async () => {
