@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
 import { data } from "../../collections/data.ts";
 import { query } from "../../common/database.ts";
@@ -7,7 +8,7 @@ import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { sweep } from "../../subscriber/retention.ts";
 import { visits } from "../collections/visits.ts";
 import { startApi } from "../support/api.ts";
-import { type Answer, assertProblem, publishByHand } from "../support/http.ts";
+import { type Answer, assertProblem, createClient, publishByHand } from "../support/http.ts";
 import { until } from "../support/until.ts";
 
 const WAIT = { prefer: "wait=30" };
@@ -248,6 +249,18 @@ describe("the changes of a collection with a feed", () => {
     for (const search of wrong)
       assertProblem(await changes(`?${search}`), 400, "malformed-request");
     assert.equal((await changes(`?since=${forge(decoded)}`)).status, 200);
+  });
+
+  it("need the right to read the collection", async () => {
+    const names = ["visits:read", "visits:write", "data:read"];
+    const hash = (key: string) => createHash("sha256").update(key).digest("hex");
+    const keys = names.map((scope, index) => `key-${index} ${hash(`secret-of-${index}`)} ${scope}`);
+    const env = { API_KEYS: keys.join("\n"), ACCESS: "keys" };
+    const { url } = await environment.startApi({ collections: [data, visits], env });
+    const guarded = createClient(url);
+    const ask = async (headers = {}) => (await guarded.get("/api/changes/visits", headers)).status;
+    const statuses = names.map((_, index) => ask({ authorization: `Bearer secret-of-${index}` }));
+    assert.deepEqual([...(await Promise.all(statuses)), await ask()], [200, 403, 403, 401]);
   });
 
   it("are there only for GET, and where the collection has a feed", async () => {
