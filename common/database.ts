@@ -23,11 +23,11 @@ export type Columns = Record<string, string | number | Buffer | null>;
  * that are shorter than the acknowledgement deadline. The server ends a session that it hears nothing
  * of, because one whose client is gone without a word would keep its locks for MySQL's eight hours.
  */
-const SESSION = [
+const listSession = (idleSeconds: number) => [
   "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
   "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION'," +
     ` SESSION innodb_lock_wait_timeout = ${LOCK_WAIT_SECONDS},` +
-    ` SESSION lock_wait_timeout = ${LOCK_WAIT_SECONDS}, SESSION wait_timeout = ${IDLE_SECONDS},` +
+    ` SESSION lock_wait_timeout = ${LOCK_WAIT_SECONDS}, SESSION wait_timeout = ${idleSeconds},` +
     " SESSION time_zone = '+00:00'",
 ];
 
@@ -45,7 +45,15 @@ export function parseMysqlUrl(mysqlUrl: URL) {
 }
 
 /** Opens a pool of at most `poolSize` connections; the first query opens the first. */
-export function openPool({ mysqlUrl, poolSize }: { mysqlUrl: URL; poolSize: number }): Pool {
+export function openPool({
+  mysqlUrl,
+  poolSize,
+  idleSeconds = IDLE_SECONDS,
+}: {
+  mysqlUrl: URL;
+  poolSize: number;
+  idleSeconds?: number;
+}): Pool {
   const pool = createPool({
     ...parseMysqlUrl(mysqlUrl),
     connectionLimit: poolSize,
@@ -66,7 +74,7 @@ export function openPool({ mysqlUrl, poolSize }: { mysqlUrl: URL; poolSize: numb
     sockets.add(stream.once("close", () => sockets.delete(stream)));
     // Its statements have the error already; one that nobody listens to would end the process.
     connection.on("error", () => {});
-    for (const sql of SESSION)
+    for (const sql of listSession(idleSeconds))
       connection.query({ sql, timeout: CONNECT_TIMEOUT_MS }, (error) => {
         if (error) closeConnection(connection, error);
       });

@@ -3,7 +3,8 @@ import test, { after, before } from "node:test";
 import { visits } from "../test/collections/visits.ts";
 import { createTestEnvironment, type TestEnvironment } from "../test/support/environment.ts";
 import { versionAt } from "../test/support/schedules.ts";
-import { inTransaction, query, withConnection } from "./database.ts";
+import { until } from "../test/support/until.ts";
+import { inTransaction, openPool, query, withConnection } from "./database.ts";
 import { selectChanges, takePositions } from "./feeds.ts";
 import { selectPage } from "./pages.ts";
 import { insertRows, type Row } from "./tables.ts";
@@ -33,6 +34,27 @@ test("positions are taken without a gap, and given back where the transaction is
   assert.equal(await take(1), 503);
   const nowhere = { ...visits, name: "nowhere" };
   await assert.rejects(takePositions(pool, nowhere, 1), /no row of nowhere/);
+});
+
+test("whoever holds the counter and is silent keeps it for as long as its session may be idle", async () => {
+  const mysqlUrl = new URL(environment.env.MYSQL_URL as string);
+  const silent = openPool({ mysqlUrl, poolSize: 1, idleSeconds: 1 });
+  const connection = await silent.getConnection();
+  await query(connection, "START TRANSACTION");
+  const held = await takePositions(connection, visits, 7);
+  // Another waits for five seconds at most, which on a busy machine may be over before.
+  await until("another has it", () =>
+    takePositions(environment.pool, visits, 1).then(
+      (position) => position === held,
+      (error) => {
+        assert.equal(error.code, "FEED_LOCKED");
+        return false;
+      },
+    ),
+  );
+  await assert.rejects(query(connection, "COMMIT"));
+  connection.destroy();
+  await silent.end();
 });
 
 test("a page of changes, and of a list in their order, reads no more rows than it shows", async () => {

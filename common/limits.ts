@@ -114,6 +114,8 @@ export const STATEMENT_TIMEOUT_MS = 10_000;
 export const LOCK_WAIT_SECONDS = 5;
 /** The server ends a session that is idle for so long; the pool then opens another. */
 export const IDLE_SECONDS = 600;
+/** The same where a session may hold the counter of a feed, which all writes of the collection wait for. */
+export const FEED_IDLE_SECONDS = 30;
 /**
  * How long a batch is tried again while MySQL is away. A pulled message is leased for up to an
  * hour; a pushed one waits on an open request.

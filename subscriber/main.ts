@@ -3,7 +3,13 @@ import type { Collection } from "../common/collection.ts";
 import type { Config } from "../common/config.ts";
 import { closePool, openPool } from "../common/database.ts";
 import { listen } from "../common/http-server.ts";
-import { HOLD_MS, SETTLE, SETTLE_DEADLINE_MS } from "../common/limits.ts";
+import {
+  FEED_IDLE_SECONDS,
+  HOLD_MS,
+  IDLE_SECONDS,
+  SETTLE,
+  SETTLE_DEADLINE_MS,
+} from "../common/limits.ts";
 import { createStopHandler, prepareProcess, type Running } from "../common/process.ts";
 import { watchReadiness } from "../common/readiness.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
@@ -29,7 +35,11 @@ export async function start(
 ): Promise<Running> {
   const ending = new AbortController();
   const stop = ending.signal;
-  const pool = openPool({ mysqlUrl: config.MYSQL_URL, poolSize: config.MYSQL_POOL_SIZE });
+  const pool = openPool({
+    mysqlUrl: config.MYSQL_URL,
+    poolSize: config.MYSQL_POOL_SIZE,
+    idleSeconds: collections.some(({ feed }) => feed) ? FEED_IDLE_SECONDS : IDLE_SECONDS,
+  });
   const readiness = watchReadiness({ pool, collections, logger, stop });
   const metrics = createMetrics();
   metrics.watchPool(pool);
