@@ -3,7 +3,7 @@ import type { Collection } from "../common/collection.ts";
 import { type Pool, type PoolConnection, withConnection } from "../common/database.ts";
 import { classifyDatabaseError } from "../common/database-faults.ts";
 import { DeadlineExceededError, withDeadline } from "../common/deadline.ts";
-import { type FeedState, selectChanges } from "../common/feeds.ts";
+import { type ChangesRange, type FeedState, selectChanges } from "../common/feeds.ts";
 import {
   EARLY_CHECK_DEADLINE_MS,
   ITEM_BYTES,
@@ -50,7 +50,7 @@ export type Reader = {
   /** Hands over changes after a place one by one, until `take` returns false; the feed's state with them. */
   changes(
     collection: Collection,
-    range: Parameters<typeof selectChanges>[2],
+    range: ChangesRange,
     take: (row: Row) => boolean,
   ): Promise<FeedState>;
   /**

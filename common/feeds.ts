@@ -1,4 +1,4 @@
-import type { Collection } from "./collection.ts";
+import { type Collection, OWNER_COLUMN } from "./collection.ts";
 import { type Columns, type Connection, type PoolConnection, query } from "./database.ts";
 import { classifyDatabaseError, FeedLockedError } from "./database-faults.ts";
 import { toDateTime } from "./date-times.ts";
@@ -31,6 +31,14 @@ export async function takePositions(
 /** What a feed's counter says: the last position that was given, and the highest that was swept. */
 export type FeedState = { epoch: string; head: number; swept: number };
 
+/** After which change, how many, and whose alone. */
+export type ChangesRange = {
+  position: number;
+  id: string;
+  limit: number;
+  owner?: string | undefined;
+};
+
 const STATE = "epoch AS `feed.epoch`, position AS `feed.head`, swept AS `feed.swept`";
 
 /**
@@ -43,18 +51,20 @@ const STATE = "epoch AS `feed.epoch`, position AS `feed.head`, swept AS `feed.sw
 export async function selectChanges(
   connection: PoolConnection,
   collection: Collection,
-  { position, id, limit }: { position: number; id: string; limit: number },
+  { position, id, limit, owner }: ChangesRange,
   take: (row: Row) => boolean,
 ): Promise<FeedState> {
   const { table, reads } = getSql(collection);
+  const own = owner === undefined ? [] : [owner];
+  const isOwn = owner === undefined ? "" : `${OWNER_COLUMN} = ? AND `;
   let state: FeedState | undefined;
   await queryEach(
     connection,
     // The state's names have a dot, so that no column has one of them. A LEFT JOIN would sort all rows.
     `SELECT /*+ INDEX(${table} changes) */ \`feed.epoch\`, \`feed.head\`, \`feed.swept\`, ${reads}` +
       ` FROM (SELECT ${STATE} FROM feeds WHERE collection = ?) AS feed, ${table}` +
-      ` WHERE position >= ? AND (position > ? OR id > ?) ORDER BY position, id LIMIT ${limit}`,
-    [collection.name, position, position, id],
+      ` WHERE ${isOwn}position >= ? AND (position > ? OR id > ?) ORDER BY position, id LIMIT ${limit}`,
+    [collection.name, ...own, position, position, id],
     (columns) => {
       state ??= toFeedState(columns);
       return take(toRow(collection, columns));

@@ -4,6 +4,7 @@ import type { Row } from "../../common/tables.ts";
 import { Page } from "../answer/page.ts";
 import { Problem } from "../answer/problem.ts";
 import { isUnchanged } from "../request/condition-headers.ts";
+import { readReader } from "../request/owner.ts";
 import { findCollection, readParameter, refuseUnknownParameters } from "../request/parameters.ts";
 import { type FeedPlace, readPlace, writePlace } from "../request/place.ts";
 import { createAfterWait } from "./after.ts";
@@ -11,7 +12,7 @@ import { type ReadsOptions, readLimit, showItem } from "./reads.ts";
 
 /**
  * GET of a page of a collection's changes: the items in the order in which they were last applied,
- * deletes too, and the place to go on from.
+ * deletes too, and the place to go on from. Where only owners read, they are the reader's own.
  */
 export function createGetChanges(options: ReadsOptions, retentionDays: number): RequestHandler {
   const { collections, reader } = options;
@@ -21,12 +22,13 @@ export function createGetChanges(options: ReadsOptions, retentionDays: number): 
     const collection = findCollection(collections, request);
     if (!collection.feed)
       throw new Problem("not-found", `The collection ${collection.name} has no feed of changes.`);
+    const owner = readReader(collection, response);
     const limit = readLimit(request);
     const since = readParameter(request, "since");
     const from = since === undefined ? undefined : readPlace(collection, since);
     await awaitAfter(request, response, { collection });
     const page = new Page(response, limit, showChange);
-    const range = { position: from?.position ?? 0, id: from?.id ?? "", limit };
+    const range = { position: from?.position ?? 0, id: from?.id ?? "", limit, owner };
     const feed = await reader.changes(collection, range, (row) => page.take(row));
     if (from && isLost(from, feed))
       throw new Problem(

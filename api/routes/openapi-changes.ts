@@ -3,6 +3,8 @@ import { jsonResponse, problems } from "./openapi-answers.ts";
 import {
   AFTER_RECEIPT,
   ID_SCHEMA,
+  IF_MATCH_ANY,
+  IF_NONE_MATCH_ANY,
   type Json,
   LIMIT,
   operation,
@@ -39,6 +41,8 @@ export function describeChanges(collection: Collection): Json {
           LIMIT,
           AFTER_RECEIPT,
           PREFER,
+          IF_MATCH_ANY,
+          IF_NONE_MATCH_ANY,
         ],
         responses: {
           200: jsonResponse(
@@ -54,6 +58,7 @@ export function describeChanges(collection: Collection): Json {
             "missing-key",
             "wrong-scope",
             "lost-place",
+            "failed-precondition",
             "too-many-requests",
             "unavailable",
           ),

@@ -6,9 +6,11 @@ import { query } from "../../common/database.ts";
 import { encodeWrite } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { sweep } from "../../subscriber/retention.ts";
+import { diaries } from "../collections/diaries.ts";
 import { visits } from "../collections/visits.ts";
 import { startApi } from "../support/api.ts";
 import { type Answer, assertProblem, createClient, publishByHand } from "../support/http.ts";
+import { formatKeys, showKey } from "../support/keys.ts";
 import { until } from "../support/until.ts";
 
 const WAIT = { prefer: "wait=30" };
@@ -261,6 +263,41 @@ describe("the changes of a collection with a feed", () => {
     const ask = async (headers = {}) => (await guarded.get("/api/changes/visits", headers)).status;
     const statuses = names.map((_, index) => ask({ authorization: `Bearer secret-of-${index}` }));
     assert.deepEqual([...(await Promise.all(statuses)), await ask()], [200, 403, 403, 401]);
+  });
+
+  it("are a reader's own where only owners read, deletes too", async () => {
+    const API_KEYS = formatKeys({ ana: "write", bruno: "write" });
+    const options = { collections: [diaries], env: { API_KEYS } };
+    const own = createClient((await environment.startApi(options)).url);
+    const { stop } = await environment.startSubscriber(options);
+    const [ana, bruno] = [showKey("ana"), showKey("bruno")];
+    for (const [id, headers] of [
+      ["a-1", ana],
+      ["b-1", bruno],
+      ["a-2", ana],
+    ] as const)
+      await own.put(`/api/diaries/${id}`, diaries.example, { ...headers, ...WAIT });
+    await own.delete("/api/diaries/a-1", { ...ana, ...WAIT });
+    const read = async (headers: Record<string, string>) =>
+      list(await own.get("/api/changes/diaries", headers)).map(({ id, item }) => [
+        id,
+        item !== null,
+      ]);
+    assert.deepEqual(await read(ana), [
+      ["a-2", true],
+      ["a-1", false],
+    ]);
+    assert.deepEqual(await read(bruno), [["b-1", true]]);
+    assertProblem(await own.get("/api/changes/diaries"), 401, "missing-key");
+    const receipt = (
+      await own.put("/api/diaries/b-1", diaries.example, { ...bruno, ...WAIT })
+    ).headers
+      .get("link")
+      ?.slice(1, -15);
+    const strangers = `/api/changes/diaries?after=${receipt}`;
+    assert.equal((await own.get(strangers, bruno)).status, 200);
+    assertProblem(await own.get(strangers, ana), 503, "unavailable");
+    await stop();
   });
 
   it("are there only for GET, and where the collection has a feed", async () => {
