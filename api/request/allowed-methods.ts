@@ -1,7 +1,10 @@
-import type { IRouter, Request, Response } from "express";
+import type { IRouter, Request, RequestHandler, Response } from "express";
 
 /** What Express's types leave out: the start of a path that a layer matches, or for a route all of it. */
 type Layer = IRouter["stack"][number] & { match(path: string): { path: string } | false };
+
+/** Ends the routes of a path that matches further ones, by their parameters, which are not meant for it. */
+export const endRoutes: RequestHandler = (_request, _response, next) => next("router");
 
 /**
  * The methods of the routes that match the request's path, in the order in which they were added: of
@@ -17,13 +20,17 @@ export function listMethods({ app, baseUrl, path }: Request, { locals }: Respons
 }
 
 function findMethods({ stack }: IRouter, path: string): string[] {
-  return (stack as Layer[]).flatMap((layer) => {
+  const methods: string[] = [];
+  for (const layer of stack as Layer[]) {
     const { route, handle } = layer;
     const match = layer.match(path || "/");
-    if (!match) return [];
-    if (route) return route.stack.flatMap(({ method }) => nameMethods(method));
-    return "stack" in handle ? findMethods(handle as IRouter, path.slice(match.path.length)) : [];
-  });
+    if (!match) continue;
+    if (route?.stack.some((one) => one.handle === endRoutes)) break;
+    if (route) methods.push(...route.stack.flatMap(({ method }) => nameMethods(method)));
+    else if ("stack" in handle)
+      methods.push(...findMethods(handle as IRouter, path.slice(match.path.length)));
+  }
+  return methods;
 }
 
 /** Handlers of all methods, which Express gives none, may still pass on any of them. */

@@ -2,6 +2,7 @@ import { type RequestHandler, Router } from "express";
 import type { Readiness } from "../../common/readiness.ts";
 import { Problem } from "../answer/problem.ts";
 import { requireRight } from "../request/access.ts";
+import { endRoutes } from "../request/allowed-methods.ts";
 import { readBody, skipBody } from "../request/body.ts";
 import type { Right } from "../request/caller.ts";
 import { findCollection } from "../request/parameters.ts";
@@ -29,8 +30,8 @@ export function createCollections(
   addRoute(router, changes, {
     get: [...may("read"), checkTables, createGetChanges(options, RECEIPT_RETENTION_DAYS)],
   });
-  // The address is that of an item, too.
-  router.all(changes, (_request, _response, next) => next("router"));
+  // It has the form of an item's path, too.
+  router.all(changes, endRoutes);
   addRoute(router, "/:collection", {
     get: [...may("read"), checkTables, getPage],
     post: [...may("write"), checkTables, readBody, create],
