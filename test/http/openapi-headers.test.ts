@@ -78,8 +78,10 @@ it("the OpenAPI document lists the headers that each operation reads, and no oth
       const parameters = [...(item.parameters ?? []), ...(operation.parameters ?? [])].map(
         (parameter) => shared[parameter.$ref?.split("/").at(-1) ?? ""] ?? parameter,
       );
+      // A list names the receipt of the write, and an item its id.
+      const after = path.includes("{id}") ? mintWriteId() : `${target}/a/writes/${mintWriteId()}`;
       const targets = parameters.some(({ name }) => name === "after")
-        ? [target, `${target}?after=${mintWriteId()}`]
+        ? [target, `${target}?after=${after}`]
         : [target];
       const found = new Set<string>();
       for (const each of targets)
