@@ -59,8 +59,8 @@ export const BREAKS: Record<string, Break> = {
     file: "api/reader.ts",
     edits: [
       {
-        find: /return keys\.map\(\(\{ itemId \}\) => byId\.get\(itemId\)\);/,
-        replace: "return keys.map((_, index) => rows[index]);",
+        find: /return ids\.map\(\(id\) => byId\.get\(id\)\);/,
+        replace: "return ids.map((_, index) => rows[index]);",
       },
     ],
   },
