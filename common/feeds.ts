@@ -54,14 +54,14 @@ export async function selectChanges(
   { position, id, limit, owner }: ChangesRange,
   take: (row: Row) => boolean,
 ): Promise<FeedState> {
-  const { table, reads } = getSql(collection);
+  const { table, reads, expired } = getSql(collection);
   const own = owner === undefined ? [] : [owner];
   const isOwn = owner === undefined ? "" : `${OWNER_COLUMN} = ? AND `;
   let state: FeedState | undefined;
   await queryEach(
     connection,
     // The state's names have a dot, so that no column has one of them. A LEFT JOIN would sort all rows.
-    `SELECT /*+ INDEX(${table} changes) */ \`feed.epoch\`, \`feed.head\`, \`feed.swept\`, ${reads}` +
+    `SELECT /*+ INDEX(${table} changes) */ \`feed.epoch\`, \`feed.head\`, \`feed.swept\`, ${reads}${expired}` +
       ` FROM (SELECT ${STATE} FROM feeds WHERE collection = ?) AS feed, ${table}` +
       ` WHERE ${isOwn}position >= ? AND (position > ? OR id > ?) ORDER BY position, id LIMIT ${limit}`,
     [collection.name, ...own, position, position, id],

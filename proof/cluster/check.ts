@@ -11,7 +11,6 @@ import { DATA_WITH_OWNER } from "../support/owned.ts";
 import type { ChaosCluster } from "./chaos-cluster.ts";
 import { checkHolds } from "./hold-check.ts";
 import type { Ledger } from "./ledger.ts";
-import { DATA_WITH_FEED } from "./readers.ts";
 
 /** The most memory that a process may take, its heap (cluster-process.ts) included. */
 export const MEMORY_LIMIT_MB = 400;
@@ -31,7 +30,7 @@ export async function checkCluster(cluster: ChaosCluster, ledger: Ledger): Promi
   for (const write of ledger.confirmed.keys())
     if (!writes.has(write)) violations.push(`the write ${write} was confirmed and never published`);
   const outcomes = new Map<string, string>();
-  const collection = pickCollection(cluster);
+  const collection = { ...(cluster.isOwned ? DATA_WITH_OWNER : data), feed: cluster.hasFeed };
   const found = { pool, claims: ledger.claims, outcomes, violations };
   const isHold = (write: Write) => write.collection.name === berths.name;
   const plain = [...writes.values()].filter((write) => !isHold(write));
@@ -48,12 +47,6 @@ export async function checkCluster(cluster: ChaosCluster, ledger: Ledger): Promi
 
 /** Whether MySQL refuses the write's item (database-server.ts). */
 const mayDie = ({ item }: Write) => String(item?.nombre).startsWith("poison");
-
-/** The collection as the cluster's code declares it. */
-function pickCollection({ isOwned, hasFeed }: ChaosCluster): Collection {
-  if (isOwned) return DATA_WITH_OWNER;
-  return hasFeed ? DATA_WITH_FEED : data;
-}
 
 /** Collects the outcome of every write whose item keeps the invariants. */
 async function checkWrites(

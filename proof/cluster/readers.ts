@@ -13,7 +13,7 @@ import type { ChaosCluster } from "./chaos-cluster.ts";
 import { send } from "./requests.ts";
 
 /** The collection where the cluster declares its feed. */
-export const DATA_WITH_FEED: Collection = { ...data, feed: true };
+const DATA_WITH_FEED: Collection = { ...data, feed: true };
 
 /** Items of a page: few, so that the readers are in the middle when something happens. */
 const LIMIT = { list: 20, feed: 30 };

@@ -23,14 +23,14 @@ export function bundleCopy(tree: string, changes: readonly Change[]): string {
   mkdirSync(tree, { recursive: true });
   for (const source of SOURCES) cpSync(join(ROOT, source), join(tree, source), { recursive: true });
   symlinkSync(join(ROOT, "node_modules"), join(tree, "node_modules"));
-  for (const change of changes) writeFileSync(join(tree, change.file), changeText(change));
+  for (const change of changes) writeFileSync(join(tree, change.file), changeText(change, tree));
   execFileSync(process.execPath, [join(tree, "deploy", "bundle.ts")], { stdio: "inherit" });
   return join(tree, "dist");
 }
 
-/** The text of the file with the change. Throws where the file no longer has what is replaced. */
-export function changeText({ file, edits }: Change): string {
-  let text = readFileSync(join(ROOT, file), "utf8");
+/** The text of a file of `tree` with the change. Throws where it no longer has what is replaced. */
+export function changeText({ file, edits }: Change, tree = ROOT): string {
+  let text = readFileSync(join(tree, file), "utf8");
   for (const { find, replace } of edits) {
     if (text.search(find) < 0) throw new Error(`${file} no longer has what is replaced: ${find}`);
     text = text.replace(find, replace);
