@@ -3,6 +3,7 @@ import test, { after, before } from "node:test";
 import fc from "fast-check";
 import type { Write } from "../../common/write.ts";
 import { berths } from "../collections/berths.ts";
+import { lockers } from "../collections/lockers.ts";
 import type { Cut } from "../support/cut-pool.ts";
 import { anyHolds, listPlaces, type PlannedHold } from "../support/hold-schedules.ts";
 import { anyBatch, type Batch } from "../support/schedules.ts";
@@ -13,17 +14,28 @@ const STATEMENTS = 12;
 const NO_CUTS: HoldRound["cuts"] = [undefined, undefined];
 
 let subscribers: TwoSubscribers;
+let withFeed: TwoSubscribers;
 
 before(async () => {
-  subscribers = await TwoSubscribers.start(berths);
+  [subscribers, withFeed] = (await Promise.all([berths, lockers].map(TwoSubscribers.start))) as [
+    TwoSubscribers,
+    TwoSubscribers,
+  ];
 });
-after(() => subscribers.stop());
+after(() => Promise.all([subscribers.stop(), withFeed.stop()]));
 
 // Not shrunk, as in settle-mysql.test.ts: which subscriber wins is chance.
 test("two subscribers at once tell no two subjects that they hold an item, whatever the clocks", async () => {
   await fc.assert(
     fc.asyncProperty(schedules(), (schedule) => subscribers.runHolds(schedule)),
     { numRuns: 60, endOnFailure: true },
+  );
+});
+
+test("nor where the collection has a feed, which numbers each of their writes once", async () => {
+  await fc.assert(
+    fc.asyncProperty(schedules(), (schedule) => withFeed.runHolds(schedule)),
+    { numRuns: 20, endOnFailure: true },
   );
 });
 

@@ -133,6 +133,7 @@ export class TwoSubscribers {
     await this.#deliverRest(writes, decisions);
     const stored = await this.#read(writes);
     const outcomes = collectOutcomes(writes, stored);
+    if (this.#collection.feed) checkNumbered(stored);
     await this.#checkAgain(writes, { stored, outcomes, decisions });
     assertNoOverlap(holding.filter(({ id }) => outcomes.get(id) === "applied"));
   }
