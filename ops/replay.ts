@@ -51,8 +51,8 @@ export async function planReplay(
   if (ageMs < -CLOCK_SKEW_MS) return { obstacle: "its id is from the future" };
   const id = deriveNextId(dead.id);
   const [row] = await selectStates(pool, dead.collection, [dead.itemId]);
-  const write = { ...dead, id, acceptedAt: getWriteTime(id), publishedAt: Date.now() };
-  const obstacle = findObstacle(decide(write, row), id);
+  const write = { ...dead, id, acceptedAt: getWriteTime(id) };
+  const obstacle = findObstacle(decide({ ...write, publishedAt: Date.now() }, row), id);
   return obstacle === undefined ? { write } : { obstacle };
 }
 
