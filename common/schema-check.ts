@@ -1,9 +1,7 @@
 import { type Collection, OWNER_COLUMN } from "./collection.ts";
 import {
   ascii,
-  BIGINT,
   BOOLEAN,
-  BYTES,
   type Column,
   type ColumnRequirement,
   DATE_TIME,
@@ -12,22 +10,10 @@ import {
   POSITION,
   parseColumn,
   SELECT_COLUMNS,
-  text,
 } from "./columns.ts";
 import { type Columns, type Connection, query } from "./database.ts";
+import { SHARED_TABLES, type Table, toNullable } from "./shared-tables.ts";
 import { type COLUMNS, EXPIRY_COLUMN, type FEED_COLUMNS } from "./tables.ts";
-
-/** A table as it must be. `nullable` says why a column must allow NULL. */
-type Table = {
-  name: string;
-  key: string;
-  requirements: ReadonlyMap<string, ColumnRequirement>;
-  nullable: ReadonlyMap<string, string>;
-  /** Columns that an index must start with, for each of them, and what reads by it. */
-  indexed: readonly { columns: readonly string[]; reader: string }[];
-  /** Columns beside the key whose values may have to differ. */
-  unique: readonly string[];
-};
 
 /** The columns that every collection's table has; the fields' come after them. */
 const ITEM_REQUIREMENTS: Record<(typeof COLUMNS)[number], ColumnRequirement> = {
@@ -47,72 +33,6 @@ const FEED_REQUIREMENTS: Record<(typeof FEED_COLUMNS)[number], ColumnRequirement
   position: POSITION,
   created_position: POSITION,
 };
-
-/** The tables that all collections share, as migrations/ creates them. */
-const SHARED_TABLES: readonly Table[] = [
-  {
-    name: "writes",
-    key: "id",
-    requirements: new Map([
-      ["id", ascii(36)],
-      ["collection", ascii(48)],
-      ["item_id", ascii(64)],
-      ["outcome", ascii(16)],
-      ["reason", text(255)],
-      ["settled_at", DATE_TIME],
-      ["trace", ascii(32)],
-      ["created", BOOLEAN],
-      ["code", ascii(32)],
-      ["subject", ascii(255)],
-      ["position", BIGINT],
-    ]),
-    nullable: toNullable("reason", "trace", "created", "code", "subject", "position"),
-    indexed: [],
-    unique: [],
-  },
-  {
-    name: "waiting",
-    key: "write_id",
-    requirements: new Map([
-      ["write_id", ascii(36)],
-      ["first_judged", DATE_TIME],
-    ]),
-    nullable: new Map(),
-    indexed: [],
-    unique: [],
-  },
-  {
-    name: "dead_letters",
-    key: "message_id",
-    requirements: new Map([
-      ["message_id", ascii(128)],
-      ["write_id", ascii(36)],
-      ["attributes", text(Number.POSITIVE_INFINITY)],
-      ["data", BYTES],
-      ["reason", text(1_000)],
-      ["first_seen", DATE_TIME],
-      ["last_seen", DATE_TIME],
-      ["replayed_at", DATE_TIME],
-      ["replayed_as", ascii(36)],
-    ]),
-    nullable: toNullable("write_id", "replayed_at", "replayed_as"),
-    indexed: [],
-    unique: ["write_id"],
-  },
-  {
-    name: "feeds",
-    key: "collection",
-    requirements: new Map([
-      ["collection", ascii(48)],
-      ["epoch", ascii(36)],
-      ["position", POSITION],
-      ["swept", POSITION],
-    ]),
-    nullable: new Map(),
-    indexed: [],
-    unique: [],
-  },
-];
 
 /**
  * Compares the tables with the declared collections: whether each column holds every value that
@@ -195,10 +115,6 @@ function toTable({ name, fields, filters, owner, reads, expires, feed }: Collect
     ],
     unique: [],
   };
-}
-
-function toNullable(...names: string[]): Map<string, string> {
-  return new Map(names.map((name) => [name, ""]));
 }
 
 /** A table of another engine keeps what a transaction rolls back. */

@@ -7,7 +7,6 @@ import { encodeWrite } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { sweep } from "../../subscriber/retention.ts";
 import { diaries } from "../collections/diaries.ts";
-import { lockers } from "../collections/lockers.ts";
 import { visits } from "../collections/visits.ts";
 import { startApi } from "../support/api.ts";
 import { type Answer, assertProblem, createClient, publishByHand } from "../support/http.ts";
@@ -299,30 +298,6 @@ describe("the changes of a collection with a feed", () => {
     assert.equal((await own.get(strangers, bruno)).status, 200);
     assertProblem(await own.get(strangers, ana), 503, "unavailable");
     await stop();
-  });
-
-  it("show an item that has expired as gone, before the sweep and after", async () => {
-    const env = { API_KEYS: formatKeys({ ana: "write" }) };
-    const { url, stop } = await environment.startApi({ collections: [lockers], env });
-    const subscriber = await environment.startSubscriber({ collections: [lockers] });
-    const own = createClient(url);
-    const ana = showKey("ana");
-    const read = async () => {
-      const { body } = await own.get("/api/changes/lockers", ana);
-      return (body.data as unknown as Change[]).map(({ id, item }) => [id, item === null]);
-    };
-    for (const id of ["kept", "gone"])
-      await own.put(`/api/lockers/${id}`, { note: "x" }, { ...ana, ...WAIT });
-    assert.deepEqual(await read(), [
-      ["kept", false],
-      ["gone", false],
-    ]);
-    await query(environment.pool, "UPDATE lockers SET held_until = '2026-01-01' WHERE id = 'gone'");
-    assert.deepEqual(await read(), [
-      ["kept", false],
-      ["gone", true],
-    ]);
-    await Promise.all([stop(), subscriber.stop()]);
   });
 
   it("are there only for GET, and where the collection has a feed", async () => {
