@@ -47,6 +47,8 @@ const STATE = "epoch AS `feed.epoch`, position AS `feed.head`, swept AS `feed.sw
  *
  * The state is of the rows' own snapshot: it is one statement. Where no row comes there is no tombstone
  * after the place, so that what was swept after it was swept before this read, and a later look will do.
+ * An expired row comes as it stands, since its version and its place are those of the item; its end is
+ * a change when it is swept.
  */
 export async function selectChanges(
   connection: PoolConnection,
@@ -54,14 +56,14 @@ export async function selectChanges(
   { position, id, limit, owner }: ChangesRange,
   take: (row: Row) => boolean,
 ): Promise<FeedState> {
-  const { table, reads, expired } = getSql(collection);
+  const { table, reads } = getSql(collection);
   const own = owner === undefined ? [] : [owner];
   const isOwn = owner === undefined ? "" : `${OWNER_COLUMN} = ? AND `;
   let state: FeedState | undefined;
   await queryEach(
     connection,
     // The state's names have a dot, so that no column has one of them. A LEFT JOIN would sort all rows.
-    `SELECT /*+ INDEX(${table} changes) */ \`feed.epoch\`, \`feed.head\`, \`feed.swept\`, ${reads}${expired}` +
+    `SELECT /*+ INDEX(${table} changes) */ \`feed.epoch\`, \`feed.head\`, \`feed.swept\`, ${reads}` +
       ` FROM (SELECT ${STATE} FROM feeds WHERE collection = ?) AS feed, ${table}` +
       ` WHERE ${isOwn}position >= ? AND (position > ? OR id > ?) ORDER BY position, id LIMIT ${limit}`,
     [collection.name, ...own, position, position, id],

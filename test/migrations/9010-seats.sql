@@ -39,3 +39,14 @@ CREATE TABLE berths (
 -- And where only the owner reads.
 CREATE TABLE cabins LIKE berths;
 ALTER TABLE cabins DROP KEY newest, ADD KEY newest (deleted_at, owner, created_at, id);
+
+-- And with a feed.
+CREATE TABLE sleepers LIKE seats;
+ALTER TABLE sleepers
+  ADD COLUMN position BIGINT NOT NULL DEFAULT 0,
+  ADD COLUMN created_position BIGINT NOT NULL DEFAULT 0,
+  DROP KEY newest,
+  DROP KEY by_passenger,
+  ADD KEY changes (position),
+  ADD KEY newest_position (deleted_at, created_position);
+INSERT INTO feeds (collection, epoch, position, swept) VALUES ('sleepers', UUID(), 0, 0);
