@@ -134,13 +134,15 @@ test("what is not JSON is refused as by JSON.parse", () => {
 });
 
 test("a text of any depth is parsed, and of what is deeper than any item a part is left", () => {
-  for (const depth of [32, 40, 100_000]) {
+  for (const depth of [32, 33, 34, 35, 40, 100_000]) {
     const text = `[{"a":1,"a":2},${"[".repeat(depth)}"\\n"${"]".repeat(depth)},{"b":1}]`;
     const [first, deep, last] = parseJson(text) as [{ a: unknown }, unknown, unknown];
     assert.ok(first.a instanceof RepeatedKey);
     assert.deepEqual(last, { b: 1 });
     let levels = 0;
-    for (let part = deep; Array.isArray(part); part = part[0]) levels += 1;
+    let part = deep;
+    for (; Array.isArray(part); part = part[0]) levels += 1;
     assert.equal(levels, Math.min(depth, 33));
+    assert.equal(part, depth <= 33 ? "\n" : undefined);
   }
 });
