@@ -32,12 +32,14 @@ const COVERAGE = {
 };
 /** The test files that take longest, in their order; they do not have to be complete. */
 const LONGEST = [
-  "test/settling/tables.test.ts",
   "test/settling/faults-apart.test.ts",
+  "test/settling/tables.test.ts",
   "test/settling/silent-mysql.test.ts",
   "test/console/console.test.ts",
   "test/settling/outages.test.ts",
   "test/settling/nothing-lost.test.ts",
+  "test/settling/two-versions.test.ts",
+  "test/settling/settle-mysql.test.ts",
   "deploy/rollout/rollout.test.ts",
   "test/deploy/bundle.test.ts",
   "test/deploy/compose.test.ts",
@@ -51,7 +53,6 @@ const LONGEST = [
   "test/settling/pull.test.ts",
   "test/pubsub/faults.test.ts",
   "local/mysql-server.test.ts",
-  "test/settling/settle-mysql.test.ts",
   "test/operations/monitoring-rules.test.ts",
 ];
 /**

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { globSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -113,7 +114,7 @@ test("while MySQL stands still, writes that need no MySQL do not wait for it, an
   };
   const keyed = () =>
     call("keyed", "POST", `${api.url}/api/data`, '{"nombre":"x"}', { "idempotency-key": "k-1" });
-  process.kill(mysql.pid, "SIGSTOP");
+  await freeze(mysql.pid);
   let accepted: { status: number; body: string }[];
   try {
     const reads = [
@@ -163,7 +164,7 @@ test("a frozen Pub/Sub is answered 503 in time, in bounded memory, and recovers"
   t.after(() => load.stop());
   await until("writes are accepted", () => load.accepted.length > 2_000);
   const memoryMb = residentMb(api.child.pid as number).now;
-  process.kill(pubsub.pid, "SIGSTOP");
+  await freeze(pubsub.pid);
   try {
     // Twice as many refusals as clients: the first were in flight, the second came afterwards,
     // and all of them were answered while nothing could answer but the deadline.
@@ -181,3 +182,10 @@ test("a frozen Pub/Sub is answered 503 in time, in bounded memory, and recovers"
   await assertNothingLost(environment.pool, load.accepted);
   await Promise.all([api.end(), subscriber.end()]);
 });
+
+/** Sends SIGSTOP, and waits until each thread has stopped, where Linux tells: some run a moment longer. */
+async function freeze(pid: number): Promise<void> {
+  process.kill(pid, "SIGSTOP");
+  const isStopped = (file: string) => / [Tt] /.test(readFileSync(file, "utf8"));
+  await until("it stands still", () => globSync(`/proc/${pid}/task/*/stat`).every(isStopped));
+}

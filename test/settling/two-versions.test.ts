@@ -246,6 +246,8 @@ describe("two releases side by side, under load", () => {
         releases.map((collections) => environment.startSubscriber({ collections })),
       );
       await writing;
+      // In a rollout the older one stops once the newer one works, which settles what it gave back.
+      await Promise.all(subscribers.slice(0, -1).map((subscriber) => subscriber.stop()));
       const written = newerWriters.accepted.slice(from);
       await untilSettled(olderWriters.accepted, "the older API's writes are settled");
       if (releases.includes(newer))
@@ -255,7 +257,7 @@ describe("two releases side by side, under load", () => {
         const settled = written.filter(({ write }) => outcomes.has(write));
         assert.deepEqual(settled, [], "it settled what it cannot know");
       }
-      await Promise.all(subscribers.map((subscriber) => subscriber.stop()));
+      await subscribers.at(-1)?.stop();
     }
     await checkItems([...olderWriters.accepted, ...newerWriters.accepted]);
   });
