@@ -1,7 +1,7 @@
 import express, { type Express, type RequestHandler } from "express";
 import { ByteBudget } from "../common/byte-budget.ts";
 import type { Collection } from "../common/collection.ts";
-import type { Config } from "../common/config.ts";
+import { type Config, stripsCronHeader } from "../common/config.ts";
 import { READS_BYTES, WRITES_BYTES } from "../common/limits.ts";
 import type { Readiness } from "../common/readiness.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
@@ -75,7 +75,9 @@ export function createApp(options: AppOptions): Express {
   addRoute(app, "/health/live", { get: [answerLive] });
   addRoute(app, "/health/ready", { get: [answerReady(readiness)] });
   addRoute(app, "/_ah/warmup", { get: [answerReady(readiness)] });
-  addRoute(app, "/_ah/sweep", { get: [answerSweep(options.sweep)] });
+  addRoute(app, "/_ah/sweep", {
+    get: [answerSweep(options.sweep, { isStripped: stripsCronHeader(config) })],
+  });
   if (config.METRICS === "on")
     addRoute(app, "/metrics", {
       get: [...createMetricsGuards(config, verify), answerMetrics(metrics)],

@@ -92,6 +92,8 @@ export function createReader(options: {
         { deadlineMs: READ_DEADLINE_MS },
       );
       for (const [collection, { read }] of byCollection) {
+        // What only its owner may read is not told, and its index begins with the owner.
+        if (collection.reads === "owner") continue;
         const own = await read((connection) =>
           selectItemsOfVersions(connection, collection, writes),
         );

@@ -181,6 +181,21 @@ test("a declaration names its fields, their columns and kinds, and those to filt
   assert.equal(cats.schemaNumber, 1);
 });
 
+test("a feed that only owners read cannot be of items that expire", () => {
+  const parts = {
+    name: "holds",
+    fields: { until: dateTime().optional() },
+    example: {},
+    owner: "user",
+    expires: { field: "until", most: "PT5M" },
+    feed: true,
+  } as const;
+  assert.throws(() => defineCollection({ ...parts, reads: "owner" }), {
+    message: 'Collection "holds": a feed that only owners read cannot be of items that expire.',
+  });
+  assert.equal(defineCollection(parts).feed, true);
+});
+
 const defineNamed = (name: string) =>
   defineCollection({ name, fields: { title: text({ max: 50 }) }, example: { title: "x" } });
 

@@ -122,6 +122,9 @@ export function defineCollection<Shape extends Record<string, z.ZodType>>(declar
   );
   if (reads !== undefined && owner === undefined)
     throw declarationError(name, 'reads: "owner" needs an owner');
+  // Whoever takes an expired item is its owner, and the feed of the one before would not show its end.
+  if (reads !== undefined && feed && declaration.expires)
+    throw declarationError(name, "a feed that only owners read cannot be of items that expire");
   if (owner !== undefined) fields.push(defineOwner(name, owner, fields));
   const taken = fields.find((field) => feed && FEED_FIELDS.has(field.name));
   if (taken) throw declarationError(name, "the name is reserved where there is a feed", taken.name);

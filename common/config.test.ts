@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { describe, it } from "node:test";
-import { ConfigError, describeVariables, readConfig } from "./config.ts";
+import { ConfigError, describeVariables, readConfig, stripsCronHeader } from "./config.ts";
 import { RATE_LIMIT_PER_MINUTE } from "./limits.ts";
 import { VARIABLES } from "./variables.ts";
 
@@ -238,6 +238,14 @@ describe("the configuration", () => {
       );
       assert.ok(!stderr.includes("s3cret"));
     }
+  });
+
+  it("trusts the cron's header on App Engine, and in development", () => {
+    const strips = (env: Record<string, string>) =>
+      stripsCronHeader(readConfig({ ...LEAST, PUBSUB_EMULATOR_HOST: "", ...env }, "api"));
+    assert.equal(strips({}), false);
+    assert.equal(strips({ GAE_SERVICE: "default" }), true);
+    assert.equal(strips({ PUBSUB_EMULATOR_HOST: "localhost:8085" }), true);
   });
 
   it("describes every variable in the table", () => {

@@ -173,3 +173,8 @@ export function describeVariables(): string {
   });
   return ["| variable | read by | default | meaning |", "|---|---|---|---|", ...rows].join("\n");
 }
+
+/** Whether `X-Appengine-Cron` is the cron's own: App Engine removes it from the requests of others. */
+export function stripsCronHeader({ GAE_SERVICE, PUBSUB_EMULATOR_HOST }: Config): boolean {
+  return Boolean(GAE_SERVICE || PUBSUB_EMULATOR_HOST);
+}

@@ -2,7 +2,7 @@ import { isAnothers, mustFindItem, NOT_OWNER_REASON } from "../common/owner.ts";
 import type { Outcome, OutcomeCode } from "../common/receipts.ts";
 import type { RowState } from "../common/tables.ts";
 import type { Write } from "../common/write.ts";
-import { isExpiredAtPublish, isPublishedBefore, seeRow } from "./expiry.ts";
+import { isExpiredAtPublish, isFree, isPublishedBefore, seeRow } from "./expiry.ts";
 
 /**
  * What becomes of a write, in one shape from {@link decide} to the acknowledgement of its message.
@@ -23,13 +23,20 @@ export type NotYet = { kind: "not-yet"; version?: string; reason: string };
 /**
  * The rule of the README's promise: what becomes of `write` where its item's row is `row`.
  * Pure: the same write on the same row always gets the same decision, in whichever order, batch or
- * repetition it was delivered. Versions are write ids, so "newer" is a comparison of strings.
+ * repetition it was delivered. Versions are write ids, so "newer" is a comparison of strings, and where
+ * items expire also of publish times.
  */
 export function decide(write: Write, stored: RowState | undefined): Decision {
   if (stored?.version === write.id) return SETTLED_BEFORE;
   if (write.kind === "expire") return decideExpire(write, stored);
+  const isFreed = stored !== undefined && isFree(stored, write) && isAnothers(stored, write);
+  // What was another's is to a delete as if it had never been: the caller's own item may be in flight.
+  if (isFreed && mustFindItem(write) && !write.ifMatch) return NO_ITEM_YET;
   const decision = decideByRow(write, stored && seeRow(stored, write));
-  return decision === APPLIED && isExpiredAtPublish(write) ? EXPIRED : decision;
+  if (decision === APPLIED && isExpiredAtPublish(write)) return EXPIRED;
+  const isSuperseded = decision.kind === "settled" && decision.outcome === "superseded";
+  // The version is of another's write.
+  return isFreed && isSuperseded ? { ...decision, reason: NEWER_WRITE } : decision;
 }
 
 function decideByRow(write: Write, row: RowState | undefined): Decision {
@@ -58,6 +65,8 @@ const NOT_OWNER: Decision = {
   reason: NOT_OWNER_REASON,
   code: "not-owner",
 };
+
+const NEWER_WRITE = "A newer write was applied first.";
 
 const NO_ITEM_YET: Decision = { kind: "not-yet", reason: "The item does not exist." };
 

@@ -101,6 +101,32 @@ describe("another's take of a held item", () => {
     assert.deepEqual(settle(HOLD, renewal, late).told, ["applied", "applied", "not-owner"]);
   });
 
+  it("and a stranger's delete: it ends nothing of another's, and waits for what the stranger takes", () => {
+    const take = write({ at: 120, until: 200, by: "berta" });
+    const release = write({ at: 121, kind: "delete", by: "berta" });
+    const { told, row } = settle(HOLD, release, take, release);
+    assert.deepEqual(told, ["applied", "not-yet", "applied", "applied"]);
+    assert.equal(row?.owner, "berta");
+    assert.equal(settle(HOLD, release).row?.version, HOLD.id);
+  });
+
+  it("is told nothing of the version that another has left", () => {
+    const ahead = write({ at: 50, clock: 130, until: 100 });
+    const take = write({ at: 120, until: 200, by: "berta" });
+    const [row] = foldWrites({
+      writes: [ahead],
+      rows: new Map(),
+      settled: new Set(),
+      waitedMs: new Map(),
+      nowMs: 1_000_000,
+    }).inserts;
+    const decision = decide(take, row);
+    assert.equal(
+      decision.kind === "settled" && decision.reason,
+      "A newer write was applied first.",
+    );
+  });
+
   it("is not allowed where there is no publish time", () => {
     const take = write({ at: 500, until: 600, by: "berta", more: { publishedAt: undefined } });
     assert.deepEqual(settle(HOLD, take).told, ["applied", "not-owner"]);

@@ -1,6 +1,6 @@
 import { collections as declared } from "../collections/collections.ts";
 import type { Collection } from "../common/collection.ts";
-import type { Config } from "../common/config.ts";
+import { type Config, stripsCronHeader } from "../common/config.ts";
 import { closePool, openPool } from "../common/database.ts";
 import { listen } from "../common/http-server.ts";
 import {
@@ -117,7 +117,14 @@ export async function start(
             certsUrl: config.PUSH_CERTS_URL,
           });
     const isReady = () => readiness.isReady;
-    const app = createPush({ batcher: hold, verify, isReady, sweep, logger });
+    const app = createPush({
+      batcher: hold,
+      verify,
+      isReady,
+      sweep,
+      isCronStripped: stripsCronHeader(config),
+      logger,
+    });
     const server = await listen(app, {
       port: config.PORT,
     });

@@ -51,7 +51,9 @@ export type Entry = {
 export function readMessage(message: Message, collections: readonly Collection[]): Entry {
   const { deliveryExhausted } = message;
   try {
-    return { message, write: parseWrite(message, collections), fault: deliveryExhausted };
+    const write = parseWrite(message, collections);
+    // The sweep would publish the same one again: dead, it would never be settled.
+    return { message, write, fault: write.kind === "expire" ? undefined : deliveryExhausted };
   } catch (error) {
     if (!(error instanceof InvalidWriteError)) throw error;
     const entry = { message, write: undefined };

@@ -26,13 +26,14 @@ export function startPull(
     logger: Logger;
     /** For tests: see {@link pullSubscription}. */
     silenceMs?: number;
+    maxMessages?: number;
   },
 ): { stop(): Promise<void> } {
   const { batcher, ...shared } = options;
   const pulls = [
     pullSubscription({
       ...shared,
-      maxMessages: PULL_MESSAGES,
+      maxMessages: options.maxMessages ?? PULL_MESSAGES,
       onDelivery: (delivery) => settle(delivery),
     }),
     pullSubscription({

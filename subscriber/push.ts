@@ -44,9 +44,11 @@ export function createPush(options: {
   isReady: () => boolean;
   /** Deletes what is past its retention; resolves to whether that succeeded. */
   sweep: () => Promise<boolean>;
+  /** Whether the platform removes `X-Appengine-Cron` from the requests of others. */
+  isCronStripped: boolean;
   logger: Logger;
 }): Express {
-  const { batcher, verify, isReady, sweep, logger } = options;
+  const { batcher, verify, isReady, sweep, isCronStripped, logger } = options;
   const app = express().disable("x-powered-by").disable("etag").set("env", "production");
   app.get(["/health/live", "/_ah/start"], (_request, response) => void response.sendStatus(200));
   app.get(["/health/ready", "/_ah/warmup"], (_request, response) => {
@@ -54,7 +56,8 @@ export function createPush(options: {
   });
   // For the cron of App Engine (cron.yaml), which strips this header from the requests of others.
   app.get("/_ah/sweep", async (request, response) => {
-    if (request.get("x-appengine-cron") !== "true") return void response.sendStatus(403);
+    if (!isCronStripped || request.get("x-appengine-cron") !== "true")
+      return void response.sendStatus(403);
     response.sendStatus((await sweep()) ? 204 : 503);
   });
   app.post(

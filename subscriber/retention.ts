@@ -71,7 +71,12 @@ export async function sweep(options: {
         swept = await sweepTombstones(connection, collection, step);
     };
     const cutoff = toDateTime(cutoffMs);
-    await sweepAll("DELETE FROM writes WHERE id < ? ORDER BY id", getLowestIdAt(cutoffMs));
+    // The id of an expire has the time of the version that it ended.
+    await sweepAll(
+      "DELETE FROM writes WHERE id < ? AND settled_at < ? ORDER BY id",
+      getLowestIdAt(cutoffMs),
+      cutoff,
+    );
     await sweepAll("DELETE FROM dead_letters WHERE last_seen < ? ORDER BY last_seen", cutoff);
     await sweepAll("DELETE FROM waiting WHERE first_judged < ? ORDER BY first_judged", cutoff);
     // By when it was applied, which no client's clock has set; the index is of `deleted_at`.

@@ -90,10 +90,12 @@ function toCaller({ name, scopes, scopeClaim }: Issuer, claims: Record<string, u
     throw invalidCredential(
       `The token's sub must have visible ASCII characters, with its issuer's name at most ${TOKENS.principalCharacters}.`,
     );
-  const value = scopeClaim === undefined ? [] : claims[scopeClaim];
+  const value = scopeClaim === undefined ? undefined : claims[scopeClaim];
   const listed = typeof value === "string" ? value.split(" ") : Array.isArray(value) ? value : [];
   const own = listed.filter((scope) => typeof scope === "string" && isScope(scope));
-  return { principal, scopes: own.length > 0 ? new Set(own) : scopes };
+  // An array is a claim of its own, so that an empty one means no scopes.
+  const isOwn = own.length > 0 || Array.isArray(value);
+  return { principal, scopes: isOwn ? new Set(own) : scopes };
 }
 
 /** A part's JSON object; undefined where it is none, or has a name twice (RFC 7519, section 4). */

@@ -22,9 +22,9 @@ export function answerReady(readiness: Readiness): RequestHandler {
  * Sweeps expired items, for the cron of App Engine (cron.yaml), which strips this header from the
  * requests of others. 503 where that fails; the cron calls again.
  */
-export function answerSweep(sweep: Sweep): RequestHandler {
+export function answerSweep(sweep: Sweep, { isStripped }: { isStripped: boolean }): RequestHandler {
   return async (request, response) => {
-    if (request.get("x-appengine-cron") !== "true")
+    if (!isStripped || request.get("x-appengine-cron") !== "true")
       throw new Problem("wrong-scope", "Only App Engine's cron may call this.");
     await sweep().catch(() => {
       throw new Problem("unavailable", "The sweep failed.");

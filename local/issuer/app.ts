@@ -93,10 +93,18 @@ export function createIssuer(options: {
     const { client_id: clientId = "", redirect_uri: redirectUri = "", state, nonce } = query;
     const { code_challenge: challenge = "", scope = "" } = query;
     // Without an address to trust, the fault is shown here (RFC 6749, section 4.1.2.1).
-    if (!LOOPBACK.has(URL.parse(redirectUri)?.hostname ?? "") || clientId === "")
+    if (
+      !LOOPBACK.has(URL.parse(redirectUri)?.hostname ?? "") ||
+      clientId === "" ||
+      clientId === AUDIENCE
+    )
       return void response
         .status(400)
-        .send(showFault("A client_id is required, and a redirect_uri on this machine."));
+        .send(
+          showFault(
+            "A client_id is required that is not the API's, and a redirect_uri on this machine.",
+          ),
+        );
     const isPkce = query.code_challenge_method === "S256" && /^[\w-]{43}$/.test(challenge);
     if (query.response_type === "code" && isPkce)
       return void response.send(

@@ -37,7 +37,6 @@ export class Logins {
     if (!login) return undefined;
     login.email = email;
     login.code = String(randomInt(1_000_000)).padStart(6, "0");
-    login.attempts = 0;
     return login.code;
   }
 

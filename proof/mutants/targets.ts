@@ -5,6 +5,7 @@ export const ROOT = join(import.meta.dirname, "..", "..");
 
 /** Files without I/O, all of whose mutants are tried, with the unit tests that must notice them. */
 export const PURE: Readonly<Record<string, readonly string[]>> = {
+  "api/request/caller.ts": ["api/request/caller.test.ts"],
   "api/request/condition-headers.ts": ["api/request/condition-headers.test.ts"],
   "api/request/cursor.ts": ["api/request/cursor.test.ts"],
   "api/request/header-values.ts": [
@@ -19,15 +20,19 @@ export const PURE: Readonly<Record<string, readonly string[]>> = {
   "common/characters.ts": ["common/characters.test.ts"],
   "common/collection.ts": ["common/collection.test.ts", "common/item-check.test.ts"],
   "common/decimal.ts": ["common/decimal.test.ts"],
+  "common/duration.ts": ["common/duration.test.ts"],
   "common/item-check.ts": ["common/item-check.test.ts", "common/collection.test.ts"],
   "common/json.ts": ["common/json.test.ts"],
+  "common/owner.ts": ["subscriber/decide-owner.test.ts"],
+  "common/semaphore.ts": ["common/semaphore.test.ts"],
   "common/value-faults.ts": ["common/value-faults.test.ts", "common/item-check.test.ts"],
   "common/write-id.ts": ["common/write-id.test.ts"],
   "common/write.ts": ["common/write.test.ts"],
-  "common/owner.ts": ["subscriber/decide-owner.test.ts"],
   "subscriber/decide.ts": ["subscriber/decide.test.ts", "subscriber/decide-owner.test.ts"],
+  "subscriber/expiry.ts": ["subscriber/expiry.test.ts", "subscriber/expiry-properties.test.ts"],
   "subscriber/fold-writes.ts": [
     "subscriber/fold-writes.test.ts",
+    "subscriber/expiry-properties.test.ts",
     "subscriber/settle-properties.test.ts",
   ],
   "subscriber/waiting-hold.ts": ["subscriber/waiting-hold.test.ts"],

@@ -171,7 +171,8 @@ describe("the local issuer", () => {
       const { page } = await begin({ redirect_uri });
       assert.deepEqual([page.status, page.headers.get("location")], [400, null], redirect_uri);
     }
-    assert.equal((await begin({ client_id: "" })).page.status, 400);
+    for (const client_id of ["", "constancia-local"])
+      assert.equal((await begin({ client_id })).page.status, 400);
   });
 
   it("ends a login after five wrong codes, and writes nothing into its pages unescaped", async () => {

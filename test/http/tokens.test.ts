@@ -60,6 +60,8 @@ describe("bearer tokens", () => {
       ["openid data:write", 403, 202, 403],
       ["*:read data:write operate", 200, 202, 200],
       [["data:write", 7, null, "*:operate"], 403, 202, 403],
+      [[], 403, 403, 403],
+      [["data:wrte"], 403, 403, 403],
       ["teachers:read teachers:write", 403, 403, 403],
       [7, 200, 403, 403],
       [{ "data:write": true }, 200, 403, 403],
