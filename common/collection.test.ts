@@ -61,6 +61,7 @@ test("a schema of times that cannot be stored is refused", () => {
     z.iso.datetime(),
     z.iso.datetime({ precision: 6 }),
     z.iso.datetime({ offset: true }).optional(),
+    ...[0, 3, 4, 5, 6, 7, 8, 9].map((precision) => z.iso.datetime({ precision })),
   ])
     assert.throws(() => define(schema, undefined), { message });
   assert.equal(
@@ -179,6 +180,7 @@ test("a declaration names its fields, their columns and kinds, and those to filt
   );
   assert.deepEqual(cats.filters, [cats.fields[2], cats.fields[0]]);
   assert.equal(cats.schemaNumber, 1);
+  assert.equal(cats.feed, false);
 });
 
 test("a feed that only owners read cannot be of items that expire", () => {

@@ -18,6 +18,7 @@ test("a duration of ISO 8601 is parsed to milliseconds", () => {
 test("what is no duration, or one of no fixed length, is refused", () => {
   for (const text of [
     "",
+    "-PT5M",
     "P",
     "PT",
     "P1DT",

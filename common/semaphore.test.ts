@@ -61,4 +61,30 @@ describe("Semaphore", () => {
     assert.equal(await next.result, "next");
     assert.ok(!late.isRunning);
   });
+
+  it("has one place for each work that has ended", async () => {
+    const semaphore = new Semaphore({ places: 1, maxQueued: 10 });
+    const first = startWork(semaphore);
+    first.end("done");
+    await first.result;
+    const works = [1, 2].map(() => startWork(semaphore));
+    await setImmediate();
+    assert.deepEqual(
+      works.map(({ isRunning }) => isRunning),
+      [true, false],
+    );
+  });
+
+  it("gives no place to what has waited too long, and that place to the next", async () => {
+    const semaphore = new Semaphore({ places: 1, maxQueued: 2 });
+    const first = startWork(semaphore);
+    const late = [startWork(semaphore, 1), startWork(semaphore, 1)];
+    for (const { result } of late) await assert.rejects(result, DeadlineExceededError);
+    const next = [startWork(semaphore), startWork(semaphore)];
+    first.end("done");
+    await first.result;
+    await setImmediate();
+    const isRunning = (work: { isRunning: boolean }) => work.isRunning;
+    assert.deepEqual([...late, ...next].map(isRunning), [false, false, true, false]);
+  });
 });

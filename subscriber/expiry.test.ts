@@ -9,6 +9,7 @@ import { seats } from "../test/collections/seats.ts";
 import { teachers } from "../test/collections/teachers.ts";
 import { versionAt } from "../test/support/schedules.ts";
 import { type Decision, decide } from "./decide.ts";
+import { describeExpiry, hasExpiry, isPublishedBefore } from "./expiry.ts";
 import { foldWrites } from "./fold-writes.ts";
 
 const BODY = "a".repeat(64);
@@ -147,6 +148,27 @@ describe("another's take of a held item", () => {
     const take = write({ at: 101, until: 200, by: "berta" });
     const release = write({ at: 90, clock: 150, kind: "delete" });
     assert.deepEqual(settle(HOLD, take, release).told, ["applied", "applied", "not-owner"]);
+  });
+});
+
+describe("what a write says of its expiry", () => {
+  const unpublished = { publishedAt: undefined };
+
+  it("is that it has one, and when it ends; a delete ends it, unless it has ended", () => {
+    assert.deepEqual([HOLD, write({ at: 10 })].map(hasExpiry), [true, false]);
+    const row = settle(HOLD).row as Row;
+    const end = (at: number, more = {}) =>
+      describeExpiry(write({ at, kind: "delete", more }), row).expiresAt;
+    assert.deepEqual([end(50), end(150), end(50, unpublished)], [50_000, 100_000, null]);
+    const without = write({ at: 10, more: unpublished });
+    assert.deepEqual(describeExpiry(without, undefined), { expiresAt: null, publishedAt: null });
+  });
+
+  it("is not judged by a time that it lacks", () => {
+    const row = settle(HOLD).row as Row;
+    assert.equal(isPublishedBefore(write({ at: 8 }), row), true);
+    assert.equal(isPublishedBefore(write({ at: 8, more: unpublished }), row), false);
+    assert.equal(isPublishedBefore(write({ at: 8 }), { ...row, publishedAt: null }), false);
   });
 });
 

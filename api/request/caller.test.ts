@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { hasRight, type Right } from "./caller.ts";
+import { getKeyHolder, hasRight, type Right } from "./caller.ts";
 
 it("gives a right by the collection's own scope, by one for all, and by one that includes it", () => {
   const RIGHTS: Right[] = ["read", "write", "write-any", "operate"];
@@ -27,4 +27,12 @@ it("gives a right by the collection's own scope, by one for all, and by one that
         `${scopes} of ${collection}`,
       );
   }
+});
+
+it("holds idempotency keys by an API key's name, a token's principal, or nobody's", () => {
+  const scopes = new Set<string>();
+  assert.equal(getKeyHolder(undefined), "");
+  assert.equal(getKeyHolder({ principal: "key:ana", scopes }), "ana");
+  for (const principal of ["local:ana", "local:key:ana"])
+    assert.equal(getKeyHolder({ principal, scopes }), principal);
 });

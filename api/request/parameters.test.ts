@@ -8,6 +8,7 @@ import { assertThrowsProblem } from "../../test/support/problems.ts";
 import {
   findCollection,
   isPossibleWrite,
+  readAfter,
   readIdempotencyKey,
   readItemId,
   readParameter,
@@ -52,6 +53,14 @@ describe("the query", () => {
       400,
       /^The parameter b must not be repeated/,
     );
+  });
+
+  it("may name a write to wait for", () => {
+    const read = (query: Record<string, string>) => readAfter(ask({}, { query }));
+    const after = v7();
+    assert.equal(read({ after }), after);
+    assert.equal(read({}), undefined);
+    assertThrowsProblem(() => read({ after: "x" }), 400, /^The parameter after must be a write id/);
   });
 
   it("has known parameters only", () => {
