@@ -184,11 +184,11 @@ export function checkWrite(write: Write): void {
     throw new InvalidWriteError(`The write id ${write.id} has a time after the year 9999.`);
   if (!ITEM_ID.test(write.itemId))
     throw new InvalidWriteError(`The item id ${quote(write.itemId)} does not match ${ITEM_ID}.`);
-  if (write.ifMatch !== undefined && write.ifMatch !== "*" && !isWriteId(write.ifMatch))
+  if (isVersionNamed(write) && !isWriteId(write.ifMatch))
     throw new InvalidWriteError(`The if-match ${quote(write.ifMatch)} is not a version.`);
   if (write.fingerprint !== undefined && !FINGERPRINT.test(write.fingerprint))
     throw new InvalidWriteError("The fingerprint is not a SHA-256.");
-  if (write.kind === "expire" && (write.ifMatch === undefined || write.ifMatch === "*"))
+  if (write.kind === "expire" && !isVersionNamed(write))
     throw new InvalidWriteError("The if-match of an expire is not a version.");
   if (hasItem(write.kind)) {
     const checked = checkItem(write.collection, write.item);
@@ -216,9 +216,14 @@ export function isConditional({ ifMatch, ifNoneMatch }: Write): boolean {
   return ifMatch !== undefined || ifNoneMatch === true;
 }
 
+/** Whether a write is applied only to one version. */
+export function isVersionNamed(write: Write): write is Write & { ifMatch: string } {
+  return write.ifMatch !== undefined && write.ifMatch !== "*";
+}
+
 /** A write's own id, and that of the version it names. */
-export function listWriteIds({ id, ifMatch }: Write): string[] {
-  return ifMatch && ifMatch !== "*" ? [id, ifMatch] : [id];
+export function listWriteIds(write: Write): string[] {
+  return isVersionNamed(write) ? [write.id, write.ifMatch] : [write.id];
 }
 
 /** A message that can never be settled as a write: its `message` is the dead letter's reason. */

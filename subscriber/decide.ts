@@ -58,7 +58,6 @@ const EXPIRED: Decision = {
   code: "expired",
 };
 
-/** It tells nothing of the item, not even whether it was deleted. */
 const NOT_OWNER: Decision = {
   kind: "settled",
   outcome: "conflict",

@@ -11,7 +11,7 @@ import {
 import { selectStatesForUpdate } from "../common/row-states.ts";
 import { isAnyRow, type RowState } from "../common/tables.ts";
 import { deleteWaiting, insertWaiting, selectSettledAndWaiting } from "../common/waiting-writes.ts";
-import { isConditional, listWriteIds, type Write } from "../common/write.ts";
+import { isConditional, isVersionNamed, listWriteIds, type Write } from "../common/write.ts";
 import { isWriteId } from "../common/write-id.ts";
 import { type Applied, applyWrites } from "./apply.ts";
 import { type Decision, dead, isDead, SETTLED_BEFORE } from "./decide.ts";
@@ -198,10 +198,6 @@ function mayLeaveNoRow(write: Write): boolean {
 
 function mayWait(write: Write): boolean {
   return isVersionNamed(write) || mustFindItem(write);
-}
-
-function isVersionNamed({ ifMatch }: Write): boolean {
-  return ifMatch !== undefined && ifMatch !== "*";
 }
 
 /** Ids of dead writes among these, and among the versions that they name. */

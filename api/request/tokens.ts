@@ -1,6 +1,7 @@
 import * as errors from "jose/errors";
 import { jwtVerify } from "jose/jwt/verify";
 import { isScope } from "../../common/api-keys.ts";
+import { PRINCIPAL } from "../../common/collection.ts";
 import { isObject, parseJson, RepeatedKey } from "../../common/json.ts";
 import { SIGNING_KEYS, TOKENS } from "../../common/limits.ts";
 import type { Issuer } from "../../common/oidc-issuers.ts";
@@ -15,7 +16,6 @@ export type VerifyToken = (token: string, sha256: Buffer) => Promise<Caller>;
 
 /** Access tokens (RFC 9068, section 4) and ID tokens; not, for example, a logout token. */
 const TYPES: ReadonlySet<unknown> = new Set([undefined, "jwt", "at+jwt", "application/at+jwt"]);
-const PRINCIPAL = new RegExp(`^[\\x21-\\x7e]{1,${TOKENS.principalCharacters}}$`);
 
 /**
  * Verifies the tokens of the issuers by jose: signature, by an algorithm that the issuer is listed

@@ -1,13 +1,10 @@
 import type { Request, RequestHandler, Response } from "express";
 import type { Collection } from "../../common/collection.ts";
-
 import type { Config } from "../../common/config.ts";
-
 import { computeFingerprint } from "../../common/fingerprint.ts";
-
 import { RECORD_BYTES } from "../../common/limits.ts";
 import type { Logger } from "../../common/telemetry/logger.ts";
-import type { ClientWriteKind, Write } from "../../common/write.ts";
+import { type ClientWriteKind, isVersionNamed, type Write } from "../../common/write.ts";
 import { deriveItemId, getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { logInternalError } from "../answer/errors.ts";
 import { malformed } from "../answer/problem.ts";
@@ -169,7 +166,7 @@ export function createWrites(options: WritesOptions) {
   /** Adds the condition; the id of a write that names a version is minted anew, to sort after it. */
   async function addCondition(write: Write, condition: Condition, row: KnownRow): Promise<Write> {
     const isSeen = await applyCondition(reader, write, condition, row);
-    if (!write.ifMatch || write.ifMatch === "*") return write;
+    if (!isVersionNamed(write)) return write;
     const id = mintWriteId({ version: write.ifMatch, seen: isSeen });
     return { ...write, id, acceptedAt: getWriteTime(id) };
   }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import cors from "cors";
 import express, { type Express, type Request, type Response } from "express";
+import { isLoopback } from "../../common/oidc-issuers.ts";
 import { createSecret, deriveChallenge, type Grant, Logins } from "./logins.ts";
 import { showCodePage, showEmailPage, showFault, showTokenPage } from "./pages.ts";
 import { ALGORITHM, LIFETIME_SECONDS, type Signer } from "./signer.ts";
@@ -9,7 +10,6 @@ import { ALGORITHM, LIFETIME_SECONDS, type Signer } from "./signer.ts";
 export const AUDIENCE = "constancia-local";
 /** The client that the issuer's own page at `/` is. */
 const OWN_CLIENT = "local-issuer";
-const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
 /** An address that a form may lead to is the client's, which is on this machine. */
 const HEADERS = new Map([
   [
@@ -93,11 +93,7 @@ export function createIssuer(options: {
     const { client_id: clientId = "", redirect_uri: redirectUri = "", state, nonce } = query;
     const { code_challenge: challenge = "", scope = "" } = query;
     // Without an address to trust, the fault is shown here (RFC 6749, section 4.1.2.1).
-    if (
-      !LOOPBACK.has(URL.parse(redirectUri)?.hostname ?? "") ||
-      clientId === "" ||
-      clientId === AUDIENCE
-    )
+    if (!isLoopback(redirectUri) || clientId === "" || clientId === AUDIENCE)
       return void response
         .status(400)
         .send(
