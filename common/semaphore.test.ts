@@ -73,6 +73,7 @@ describe("Semaphore", () => {
       works.map(({ isRunning }) => isRunning),
       [true, false],
     );
+    for (const work of works) work.end("done");
   });
 
   it("gives no place to what has waited too long, and that place to the next", async () => {
@@ -86,5 +87,6 @@ describe("Semaphore", () => {
     await setImmediate();
     const isRunning = (work: { isRunning: boolean }) => work.isRunning;
     assert.deepEqual([...late, ...next].map(isRunning), [false, false, true, false]);
+    for (const work of next) work.end("done");
   });
 });

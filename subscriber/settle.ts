@@ -64,6 +64,8 @@ export type SettleOptions = {
   collections: readonly Collection[];
   logger: Logger;
   holdMs: number;
+  /** For how long the writes of a collection at fault are given back untried: {@link COOLDOWN_MS}. */
+  cooldownMs?: number;
   stop: AbortSignal;
   /** What names the spans; undefined if none are sent. */
   traced?: SpanNames | undefined;
@@ -96,7 +98,7 @@ async function settleEntries(entries: Entry[], options: Settling): Promise<(Deci
     if (fault === "transient" || fault === "race") return entries.map(() => error as Error);
     if (fault === "table" || fault === "locked") {
       const { parts, unusable } = await separate(entries, { fault, error }, options.pool);
-      const untilMs = performance.now() + COOLDOWN_MS;
+      const untilMs = performance.now() + (options.cooldownMs ?? COOLDOWN_MS);
       for (const collection of unusable) options.coolingDown.set(collection, untilMs);
       return settleParts(entries, { parts, errorForRest: error as Error }, options);
     }

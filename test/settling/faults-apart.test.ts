@@ -6,7 +6,13 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
 import { data } from "../../collections/data.ts";
 import type { Collection } from "../../common/collection.ts";
-import { type PoolConnection, query } from "../../common/database.ts";
+import {
+  closePool,
+  openPool,
+  type Pool,
+  type PoolConnection,
+  query,
+} from "../../common/database.ts";
 import { DAY_MS } from "../../common/limits.ts";
 import { insertDeadLetters } from "../../common/receipts.ts";
 import { encodeWrite, type WriteKind } from "../../common/write.ts";
@@ -41,6 +47,8 @@ function toMessage(collection: Collection, itemId: string, kind: WriteKind = "pu
 describe("a fault of one table, or of one row, in a batch with others", () => {
   let environment: TestEnvironment;
   let settle: (messages: Message[]) => Promise<string[]>;
+  /** As the subscriber's, but it waits for a lock for one second. */
+  let pool: Pool;
   /** Of somebody who is not one of our processes. */
   let stranger: PoolConnection;
 
@@ -49,15 +57,25 @@ describe("a fault of one table, or of one row, in a batch with others", () => {
       migrations: [new URL("../migrations/", import.meta.url)],
     });
   });
-  after(() => environment.close());
+  before(() => {
+    pool = openPool({ mysqlUrl: new URL(environment.env.MYSQL_URL as string), poolSize: 5 });
+    pool.pool.on("connection", (connection) => {
+      connection.query("SET SESSION innodb_lock_wait_timeout = 1, SESSION lock_wait_timeout = 1");
+    });
+  });
+  after(async () => {
+    await closePool(pool);
+    await environment.close();
+  });
   beforeEach(async () => {
     const logger = await createTestLogger("emerg");
     const run = createSettle({
-      pool: environment.pool,
+      pool,
       collections: COLLECTIONS,
       logger,
       // Far longer than this test waits: a batch that is held does not pass.
       holdMs: 3_600_000,
+      cooldownMs: 1_000,
       stop: new AbortController().signal,
     });
     settle = async (messages) =>

@@ -51,7 +51,8 @@ export class ScriptedServer {
   onPublish: (messages: Content[]) => unknown = (messages) => ({
     messageIds: messages.map((_, index) => `${index}`),
   });
-  onPull: () => unknown = () => ({ receivedMessages: [] });
+  /** Answers a synchronous pull of the subscription, by its full name. */
+  onPull: (subscription: string) => unknown = () => ({ receivedMessages: [] });
   onExtend: () => unknown = () => ({});
   readonly #server = new Server({
     "grpc.max_receive_message_length": -1,
@@ -88,7 +89,7 @@ export class ScriptedServer {
     });
     this.#server.addService(subscriberService, {
       streamingPull: (call: ServerDuplexStream<StreamRequest, object>) => this.#open(call),
-      pull: answer(() => this.onPull()),
+      pull: answer<{ subscription: string }>(({ subscription }) => this.onPull(subscription)),
       acknowledge: answer<{ ackIds: string[] }>(({ ackIds }) => {
         this.acked.push(...ackIds);
         return {};
