@@ -3,7 +3,7 @@ import { ENGINES } from "./mysql-packages.ts";
 import { PUBSUB_KINDS } from "./pubsub.ts";
 
 /** Many tests wait more than they work, so more files run at a time than there are cores. */
-const DEFAULT_JOBS = 5;
+const DEFAULT_JOBS = 6;
 export const HELP = `npm test -- [options] [FILE …]
 
 Runs the test files, or all but those of proof/, on a MySQL and a Pub/Sub of their own, which are

@@ -63,6 +63,8 @@ const MYSQL_ARGS: string[] = [
   "--innodb-flush-log-at-trx-commit=2",
   "--innodb-doublewrite=0",
   "--skip-log-bin",
+  "--innodb-flush-method=nosync",
+  "--performance-schema=OFF",
 ];
 
 /** After the tests nothing is printed, so that the runner's summary comes last. */

@@ -11,7 +11,8 @@ import { createTestEnvironment, type TestEnvironment } from "../support/environm
 
 const TIMEOUT = { timeout: 120_000 };
 const PROJECT = new URL("../../migrations/", import.meta.url);
-const SOON_MS = { migration: 500, other: 500 };
+/** Long enough for each statement before the silence, on a busy machine, too. */
+const SOON_MS = { migration: 5_000, other: 5_000 };
 
 let environment: TestEnvironment;
 let folder: URL;

@@ -7,9 +7,9 @@ import type { Spawned } from "../support/processes.ts";
 import { readSnapshot } from "../support/snapshot.ts";
 import { until } from "../support/until.ts";
 
-const KILLS = 10;
+const KILLS = 5;
 /** Between two kills more than one batch holds, so that each kill leaves writes unsettled. */
-const WRITES = 8_000;
+const WRITES = 4_000;
 /** Writes for a process that ends: more than it can do before. */
 const UNDER_LOAD = 4_000;
 /**
@@ -37,7 +37,7 @@ test("reads of one snapshot do not see what is settled between them", async () =
   assert.deepEqual(after, before);
 });
 
-test("ten kills of the subscriber in 8,000 writes lose, double and overwrite nothing", async () => {
+test("five kills of the subscriber in 4,000 writes lose, double and overwrite nothing", async () => {
   const api = await environment.spawn("api");
   const load = new Load(api.url, WRITES);
   let kills = 0;

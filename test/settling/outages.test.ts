@@ -17,7 +17,7 @@ import { until } from "../support/until.ts";
 const MAX_GROWTH_MB = 200;
 
 /** Writes at each step of an outage. */
-const WRITES = 4_000;
+const WRITES = 2_000;
 
 let folder: string;
 let mysql: Mysql;
