@@ -33,7 +33,17 @@ export const NOWHERE = {
 };
 const START_DEADLINE_MS = 60_000;
 
-if (import.meta.main) await bundle(join(ROOT, "dist"));
+const HELP = `npm run gcp-build
+
+Writes dist/, which App Engine runs: one file for each process, and V8's compile cache of their start.
+App Engine's build runs this command after it has installed the packages.
+`;
+
+if (import.meta.main) {
+  // The upload has nothing of ops/, where the other commands read their options.
+  if (process.argv.includes("--help")) process.stdout.write(HELP);
+  else await bundle(join(ROOT, "dist"));
+}
 
 /**
  * Writes to `folder` all that App Engine needs: one file for each process, which needs no

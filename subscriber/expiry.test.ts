@@ -126,6 +126,8 @@ describe("another's take of a held item", () => {
       decision.kind === "settled" && decision.reason,
       "A newer write was applied first.",
     );
+    const applied = { kind: "settled", outcome: "applied", reason: null };
+    assert.deepEqual(decide(write({ at: 140, until: 200, by: "berta" }), row), applied);
   });
 
   it("is not allowed where there is no publish time", () => {

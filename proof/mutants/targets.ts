@@ -28,7 +28,11 @@ export const PURE: Readonly<Record<string, readonly string[]>> = {
   "common/value-faults.ts": ["common/value-faults.test.ts", "common/item-check.test.ts"],
   "common/write-id.ts": ["common/write-id.test.ts"],
   "common/write.ts": ["common/write.test.ts"],
-  "subscriber/decide.ts": ["subscriber/decide.test.ts", "subscriber/decide-owner.test.ts"],
+  "subscriber/decide.ts": [
+    "subscriber/decide.test.ts",
+    "subscriber/decide-owner.test.ts",
+    "subscriber/expiry.test.ts",
+  ],
   "subscriber/expiry.ts": ["subscriber/expiry.test.ts", "subscriber/expiry-properties.test.ts"],
   "subscriber/fold-writes.ts": [
     "subscriber/fold-writes.test.ts",
