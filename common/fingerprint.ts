@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 
-/** Computes the SHA-256 of an item with its keys sorted, so that their order does not matter. */
+/** Computes the SHA-256 of JSON with its keys sorted, so that their order does not matter. */
 export function computeFingerprint(item: unknown): string {
   return createHash("sha256")
     .update(JSON.stringify(sortKeys(item)))

@@ -24,7 +24,7 @@ export type Write = {
   ifMatch?: string | undefined;
   /** `If-None-Match: *`: the item must not exist (put). */
   ifNoneMatch?: boolean | undefined;
-  /** SHA-256 of the canonical item, hexadecimal (keyed creates). */
+  /** SHA-256 of the body as it was sent, hexadecimal (keyed creates); see `computeFingerprint`. */
   fingerprint?: string | undefined;
   /** W3C Trace Context, level 1. */
   traceparent?: string | undefined;

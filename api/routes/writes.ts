@@ -236,8 +236,8 @@ function draftWrite(draft: Draft): Write {
     itemId: itemId ?? (derived || mintWriteId()),
     acceptedAt: getWriteTime(id),
     item,
-    // Of the body as it was sent where the API adds to it: a retry gets a later expiry.
-    fingerprint: key && item ? computeFingerprint(collection.expires ? value : item) : undefined,
+    // Of the body as it was sent: a retry may get another default, owner or expiry than the first.
+    fingerprint: key && item ? computeFingerprint(value) : undefined,
     traceparent,
   };
   setOwner(write, caller);

@@ -2,16 +2,17 @@ import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import fc from "fast-check";
 import { data } from "../../collections/data.ts";
+import { defineCollection, text } from "../../common/collection.ts";
 import { query } from "../../common/database.ts";
 import { findSchemaFaults } from "../../common/schema-check.ts";
 import { encodeWrite } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { sweep } from "../../subscriber/retention.ts";
-import { courses } from "../collections/courses.ts";
+import { courses, coursesFields } from "../collections/courses.ts";
 import { standings } from "../collections/standings.ts";
 import { teachers } from "../collections/teachers.ts";
 import { startApi } from "../support/api.ts";
-import { type AnswerBody, assertProblem, publishByHand } from "../support/http.ts";
+import { type AnswerBody, assertProblem, createClient, publishByHand } from "../support/http.ts";
 import { until } from "../support/until.ts";
 
 const WAIT = { prefer: "wait=30" };
@@ -59,6 +60,25 @@ describe("two more collections, teachers and courses", () => {
       (await api.post("/api/teachers", { name: "teacher" }, key)).body.id,
     ];
     assert.notEqual(ids[0], ids[1]);
+  });
+
+  it("know a retry by the body that was sent, before defaults and other spellings", async () => {
+    const headers = { ...WAIT, "idempotency-key": "as-sent" };
+    const body = { ...courses.example, startsAt: "2026-03-01T10:30:00+01:00", note: undefined };
+    const first = await api.post("/api/courses", body, headers);
+    assert.equal(first.status, 201);
+    const { startsAt, ...rest } = body;
+    const again = await api.post("/api/courses", { startsAt, ...rest }, headers);
+    assert.deepEqual([again.status, again.body], [200, first.body]);
+    const otherSpelling = { ...body, startsAt: first.body.startsAt };
+    assertProblem(await api.post("/api/courses", otherSpelling, headers), 422, "reused-key");
+    // After a deployment that gives what is left out a value.
+    const fields = { ...coursesFields, note: text({ max: 500 }).default("none") };
+    const redeclared = defineCollection({ name: "courses", fields, example: courses.example });
+    const { url } = await environment.startApi({ collections: [data, teachers, redeclared] });
+    const later = await createClient(url).post("/api/courses", body, headers);
+    assert.deepEqual([later.status, later.body.note], [200, undefined]);
+    assert.equal(later.headers.get("etag"), first.headers.get("etag"));
   });
 
   it("have receipts of their own writes only, each below its own item", async () => {
