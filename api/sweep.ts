@@ -1,5 +1,5 @@
 import type { Collection } from "../common/collection.ts";
-import type { Pool } from "../common/database.ts";
+import { type Connection, type Pool, query } from "../common/database.ts";
 import { type ExpiredRow, selectExpired } from "../common/expired-rows.ts";
 import { withNamedLock } from "../common/named-lock.ts";
 import type { Logger } from "../common/telemetry/logger.ts";
@@ -8,15 +8,19 @@ import { deriveExpireId } from "../common/write-id.ts";
 import type { Publisher } from "./publisher.ts";
 
 const SWEEP_INTERVAL_MS = 60_000;
+/** A timer leaves a sweep to the next minute where another process began one within this time. */
+const RECENT_SECONDS = 50;
 /** Rows in one statement, and in one sweep of a collection; the rest is for the next one. */
 const SWEEP_ROWS = { step: 500, most: 10_000 };
 
 /**
  * Publishes an `expire` for each row that expired a while ago, so that it becomes a tombstone, with a
  * receipt. Nothing that is promised needs it: readers and writers find the item gone from its expiry on.
- * Returns the number of rows; 0 while another process sweeps.
+ * Returns the number of rows; 0 while another process sweeps. The timers of all processes make one
+ * sweep a minute together, or they would publish the same writes again and again while no subscriber
+ * runs. The cron's call always sweeps.
  */
-export type Sweep = () => Promise<number>;
+export type Sweep = (caller: "cron" | "timer") => Promise<number>;
 
 export function createSweep(options: {
   pool: Pool;
@@ -27,9 +31,11 @@ export function createSweep(options: {
 }): Sweep {
   const { pool, publisher, logger, stop } = options;
   const collections = options.collections.filter(({ expires }) => expires);
-  return async () => {
+  return async (caller) => {
     if (collections.length === 0) return 0;
     const rows = await withNamedLock(pool, "expiry", async (connection) => {
+      const { now, isRecent } = await readLastSweep(connection);
+      if (isRecent && caller === "timer") return 0;
       let swept = 0;
       for (const collection of collections)
         for (let after: ExpiredRow | undefined, count = 0; count < SWEEP_ROWS.most; ) {
@@ -42,6 +48,8 @@ export function createSweep(options: {
           after = found.at(-1);
           if (found.length < limit || stop.aborted) break;
         }
+      // Only now: what could not be published is left to whoever comes next.
+      await query(connection, "REPLACE INTO sweeps (name, swept_at) VALUES ('expiry', ?)", [now]);
       return swept;
     });
     if (rows) logger.info("expired items were published to be swept", { rows });
@@ -55,7 +63,7 @@ export function startSweep(
   { logger, stop }: { logger: Logger; stop: AbortSignal },
 ): void {
   const run = () =>
-    sweep().catch((error) =>
+    sweep("timer").catch((error) =>
       logger.warn("the sweep of expired items failed; it runs again in a minute", {
         code: error.code,
       }),
@@ -63,6 +71,16 @@ export function startSweep(
   const timer = setInterval(run, SWEEP_INTERVAL_MS);
   timer.unref();
   stop.addEventListener("abort", () => clearInterval(timer));
+}
+
+/** MySQL's clock, in UTC, and whether the last sweep began a short while before. */
+async function readLastSweep(connection: Connection): Promise<{ now: unknown; isRecent: boolean }> {
+  const [columns] = await query(
+    connection,
+    "SELECT UTC_TIMESTAMP(3) AS now, EXISTS (SELECT * FROM sweeps WHERE name = 'expiry'" +
+      ` AND swept_at > UTC_TIMESTAMP(3) - INTERVAL ${RECENT_SECONDS} SECOND) AS is_recent`,
+  );
+  return { now: columns?.now, isRecent: columns?.is_recent === 1 };
 }
 
 /** However often it is published, it is one write. */

@@ -209,6 +209,7 @@ describe("the name of a collection", () => {
       "receipts",
       "changes",
       "feeds",
+      "sweeps",
       "waiting",
       "announcements",
       "constructor",

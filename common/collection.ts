@@ -51,6 +51,7 @@ const RESERVED_NAMES = new Set([
   "migrations",
   "migrationslock",
   "receipts",
+  "sweeps",
   "waiting",
   "writes",
 ]);

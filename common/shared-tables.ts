@@ -85,6 +85,17 @@ export const SHARED_TABLES: readonly Table[] = [
     indexed: [],
     unique: [],
   },
+  {
+    name: "sweeps",
+    key: "name",
+    requirements: new Map([
+      ["name", ascii(16)],
+      ["swept_at", DATE_TIME],
+    ]),
+    nullable: new Map(),
+    indexed: [],
+    unique: [],
+  },
 ];
 
 /** Columns that may be NULL, without a reason that a sentence would give. */

@@ -26,7 +26,7 @@ export function answerSweep(sweep: Sweep, { isStripped }: { isStripped: boolean 
   return async (request, response) => {
     if (!isStripped || request.get("x-appengine-cron") !== "true")
       throw new Problem("wrong-scope", "Only App Engine's cron may call this.");
-    await sweep().catch(() => {
+    await sweep("cron").catch(() => {
       throw new Problem("unavailable", "The sweep failed.");
     });
     response.status(204).end();

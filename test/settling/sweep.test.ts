@@ -83,8 +83,8 @@ describe("the sweep of expired items", () => {
   it("is one write where two sweeps, or a redelivery, publish it twice", async () => {
     const { version } = await putExpired("twice", 100);
     const { sweep, published } = createOwnSweep();
-    assert.equal(await sweep(), 1);
-    assert.equal(await sweep(), 1);
+    assert.equal(await sweep("cron"), 1);
+    assert.equal(await sweep("cron"), 1);
     const [first, second] = published.map((write) => encodeWrite(write));
     assert.ok(first && second);
     assert.equal(first.attributes["ce-id"], second.attributes["ce-id"]);
@@ -98,13 +98,13 @@ describe("the sweep of expired items", () => {
       receipts.map((row) => ({ ...row })),
       [{ id: version, outcome: "applied" }],
     );
-    assert.equal(await sweep(), 0);
+    assert.equal(await sweep("cron"), 0);
   });
 
   it("leaves an item that was renewed after it was found", async () => {
     await putExpired("renewed", 100);
     const { sweep, published } = createOwnSweep();
-    await sweep();
+    await sweep("cron");
     const renewal = await api.put("/api/seats/renewed", ITEM, WAIT);
     const [late] = published;
     assert.ok(late);
@@ -125,7 +125,7 @@ describe("the sweep of expired items", () => {
     const columns = "id, version, passenger, held_until, created_at, updated_at, applied_at";
     await query(environment.pool, `INSERT INTO seats (${columns}) VALUES ?`, [many]);
     const { sweep, published } = createOwnSweep();
-    assert.equal(await sweep(), 1_203);
+    assert.equal(await sweep("cron"), 1_203);
     assert.equal(new Set(published.map(({ itemId }) => itemId)).size, 1_203);
     const lengths = published.map(({ itemId }) => itemId.length);
     assert.deepEqual(
@@ -133,8 +133,30 @@ describe("the sweep of expired items", () => {
       lengths.toSorted((a, b) => a - b),
     );
     const stopped = createOwnSweep(async () => stopped.stop.abort());
-    assert.equal(await stopped.sweep(), 500);
+    assert.equal(await stopped.sweep("cron"), 500);
     await query(environment.pool, "DELETE FROM seats WHERE id LIKE 'many-%'");
+  });
+
+  it("is one a minute of all processes' timers, and one whenever the cron calls", async () => {
+    await putExpired("shared", 100);
+    await query(environment.pool, "DELETE FROM sweeps");
+    const processes = [createOwnSweep(), createOwnSweep(), createOwnSweep()];
+    const counts: number[] = [];
+    for (const { sweep } of processes) counts.push(await sweep("timer"));
+    assert.deepEqual(counts, [1, 0, 0]);
+    assert.equal(await createOwnSweep().sweep("cron"), 1);
+    await query(environment.pool, "UPDATE sweeps SET swept_at = swept_at - INTERVAL 55 SECOND");
+    const later = await Promise.all(processes.map(({ sweep }) => sweep("timer")));
+    assert.equal(
+      later.reduce((sum, count) => sum + count),
+      1,
+    );
+    // What could not be published is left to the next timer.
+    await query(environment.pool, "UPDATE sweeps SET swept_at = swept_at - INTERVAL 55 SECOND");
+    const failing = createOwnSweep(() => Promise.reject(new Error("Pub/Sub is away.")));
+    await assert.rejects(failing.sweep("timer"), /Pub\/Sub is away/);
+    assert.equal(await createOwnSweep().sweep("timer"), 1);
+    await query(environment.pool, "DELETE FROM seats WHERE id = 'shared'");
   });
 
   it("leaves everything to a sweep that runs elsewhere", async () => {
@@ -142,10 +164,10 @@ describe("the sweep of expired items", () => {
     const connection = await environment.pool.getConnection();
     await query(connection, `SELECT GET_LOCK(${formatLockName("expiry")}, 30)`);
     const { sweep, published } = createOwnSweep();
-    assert.equal(await sweep(), 0);
+    assert.equal(await sweep("cron"), 0);
     await query(connection, `SELECT RELEASE_LOCK(${formatLockName("expiry")})`);
     connection.release();
-    assert.equal(await sweep(), 1);
+    assert.equal(await sweep("cron"), 1);
     assert.equal(published.length, 1);
   });
 
@@ -156,7 +178,8 @@ describe("the sweep of expired items", () => {
       failures += 1;
       if (failures === 1) throw new Error("Pub/Sub is away.");
     });
-    await assert.rejects(sweep(), /Pub\/Sub is away/);
+    await query(environment.pool, "DELETE FROM sweeps");
+    await assert.rejects(sweep("cron"), /Pub\/Sub is away/);
     startSweep(sweep, { logger, stop: stop.signal });
     const countBefore = published.length;
     await until("a later sweep publishes", () => {
