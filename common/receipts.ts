@@ -3,7 +3,7 @@ import type { Collection } from "./collection.ts";
 import { toFlag } from "./column-values.ts";
 import { type Connection, query } from "./database.ts";
 import { classifyDatabaseError, hideDataError } from "./database-faults.ts";
-import { fromDateTime, toDateTime } from "./date-times.ts";
+import { fromDateTime, toDateTime, toNullableDateTime } from "./date-times.ts";
 import { selectStates } from "./row-states.ts";
 import type { RowState } from "./tables.ts";
 import { getTraceId } from "./telemetry/tracing.ts";
@@ -44,6 +44,8 @@ export type DeadLetter = {
   attributes: Record<string, string>;
   data: Buffer;
   reason: string;
+  /** When the message was published, in milliseconds since 1970. */
+  publishedAt?: number | undefined;
 };
 
 /** What the reason of a dead write begins with that only a newer version may know. */
@@ -243,15 +245,15 @@ export async function insertDeadLetters(
     JSON.stringify(deadLetter.attributes),
     deadLetter.data.toString("base64"),
     truncate(deadLetter.reason, DEAD_REASON_CHARACTERS),
-    ...[now, now],
+    ...[now, now, toNullableDateTime(deadLetter.publishedAt)],
   ]);
   // Base64 needs 4 bytes for 3, the driver's hexadecimal 6: a message of 10 MB in hexadecimal would
   // exceed MariaDB's packet of 16 MiB, and be redelivered forever.
   await query(
     connection,
     "INSERT INTO dead_letters" +
-      " (message_id, write_id, attributes, data, reason, first_seen, last_seen) VALUES " +
-      values.map(() => "(?, ?, ?, FROM_BASE64(?), ?, ?, ?)").join(", ") +
+      " (message_id, write_id, attributes, data, reason, first_seen, last_seen, published_at) VALUES " +
+      values.map(() => "(?, ?, ?, FROM_BASE64(?), ?, ?, ?, ?)").join(", ") +
       " ON DUPLICATE KEY UPDATE last_seen = VALUES(last_seen)",
     values.flat(),
   );

@@ -3,6 +3,7 @@ import test from "node:test";
 import fc from "fast-check";
 import { courses } from "../test/collections/courses.ts";
 import { notes } from "../test/collections/notes.ts";
+import { seats } from "../test/collections/seats.ts";
 import { teachers } from "../test/collections/teachers.ts";
 import { computeFingerprint } from "./fingerprint.ts";
 import type { Item } from "./item-check.ts";
@@ -204,6 +205,25 @@ test("where items have no owners, who has written means nothing", () => {
   assert.equal(attributes.subject, "key:ana");
   const read = parseWrite({ attributes, data }, [courses]);
   assert.deepEqual([read.subject, read.anyOwner], [undefined, undefined]);
+});
+
+test("where items expire, a replay has the time at which the dead write was published", () => {
+  const id = "01968b3e-7c00-7000-8000-0123456789ab";
+  const common = { id, kind: "put" as const, itemId: "a", acceptedAt: getWriteTime(id) };
+  const seat: Write = { ...common, collection: seats, item: { passenger: "Gabriela" } };
+  const read = (attributes: Record<string, string>, write = seat) => {
+    const message = encodeWrite(write);
+    return parseWrite({ ...message, attributes: { ...message.attributes, ...attributes } }, [
+      teachers,
+      seats,
+    ]).firstPublishedAt;
+  };
+  assert.equal(read({}, { ...seat, firstPublishedAt: 1_234 }), 1_234);
+  assert.equal(read({}), undefined);
+  for (const wrong of ["soon", "", "-000001-01-01T00:00:00Z", "+010000-01-01T00:00:00Z"])
+    assert.throws(() => read({ "first-published": wrong }), /first-published is not a time/);
+  const elsewhere: Write = { ...common, collection: teachers, item: { name: "Gabriela" } };
+  assert.equal(read({ "first-published": "1970-01-01T00:00:00Z" }, elsewhere), undefined);
 });
 
 test("a write is checked before it is published as after it was delivered", () => {

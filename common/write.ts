@@ -18,6 +18,8 @@ export type Write = {
   acceptedAt: number;
   /** When Pub/Sub took the message, by its own clock; every redelivery has the same. */
   publishedAt?: number | undefined;
+  /** Of a replay, where items expire: when the dead write was published, in whose place it stands. */
+  firstPublishedAt?: number | undefined;
   /** Absent on a delete and an expire. */
   item?: Item | undefined;
   /** The version that the item must have (put, delete), or `*` for any; the one that an expire ends. */
@@ -70,6 +72,7 @@ export const ATTRIBUTES: ReadonlySet<string> = new Set([
   "fingerprint",
   "subject",
   "any-owner",
+  "first-published",
 ]);
 /** Beside these, CloudEvents' extensions, and what Pub/Sub and its clients add, have a prefix. */
 const FOREIGN_ATTRIBUTE = /^(ce-|googclient_|CloudPubSub)/;
@@ -101,6 +104,8 @@ export function encodeWrite(write: Write): MessageContent {
   if (write.traceparent) attributes.traceparent = write.traceparent;
   if (write.subject) attributes.subject = write.subject;
   if (write.anyOwner) attributes["any-owner"] = "true";
+  if (write.firstPublishedAt !== undefined)
+    attributes["first-published"] = new Date(write.firstPublishedAt).toISOString();
   return { attributes, data: Buffer.from(write.item ? JSON.stringify(write.item) : "") };
 }
 
@@ -134,6 +139,8 @@ export function parseWrite(message: MessageContent, collections: readonly Collec
     write.subject = attributes.subject;
     write.anyOwner = attributes["any-owner"] === "true" || undefined;
   }
+  const firstPublished = collection.expires && attributes["first-published"];
+  if (firstPublished !== undefined) write.firstPublishedAt = Date.parse(firstPublished);
   checkWrite(write);
   if (kind === "expire" && publishedAt !== undefined) write.acceptedAt = publishedAt;
   return write;
@@ -188,6 +195,9 @@ export function checkWrite(write: Write): void {
     throw new InvalidWriteError(`The if-match ${quote(write.ifMatch)} is not a version.`);
   if (write.fingerprint !== undefined && !FINGERPRINT.test(write.fingerprint))
     throw new InvalidWriteError("The fingerprint is not a SHA-256.");
+  const { firstPublishedAt = 0 } = write;
+  if (!(firstPublishedAt >= 0 && firstPublishedAt < TIME_LIMIT_MS))
+    throw new InvalidWriteError("The first-published is not a time.");
   if (write.kind === "expire" && !isVersionNamed(write))
     throw new InvalidWriteError("The if-match of an expire is not a version.");
   if (hasItem(write.kind)) {

@@ -22,6 +22,8 @@ export type Letter = {
   lastSeen: string;
   replayedAt: string | null;
   replayedAs: string | null;
+  /** When the message was published; null where an earlier release kept the letter. */
+  publishedAt: string | null;
 };
 
 /**
@@ -38,9 +40,10 @@ export async function planReplay(
   retentionDays: number,
 ): Promise<{ write: Write } | { obstacle: string }> {
   if (letter.replayedAt) return { obstacle: `it was replayed as ${letter.replayedAs}` };
+  const { attributes, data, publishedAt } = letter;
   let dead: Write;
   try {
-    dead = parseWrite(letter, collections);
+    dead = parseWrite({ attributes, data }, collections);
   } catch (error) {
     if (error instanceof InvalidWriteError) return { obstacle: error.message };
     throw error;
@@ -51,7 +54,12 @@ export async function planReplay(
   if (ageMs < -CLOCK_SKEW_MS) return { obstacle: "its id is from the future" };
   const id = deriveNextId(dead.id);
   const [row] = await selectStates(pool, dead.collection, [dead.itemId]);
-  const write = { ...dead, id, acceptedAt: getWriteTime(id) };
+  const write: Write = { ...dead, id, acceptedAt: getWriteTime(id) };
+  if (dead.collection.expires) {
+    if (publishedAt === null)
+      return { obstacle: "its items expire, and it is not known when it was published" };
+    write.firstPublishedAt ??= Date.parse(publishedAt);
+  }
   const obstacle = findObstacle(decide({ ...write, publishedAt: Date.now() }, row), id);
   return obstacle === undefined ? { write } : { obstacle };
 }
@@ -72,7 +80,7 @@ export async function selectLetters(
   const rows = await query(
     pool,
     "SELECT message_id, write_id, attributes, data, reason, first_seen, last_seen, replayed_at," +
-      ` replayed_as FROM dead_letters ${condition}`,
+      ` replayed_as, published_at FROM dead_letters ${condition}`,
     values,
   );
   return rows.map((columns: Columns) => ({
@@ -83,9 +91,14 @@ export async function selectLetters(
     reason: columns.reason as string,
     firstSeen: formatTime(columns.first_seen as string),
     lastSeen: formatTime(columns.last_seen as string),
-    replayedAt: columns.replayed_at === null ? null : formatTime(columns.replayed_at as string),
+    replayedAt: formatNullableTime(columns.replayed_at),
     replayedAs: columns.replayed_as as string | null,
+    publishedAt: formatNullableTime(columns.published_at),
   }));
+}
+
+function formatNullableTime(column: unknown): string | null {
+  return column === null ? null : formatTime(column as string);
 }
 
 function formatTime(text: string): string {

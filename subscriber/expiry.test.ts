@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { EXPIRY_GRACE_MS } from "../common/limits.ts";
 import type { Row, RowState } from "../common/tables.ts";
 import type { Write } from "../common/write.ts";
-import { deriveExpireId } from "../common/write-id.ts";
+import { deriveExpireId, deriveNextId } from "../common/write-id.ts";
 import { berths } from "../test/collections/berths.ts";
 import { seats } from "../test/collections/seats.ts";
 import { teachers } from "../test/collections/teachers.ts";
@@ -67,6 +67,46 @@ function describeDecision(decision: Decision): string {
   if (decision.kind !== "settled") return decision.kind;
   return decision.code ?? decision.outcome;
 }
+
+describe("a replay of a hold that was dead", () => {
+  /** Published at that second, of {@link HOLD}, in whose place it stands. */
+  const replay = (at: number, dead = HOLD): Write => ({
+    ...dead,
+    id: deriveNextId(dead.id),
+    publishedAt: at * 1_000,
+    firstPublishedAt: dead.publishedAt,
+  });
+  const renewal = write({ at: 20, until: 200 });
+  const release = write({ at: 20, kind: "delete" });
+
+  it("is before what was published after the dead write, in both orders", () => {
+    const first = settle(replay(50), renewal);
+    assert.deepEqual(first.told, ["applied", "applied"]);
+    assert.equal(first.row?.expiresAt, 200_000);
+    const second = settle(renewal, replay(50));
+    assert.deepEqual(second.told, ["applied", "superseded"]);
+    assert.equal(second.row?.expiresAt, 200_000);
+    assert.deepEqual(settle(replay(50), release).told, ["applied", "applied"]);
+  });
+
+  it("does not shorten a renewal since, whose instance has a slower clock", () => {
+    const slow = write({ at: 20, clock: 5, until: 200 });
+    assert.deepEqual(settle(slow, replay(50)).told, ["applied", "superseded"]);
+  });
+
+  it("is after what was published before the dead write, by a faster clock", () => {
+    const dead = write({ at: 10, clock: 30, until: 100 });
+    const { told, row } = settle(replay(50, dead), write({ at: 5, clock: 40, until: 60 }));
+    assert.deepEqual([told, row?.expiresAt], [["applied", "superseded"], 100_000]);
+  });
+
+  it("is judged at its own publish time by what has expired", () => {
+    assert.deepEqual(settle(replay(100)).told, ["expired"]);
+    const taken = write({ at: 5, until: 60, by: "berta" });
+    assert.deepEqual(settle(taken, replay(60.999)).told, ["applied", "not-owner"]);
+    assert.deepEqual(settle(taken, replay(61)).told, ["applied", "applied"]);
+  });
+});
 
 describe("another's take of a held item", () => {
   const cases: [string, number, string][] = [

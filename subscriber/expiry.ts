@@ -49,8 +49,18 @@ export function isExpiredAtPublish(write: Write): boolean {
  * ahead must not let an old renewal, or an old release, shorten what was held since.
  */
 export function isPublishedBefore(write: Write, row: RowState): boolean {
-  if (write.publishedAt === undefined || !row.publishedAt) return false;
-  return write.publishedAt + EXPIRY_GRACE_MS < row.publishedAt;
+  const publishedAt = getPlace(write);
+  if (publishedAt === undefined || !row.publishedAt) return false;
+  return publishedAt + EXPIRY_GRACE_MS < row.publishedAt;
+}
+
+/**
+ * The publish time that places a write among others. A replay has the dead write's, so that it replaces
+ * nothing that the dead write would not have, and nothing that is still in flight is behind it. What
+ * has expired is judged by its own: a hold cannot begin before it is there.
+ */
+function getPlace({ firstPublishedAt, publishedAt }: Write): number | undefined {
+  return firstPublishedAt ?? publishedAt;
 }
 
 /** What the row keeps of an applied write, where the collection's items expire. */
@@ -59,12 +69,12 @@ export function describeExpiry(
   row: RowState | undefined,
 ): Pick<RowState, "expiresAt" | "publishedAt"> {
   if (!write.collection.expires) return {};
-  const { kind, publishedAt } = write;
+  const { kind } = write;
   if (kind === "expire")
     return { expiresAt: row?.expiresAt ?? null, publishedAt: row?.publishedAt ?? null };
   return {
     expiresAt: kind === "delete" ? getEnd(write, row) : getExpiry(write),
-    publishedAt: Math.max(publishedAt ?? 0, row?.publishedAt ?? 0) || null,
+    publishedAt: Math.max(getPlace(write) ?? 0, row?.publishedAt ?? 0) || null,
   };
 }
 

@@ -16,7 +16,7 @@ import { isWriteId } from "../common/write-id.ts";
 import { type Applied, applyWrites } from "./apply.ts";
 import { type Decision, dead, isDead, SETTLED_BEFORE } from "./decide.ts";
 import { hasExpiry } from "./expiry.ts";
-import type { Entry } from "./message.ts";
+import type { Entry, Message } from "./message.ts";
 
 /**
  * Settles a batch inside the transaction of `connection`: locks the rows, decides, and writes rows,
@@ -223,5 +223,12 @@ function toDeadLetter(
     attributes: message.attributes,
     data: message.data,
     reason: decision.reason as string,
+    publishedAt: getFirstPublished(message),
   };
+}
+
+/** What Pub/Sub gave up was published again, to the dead-letter topic, with its first time. */
+function getFirstPublished({ attributes, publishedAt }: Message): number | undefined {
+  const first = Date.parse(attributes.CloudPubSubDeadLetterSourceTopicPublishTime ?? "");
+  return publishedAt !== undefined && first > 0 && first < publishedAt ? first : publishedAt;
 }

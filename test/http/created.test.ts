@@ -99,7 +99,13 @@ describe("the answer to a write that waits", () => {
     ] as const) {
       const { attributes, data: bytes } = encodeWrite(makeWrite(itemId));
       const letter = { messageId: "m", writeId: null, attributes, data: bytes, reason: "x" };
-      const times = { firstSeen: "", lastSeen: "", replayedAt: null, replayedAs: null };
+      const times = {
+        firstSeen: "",
+        lastSeen: "",
+        replayedAt: null,
+        replayedAs: null,
+        publishedAt: null,
+      };
       const planned = await planReplay(environment.pool, { ...letter, ...times }, [data], 30);
       assert.ok("write" in planned);
       await publishByHand(environment, [encodeWrite(planned.write)]);

@@ -199,7 +199,13 @@ describe("a collection with an owner, with a subscriber running", () => {
     for (const write of dead) {
       const { attributes, data } = encodeWrite(write);
       const letter = { messageId: "m", attributes, data, writeId: write.id, reason: "x" };
-      const times = { firstSeen: "", lastSeen: "", replayedAt: null, replayedAs: null };
+      const times = {
+        firstSeen: "",
+        lastSeen: "",
+        replayedAt: null,
+        replayedAs: null,
+        publishedAt: null,
+      };
       plans.push(await planReplay(environment.pool, { ...letter, ...times }, [notes], 30));
     }
     const [planned, refused] = plans;

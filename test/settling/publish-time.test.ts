@@ -3,6 +3,7 @@ import { after, before, test } from "node:test";
 import { data } from "../../collections/data.ts";
 import { encodeWrite, type Write } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
+import { planReplay, selectLetters } from "../../ops/replay.ts";
 import { seats } from "../collections/seats.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { type Client, createClient, publishByHand } from "../support/http.ts";
@@ -62,6 +63,43 @@ test("by push, a write is judged by the publish time of its message, to the mill
   }
   await subscriber.stop();
   pusher.close();
+});
+
+test("a replay has the publish time of the dead write among those of other writes", async (context) => {
+  const pusher = await startPusher();
+  const { port, stop } = await environment.startSubscriber({
+    collections: COLLECTIONS,
+    env: pusher.env,
+  });
+  context.after(() => Promise.all([stop(), pusher.close()]));
+  const push = createClient(`http://127.0.0.1:${port}`);
+  const headers = { authorization: `Bearer ${pusher.token()}` };
+  const deliver = async (write: Write, path: string, publishedAt: number, given = {}) => {
+    const { attributes, data: item } = encodeWrite(write);
+    const message = { attributes: { ...attributes, ...given }, data: item, publishedAt };
+    const body = wrap(message, `m-${write.id}`);
+    assert.equal((await push.send("POST", path, { body, headers })).status, 204);
+    return readCode(write);
+  };
+  const now = Date.now();
+  const diedAt = now - 90_000;
+  const dead = buildHold("replayed", now + 60_000, -90_000);
+  const CloudPubSubDeadLetterSourceTopicPublishTime = new Date(diedAt).toISOString();
+  const given = { CloudPubSubDeadLetterSourceTopicPublishTime };
+  const outcome = await deliver(dead, "/push/dead-letters", now - 20_000, given);
+  assert.equal(outcome, "dead");
+  const [letter] = await selectLetters(environment.pool, "WHERE write_id = ?", [dead.id]);
+  assert.equal(letter?.publishedAt, new Date(diedAt).toISOString());
+  const unknown = { ...letter, publishedAt: null };
+  assert.deepEqual(await planReplay(environment.pool, unknown, COLLECTIONS, 30), {
+    obstacle: "its items expire, and it is not known when it was published",
+  });
+  const planned = await planReplay(environment.pool, letter, COLLECTIONS, 30);
+  assert.ok("write" in planned, JSON.stringify(planned));
+  // Published before the replay, and delivered after it.
+  const renewal = buildHold("replayed", now + 120_000, -80_000);
+  assert.equal(await deliver(planned.write, "/push", now), "applied");
+  assert.equal(await deliver(renewal, "/push", now - 80_000), "applied");
 });
 
 test("by pull, a write is judged by Pub/Sub's clock, not by that of its API", async () => {

@@ -4,3 +4,5 @@ CREATE TABLE sweeps (
   name VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
   swept_at DATETIME(3) NOT NULL
 ) ENGINE = InnoDB;
+-- When the dead write was published: its replay stands there among writes of an item that expires.
+ALTER TABLE dead_letters ADD COLUMN published_at DATETIME(3) NULL, ALGORITHM = INSTANT;
