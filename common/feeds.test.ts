@@ -5,7 +5,7 @@ import { createTestEnvironment, type TestEnvironment } from "../test/support/env
 import { versionAt } from "../test/support/schedules.ts";
 import { until } from "../test/support/until.ts";
 import { inTransaction, openPool, query, withConnection } from "./database.ts";
-import { selectChanges, takePositions } from "./feeds.ts";
+import { selectChanges, sweepTombstones, takePositions } from "./feeds.ts";
 import { selectPage } from "./pages.ts";
 import { insertRows, type Row } from "./tables.ts";
 
@@ -101,6 +101,35 @@ test("a page of changes, and of a list in their order, reads no more rows than i
     );
     assert.ok(listed.reads <= 2 * PAGE, `${listed.reads} reads of the list after ${position}`);
   }
+});
+
+test("a step of the sweep reads few more tombstones than it deletes, however many are due", async () => {
+  const { pool } = environment;
+  const count = async () => {
+    const [row] = await query(
+      pool,
+      "SELECT COUNT(*) AS n FROM visits WHERE deleted_at IS NOT NULL",
+    );
+    return Number(row?.n);
+  };
+  const due = await count();
+  assert.ok(due >= 10 * PAGE);
+  const step = { cutoffMs: 10_000, limit: PAGE };
+  const { reads } = await countReads(async (connection) => {
+    assert.equal(await sweepTombstones(connection, visits, step), PAGE);
+    return [];
+  });
+  assert.equal(await count(), due - PAGE);
+  assert.ok(reads <= 5 * PAGE, `${reads} reads`);
+  const sweepAll = await countReads(async (connection) => {
+    while ((await sweepTombstones(connection, visits, step)) > 0);
+    return [];
+  });
+  assert.equal(await count(), 0);
+  assert.ok(sweepAll.reads <= 6 * due, `${sweepAll.reads} reads of ${due}`);
+  const [feed] = await query(pool, "SELECT swept FROM feeds WHERE collection = 'visits'");
+  const highest = Math.floor((ROWS - 1) / 3) * 3;
+  assert.equal(Number(feed?.swept), 1_000 + highest);
 });
 
 type Work = Parameters<typeof withConnection<string[]>>[1];

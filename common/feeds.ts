@@ -88,8 +88,12 @@ function toFeedState(columns: Columns): FeedState {
 }
 
 /**
- * Deletes the `limit` first tombstones, by position, that were deleted and applied before `cutoffMs`, and
- * raises the feed's mark of what was swept, in one transaction. Returns how many were deleted.
+ * Deletes the `limit` oldest tombstones that were deleted and applied before `cutoffMs`, and raises the
+ * feed's mark to the highest position among them, in one transaction. Returns how many were deleted.
+ *
+ * The oldest by `deleted_at`, along the index of the lists: by position, each step would sort all that are
+ * due. So the mark may pass tombstones of the same sweep for a moment, which does no harm: a reader who
+ * is told so has lost one above its place.
  */
 export async function sweepTombstones(
   connection: PoolConnection,
@@ -101,7 +105,7 @@ export async function sweepTombstones(
   const isOld = "deleted_at < ? AND applied_at < ?";
   const found = await query(
     connection,
-    `SELECT id FROM ${table} WHERE ${isOld} ORDER BY position LIMIT ${limit}`,
+    `SELECT id FROM ${table} WHERE ${isOld} ORDER BY deleted_at LIMIT ${limit}`,
     [cutoff, cutoff],
   );
   if (found.length === 0) return 0;
