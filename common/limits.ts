@@ -194,6 +194,14 @@ export const WAITING_HOLD = {
 };
 
 /**
+ * Writes of one caller to one process that may wait for another write at once, whose versions may be
+ * made up: more than a person's pages or a program that waits for its receipts have, and so few that
+ * Pub/Sub's pauses for those that are given back leave others' writes as they are. Callers beyond these
+ * are forgotten, and a caller at the bound is not looked at again for a while.
+ */
+export const FOLLOWING_WRITES = { perCaller: 20, callers: 10_000, coolDownMs: 250 };
+
+/**
  * The most memory that either process may need, whatever it is sent: proof/memory/memory.test.ts
  * holds both to it, with the flags of app.yaml and subscriber.yaml (docs/architecture.md, "Memory"). An
  * App Engine instance that exceeds its class's memory is killed without a line in the log, so iac/

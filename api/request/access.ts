@@ -126,7 +126,7 @@ function limitRate(
     standardHeaders: "draft-8",
     legacyHeaders: false,
     skip,
-    keyGenerator: (request, response) => identifyClient(request, response, CLIENT_ADDRESS),
+    keyGenerator: (_request, response) => identifyClient(response, CLIENT_ADDRESS),
     // The library validates its own way to find addresses, which is not used here.
     validate: false,
     handler() {
@@ -143,12 +143,10 @@ function limitRate(
  * Whose requests are counted together. On App Engine the platform sets `X-Appengine-User-IP`
  * itself and strips a client's; `X-Forwarded-For`, which anyone can forge, is never read.
  */
-function identifyClient(
-  request: Request,
-  response: Response,
+export function identifyClient(
+  { req: request, locals: { caller } }: Response,
   source: Config["CLIENT_ADDRESS"],
 ): string {
-  const { caller } = response.locals;
   if (caller) return `principal ${caller.principal}`;
   const attested = source === "appengine" ? request.get("x-appengine-user-ip") : undefined;
   // An IPv6 client owns a whole prefix, so its addresses count as one.

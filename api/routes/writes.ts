@@ -21,7 +21,7 @@ import {
 import type { Publisher } from "../publisher.ts";
 import type { Reader } from "../reader.ts";
 import type { ReceiptWaits } from "../receipt-waits.ts";
-import { mayRead } from "../request/access.ts";
+import { identifyClient, mayRead } from "../request/access.ts";
 import { getKeyHolder } from "../request/caller.ts";
 import { type Condition, readCondition } from "../request/condition-headers.ts";
 import {
@@ -31,6 +31,7 @@ import {
   readKnownRow,
 } from "../request/conditions.ts";
 import { mintAfterRow, setExpiry } from "../request/expiry.ts";
+import { FollowingWrites, mayWait } from "../request/following-writes.ts";
 import { takeItemId, validateItem } from "../request/item.ts";
 import { NOTHING_ACCEPTED } from "../request/memory-reservation.ts";
 import { checkOwner, isHidden, readReader, requirePrincipal, setOwner } from "../request/owner.ts";
@@ -62,6 +63,7 @@ export type WritesOptions = {
 export function createWrites(options: WritesOptions) {
   const { config, collections, publisher, reader, logger, waits } = options;
   const runExclusive = createMutex();
+  const following = new FollowingWrites(reader);
   const create: RequestHandler = (request, response) => submit(request, response, "create");
   const put: RequestHandler = (request, response) => submit(request, response, "put");
   const putItem: RequestHandler = (request, response) =>
@@ -141,6 +143,8 @@ export function createWrites(options: WritesOptions) {
     const write = draft.condition ? await addCondition(drafted, draft.condition, row) : drafted;
     if (write.fingerprint) checkReusedKey(write, row);
     mintAfterRow(write, row);
+    if (mayWait(write, row, draft.after))
+      await following.add(identifyClient(draft.response, config.CLIENT_ADDRESS), write);
     const published = publisher.publish(write, draft.response.locals.requestId);
     // The message has it; a bulk answer shows no items.
     if (draft.place !== undefined) write.item = undefined;

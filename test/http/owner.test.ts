@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { query } from "../../common/database.ts";
+import { FOLLOWING_WRITES } from "../../common/limits.ts";
 import { encodeWrite, type Write } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { planReplay } from "../../ops/replay.ts";
@@ -8,6 +9,7 @@ import { notes } from "../collections/notes.ts";
 import { startApi } from "../support/api.ts";
 import { type Answer, assertProblem, assertProblemBody, publishByHand } from "../support/http.ts";
 import { formatKeys, showKey } from "../support/keys.ts";
+import { until } from "../support/until.ts";
 import { endWaits } from "../support/waits.ts";
 
 const API_KEYS = formatKeys({
@@ -272,3 +274,48 @@ function readReceipt({ headers }: Answer): string {
 function version({ headers }: Answer): string {
   return headers.get("etag")?.slice(1, -1) as string;
 }
+
+describe("writes that name another one which may be in flight", () => {
+  const { environment, api } = startApi({ collections: [notes], env: { API_KEYS } });
+
+  it("are 20 of one caller at most, until they are settled", async () => {
+    const [ana, bruno] = [showKey("ana"), showKey("bruno")];
+    const receipts: string[] = [];
+    const follow = (id: string, who = ana) =>
+      api.delete(`/api/notes/${id}`, { ...who, "if-match": `"${mintWriteId()}"` });
+    for (let index = 0; index < FOLLOWING_WRITES.perCaller; index += 1) {
+      const answer = await follow(`made-up-${index}`);
+      assert.equal(answer.status, 202);
+      receipts.push(answer.body.receipt);
+    }
+    const condition = { ...ana, "if-match": `"${mintWriteId()}"` };
+    for (const answer of [
+      await follow("one-more"),
+      await api.delete(`/api/notes/one-more?after=${mintWriteId()}`, ana),
+      await api.put("/api/notes/one-more", NOTE, condition),
+    ]) {
+      assertProblem(answer, 503, "unavailable");
+      assert.match(
+        answer.body.detail,
+        /^Of your writes, 20 wait for others.* Nothing was accepted\.$/,
+      );
+    }
+    const put = await api.put("/api/notes/plain", NOTE, ana);
+    assert.equal(put.status, 202);
+    assert.equal((await follow("another", bruno)).status, 202);
+    await environment.startSubscriber({ collections: [notes] });
+    assert.equal((await api.settled(put.body.receipt)).outcome, "applied");
+    // What names the row's own version waits for nothing.
+    const version = put.body.write;
+    const own = await api.put("/api/notes/plain", NOTE, { ...ana, "if-match": `"${version}"` });
+    assert.equal(own.status, 202);
+    const countWaiting = async () => {
+      const [row] = await query(environment.pool, "SELECT COUNT(*) AS waits FROM waiting");
+      return Number(row?.waits);
+    };
+    await until("all are found to wait", async () => (await countWaiting()) > receipts.length);
+    await endWaits(environment.pool);
+    for (const receipt of receipts) assert.equal((await api.settled(receipt)).outcome, "conflict");
+    await until("there is room again", async () => (await follow("later")).status === 202);
+  });
+});

@@ -1,0 +1,91 @@
+import { CONDITION_WAIT_MS, FOLLOWING_WRITES } from "../../common/limits.ts";
+import type { ReceiptKey } from "../../common/receipts.ts";
+import { isVersionNamed, type Write } from "../../common/write.ts";
+import { Problem } from "../answer/problem.ts";
+import type { Reader } from "../reader.ts";
+import type { KnownRow } from "./conditions.ts";
+import { NOTHING_ACCEPTED } from "./memory-reservation.ts";
+
+/** The writes of one caller that may wait, and the times until which they count. */
+type Following = {
+  writes: Map<ReceiptKey, number>;
+  /** One look at their receipts at a time. */
+  looking?: Promise<void> | undefined;
+  /** Until when no other look is worth it: the last one found nothing settled. */
+  coolUntilMs: number;
+};
+
+/**
+ * Bounds the writes of a caller that follow one which is not settled, as far as is known. Whether it
+ * is in flight, or was made up, only settlement finds out, which waits for it; each write that waits is
+ * given back to Pub/Sub again and again, and slows a push subscription for everybody.
+ *
+ * A write counts until it is settled, which is looked up only where a caller has reached the bound, and
+ * for {@link CONDITION_WAIT_MS} at most. All times are of `performance.now()`.
+ */
+export class FollowingWrites {
+  readonly #reader: Pick<Reader, "receipt">;
+  readonly #limits: typeof FOLLOWING_WRITES;
+  /** By caller; those that have come first are forgotten first. */
+  readonly #byCaller = new Map<string, Following>();
+
+  constructor(reader: Pick<Reader, "receipt">, limits = FOLLOWING_WRITES) {
+    this.#reader = reader;
+    this.#limits = limits;
+  }
+
+  /** Counts a write before it is published. Throws 503 where the caller has too many. */
+  async add(caller: string, { collection, itemId, id }: Write): Promise<void> {
+    const following = this.#get(caller);
+    const { writes } = following;
+    if (writes.size >= this.#limits.perCaller) await this.#look(following);
+    if (writes.size >= this.#limits.perCaller)
+      throw new Problem(
+        "unavailable",
+        `Of your writes, ${writes.size} wait for others that are not settled.${NOTHING_ACCEPTED}`,
+      );
+    writes.set({ collection, itemId, write: id }, performance.now() + CONDITION_WAIT_MS);
+  }
+
+  #get(caller: string): Following {
+    const known = this.#byCaller.get(caller);
+    if (known) return known;
+    if (this.#byCaller.size >= this.#limits.callers)
+      this.#byCaller.delete(this.#byCaller.keys().next().value as string);
+    const following: Following = { writes: new Map(), coolUntilMs: 0 };
+    this.#byCaller.set(caller, following);
+    return following;
+  }
+
+  /** Forgets the writes that are settled, or do not count any more. */
+  async #look(following: Following): Promise<void> {
+    const nowMs = performance.now();
+    for (const [write, untilMs] of following.writes)
+      if (untilMs <= nowMs) following.writes.delete(write);
+    if (following.writes.size < this.#limits.perCaller || nowMs < following.coolUntilMs) return;
+    following.looking ??= this.#forgetSettled(following).finally(() => {
+      following.looking = undefined;
+    });
+    await following.looking;
+  }
+
+  async #forgetSettled(following: Following): Promise<void> {
+    const { writes } = following;
+    const countBefore = writes.size;
+    await Promise.all(
+      [...writes.keys()].map(async (key) => {
+        const { receipt } = await this.#reader.receipt(key.collection, key.itemId, key.write);
+        if (receipt) writes.delete(key);
+      }),
+    );
+    if (writes.size === countBefore)
+      following.coolUntilMs = performance.now() + this.#limits.coolDownMs;
+  }
+}
+
+/** Whether a write names another one that its item's row does not have, and that may be in flight. */
+export function mayWait(write: Write, row: KnownRow, after: string | undefined): boolean {
+  if (row === "unknown") return false;
+  if (isVersionNamed(write)) return row?.version !== write.ifMatch;
+  return row === undefined && after !== undefined;
+}
