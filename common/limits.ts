@@ -51,11 +51,16 @@ export const TOKENS = {
    * takes some 700 bytes, and never more than a token.
    */
   known: 2_000,
+  /** Times RATE_LIMIT_PER_MINUTE: wrong tokens of an address before no others are verified. */
+  wrongPerLimit: 2,
+  /** Addresses whose wrong tokens are counted in a window; with more, the counts begin anew. */
+  countedAddresses: 100_000,
   /** By how much an issuer's clock and ours may differ. */
   clockToleranceSeconds: 60,
   /** Of a principal: an issuer's name, a colon and the token's `sub`; the column of owners is as long. */
   principalCharacters: 255,
 };
+export const RATE_WINDOW_MS = 60_000;
 /** The keys by which an issuer's tokens are verified; see `createFindKey`. */
 export const SIGNING_KEYS = {
   freshMs: 10 * 60_000,
@@ -194,10 +199,8 @@ export const WAITING_HOLD = {
 };
 
 /**
- * Writes of one caller to one process that may wait for another write at once, whose versions may be
- * made up: more than a person's pages or a program that waits for its receipts have, and so few that
- * Pub/Sub's pauses for those that are given back leave others' writes as they are. Callers beyond these
- * are forgotten, and a caller at the bound is not looked at again for a while.
+ * Writes of one caller that may wait for another at once: more than a program has that waits for its
+ * receipts, and so few that Pub/Sub's pauses for what is given back leave others as they are.
  */
 export const FOLLOWING_WRITES = { perCaller: 20, callers: 10_000, coolDownMs: 250 };
 

@@ -1,18 +1,19 @@
 import cors from "cors";
 import type { Request, RequestHandler, Response } from "express";
-import { ipKeyGenerator, rateLimit } from "express-rate-limit";
+import { rateLimit } from "express-rate-limit";
 import type { Collection } from "../../common/collection.ts";
 import type { Config } from "../../common/config.ts";
+import { RATE_WINDOW_MS } from "../../common/limits.ts";
 import { missingCredential, missingScope } from "../answer/challenges.ts";
 import { ANSWER_HEADERS } from "../answer/headers.ts";
 import { Problem } from "../answer/problem.ts";
 import { listMethods } from "./allowed-methods.ts";
 import { hasRight, type Right } from "./caller.ts";
+import { identifyClient } from "./client-address.ts";
 import { identifyCaller } from "./credentials.ts";
 import type { VerifyToken } from "./tokens.ts";
 
 const READ_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
-const RATE_WINDOW_MS = 60_000;
 /** How long a browser may cache what CORS allows. */
 const CORS_MAX_AGE_SECONDS = 600;
 
@@ -137,18 +138,4 @@ function limitRate(
     },
   });
   return [handler];
-}
-
-/**
- * Whose requests are counted together. On App Engine the platform sets `X-Appengine-User-IP`
- * itself and strips a client's; `X-Forwarded-For`, which anyone can forge, is never read.
- */
-export function identifyClient(
-  { req: request, locals: { caller } }: Response,
-  source: Config["CLIENT_ADDRESS"],
-): string {
-  if (caller) return `principal ${caller.principal}`;
-  const attested = source === "appengine" ? request.get("x-appengine-user-ip") : undefined;
-  // An IPv6 client owns a whole prefix, so its addresses count as one.
-  return `address ${ipKeyGenerator(attested ?? request.socket.remoteAddress ?? "")}`;
 }

@@ -7,14 +7,19 @@ import { isCompactToken } from "../../common/token-form.ts";
 import { invalidCredential } from "../answer/challenges.ts";
 import { Problem } from "../answer/problem.ts";
 import type { Caller } from "./caller.ts";
+import { getAddress } from "./client-address.ts";
 import type { createTokenVerifier, VerifyToken } from "./tokens.ts";
+import { WrongTokens } from "./wrong-tokens.ts";
 
 /**
  * Fills `response.locals.caller` where the request shows a valid API key or token, and `refusal` where
  * it shows anything else. A credential is first compared with every key. One that is no key, does not
- * begin as our keys do and has the form of a JWT is verified as a token.
+ * begin as our keys do and has the form of a JWT is verified as a token; where its address has sent too
+ * many wrong ones, only if it is remembered.
  */
-export function identifyCaller({ API_KEYS }: Config, verify?: VerifyToken): RequestHandler[] {
+export function identifyCaller(config: Config, verify?: VerifyToken): RequestHandler[] {
+  const { API_KEYS, CLIENT_ADDRESS } = config;
+  const wrongTokens = new WrongTokens(config);
   if (API_KEYS.length === 0 && !verify) return [];
   const keys = API_KEYS.map((key) => ({ ...key, caller: toCaller(key) }));
   const handler: RequestHandler = (request, { locals }, next) => {
@@ -35,13 +40,15 @@ export function identifyCaller({ API_KEYS }: Config, verify?: VerifyToken): Requ
       );
       return next();
     }
-    return verify(credential, sha256).then(
+    const address = getAddress(request, CLIENT_ADDRESS);
+    return verify(credential, sha256, { mayCompute: !wrongTokens.isExceeded(address) }).then(
       (known) => {
         locals.caller = known;
         next();
       },
       (error) => {
         if (!(error instanceof Problem)) return next(error);
+        if (error.status === 401) wrongTokens.add(address);
         locals.refusal = error;
         next();
       },
@@ -58,7 +65,7 @@ export function createVerify(
   const loading = import("./tokens.ts").then((tokens) =>
     tokens.createTokenVerifier(issuers, options),
   );
-  return async (token, sha256) => (await loading)(token, sha256);
+  return async (...shown) => (await loading)(...shown);
 }
 
 /** Whether a credential has the form of a token. */

@@ -1,8 +1,11 @@
+import type { Response } from "express";
+import type { Config } from "../../common/config.ts";
 import { CONDITION_WAIT_MS, FOLLOWING_WRITES } from "../../common/limits.ts";
 import type { ReceiptKey } from "../../common/receipts.ts";
 import { isVersionNamed, type Write } from "../../common/write.ts";
 import { Problem } from "../answer/problem.ts";
 import type { Reader } from "../reader.ts";
+import { identifyClient } from "./client-address.ts";
 import type { KnownRow } from "./conditions.ts";
 import { NOTHING_ACCEPTED } from "./memory-reservation.ts";
 
@@ -25,21 +28,21 @@ type Following = {
  */
 export class FollowingWrites {
   readonly #reader: Pick<Reader, "receipt">;
-  readonly #limits: typeof FOLLOWING_WRITES;
+  readonly #source: Config["CLIENT_ADDRESS"];
   /** By caller; those that have come first are forgotten first. */
   readonly #byCaller = new Map<string, Following>();
 
-  constructor(reader: Pick<Reader, "receipt">, limits = FOLLOWING_WRITES) {
+  constructor(reader: Pick<Reader, "receipt">, config: Pick<Config, "CLIENT_ADDRESS">) {
     this.#reader = reader;
-    this.#limits = limits;
+    this.#source = config.CLIENT_ADDRESS;
   }
 
   /** Counts a write before it is published. Throws 503 where the caller has too many. */
-  async add(caller: string, { collection, itemId, id }: Write): Promise<void> {
-    const following = this.#get(caller);
+  async add(response: Response, { collection, itemId, id }: Write): Promise<void> {
+    const following = this.#get(identifyClient(response, this.#source));
     const { writes } = following;
-    if (writes.size >= this.#limits.perCaller) await this.#look(following);
-    if (writes.size >= this.#limits.perCaller)
+    if (writes.size >= FOLLOWING_WRITES.perCaller) await this.#look(following);
+    if (writes.size >= FOLLOWING_WRITES.perCaller)
       throw new Problem(
         "unavailable",
         `Of your writes, ${writes.size} wait for others that are not settled.${NOTHING_ACCEPTED}`,
@@ -50,7 +53,7 @@ export class FollowingWrites {
   #get(caller: string): Following {
     const known = this.#byCaller.get(caller);
     if (known) return known;
-    if (this.#byCaller.size >= this.#limits.callers)
+    if (this.#byCaller.size >= FOLLOWING_WRITES.callers)
       this.#byCaller.delete(this.#byCaller.keys().next().value as string);
     const following: Following = { writes: new Map(), coolUntilMs: 0 };
     this.#byCaller.set(caller, following);
@@ -62,7 +65,7 @@ export class FollowingWrites {
     const nowMs = performance.now();
     for (const [write, untilMs] of following.writes)
       if (untilMs <= nowMs) following.writes.delete(write);
-    if (following.writes.size < this.#limits.perCaller || nowMs < following.coolUntilMs) return;
+    if (following.writes.size < FOLLOWING_WRITES.perCaller || nowMs < following.coolUntilMs) return;
     following.looking ??= this.#forgetSettled(following).finally(() => {
       following.looking = undefined;
     });
@@ -79,7 +82,7 @@ export class FollowingWrites {
       }),
     );
     if (writes.size === countBefore)
-      following.coolUntilMs = performance.now() + this.#limits.coolDownMs;
+      following.coolUntilMs = performance.now() + FOLLOWING_WRITES.coolDownMs;
   }
 }
 

@@ -11,8 +11,15 @@ import { Problem } from "../answer/problem.ts";
 import type { Caller } from "./caller.ts";
 import { createFindKey, type FindKey, KeysUnavailable } from "./signing-keys.ts";
 
-/** Resolves to who shows a token; rejects with the Problem to answer. `sha256` is the token's. */
-export type VerifyToken = (token: string, sha256: Buffer) => Promise<Caller>;
+/**
+ * Resolves to who shows a token; rejects with the Problem to answer. `sha256` is the token's. Only where
+ * `mayCompute` is set, a token that is not remembered is verified.
+ */
+export type VerifyToken = (
+  token: string,
+  sha256: Buffer,
+  options: { mayCompute: boolean },
+) => Promise<Caller>;
 
 /** Access tokens (RFC 9068, section 4) and ID tokens; not, for example, a logout token. */
 const TYPES: ReadonlySet<unknown> = new Set([undefined, "jwt", "at+jwt", "application/at+jwt"]);
@@ -33,10 +40,11 @@ export function createTokenVerifier(
     ]),
   );
   const known = new Map<string, { caller: Caller; untilMs: number }>();
-  return async (token, sha256) => {
+  return async (token, sha256, { mayCompute }) => {
     const digest = sha256.toString("latin1");
     const remembered = known.get(digest);
     if (remembered && Date.now() < remembered.untilMs) return remembered.caller;
+    if (!mayCompute) throw invalidCredential("Too many wrong tokens came from this address.");
     const [header, claims] = token.split(".", 2).map(decode);
     if (!header || !claims || !isPlain(header)) throw invalidCredential("The token is not valid.");
     const issuer = trusted.get(claims.iss as string);

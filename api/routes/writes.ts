@@ -21,7 +21,7 @@ import {
 import type { Publisher } from "../publisher.ts";
 import type { Reader } from "../reader.ts";
 import type { ReceiptWaits } from "../receipt-waits.ts";
-import { identifyClient, mayRead } from "../request/access.ts";
+import { mayRead } from "../request/access.ts";
 import { getKeyHolder } from "../request/caller.ts";
 import { type Condition, readCondition } from "../request/condition-headers.ts";
 import {
@@ -63,7 +63,7 @@ export type WritesOptions = {
 export function createWrites(options: WritesOptions) {
   const { config, collections, publisher, reader, logger, waits } = options;
   const runExclusive = createMutex();
-  const following = new FollowingWrites(reader);
+  const following = new FollowingWrites(reader, config);
   const create: RequestHandler = (request, response) => submit(request, response, "create");
   const put: RequestHandler = (request, response) => submit(request, response, "put");
   const putItem: RequestHandler = (request, response) =>
@@ -143,8 +143,7 @@ export function createWrites(options: WritesOptions) {
     const write = draft.condition ? await addCondition(drafted, draft.condition, row) : drafted;
     if (write.fingerprint) checkReusedKey(write, row);
     mintAfterRow(write, row);
-    if (mayWait(write, row, draft.after))
-      await following.add(identifyClient(draft.response, config.CLIENT_ADDRESS), write);
+    if (mayWait(write, row, draft.after)) await following.add(draft.response, write);
     const published = publisher.publish(write, draft.response.locals.requestId);
     // The message has it; a bulk answer shows no items.
     if (draft.place !== undefined) write.item = undefined;

@@ -26,7 +26,7 @@ describe("a caller's token", () => {
   const createOne = (more: Record<string, unknown> = {}) => {
     const env = {
       ...{ GOOGLE_CLOUD_PROJECT: "p", MYSQL_URL: "mysql://u@h/d", PUBSUB_EMULATOR_HOST: "h" },
-      ...{ API_KEYS, OIDC_ISSUERS: issuer.variable(more) },
+      ...{ API_KEYS, OIDC_ISSUERS: issuer.variable(more), RATE_LIMIT_PER_MINUTE: "0" },
     };
     const config = readConfig(env, "api");
     const options = { logger, stop: stop.signal };
@@ -35,7 +35,7 @@ describe("a caller's token", () => {
     return async (authorization: string) => {
       const { promise, resolve } = Promise.withResolvers<unknown>();
       const response = { locals: {} } as Response;
-      handler?.({ headers: { authorization } } as Request, response, resolve);
+      handler?.({ headers: { authorization }, socket: {} } as Request, response, resolve);
       assert.equal(await promise, undefined);
       const { caller, refusal } = response.locals;
       assert.ok(!caller || !refusal);

@@ -129,6 +129,24 @@ describe("bearer tokens", () => {
     assert.equal(await post(sign("zoe")), 202);
   });
 
+  it("are not verified where their address has sent many wrong ones, unless they are known", async () => {
+    const env = { API_KEYS, RATE_LIMIT_PER_MINUTE: "3", CLIENT_ADDRESS: "appengine" };
+    const api = await start({}, env);
+    const post = (credential: string, address = "192.0.2.1") =>
+      api.post("/api/data", ITEM, { ...show(credential), "x-appengine-user-ip": address });
+    const known = issuer.sign({ sub: "known" });
+    assert.equal((await post(known)).status, 202);
+    const statuses: number[] = [];
+    for (let time = 0; time < 6; time += 1)
+      statuses.push((await post(issuer.sign({ sub: `x${time}` }, { kid: "stranger" }))).status);
+    assert.deepEqual(statuses, [401, 401, 401, 429, 429, 429]);
+    const fresh = issuer.sign({ sub: "fresh" });
+    assertProblem(await post(fresh), 429, "too-many-requests");
+    for (const credential of [known, KEY]) assert.equal((await post(credential)).status, 202);
+    assert.equal((await post(fresh, "192.0.2.2")).status, 202);
+    assert.equal((await post(fresh)).status, 202, "it is known now");
+  });
+
   it("are refused with 503 while it is not known whether they are good, and hold up no one else", async () => {
     const known = await start({}, { API_KEYS });
     const good = issuer.sign();
