@@ -3,7 +3,12 @@ import type { Collection } from "./collection.ts";
 import { toFlag } from "./column-values.ts";
 import { type Connection, query } from "./database.ts";
 import { classifyDatabaseError, hideDataError } from "./database-faults.ts";
-import { fromDateTime, toDateTime, toNullableDateTime } from "./date-times.ts";
+import {
+  fromDateTime,
+  fromNullableDateTime,
+  toDateTime,
+  toNullableDateTime,
+} from "./date-times.ts";
 import { selectStates } from "./row-states.ts";
 import type { RowState } from "./tables.ts";
 import { getTraceId } from "./telemetry/tracing.ts";
@@ -112,7 +117,8 @@ export async function selectReceipts(
 }
 
 const WRITES_COLUMNS =
-  "id, collection, item_id, outcome, code, reason, created, position, settled_at, trace, subject";
+  "id, collection, item_id, outcome, code, reason, created, position, settled_at, trace, subject," +
+  " accepted_at";
 
 /** Selects the receipts with these ids from `writes`. */
 export async function selectSettled(
@@ -132,7 +138,7 @@ export async function selectSettled(
     reason: columns.reason as string | null,
     created: toFlag(columns.created),
     ...(columns.position === null ? {} : { position: Number(columns.position) }),
-    acceptedAt: getWriteTime(columns.id as string),
+    acceptedAt: fromNullableDateTime(columns.accepted_at) ?? getWriteTime(columns.id as string),
     settledAt: fromDateTime(columns.settled_at as string),
     trace: columns.trace as string | null,
     subject: columns.subject as string | null,
@@ -150,7 +156,7 @@ export async function selectDead(
     // Of the attributes, which may have 128 KB, only these.
     `SELECT write_id, ${readAttribute("ce-source")} AS source, ${readAttribute("ce-subject")} AS item,` +
       ` ${readAttribute("traceparent")} AS traceparent, ${readAttribute("subject")} AS subject,` +
-      " reason, first_seen" +
+      ` ${readAttribute("ce-type")} AS type, reason, first_seen, published_at` +
       " FROM dead_letters WHERE write_id IN (?)",
     [ids],
   );
@@ -162,11 +168,18 @@ export async function selectDead(
     code: (columns.reason as string).startsWith(UNKNOWN_SCHEMA) ? "unknown-schema" : null,
     reason: hideDataError(columns.reason as string),
     created: false,
-    acceptedAt: getWriteTime(columns.write_id as string),
+    acceptedAt:
+      (isExpire(columns.type) ? fromNullableDateTime(columns.published_at) : null) ??
+      getWriteTime(columns.write_id as string),
     settledAt: fromDateTime(columns.first_seen as string),
     trace: getTraceId((columns.traceparent as string | null) ?? undefined) ?? null,
     subject: columns.subject as string | null,
   }));
+}
+
+/** Its id has the time of the version that it ends. */
+function isExpire(type: unknown): boolean {
+  return String(type).endsWith(".expire");
 }
 
 function readAttribute(name: string): string {
@@ -227,6 +240,7 @@ export async function insertReceipts(
     toDateTime(receipt.settledAt),
     receipt.trace,
     receipt.subject,
+    receipt.acceptedAt === getWriteTime(receipt.write) ? null : toDateTime(receipt.acceptedAt),
   ]);
   await query(connection, `INSERT INTO writes (${WRITES_COLUMNS}) VALUES ?`, [values]);
 }

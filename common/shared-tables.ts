@@ -38,8 +38,11 @@ export const SHARED_TABLES: readonly Table[] = [
       ["code", ascii(32)],
       ["subject", ascii(255)],
       ["position", BIGINT],
+      ["accepted_at", DATE_TIME],
     ]),
-    nullable: toNullable("reason", "trace", "created", "code", "subject", "position"),
+    nullable: toNullable(
+      ...["reason", "trace", "created", "code", "subject", "position", "accepted_at"],
+    ),
     indexed: [],
     unique: [],
   },

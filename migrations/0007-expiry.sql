@@ -6,3 +6,5 @@ CREATE TABLE sweeps (
 ) ENGINE = InnoDB;
 -- When the dead write was published: its replay stands there among writes of an item that expires.
 ALTER TABLE dead_letters ADD COLUMN published_at DATETIME(3) NULL, ALGORITHM = INSTANT;
+-- Of an `expire`, whose id does not have the time: when it was published.
+ALTER TABLE writes ADD COLUMN accepted_at DATETIME(3) NULL, ALGORITHM = INSTANT;

@@ -78,6 +78,8 @@ describe("the sweep of expired items", () => {
     assert.deepEqual([replaced.outcome, replaced.created], ["applied", true]);
     const again = await api.put("/api/seats/old", ITEM, WAIT);
     assert.equal(again.status, 201);
+    // It is in another table now.
+    assert.deepEqual(await api.settled(`/api/seats/old/writes/${expire}`), receipt);
   });
 
   it("is one write where two sweeps, or a redelivery, publish it twice", async () => {
@@ -103,6 +105,9 @@ describe("the sweep of expired items", () => {
 
   it("leaves an item that was renewed after it was found", async () => {
     await putExpired("renewed", 100);
+    await query(environment.pool, "UPDATE seats SET version = ? WHERE id = 'renewed'", [
+      "01900000-0000-7000-8000-000000000001",
+    ]);
     const { sweep, published } = createOwnSweep();
     await sweep("cron");
     const renewal = await api.put("/api/seats/renewed", ITEM, WAIT);
@@ -111,6 +116,7 @@ describe("the sweep of expired items", () => {
     await publishByHand(environment, [encodeWrite(late)]);
     const settled = await api.settled(`/api/seats/renewed/writes/${late.id}`);
     assert.equal(settled.outcome, "conflict");
+    assert.ok(Date.now() - Date.parse(settled.acceptedAt) < 60_000, settled.acceptedAt);
     assert.equal(
       (await api.get("/api/seats/renewed")).headers.get("etag"),
       renewal.headers.get("etag"),
