@@ -87,19 +87,21 @@ test("a collection with a feed needs its columns, its indexes and its counter", 
   ]);
   await query(
     pool,
-    "ALTER TABLE guests DROP KEY changes, DROP KEY newest_position, ADD KEY newest (deleted_at, created_at, id)," +
+    "ALTER TABLE guests DROP KEY changes, DROP KEY version, DROP KEY newest_position, ADD KEY newest (deleted_at, created_at, id)," +
       " MODIFY created_position BIGINT NULL",
   );
   assert.deepEqual(await findSchemaFaults(pool, [visits, guests]), [
     "The column guests.created_position is bigint, but must be BIGINT NOT NULL.",
     "No index starts with (deleted_at, created_position) of guests; lists would scan the table.",
     "No index starts with guests.position; the feed would scan the table.",
+    "No index starts with guests.version; the look-up of a write by its id would scan the table.",
     "The table feeds has no row of guests.",
   ]);
   await query(pool, "ALTER TABLE guests DROP COLUMN position, DROP COLUMN created_position");
   assert.deepEqual(await findSchemaFaults(pool, [guests]), [
     "The column guests.position is missing.",
     "The column guests.created_position is missing.",
+    "No index starts with guests.version; the look-up of a write by its id would scan the table.",
     "The table feeds has no row of guests.",
   ]);
   assert.deepEqual(await findSchemaFaults(pool, [{ ...guests, feed: false }]), []);

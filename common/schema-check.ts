@@ -111,7 +111,12 @@ function toTable({ name, fields, filters, owner, reads, expires, feed }: Collect
         ...filters.map(({ column }) => [column]),
       ].map((columns) => ({ columns: [...first, ...columns], reader: "lists" })),
       ...(expires ? [{ columns: ["deleted_at", expires.field.column], reader: "the sweep" }] : []),
-      ...(feed ? [{ columns: [...first.slice(1), "position"], reader: "the feed" }] : []),
+      ...(feed
+        ? [
+            { columns: [...first.slice(1), "position"], reader: "the feed" },
+            { columns: ["version"], reader: "the look-up of a write by its id" },
+          ]
+        : []),
     ],
     unique: [],
   };

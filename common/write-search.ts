@@ -20,9 +20,9 @@ export async function selectItemsOfReceipts(
 }
 
 /**
- * Finds the items of a collection that one of these writes created or deleted, where it is the item's
- * current version, by the index of lists. Not found are the current version of an item that was replaced,
- * and, where there is a feed, one that created its item: no index has its time.
+ * Finds the items of a collection whose current version is one of these writes. Where there is no feed,
+ * by the index of lists, which has the times of those that created or deleted their item: not found are
+ * the current version of an item that was replaced, and that of one which was swept.
  */
 export async function selectItemsOfVersions(
   connection: Connection,
@@ -31,13 +31,14 @@ export async function selectItemsOfVersions(
 ): Promise<Map<string, ItemKey>> {
   const times = writes.map((write) => toDateTime(getWriteTime(write)));
   const select = `SELECT id, version FROM \`${name}\` WHERE`;
-  const conditions = feed ? [] : ["deleted_at IS NULL AND created_at IN (?) AND version IN (?)"];
-  conditions.push("deleted_at IN (?) AND version IN (?)");
-  const rows = await query(
-    connection,
-    conditions.map((condition) => `${select} ${condition}`).join(" UNION ALL "),
-    conditions.flatMap(() => [times, writes]),
-  );
+  const rows = feed
+    ? await query(connection, `${select} version IN (?)`, [writes])
+    : await query(
+        connection,
+        `${select} deleted_at IS NULL AND created_at IN (?) AND version IN (?)` +
+          ` UNION ALL ${select} deleted_at IN (?) AND version IN (?)`,
+        [times, writes, times, writes],
+      );
   return new Map(
     rows.map(({ id, version }) => [String(version), { collection: name, itemId: String(id) }]),
   );

@@ -16,7 +16,7 @@ export async function addFeed(pool: Pool): Promise<void> {
   );
   await query(
     pool,
-    "ALTER TABLE data ADD KEY changes (position)," +
+    "ALTER TABLE data ADD KEY changes (position), ADD KEY version (version)," +
       " ADD KEY newest_position (deleted_at, created_position), DROP KEY newest",
   );
   await query(pool, "INSERT INTO feeds VALUES ('data', UUID(), 0, 0)");

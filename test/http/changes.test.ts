@@ -224,6 +224,21 @@ describe("the changes of a collection with a feed", () => {
     assert.equal(found.body.data[0]?.id, body.id, "a list without a feed waits too");
   });
 
+  it("tell a write of another item by its id alone, whatever it did there", async () => {
+    const put = (id: string) => api.put(`/api/visits/${id}`, { name: "x" }, WAIT);
+    const created = await put("found-1");
+    const replaced = await put("found-2");
+    const current = await put("found-2");
+    await put("found-3");
+    const gone = await api.delete("/api/visits/found-3", WAIT);
+    for (const { headers } of [created, replaced, current, gone]) {
+      const [, write = ""] = /\/writes\/(.*)>/.exec(headers.get("link") ?? "") ?? [];
+      const after = `/api/visits/another?after=${write}`;
+      assertProblem(await api.get(after), 400, "malformed-request");
+      assertProblem(await api.get(`/api/visits/another/writes/${write}`), 404, "not-found");
+    }
+  });
+
   it("refuse unknown parameters, and what is no place of this feed", async () => {
     const next = (await changes()).body.next as string;
     const decoded = JSON.parse(Buffer.from(next, "base64url").toString()) as unknown[];

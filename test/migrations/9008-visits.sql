@@ -14,6 +14,7 @@ CREATE TABLE visits (
   created_position BIGINT NOT NULL DEFAULT 0,
   KEY newest_position (deleted_at, created_position),
   KEY changes (position),
+  KEY version (version),
   KEY by_room (room, deleted_at, created_position),
   CONSTRAINT nobody CHECK (name <> 'Nobody')
 ) ENGINE = InnoDB;
@@ -35,7 +36,8 @@ CREATE TABLE diaries (
   position BIGINT NOT NULL DEFAULT 0,
   created_position BIGINT NOT NULL DEFAULT 0,
   KEY newest_position (deleted_at, owner, created_position),
-  KEY changes (owner, position)
+  KEY changes (owner, position),
+  KEY version (version)
 ) ENGINE = InnoDB;
 
 INSERT INTO feeds (collection, epoch, position, swept) VALUES ('diaries', UUID(), 0, 0);

@@ -48,5 +48,6 @@ ALTER TABLE sleepers
   DROP KEY newest,
   DROP KEY by_passenger,
   ADD KEY changes (position),
+  ADD KEY version (version),
   ADD KEY newest_position (deleted_at, created_position);
 INSERT INTO feeds (collection, epoch, position, swept) VALUES ('sleepers', UUID(), 0, 0);
