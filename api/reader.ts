@@ -14,7 +14,7 @@ import {
   READ_POOL_SHARE,
 } from "../common/limits.ts";
 import { selectPage } from "../common/pages.ts";
-import { type Receipt, type ReceiptKey, selectReceipts } from "../common/receipts.ts";
+import type { Receipt, ReceiptKey } from "../common/receipts.ts";
 import { selectStates } from "../common/row-states.ts";
 import { Semaphore } from "../common/semaphore.ts";
 import { type Row, type RowState, selectRowsWithin } from "../common/tables.ts";
@@ -24,6 +24,7 @@ import {
   isReplacedWithinSecond,
   selectItemsOfReceipts,
   selectItemsOfVersions,
+  selectReceipts,
 } from "../common/write-search.ts";
 import { Problem } from "./answer/problem.ts";
 

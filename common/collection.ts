@@ -1,22 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
-import { parseDuration } from "./duration.ts";
+import { defineExpiry, type Expiry } from "./expiry-field.ts";
+import { declarationError, defineField, type Field, NAME, TRANSFORMS_VALUE } from "./fields.ts";
 import { checkItem, formatErrors, type Item } from "./item-check.ts";
-import { EXPIRY_MS } from "./limits.ts";
-import { convertsValues, toJsonSchema } from "./zod-schemas.ts";
-
-/** One declared field, and its column in MySQL. */
-export type Field = {
-  name: string;
-  column: string;
-  kind: FieldKind;
-  schema: z.ZodType;
-  /** What the schema allows a client to send, as JSON Schema. */
-  jsonSchema: z.core.JSONSchema.BaseSchema;
-  required: boolean;
-};
-
-export type FieldKind = "text" | "integer" | "number" | "boolean" | "dateTime" | "json";
+import { defineOwner } from "./owner-field.ts";
 
 /** A declared resource: it has a table, routes and a part of the OpenAPI document. */
 export type Collection = {
@@ -37,11 +24,6 @@ export type Collection = {
   expires?: Expiry | undefined;
 };
 
-/** The field that says until when an item is there, and how far ahead it may be set. */
-export type Expiry = { field: Field; most: string; mostMs: number };
-
-/** Names are used in URLs and as names of tables and columns; this form is valid in all of them. */
-const NAME = /^[a-z][a-zA-Z0-9]{0,47}$/;
 /** Tables of our own, and paths below `/api` that are kept for routes of our own. */
 const RESERVED_NAMES = new Set([
   "announcements",
@@ -55,42 +37,8 @@ const RESERVED_NAMES = new Set([
   "waiting",
   "writes",
 ]);
-const RESERVED_FIELDS = new Set([
-  "id",
-  "version",
-  "createdAt",
-  "updatedAt",
-  "appliedAt",
-  "deletedAt",
-  "fingerprint",
-  "trace",
-  "createdItem",
-  "versionPublishedAt",
-  "limit",
-  "cursor",
-  "order",
-  "after",
-]);
-
-/** Who calls, and whose an item is: `key:NAME`, or an issuer's name and `sub`. */
-export const PRINCIPAL = /^[!-~]{1,255}$/;
-/** The column of an owner, whatever its field is called; a tombstone keeps it. */
-export const OWNER_COLUMN = "owner";
 /** Names of columns that only a collection with a feed has. */
 const FEED_FIELDS = new Set(["position", "createdPosition"]);
-
-const TRANSFORMS_VALUE =
-  "must not change its value when it is checked again: the API checks an item, and the subscriber" +
-  " checks what the API has published. Remove the transform, or use overwrite()";
-const CONVERTS_VALUE =
-  "must not take one type for another, or a wrong value for its default: what is stored is what was" +
-  " sent. Remove coerce, catch() or preprocess()";
-/** Times of RFC 3339 that MySQL does not keep: before the year 1000, and finer than a millisecond. */
-const UNSTORABLE_TIMES = [
-  "0999-12-31T23:59:59Z",
-  "0999-12-31T23:59:59.000Z",
-  ...[4, 5, 6, 7, 8, 9].map((digits) => `2026-03-01T09:30:00.${"1".repeat(digits)}Z`),
-];
 
 /**
  * Declares a collection. `fields` are zod schemas (use {@link text} and {@link dateTime} for
@@ -151,24 +99,6 @@ export function defineCollection<Shape extends Record<string, z.ZodType>>(declar
   return collection;
 }
 
-function defineExpiry(
-  collection: string,
-  { field: name, most }: { field: string; most: string },
-  fields: readonly Field[],
-): Expiry {
-  const fail = (fault: string) => declarationError(collection, fault, name);
-  const field = fields.find((candidate) => candidate.name === name);
-  if (field?.kind !== "dateTime" || field.required || field.schema.safeParse(undefined).data)
-    throw fail("an item can expire only by a dateTime() that is optional() and has no default");
-  const mostMs = parseDuration(most);
-  if (mostMs === undefined || mostMs < EXPIRY_MS.least || mostMs > EXPIRY_MS.most)
-    throw fail(
-      "the most that an expiry may be ahead must be a duration such as PT5M, of a second to 366" +
-        ` days, not ${JSON.stringify(most)}`,
-    );
-  return { field, most, mostMs };
-}
-
 /**
  * Throws where two collections have the same name. Case does not tell them apart: on some servers it
  * does not tell their tables apart either.
@@ -177,12 +107,6 @@ export function assertDistinctNames(collections: readonly Collection[]): void {
   const names = collections.map(({ name }) => name.toLowerCase());
   const repeated = collections.find(({ name }, place) => names.indexOf(name.toLowerCase()) < place);
   if (repeated) throw new Error(`There are two collections with the name "${repeated.name}".`);
-}
-
-/** The error of a wrong declaration, which names the collection, and the field if it is one's. */
-function declarationError(collection: string, fault: string, field?: string): Error {
-  const place = field === undefined ? "" : `, field "${field}"`;
-  return new Error(`Collection "${collection}"${place}: ${fault.replace(/\.$/, "")}.`);
 }
 
 const countCharacters = (count: number) => (count === 1 ? "1 character" : `${count} characters`);
@@ -212,50 +136,4 @@ export function dateTime(): z.ZodType<string> {
     .refine((value) => /^[1-9]\d{3}-/.test(value), {
       error: "Must be in the years 1000 to 9999, in UTC too.",
     });
-}
-
-function defineField(collection: string, name: string, schema: z.ZodType): Field {
-  const fail = (fault: string) => declarationError(collection, fault, name);
-  // Names such as toString would be found on every object.
-  if (!NAME.test(name) || RESERVED_FIELDS.has(name) || name in Object.prototype)
-    throw fail(`the name is reserved or is not of the form ${NAME}`);
-  const jsonSchema = toJsonSchema(schema, "input");
-  if (jsonSchema?.anyOf || Array.isArray(jsonSchema?.type))
-    throw fail("must have one type, not null");
-  const kinds: Record<string, FieldKind> = {
-    string: jsonSchema?.format === "date-time" ? "dateTime" : "text",
-    integer: "integer",
-    number: "number",
-    boolean: "boolean",
-    array: "json",
-    object: "json",
-  };
-  if (convertsValues(schema)) throw fail(CONVERTS_VALUE);
-  const kind = kinds[String(jsonSchema?.type)];
-  if (!kind || !jsonSchema)
-    throw fail(`must have one of JSON's types: ${Object.keys(kinds).join(", ")}`);
-  if (!toJsonSchema(schema, "output")) throw fail(TRANSFORMS_VALUE);
-  if (kind === "dateTime" && UNSTORABLE_TIMES.some((time) => schema.safeParse(time).success))
-    throw fail("must be declared with dateTime()");
-  const required = !schema.safeParse(undefined).success;
-  return { name, column: toSnakeCase(name), kind, schema, jsonSchema, required };
-}
-
-/** The field of the owner. It is optional: the API fills it. */
-function defineOwner(collection: string, name: string, others: readonly Field[]): Field {
-  const clash = others.find((field) => field.name === name || field.column === OWNER_COLUMN);
-  if (clash)
-    throw declarationError(
-      collection,
-      clash.name === name ? "is the owner, and is not declared" : "would have the owner's column",
-      clash.name,
-    );
-  const error = "Must have 1 to 255 visible ASCII characters.";
-  const description = "Whose the item is: of a new one, who writes it.";
-  const schema = z.string().regex(PRINCIPAL, { error }).meta({ description }).optional();
-  return { ...defineField(collection, name, schema), column: OWNER_COLUMN };
-}
-
-function toSnakeCase(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

@@ -1,6 +1,6 @@
-import type { FieldKind } from "./collection.ts";
 import type { Columns } from "./database.ts";
 import { fromDateTime, toDateTime } from "./date-times.ts";
+import type { FieldKind } from "./fields.ts";
 import { parseJson } from "./json.ts";
 
 /** Converts a field's value to its column's. */

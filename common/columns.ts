@@ -1,5 +1,5 @@
-import type { Field } from "./collection.ts";
 import type { Columns } from "./database.ts";
+import type { Field } from "./fields.ts";
 import { ITEM_BYTES } from "./limits.ts";
 
 /** A column of a table, as information_schema describes it. */

@@ -1,7 +1,8 @@
-import { type Collection, OWNER_COLUMN } from "./collection.ts";
+import type { Collection } from "./collection.ts";
 import { type Columns, type Connection, type PoolConnection, query } from "./database.ts";
 import { classifyDatabaseError, FeedLockedError } from "./database-faults.ts";
 import { toDateTime } from "./date-times.ts";
+import { OWNER_COLUMN } from "./owner-field.ts";
 import { queryEach } from "./streamed-query.ts";
 import { getSql, type Row, toRow } from "./tables.ts";
 

@@ -1,7 +1,9 @@
-import { type Collection, type Field, OWNER_COLUMN } from "./collection.ts";
+import type { Collection } from "./collection.ts";
 import { toColumn } from "./column-values.ts";
 import type { PoolConnection } from "./database.ts";
 import { toDateTime } from "./date-times.ts";
+import type { Field } from "./fields.ts";
+import { OWNER_COLUMN } from "./owner-field.ts";
 import { queryEach } from "./streamed-query.ts";
 import { getSql, type Row, type RowState, toRow } from "./tables.ts";
 

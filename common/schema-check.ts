@@ -1,4 +1,4 @@
-import { type Collection, OWNER_COLUMN } from "./collection.ts";
+import type { Collection } from "./collection.ts";
 import {
   ascii,
   BOOLEAN,
@@ -12,6 +12,7 @@ import {
   SELECT_COLUMNS,
 } from "./columns.ts";
 import { type Columns, type Connection, query } from "./database.ts";
+import { OWNER_COLUMN } from "./owner-field.ts";
 import { SHARED_TABLES, type Table, toNullable } from "./shared-tables.ts";
 import { type COLUMNS, EXPIRY_COLUMN, type FEED_COLUMNS } from "./tables.ts";
 

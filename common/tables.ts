@@ -1,4 +1,4 @@
-import { type Collection, type Field, OWNER_COLUMN } from "./collection.ts";
+import type { Collection } from "./collection.ts";
 import { fromColumn, toColumn, toFlag } from "./column-values.ts";
 import { type Columns, type Connection, type PoolConnection, query } from "./database.ts";
 import {
@@ -7,7 +7,9 @@ import {
   toDateTime,
   toNullableDateTime,
 } from "./date-times.ts";
+import type { Field } from "./fields.ts";
 import type { Item } from "./item-check.ts";
+import { OWNER_COLUMN } from "./owner-field.ts";
 import { queryEach } from "./streamed-query.ts";
 
 /** One row of a collection's table: an item, or the tombstone that a delete left. */

@@ -1,8 +1,48 @@
 import type { Collection } from "./collection.ts";
 import { type Connection, query } from "./database.ts";
 import { toDateTime } from "./date-times.ts";
-import { selectDead, selectSettled } from "./receipts.ts";
+import { selectDead } from "./dead-letters.ts";
+import { type Receipt, type ReceiptKey, selectSettled, toReceipt } from "./receipts.ts";
+import { selectStates } from "./row-states.ts";
+import type { RowState } from "./tables.ts";
 import { getLowestIdAt, getWriteTime } from "./write-id.ts";
+
+/**
+ * Selects the receipts of these writes to one collection and the rows of their items, by id. A write
+ * without one is not settled. The caller checks that a receipt belongs to the item that it asked for.
+ *
+ * Each statement sees what is committed when it runs. The rows are read first: if a version is
+ * replaced meanwhile, its receipt is in `writes` when that is read. Items whose receipt is found
+ * there are read again, so that no row is older than its receipt: the item that a duplicate repeats
+ * may have been created between the two statements.
+ */
+export async function selectReceipts(
+  connection: Connection,
+  collection: Collection,
+  keys: readonly ReceiptKey[],
+): Promise<{ receipts: Map<string, Receipt>; rows: Map<string, RowState> }> {
+  const rows = new Map<string, RowState>();
+  const readRows = async (own: readonly ReceiptKey[]) => {
+    const ids = [...new Set(own.map(({ itemId }) => itemId))];
+    for (const row of await selectStates(connection, collection, ids)) rows.set(row.id, row);
+  };
+  await readRows(keys);
+  const receipts = new Map<string, Receipt>();
+  const others: ReceiptKey[] = [];
+  for (const key of keys) {
+    const row = rows.get(key.itemId);
+    if (row?.version === key.write) receipts.set(key.write, toReceipt(collection, row));
+    else others.push(key);
+  }
+  const keep = (receipt: Receipt) => {
+    if (receipt.collection === collection.name) receipts.set(receipt.write, receipt);
+  };
+  const listLeft = () => others.map(({ write }) => write).filter((write) => !receipts.has(write));
+  (await selectSettled(connection, listLeft())).forEach(keep);
+  (await selectDead(connection, listLeft())).forEach(keep);
+  await readRows(others.filter(({ write }) => receipts.has(write)));
+  return { receipts, rows };
+}
 
 /** An item by its collection's name and its id. */
 export type ItemKey = { collection: string; itemId: string };

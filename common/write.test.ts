@@ -7,15 +7,8 @@ import { seats } from "../test/collections/seats.ts";
 import { teachers } from "../test/collections/teachers.ts";
 import { computeFingerprint } from "./fingerprint.ts";
 import type { Item } from "./item-check.ts";
-import {
-  checkWrite,
-  encodeWrite,
-  InvalidWriteError,
-  type MessageContent,
-  parseWrite,
-  UnknownSchemaError,
-  type Write,
-} from "./write.ts";
+import { checkWrite, encodeWrite, type MessageContent, parseWrite, type Write } from "./write.ts";
+import { InvalidWriteError, UnknownSchemaError } from "./write-errors.ts";
 import { getWriteTime, mintWriteId } from "./write-id.ts";
 
 const collections = [teachers, courses];

@@ -1,7 +1,9 @@
-import { truncate } from "./characters.ts";
-import { type Collection, PRINCIPAL } from "./collection.ts";
+import type { Collection } from "./collection.ts";
 import { checkItem, formatErrors, type Item } from "./item-check.ts";
+import { ITEM_ID } from "./item-id.ts";
 import { parseJson } from "./json.ts";
+import { PRINCIPAL } from "./owner-field.ts";
+import { InvalidWriteError, quote, UnknownSchemaError } from "./write-errors.ts";
 import { getWriteTime, isWriteId } from "./write-id.ts";
 
 /** One accepted request to create, put or delete one item. */
@@ -47,12 +49,6 @@ export type MessageContent = {
   publishedAt?: number | undefined;
 };
 
-/**
- * Item ids consist of RFC 3986's unreserved characters, which need no escaping in a URL. The two dot
- * segments are excluded: clients remove them from paths (section 5.2.4).
- */
-export const ITEM_ID = /^(?!\.{1,2}$)[A-Za-z0-9._~-]{1,64}$/;
-
 const TYPE_PREFIX = "dev.constancia.";
 const SPEC_VERSION = "1.0";
 const CONTENT_TYPE = "application/json";
@@ -80,7 +76,6 @@ const FOREIGN_ATTRIBUTE = /^(ce-|googclient_|CloudPubSub)/;
 const TIME_LIMIT_MS = Date.UTC(10_000, 0, 1);
 const SCHEMA = /^\d{1,9}$/;
 const utf8 = new TextDecoder("utf-8", { fatal: true });
-const QUOTED_CHARACTERS = 100;
 const FINGERPRINT = /^[0-9a-f]{64}$/;
 
 /**
@@ -236,16 +231,6 @@ export function listWriteIds(write: Write): string[] {
   return isVersionNamed(write) ? [write.id, write.ifMatch] : [write.id];
 }
 
-/** A message that can never be settled as a write: its `message` is the dead letter's reason. */
-export class InvalidWriteError extends Error {
-  override name = "InvalidWriteError";
-}
-
-/** A message that this version does not know, but a newer one may: it is given back to Pub/Sub. */
-export class UnknownSchemaError extends InvalidWriteError {
-  override name = "UnknownSchemaError";
-}
-
 function isWriteKind(kind: string): kind is WriteKind {
   return kind === "create" || kind === "put" || kind === "delete" || kind === "expire";
 }
@@ -260,10 +245,4 @@ function parseItem(data: Buffer): Item {
   } catch {
     throw new InvalidWriteError("The data is not JSON in UTF-8.");
   }
-}
-
-/** Quotes a value from outside in a reason, cut to {@link QUOTED_CHARACTERS}. */
-function quote(value: string | undefined): string {
-  if (value === undefined) return "missing";
-  return JSON.stringify(truncate(value.toWellFormed(), QUOTED_CHARACTERS));
 }

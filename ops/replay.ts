@@ -4,7 +4,8 @@ import { fromDateTime } from "../common/date-times.ts";
 import { parseJson } from "../common/json.ts";
 import { CLOCK_SKEW_MS, DAY_MS } from "../common/limits.ts";
 import { selectStates } from "../common/row-states.ts";
-import { InvalidWriteError, parseWrite, type Write } from "../common/write.ts";
+import { parseWrite, type Write } from "../common/write.ts";
+import { InvalidWriteError } from "../common/write-errors.ts";
 import { deriveNextId, getWriteTime } from "../common/write-id.ts";
 import { type Decision, decide } from "../subscriber/decide.ts";
 

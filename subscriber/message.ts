@@ -1,13 +1,8 @@
 import type { Span } from "@opentelemetry/api";
 import type { Collection } from "../common/collection.ts";
-import { UNKNOWN_SCHEMA } from "../common/receipts.ts";
-import {
-  InvalidWriteError,
-  type MessageContent,
-  parseWrite,
-  UnknownSchemaError,
-  type Write,
-} from "../common/write.ts";
+import { UNKNOWN_SCHEMA } from "../common/dead-letters.ts";
+import { type MessageContent, parseWrite, type Write } from "../common/write.ts";
+import { InvalidWriteError, UnknownSchemaError } from "../common/write-errors.ts";
 
 /** Why a message of the dead-letter topic is dead. */
 export const DELIVERY_EXHAUSTED =

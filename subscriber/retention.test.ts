@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
 import { openPool, query } from "../common/database.ts";
+import { insertDeadLetters } from "../common/dead-letters.ts";
 import { DAY_MS } from "../common/limits.ts";
 import { formatLockName } from "../common/named-lock.ts";
-import { insertDeadLetters, insertReceipts, type Receipt } from "../common/receipts.ts";
+import { insertReceipts, type Receipt } from "../common/receipts.ts";
 import { insertRows, type Row } from "../common/tables.ts";
 import { courses } from "../test/collections/courses.ts";
 import { teachers } from "../test/collections/teachers.ts";

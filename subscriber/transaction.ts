@@ -1,13 +1,9 @@
 import type { Collection } from "../common/collection.ts";
 import type { Connection } from "../common/database.ts";
 import { RaceError } from "../common/database-faults.ts";
+import { type DeadLetter, insertDeadLetters, selectDeadIds } from "../common/dead-letters.ts";
 import { mustFindItem } from "../common/owner.ts";
-import {
-  type DeadLetter,
-  insertDeadLetters,
-  isAnySettled,
-  selectDeadIds,
-} from "../common/receipts.ts";
+import { isAnySettled } from "../common/receipts.ts";
 import { selectStatesForUpdate } from "../common/row-states.ts";
 import { isAnyRow, type RowState } from "../common/tables.ts";
 import { deleteWaiting, insertWaiting, selectSettledAndWaiting } from "../common/waiting-writes.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { data } from "../../collections/data.ts";
-import type { Field } from "../../common/collection.ts";
+import type { Field } from "../../common/fields.ts";
 import { teachers } from "../../test/collections/teachers.ts";
 import { visits } from "../../test/collections/visits.ts";
 import { assertThrowsProblem } from "../../test/support/problems.ts";

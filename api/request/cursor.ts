@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import type { Collection, Field } from "../../common/collection.ts";
+import type { Collection } from "../../common/collection.ts";
+import type { Field } from "../../common/fields.ts";
+import { ITEM_ID } from "../../common/item-id.ts";
 import { parseJson } from "../../common/json.ts";
 import type { Place } from "../../common/pages.ts";
-import { ITEM_ID } from "../../common/write.ts";
 import { malformed } from "../answer/problem.ts";
 
 /** The list that a cursor belongs to; it is valid for that list only. */

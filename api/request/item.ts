@@ -1,7 +1,7 @@
 import type { Collection } from "../../common/collection.ts";
 import { checkItem, formatErrors, type Item } from "../../common/item-check.ts";
+import { ITEM_ID } from "../../common/item-id.ts";
 import { isObject, RepeatedKey } from "../../common/json.ts";
-import { ITEM_ID } from "../../common/write.ts";
 import { Problem } from "../answer/problem.ts";
 
 /** A put's item id, from the path or from the body's `id`; where both are given, they must agree. */

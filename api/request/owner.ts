@@ -1,7 +1,8 @@
 import type { Response } from "express";
-import { type Collection, PRINCIPAL } from "../../common/collection.ts";
+import type { Collection } from "../../common/collection.ts";
 import type { Config } from "../../common/config.ts";
 import { isAnothers, mustFindItem, NOT_OWNER_REASON } from "../../common/owner.ts";
+import { PRINCIPAL } from "../../common/owner-field.ts";
 import type { Receipt } from "../../common/receipts.ts";
 import type { RowState } from "../../common/tables.ts";
 import type { Write } from "../../common/write.ts";

@@ -1,8 +1,9 @@
 import type { Request, Response } from "express";
 import { truncate } from "../../common/characters.ts";
 import type { Collection } from "../../common/collection.ts";
+import { ITEM_ID } from "../../common/item-id.ts";
 import { CLOCK_SKEW_MS, WAIT_SECONDS } from "../../common/limits.ts";
-import { type ClientWriteKind, ITEM_ID } from "../../common/write.ts";
+import type { ClientWriteKind } from "../../common/write.ts";
 import { getWriteTime, isWriteId } from "../../common/write-id.ts";
 import { malformed, Problem } from "../answer/problem.ts";
 import { readPair, splitHeader } from "./header-values.ts";

@@ -1,5 +1,5 @@
 import type { Collection } from "../../common/collection.ts";
-import { ITEM_ID } from "../../common/write.ts";
+import { ITEM_ID } from "../../common/item-id.ts";
 import { malformed } from "../answer/problem.ts";
 import { decodeArray } from "./cursor.ts";
 

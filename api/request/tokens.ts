@@ -1,10 +1,10 @@
 import * as errors from "jose/errors";
 import { jwtVerify } from "jose/jwt/verify";
 import { isScope } from "../../common/api-keys.ts";
-import { PRINCIPAL } from "../../common/collection.ts";
 import { isObject, parseJson, RepeatedKey } from "../../common/json.ts";
 import { SIGNING_KEYS, TOKENS } from "../../common/limits.ts";
 import type { Issuer } from "../../common/oidc-issuers.ts";
+import { PRINCIPAL } from "../../common/owner-field.ts";
 import type { Logger } from "../../common/telemetry/logger.ts";
 import { invalidCredential } from "../answer/challenges.ts";
 import { Problem } from "../answer/problem.ts";

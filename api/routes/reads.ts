@@ -1,6 +1,7 @@
 import type { Request, RequestHandler } from "express";
-import type { Collection, Field } from "../../common/collection.ts";
+import type { Collection } from "../../common/collection.ts";
 import { parseNumber } from "../../common/decimal.ts";
+import type { Field } from "../../common/fields.ts";
 import { PAGE_ITEMS } from "../../common/limits.ts";
 import { getPlace } from "../../common/pages.ts";
 import type { Row } from "../../common/tables.ts";

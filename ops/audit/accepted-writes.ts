@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline";
+import { ITEM_ID } from "../../common/item-id.ts";
 import { parseJson } from "../../common/json.ts";
-import { ITEM_ID } from "../../common/write.ts";
 import { isWriteId } from "../../common/write-id.ts";
 
 /** An accepted write as the log has it; of a bare id nothing else is known. */

@@ -1,6 +1,7 @@
 import type { Collection } from "../../common/collection.ts";
 import { type Pool, query } from "../../common/database.ts";
-import { type Outcome, selectDead, selectSettled } from "../../common/receipts.ts";
+import { selectDead } from "../../common/dead-letters.ts";
+import { type Outcome, selectSettled } from "../../common/receipts.ts";
 import type { AcceptedWrite } from "./accepted-writes.ts";
 
 /** Rows in one step through a table: a few milliseconds, and within what a statement may take. */

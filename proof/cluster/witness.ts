@@ -1,12 +1,8 @@
 import { PubSub, v1 } from "@google-cloud/pubsub";
 import { collections as declared } from "../../collections/collections.ts";
 import type { Collection } from "../../common/collection.ts";
-import {
-  InvalidWriteError,
-  type MessageContent,
-  parseWrite,
-  type Write,
-} from "../../common/write.ts";
+import { type MessageContent, parseWrite, type Write } from "../../common/write.ts";
+import { InvalidWriteError } from "../../common/write-errors.ts";
 
 /**
  * Receives everything that is published, by a subscription of its own: also the writes whose

@@ -4,13 +4,8 @@ import { PubSub, v1 } from "@google-cloud/pubsub";
 import fc from "fast-check";
 import { data } from "../../collections/data.ts";
 import { query } from "../../common/database.ts";
-import {
-  encodeWrite,
-  InvalidWriteError,
-  type MessageContent,
-  parseWrite,
-  UnknownSchemaError,
-} from "../../common/write.ts";
+import { encodeWrite, type MessageContent, parseWrite } from "../../common/write.ts";
+import { InvalidWriteError, UnknownSchemaError } from "../../common/write-errors.ts";
 import { getWriteTime, isWriteId, mintWriteId } from "../../common/write-id.ts";
 import { courses } from "../../test/collections/courses.ts";
 import { notes } from "../../test/collections/notes.ts";

@@ -7,7 +7,7 @@ import { describeApi } from "../../api/routes/openapi.ts";
 import { ID_SCHEMA } from "../../api/routes/openapi-parts.ts";
 import { data } from "../../collections/data.ts";
 import { type Collection, dateTime, defineCollection, text } from "../../common/collection.ts";
-import { ITEM_ID } from "../../common/write.ts";
+import { ITEM_ID } from "../../common/item-id.ts";
 import { courses } from "../collections/courses.ts";
 import { teachers } from "../collections/teachers.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";

@@ -1,17 +1,8 @@
 -- The names of the fields are words that SQL reserves.
-CREATE TABLE standings (
-  id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
-  version CHAR(36) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-  `group` VARCHAR(50) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL,
-  `rank` BIGINT NULL,
-  created_at DATETIME(3) NOT NULL,
-  updated_at DATETIME(3) NOT NULL,
-  applied_at DATETIME(3) NOT NULL,
-  deleted_at DATETIME(3) NULL,
-  fingerprint CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
-  trace CHAR(32) CHARACTER SET ascii COLLATE ascii_bin NULL,
-  created_item TINYINT(1) NULL,
-  KEY newest (deleted_at, created_at, id),
-  KEY by_group (`group`, deleted_at, created_at, id),
-  KEY by_rank (`rank`, deleted_at, created_at, id)
-) ENGINE = InnoDB;
+CREATE TABLE standings LIKE data;
+ALTER TABLE standings
+  DROP COLUMN nombre,
+  ADD COLUMN `group` VARCHAR(50) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL,
+  ADD COLUMN `rank` BIGINT NULL,
+  ADD KEY by_group (`group`, deleted_at, created_at, id),
+  ADD KEY by_rank (`rank`, deleted_at, created_at, id);

@@ -1,13 +1,4 @@
-CREATE TABLE documents (
-  id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
-  version CHAR(36) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-  content JSON NULL,
-  created_at DATETIME(3) NOT NULL,
-  updated_at DATETIME(3) NOT NULL,
-  applied_at DATETIME(3) NOT NULL,
-  deleted_at DATETIME(3) NULL,
-  fingerprint CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
-  trace CHAR(32) CHARACTER SET ascii COLLATE ascii_bin NULL,
-  created_item TINYINT(1) NULL,
-  KEY newest (deleted_at, created_at, id)
-) ENGINE = InnoDB;
+CREATE TABLE documents LIKE data;
+ALTER TABLE documents
+  DROP COLUMN nombre,
+  ADD COLUMN content JSON NULL;

@@ -13,8 +13,8 @@ import {
   type PoolConnection,
   query,
 } from "../../common/database.ts";
+import { insertDeadLetters } from "../../common/dead-letters.ts";
 import { DAY_MS } from "../../common/limits.ts";
-import { insertDeadLetters } from "../../common/receipts.ts";
 import { encodeWrite, type WriteKind } from "../../common/write.ts";
 import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { migrate } from "../../ops/migrate.ts";

@@ -1,6 +1,7 @@
 import type { Collection } from "../../common/collection.ts";
 import { type Connection, type Pool, query, withConnection } from "../../common/database.ts";
-import { selectDead, selectSettled } from "../../common/receipts.ts";
+import { selectDead } from "../../common/dead-letters.ts";
+import { selectSettled } from "../../common/receipts.ts";
 import { getSql, toRow } from "../../common/tables.ts";
 import type { Write } from "../../common/write.ts";
 import { selectRows } from "./rows.ts";
