@@ -31,11 +31,12 @@ export async function start(
   assertOwnersKnown(config, collections);
   const ending = new AbortController();
   const stop = ending.signal;
-  const pool = openPool({ mysqlUrl: config.MYSQL_URL, poolSize: config.MYSQL_POOL_SIZE });
+  const { MYSQL_URL: mysqlUrl, MYSQL_POOL_SIZE: poolSize } = config;
+  const pool = openPool({ mysqlUrl, poolSize, logger });
   const metrics = createMetrics();
   metrics.watchPool(pool);
   const readiness = watchReadiness({ pool, collections, logger, stop });
-  const reader = createReader({ pool, poolSize: config.MYSQL_POOL_SIZE, collections, metrics });
+  const reader = createReader({ pool, poolSize, collections, metrics });
   const counts = createApiMetrics(metrics, reader);
   const telemetry = await startTelemetry(metrics, config, "api", logger);
   const publisher = createPublisher({

@@ -64,10 +64,35 @@ const TRANSIENT_CODES = new Set([
   "ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION",
   "ER_CLIENT_INTERACTION_TIMEOUT",
   "ER_OUT_OF_RESOURCES",
-  "ER_BAD_DB_ERROR",
-  "ER_ACCESS_DENIED_ERROR",
-  "ER_DBACCESS_DENIED_ERROR",
 ]);
+/**
+ * The server answers, and does not let the process in: a wrong password, an account that is missing,
+ * locked, expired or without a right to the database, a database that is missing, a host or a kind of
+ * connection that it does not take. Nothing is wrong with any write, and only a person can mend it.
+ */
+const REFUSED_LOGIN_CODES = new Set([
+  "ER_ACCESS_DENIED_ERROR",
+  "ER_ACCESS_DENIED_NO_PASSWORD_ERROR",
+  "ER_DBACCESS_DENIED_ERROR",
+  "ER_BAD_DB_ERROR",
+  "ER_ACCOUNT_HAS_BEEN_LOCKED",
+  "ER_USER_ACCESS_DENIED_FOR_USER_ACCOUNT_BLOCKED_BY_PASSWORD_LOCK",
+  "ER_MUST_CHANGE_PASSWORD",
+  "ER_MUST_CHANGE_PASSWORD_LOGIN",
+  "ER_HOST_IS_BLOCKED",
+  "ER_HOST_NOT_PRIVILEGED",
+  "ER_SECURE_TRANSPORT_REQUIRED",
+  "ER_NOT_SUPPORTED_AUTH_MODE",
+  "ER_SERVER_IS_IN_SECURE_AUTH_MODE",
+  "ER_PLUGIN_IS_NOT_LOADED",
+  "ER_HANDSHAKE_ERROR",
+  // The driver's own, where it cannot do what the account requires.
+  "AUTH_SWITCH_PLUGIN_ERROR",
+  "MYSQL_CLEAR_PASSWORD_NOT_ENABLED",
+  "HANDSHAKE_NO_SSL_SUPPORT",
+]);
+/** 4151 is MariaDB's for an account that is locked, which the driver has another name for. */
+const REFUSED_LOGIN_NUMBERS = new Set([4151]);
 /** Another transaction holds a row, or the whole table, for longer than this one waits. */
 const LOCKED_CODES = new Set(["ER_LOCK_WAIT_TIMEOUT", "ER_LOCK_NOWAIT", "FEED_LOCKED"]);
 /** What the pool says without a code: after the stop, and where too many wait for a connection. */
@@ -139,6 +164,7 @@ export function classifyDatabaseError(error: unknown): DatabaseFault {
   if (error instanceof TableError) return "table";
   if (POOL_MESSAGES.has((error as Error).message)) return "transient";
   if (TRANSIENT_CODES.has(code) || TRANSIENT_NUMBERS.has(errno)) return "transient";
+  if (isRefusedLogin(error)) return "transient";
   if (TABLE_CODES.has(code) || TABLE_NUMBERS.has(errno)) return "table";
   if (LOCKED_CODES.has(code)) return "locked";
   if (code === "ER_DUP_ENTRY" && /for key '(\w+\.)?PRIMARY'/.test(sqlMessage)) return "race";
@@ -146,6 +172,12 @@ export function classifyDatabaseError(error: unknown): DatabaseFault {
   if (DATA_CODES.has(code) || DATA_NUMBERS.has(errno)) return "data";
   // Failures of the driver itself, such as a broken connection, have no code of the server.
   return (error as { fatal?: boolean }).fatal ? "transient" : "unknown";
+}
+
+/** Whether MySQL does not let the process in; such an error is also `transient`. */
+export function isRefusedLogin(error: unknown): boolean {
+  const { code = "", errno = 0 } = error as DatabaseError;
+  return REFUSED_LOGIN_CODES.has(code) || REFUSED_LOGIN_NUMBERS.has(errno);
 }
 
 const DATA_ERROR = "MySQL refused the item: ";

@@ -9,6 +9,8 @@ import {
   POOL_QUEUE,
   STATEMENT_TIMEOUT_MS,
 } from "./limits.ts";
+import { createSocketPlugins, logIn, watchLogins } from "./mysql-login.ts";
+import type { Logger } from "./telemetry/logger.ts";
 
 export type { Pool, PoolConnection } from "mysql2/promise";
 
@@ -31,12 +33,15 @@ const listSession = (idleSeconds: number) => [
     " SESSION time_zone = '+00:00'",
 ];
 
-/** The driver's options for a URL; `?socketPath=` replaces host and port. */
+/**
+ * The driver's options for a URL; `?socketPath=` replaces host and port. Connections are made through
+ * {@link logIn}, which over a socket may take a second attempt.
+ */
 export function parseMysqlUrl(mysqlUrl: URL) {
   const socketPath = mysqlUrl.searchParams.get("socketPath");
   return {
     ...(socketPath
-      ? { socketPath }
+      ? { socketPath, authPlugins: createSocketPlugins() }
       : { host: mysqlUrl.hostname, port: Number(mysqlUrl.port || 3306) }),
     user: decodeURIComponent(mysqlUrl.username),
     password: decodeURIComponent(mysqlUrl.password),
@@ -44,15 +49,20 @@ export function parseMysqlUrl(mysqlUrl: URL) {
   };
 }
 
-/** Opens a pool of at most `poolSize` connections; the first query opens the first. */
+/**
+ * Opens a pool of at most `poolSize` connections; the first query opens the first. The logger is told of
+ * log-ins that MySQL refuses.
+ */
 export function openPool({
   mysqlUrl,
   poolSize,
   idleSeconds = IDLE_SECONDS,
+  logger,
 }: {
   mysqlUrl: URL;
   poolSize: number;
   idleSeconds?: number;
+  logger?: Logger;
 }): Pool {
   const pool = createPool({
     ...parseMysqlUrl(mysqlUrl),
@@ -66,9 +76,10 @@ export function openPool({
     // Otherwise the driver would capture a stack trace for each statement.
     trace: false,
   });
-  // Queued before the first statement of the caller that asked for the connection.
+  watchLogins(pool, logger);
   const sockets = new Set<Socket>();
   openSockets.set(pool, sockets);
+  // Queued before the first statement of the caller that asked for the connection.
   pool.pool.on("connection", (connection) => {
     const { stream } = connection as unknown as DriverConnection;
     sockets.add(stream.once("close", () => sockets.delete(stream)));
@@ -210,7 +221,7 @@ const silentAt = new WeakMap<Pool, number>();
 /** Those that have been idle since before another went silent are silent as well, or may be. */
 async function getFreshConnection(pool: Pool): Promise<PoolConnection> {
   for (;;) {
-    const connection = await pool.getConnection();
+    const connection = await logIn(() => pool.getConnection(), pool);
     const { lastActiveTime } = connection.connection as DriverConnection;
     if (lastActiveTime >= (silentAt.get(pool) ?? 0)) return connection;
     closeConnection(connection.connection, new DeadlineExceededError());

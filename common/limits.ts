@@ -111,6 +111,8 @@ export const SETTLE = {
 };
 /** A connection that is not made in this time counts as lost; the caller backs off. */
 export const CONNECT_TIMEOUT_MS = 3_000;
+/** While MySQL refuses the log-in, this is logged so often: readiness alone tries every second. */
+export const REFUSED_LOGIN_INTERVAL_MS = 60_000;
 /** Requests waiting for a connection, and reads of one collection; each is given up at its deadline. */
 export const POOL_QUEUE = 200;
 /** A statement still running after this time counts as lost, and its connection is closed. */

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { assertDistinctNames, type Collection } from "./collection.ts";
 import type { Pool } from "./database.ts";
+import { isRefusedLogin } from "./database-faults.ts";
 import { findSchemaFaults } from "./schema-check.ts";
 import type { Logger } from "./telemetry/logger.ts";
 
@@ -43,7 +44,8 @@ export function watchReadiness(options: {
         readiness.cause = readiness.isReady ? undefined : "schema";
       } catch (error) {
         const { code, name } = error as NodeJS.ErrnoException;
-        readiness.faults = [`MySQL does not respond (${code ?? name}).`];
+        const what = isRefusedLogin(error) ? "refuses the log-in" : "does not respond";
+        readiness.faults = [`MySQL ${what} (${code ?? name}).`];
         readiness.cause = "no-database";
       }
       const faults = readiness.faults.join(" ");

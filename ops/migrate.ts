@@ -13,6 +13,7 @@ import { loadVariables } from "../common/config.ts";
 import { closeConnection, parseMysqlUrl } from "../common/database.ts";
 import { DeadlineExceededError, withDeadline } from "../common/deadline.ts";
 import { CONNECT_TIMEOUT_MS, LOCK_WAIT_SECONDS, STATEMENT_TIMEOUT_MS } from "../common/limits.ts";
+import { logIn } from "../common/mysql-login.ts";
 import { parseOptions } from "./command-line.ts";
 import { explainDatabaseError } from "./database-error.ts";
 import { runMain, type Terminal } from "./terminal.ts";
@@ -98,7 +99,10 @@ export async function migrate(
 function closeLate(pool: Pool, getDeadlineMs: (statement: string) => number): MysqlPool {
   return {
     getConnection: (callback) =>
-      pool.getConnection((error, connection) => callback(error, connection && watch(connection))),
+      logIn(() => pool.promise().getConnection()).then(
+        ({ connection }) => callback(undefined, watch(connection as unknown as PoolConnection)),
+        (error) => callback(error, undefined as unknown as MysqlPoolConnection),
+      ),
     end: (callback) => pool.end(callback),
   };
 

@@ -39,6 +39,7 @@ export async function start(
     mysqlUrl: config.MYSQL_URL,
     poolSize: config.MYSQL_POOL_SIZE,
     idleSeconds: collections.some(({ feed }) => feed) ? FEED_IDLE_SECONDS : IDLE_SECONDS,
+    logger,
   });
   const readiness = watchReadiness({ pool, collections, logger, stop });
   const metrics = createMetrics();

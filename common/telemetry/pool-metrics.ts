@@ -1,6 +1,7 @@
 import { tracingChannel } from "node:diagnostics_channel";
-import { Gauge, type Registry } from "prom-client";
+import { Counter, Gauge, type Registry } from "prom-client";
 import type { Pool, PoolConnection } from "../database.ts";
+import { countRefusedLogins } from "../mysql-login.ts";
 
 /** mysql2 publishes here from each request for a connection until it is answered. */
 const CONNECTION_REQUESTS = tracingChannel("mysql2:pool:connect");
@@ -42,6 +43,15 @@ export function watchPool(registry: Registry, pool: Pool): void {
     registers,
     collect() {
       this.set(waiting.size);
+    },
+  });
+  new Counter({
+    name: "constancia_refused_logins_total",
+    help: "Log-ins that MySQL refused.",
+    registers,
+    collect() {
+      this.reset();
+      this.inc(countRefusedLogins(pool));
     },
   });
 }

@@ -64,6 +64,7 @@ const CASES: Case[] = [
       [logged("audits_clean", "global")]: "0+0.0166x10000",
       [logged("writes_missing_sum", "global")]: STILL,
       [logged("dead_messages")]: STILL,
+      [logged("refused_logins")]: STILL,
       [age("constancia-writes-settle")]: "2x10000",
       [disk("bytes_used")]: "1000x10000",
       [disk("utilization")]: "0.5x10000",
@@ -111,6 +112,11 @@ const CASES: Case[] = [
     says: "slow answers, one in five",
     series: answers("0+60x10000", "0+48x10000"),
     fires: ["AnswersSlow", "AnswersSlow-ticket"],
+  },
+  {
+    says: "a log-in that MySQL refuses",
+    series: { [logged("refused_logins")]: "0+0x10 0+1x10000" },
+    fires: ["LoginRefused"],
   },
   {
     says: "one missing write",

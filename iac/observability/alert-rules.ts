@@ -44,6 +44,7 @@ export function listAlertRules(settings: Settings): AlertRule[] {
   return [
     ...pages,
     { symptom: "WritesMissing", severity: "CRITICAL", conditions: missing(settings) },
+    { symptom: "LoginRefused", severity: "CRITICAL", conditions: refusedLogins(settings) },
     { symptom: "BacklogOld", severity: "CRITICAL", conditions: backlog(settings) },
     { symptom: "DatabaseDiskFull", severity: "CRITICAL", conditions: disk(settings) },
     ...tickets,
@@ -88,6 +89,16 @@ function missing(settings: Settings): Condition[] {
         ]
       : []),
   ];
+}
+
+/** From the logs: a process that exports metrics may be one that was let in. */
+function refusedLogins(settings: Settings): Condition[] {
+  const { logged } = selectFrom([settings.environment.projectId]);
+  const { api, subscriber } = resourcesOfLogs(settings);
+  const queries = [...new Set([api, subscriber])].map(
+    (resource) => `${increase(logged("constancia/refused_logins", resource), "10m")} > 0`,
+  );
+  return [{ name: "MySQL refuses the log-in of a process", query: queries.join("\nor ") }];
 }
 
 /** From Pub/Sub's metrics, which exist even if no process of Constancia runs. */

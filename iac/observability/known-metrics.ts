@@ -12,6 +12,7 @@ const COUNTERS_AND_GAUGES: Record<string, string[]> = {
   constancia_watched_lag_seconds: [],
   constancia_writes_settled_total: ["collection", "outcome"],
   constancia_open_dead_letters: [],
+  constancia_refused_logins_total: [],
   constancia_queue_depth: ["batcher"],
   db_client_connection_count: ["state"],
   db_client_connection_pending_requests: [],

@@ -34,6 +34,10 @@ const ENTRIES: [entry: object, counts: Record<string, number | undefined>][] = [
   ],
   [says("message is dead", { messageId: "7" }), { dead_messages: 1 }],
   [
+    says("MySQL refuses the log-in", { code: "ER_ACCESS_DENIED_ERROR", refused: 1 }),
+    { refused_logins: 1 },
+  ],
+  [
     says("publishing failed; it is not known whether the writes were accepted", {
       count: 2,
       writes: [{ id: "a" }, { id: "b" }],
@@ -69,7 +73,12 @@ describe("the log-based metrics", () => {
   });
 
   it("look for messages and fields that the code logs", () => {
-    const files = ["api/publisher.ts", "subscriber/settle.ts", "ops/audit-cloud.sh"];
+    const files = [
+      "api/publisher.ts",
+      "subscriber/settle.ts",
+      "common/mysql-login.ts",
+      "ops/audit-cloud.sh",
+    ];
     const source = files
       .map((file) => readFileSync(new URL(`../../${file}`, import.meta.url), "utf8"))
       .join("\n");

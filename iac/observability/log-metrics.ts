@@ -78,6 +78,14 @@ export function listLogMetrics(settings: Settings): LogMetric[] {
       filter: says(subscriber, "message is dead"),
     },
     {
+      name: "constancia/refused_logins",
+      description: "Minutes in which MySQL refused the log-in of a process",
+      filter: [
+        `resource.type=(${[...new Set([api, subscriber])].map((type) => `"${type}"`).join(" OR ")})`,
+        'jsonPayload.message="MySQL refuses the log-in"',
+      ],
+    },
+    {
       name: "constancia/unknown_fates",
       description: "Writes that Pub/Sub did not acknowledge in time",
       filter: says(api, "publishing failed; it is not known whether the writes were accepted"),

@@ -4,6 +4,7 @@ export const SYMPTOMS = [
   "WritesRefused",
   "WritesMissing",
   "WritesNotSettling",
+  "LoginRefused",
   "BacklogOld",
   "DatabaseDiskFull",
   "AnswersSlow",
@@ -46,6 +47,13 @@ export const RUNBOOKS: Record<Symptom, Runbook> = {
     meaning: "Accepted writes settle late or not at all. Pub/Sub keeps them meanwhile.",
     command: WARNINGS,
     next: "`settling waits for MySQL`: repair MySQL; the backlog then drains. No log line of the subscriber: it does not run, or refuses the pushes (401, 403).",
+  },
+  LoginRefused: {
+    meaning:
+      "MySQL is there and refuses the log-in: nothing settles, and reads are answered 503. It does not end by itself, and after half a day Pub/Sub begins to make dead letters of the writes.",
+    command:
+      "gcloud logging read 'jsonPayload.message=\"MySQL refuses the log-in\"' --freshness=1h --limit=10 --project=PROJECT",
+    next: "`code` says why. ER_ACCESS_DENIED_ERROR: the user's password is not the secret's latest version; apply the stack `service`, then roll out again, since processes read the secret when they start. If it takes longer than half a day: `gcloud pubsub subscriptions update constancia-writes-settle --clear-dead-letter-policy --project=PROJECT`; applying the stack sets it again.",
   },
   BacklogOld: {
     meaning:

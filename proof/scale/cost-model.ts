@@ -20,7 +20,7 @@ export type CostOfMonth = Record<"database" | "watching" | "instances" | "writes
 };
 
 /** The alert conditions by how often they are evaluated; each returns about one series. */
-export const ALERT_CONDITIONS = { everyMinute: 11, everyMinuteIfWatched: 2, everyFiveMinutes: 5 };
+export const ALERT_CONDITIONS = { everyMinute: 12, everyMinuteIfWatched: 2, everyFiveMinutes: 5 };
 /** The samples that a running process exports each minute. An assumption. */
 const SAMPLES_A_MINUTE = 150;
 const MINUTES_A_MONTH = HOURS_A_MONTH * 60;

@@ -28,6 +28,7 @@ const ALERTS = [
   "AnswersSlow",
   "ApiDown",
   "DeadLetters",
+  "LoginRefused",
   "SubscriberDown",
   "WritesMissing",
   "WritesNotSettling",
