@@ -70,7 +70,7 @@ describe("every query", () => {
 
   it("groups by existing labels, and is well-formed PromQL", () => {
     const words = new Set(
-      "sum max count by rate increase histogram_quantile and unless le".split(" "),
+      "sum max count by rate increase histogram_quantile and or unless le".split(" "),
     );
     for (const query of queries) {
       const [[, metric = ""] = []] = [...query.matchAll(SELECTOR)];
