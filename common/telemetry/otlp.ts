@@ -7,6 +7,7 @@ import { MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk
 import type { Registry } from "prom-client";
 import { truncate } from "../characters.ts";
 import type { Config } from "../config.ts";
+import { findRegion } from "./location.ts";
 import type { Logger } from "./logger.ts";
 import { readRegistry } from "./otlp-metrics.ts";
 import { createSampler, createTracerProvider, EXPORT_TIMEOUT_MS } from "./tracer-provider.ts";
@@ -36,10 +37,10 @@ export async function startOtlp(options: {
   const { config, service, registry, logger } = options;
   diag.setLogger(limitWarnings(logger), DiagLogLevel.WARN);
   const base = config.OTEL_EXPORTER_OTLP_ENDPOINT.replace(/\/$/, "");
-  const headers =
-    URL.parse(base)?.hostname === GOOGLE_HOST ? { headers: await createGoogleHeaders() } : {};
+  const isGoogle = URL.parse(base)?.hostname === GOOGLE_HOST;
+  const headers = isGoogle ? { headers: await createGoogleHeaders() } : {};
   const common = { ...headers, timeoutMillis: EXPORT_TIMEOUT_MS };
-  const resource = describeProcess(service, config);
+  const resource = describeProcess(service, config, isGoogle ? findRegion(logger) : undefined);
   const spans = createTracerProvider({
     resource,
     sampler: createSampler(service, config.OTEL_TRACES_SAMPLER_ARG),
@@ -93,8 +94,12 @@ async function createGoogleHeaders(): Promise<() => Promise<Record<string, strin
   };
 }
 
-/** The resource, by OpenTelemetry's conventions; Google's endpoint requires `gcp.project_id`. */
-function describeProcess(service: string, config: Config): Resource {
+/** The resource, by OpenTelemetry's conventions; Google's endpoint requires project and location. */
+function describeProcess(
+  service: string,
+  config: Config,
+  region: Promise<string | undefined> | undefined,
+): Resource {
   const { GOOGLE_CLOUD_PROJECT, GAE_SERVICE, GAE_VERSION, GAE_INSTANCE } = config;
   return resourceFromAttributes({
     "service.namespace": SCOPE,
@@ -102,18 +107,7 @@ function describeProcess(service: string, config: Config): Resource {
     "service.instance.id": GAE_INSTANCE || randomUUID(),
     "gcp.project_id": GOOGLE_CLOUD_PROJECT,
     ...(GAE_VERSION ? { "service.version": GAE_VERSION } : {}),
-    ...(GAE_SERVICE ? { "cloud.platform": "gcp_app_engine", "cloud.region": findRegion() } : {}),
+    ...(GAE_SERVICE ? { "cloud.platform": "gcp_app_engine" } : {}),
+    ...(region ? { "cloud.region": region } : {}),
   });
-}
-
-/** Google Cloud stores metrics by region. */
-async function findRegion(): Promise<string | undefined> {
-  const { gcpMetadata } = await import("google-auth-library");
-  try {
-    // projects/NUMBER/regions/REGION
-    const region = String(await gcpMetadata.instance("region"));
-    return region.slice(region.lastIndexOf("/") + 1);
-  } catch {
-    return undefined;
-  }
 }
