@@ -2,7 +2,7 @@ import { type Span, SpanKind } from "@opentelemetry/api";
 import { QueueFullError } from "../common/batcher.ts";
 import { ITEM_BYTES, PUBLISH, PUBLISH_DEADLINE_MS } from "../common/limits.ts";
 import type { PubsubTarget } from "../common/pubsub.ts";
-import type { Logger } from "../common/telemetry/logger.ts";
+import { type Logger, splitIntoLines } from "../common/telemetry/logger.ts";
 import type { Metrics } from "../common/telemetry/metrics.ts";
 import {
   getTraceId,
@@ -105,11 +105,11 @@ export function createPublisher(
     return batch.map(() => undefined);
   }
 
-  /** One line for the whole batch: at full speed, a line for each write would cost the most. */
+  /** A line for many writes: at full speed, a line for each write would cost the most. */
   function report(batch: readonly PendingWrite[]): void {
     // A sweep's are nobody's: the audit would take the time in their ids for that of acceptance.
     const accepted = batch.filter(({ write }) => write.kind !== "expire");
-    if (accepted.length > 0) logger.info("writes accepted", describeWrites(accepted));
+    for (const fields of describeWrites(accepted)) logger.info("writes accepted", fields);
     onAccepted(batch.map(({ write }) => write));
   }
 
@@ -150,35 +150,35 @@ export function createPublisher(
     failed.push({ pending, isUnknown, code: (error as { code?: unknown }).code });
   }
 
-  /** Logs writes that failed together in one line, or in several where one would be too long. */
+  /** Logs writes that failed together, as many in a line as fit. */
   function reportFailed(): void {
     const groups = Map.groupBy(failed, ({ isUnknown, code }) => `${isUnknown} ${code}`);
     failed = [];
     for (const group of groups.values())
-      for (let start = 0; start < group.length; start += PUBLISH.maxItems) {
-        const line = group.slice(start, start + PUBLISH.maxItems);
+      for (const fields of describeWrites(group.map(({ pending }) => pending)))
         logger.error(
-          line[0]?.isUnknown
+          group[0]?.isUnknown
             ? "publishing failed; it is not known whether the writes were accepted"
             : "publishing failed; the writes were not accepted",
-          { ...describeWrites(line.map(({ pending }) => pending)), code: line[0]?.code },
+          { ...fields, code: group[0]?.code },
         );
-      }
   }
 }
 
-/** The fields of a log line about many writes. */
+/** The fields of log lines about many writes: of each as many as fit, because the audit needs them all. */
 function describeWrites(batch: readonly PendingWrite[]) {
-  const writes = batch.map(({ write, requestId }) => ({
+  const all = batch.map(({ write, requestId }) => ({
     id: write.id,
     collection: write.collection.name,
     item: write.itemId,
     request: requestId,
     trace: getTraceId(write.traceparent),
   }));
-  const only = writes.length === 1 ? writes[0] : undefined;
-  // Cloud Logging can add up a number, but not count a list.
-  return { count: writes.length, writes, trace: only?.trace, requestId: only?.request };
+  return splitIntoLines(all).map((writes) => {
+    const only = writes.length === 1 ? writes[0] : undefined;
+    // Cloud Logging can add up a number, but not count a list.
+    return { count: writes.length, writes, trace: only?.trace, requestId: only?.request };
+  });
 }
 
 const NOT_ACCEPTED = "The write could not be published and was not accepted.";

@@ -7,7 +7,7 @@ import {
   describeTableFault,
 } from "../common/database-faults.ts";
 import type { Outcome } from "../common/receipts.ts";
-import type { Logger } from "../common/telemetry/logger.ts";
+import { type Logger, splitIntoLines } from "../common/telemetry/logger.ts";
 import { getTraceId } from "../common/telemetry/tracing.ts";
 import { type Decision, isDead } from "./decide.ts";
 import { type Entry, type Message, readMessage } from "./message.ts";
@@ -206,17 +206,13 @@ function report(
       },
     ];
   });
-  if (writes.length > 0) {
-    const trace = writes.length === 1 ? writes[0]?.trace : undefined;
-    const outcomes = countOutcomes(writes);
-    logger.info("writes settled", {
-      outcomes,
-      writes,
-      durationMs: Math.round(performance.now() - startedAt),
-      trace,
-    });
-    onSettled?.(writes);
+  const durationMs = Math.round(performance.now() - startedAt);
+  for (const part of splitIntoLines(writes)) {
+    const trace = part.length === 1 ? part[0]?.trace : undefined;
+    const outcomes = countOutcomes(part);
+    logger.info("writes settled", { outcomes, writes: part, durationMs, trace });
   }
+  if (writes.length > 0) onSettled?.(writes);
   const unknown = entries.filter(({ unknownSchema }) => unknownSchema !== undefined);
   if (unknown[0])
     logger.warn("messages of a newer version are given back", {

@@ -6,10 +6,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { collections } from "../../collections/collections.ts";
 import { PUBLISH, SETTLE } from "../limits.ts";
 
-/** Cloud Logging's limit for an entry (cloud.google.com/logging/quotas). */
-const ENTRY_BYTES = 256_000;
-/** What Cloud Logging and its agent add to a line: the resource, the log's name, times. */
-const ADDED_BYTES = 2_000;
+/** What Docker and others split a longer line into, so that it is no JSON any more. */
+const LINE_BYTES = 16 * 1024;
 const LOGGER = import.meta.resolve("./logger.ts");
 /** Of the line that Google's library adds once, which names its version. */
 const DIAGNOSTIC = "logging.googleapis.com/diagnostic";
@@ -49,6 +47,12 @@ async function printOne(script: string): Promise<string> {
   return line;
 }
 
+/** A line that nothing splits, parsed; its end counts, too. */
+function assertFits(line: string) {
+  assert.ok(Buffer.byteLength(line) < LINE_BYTES, `${Buffer.byteLength(line)} bytes`);
+  return JSON.parse(line);
+}
+
 describe("a log line for Cloud Logging", () => {
   it("has its fields in `metadata`, and severity, labels, trace and time by Google's names", async () => {
     const fields = { count: 1, writes: [{ id: "a" }], trace: TRACE, none: undefined };
@@ -85,36 +89,58 @@ describe("a log line for Cloud Logging", () => {
     assert.equal(severity, "ERROR");
     assert.match(message, /^it failed Error: x+…$/);
     assert.deepEqual(serviceContext, { service: "constancia-api", version: "v7" });
-    assert.ok(metadata.stack.length < 20_000 && line.length < ENTRY_BYTES);
+    assert.ok(metadata.stack.length > 6_000 && metadata.truncated);
+    assertFits(line);
   });
 
-  it("stays below Cloud Logging's limit for the largest batch", async () => {
+  it("is whole for each part of the largest batch, and none of its writes is missing", async () => {
     const longest = (length: number) => "x".repeat(length);
     const collection = longest(Math.max(...collections.map(({ name }) => name.length), 32));
-    const write = { id: longest(36), collection, item: longest(64), trace: TRACE };
-    for (const [count, fields] of [
-      [PUBLISH.maxItems, { ...write, request: longest(128) }],
-      [SETTLE.maxItems, { ...write, outcome: "superseded", lagMs: 31 * 86_400_000 }],
+    const write = { collection, item: longest(64), trace: TRACE };
+    for (const [count, fields, others] of [
+      // Every character of this request id is escaped.
+      [PUBLISH.maxItems, { ...write, request: '"'.repeat(128) }, "count: writes.length"],
+      [
+        SETTLE.maxItems,
+        { ...write, outcome: "superseded", lagMs: 31 * 86_400_000 },
+        "durationMs: 1",
+      ],
+      [SETTLE.maxItems, { id: 1 }, "durationMs: 1"],
     ] as const) {
-      const line = await printOne(
-        `logger.info("some event", { writes: Array(${count}).fill(${JSON.stringify(fields)}) });`,
+      const lines = await print(
+        `const { splitIntoLines } = await import(${JSON.stringify(LOGGER)});
+         const fields = ${JSON.stringify(fields)};
+         const all = Array.from({ length: ${count} }, (_, i) => ({ ...fields, id: String(i).padStart(36, "0") }));
+         for (const writes of splitIntoLines(all)) logger.info("some event", { writes, ${others} });`,
       );
-      assert.ok(Buffer.byteLength(line) + ADDED_BYTES < ENTRY_BYTES, `${line.length} bytes`);
+      const parsed = lines.filter((line) => !line.includes(DIAGNOSTIC)).map(assertFits);
+      const ids = parsed.flatMap(({ metadata }) =>
+        metadata.writes.map(({ id }: { id: string }) => id),
+      );
+      assert.deepEqual(ids.map(Number), [...Array(count).keys()]);
+      assert.ok(parsed.every(({ metadata }) => metadata.truncated === undefined));
+      assert.ok(parsed.length < 25, `${parsed.length} lines`);
     }
   });
 
-  it("stays below that limit whatever it is given, and keeps what comes first", async () => {
+  it("fits whatever it is given, keeps what comes first, and says that it was cut", async () => {
     for (const fields of [
       '{ a: "first", deep: { list: Array(100).fill({ text: "x".repeat(20_000) }) } }',
       '{ a: "first", list: Array(100_000).fill(1), last: "never" }',
       '{ a: "first", list: Array(30_000).fill("\\u0001\\u2028é") }',
+      '{ a: "first", text: "\\u0001\\u2028é🙂\\ud800".repeat(9_000) }',
+      '{ a: "first", stack: "é".repeat(16_000) }',
       '{ a: "first", names: Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => ["\\u0001".repeat(9) + i, i])) }',
+      '{ a: "first", ...Object.fromEntries(Array.from({ length: 5_000 }, (_, i) => ["name" + i, i])) }',
     ]) {
-      const line = await printOne(`logger.info("some event", ${fields});`);
-      assert.ok(Buffer.byteLength(line) + ADDED_BYTES < ENTRY_BYTES, `${line.length} bytes`);
-      const { message, metadata } = JSON.parse(line);
-      assert.deepEqual([message, metadata.a], ["some event", "first"]);
+      const { message, metadata } = assertFits(
+        await printOne(`logger.info("some event", ${fields});`),
+      );
+      assert.deepEqual([message.slice(0, 10), metadata.a], ["some event", "first"], fields);
+      assert.equal(metadata.truncated, true);
     }
+    const { message } = assertFits(await printOne('logger.info("é".repeat(40_000), { a: 1 });'));
+    assert.ok(message.length > 7_000 && message.endsWith("…"), message.length);
   });
 
   it("is not lost when the process exits, however slowly it is read", async () => {

@@ -11,10 +11,15 @@ export type { Logger } from "winston";
  */
 export type Fields = { trace?: string | null | undefined; [field: string]: unknown };
 
-/** Longer text is cut: a stack may be of any length. */
-const TEXT_CHARACTERS = 16_000;
-/** What is beyond this, of all fields together, is left out: Cloud Logging takes 256 KB an entry. */
-const LINE_BYTES = 240_000;
+/**
+ * A line has no more bytes than this, its end included. Cloud Logging takes 256 KB, but Docker and
+ * others that collect a process's output split longer lines, which then are no JSON any more.
+ */
+const LINE_BYTES = 16 * 1024;
+/** What Google's library adds to a line: time, severity, labels, trace, service, the log's name. */
+const ADDED_BYTES = 1_024;
+/** What a line may have beside the part of a list that {@link splitIntoLines} gives it. */
+const BESIDE_LIST_BYTES = 1_024;
 
 /**
  * Creates the process's logger. `json` is for Cloud Logging: one line of JSON per event on standard
@@ -62,46 +67,85 @@ export async function flushLog(): Promise<void> {
   await new Promise((resolve) => process.stdout.write("", resolve));
 }
 
-/** Names the trace in full, so that Cloud Logging shows the line under its request; cuts texts. */
+/**
+ * Splits a list into parts that fit a line each, beside a few short fields. For lists of which nothing
+ * may be missing; what is logged whole is cut where it does not fit.
+ */
+export function splitIntoLines<Item>(list: readonly Item[]): Item[][] {
+  const lines: Item[][] = [];
+  let left = 0;
+  for (const item of list) {
+    const bytes = countBytes(item);
+    if (left < bytes) {
+      lines.push([]);
+      left = LINE_BYTES - ADDED_BYTES - BESIDE_LIST_BYTES;
+    }
+    left -= bytes;
+    lines.at(-1)?.push(item);
+  }
+  return lines;
+}
+
+/** Names the trace in full, so that Cloud Logging shows the line under its request; cuts the line. */
 function createCloudFormat(projectId: string, traceKey: string) {
   const change = format((info) => {
-    if (info.trace) info[traceKey] = `projects/${projectId}/traces/${info.trace}`;
-    const room = { bytes: LINE_BYTES };
+    const room = { bytes: LINE_BYTES - ADDED_BYTES, isCut: false };
     const { level: _, message, ...fields } = info;
     info.message = cut(message, room);
-    for (const [name, value] of Object.entries(fields)) info[name] = cut(value, room);
+    for (const [name, value] of Object.entries(fields)) {
+      room.bytes -= countBytes(name);
+      // Google's library writes a stack twice: it is part of the message, too.
+      if (room.bytes > NUMBER_BYTES) info[name] = cut(value, room, name === "stack" ? 2 : 1);
+      else {
+        delete info[name];
+        room.isCut = true;
+      }
+    }
+    if (room.isCut) info.truncated = true;
+    if (info.trace) info[traceKey] = `projects/${projectId}/traces/${info.trace}`;
     return info;
   });
   return change();
 }
 
-/** A value of a line, with texts cut, and without what does not fit into `room`. */
-function cut(value: unknown, room: { bytes: number }): unknown {
-  if (typeof value !== "object" || value === null || value instanceof Date) {
-    const kept = typeof value === "string" ? abbreviate(value, TEXT_CHARACTERS) : value;
-    room.bytes -= countBytes(kept);
-    return room.bytes < 0 ? "…" : kept;
-  }
-  // Nearly always all of it fits, and need not be copied.
-  const bytes = countBytes(value);
-  if (bytes < Math.min(room.bytes, TEXT_CHARACTERS)) {
+/** A value of a line that is written `times`, without what does not fit into `room`. */
+function cut(value: unknown, room: { bytes: number; isCut: boolean }, times = 1): unknown {
+  // Nearly always all of it fits.
+  const bytes = times * countBytes(value);
+  if (bytes <= room.bytes) {
     room.bytes -= bytes;
     return value;
   }
+  room.isCut = true;
+  if (typeof value !== "object" || value === null || value instanceof Date) {
+    const kept = typeof value === "string" ? shorten(value, room.bytes / times) : "…";
+    room.bytes -= times * countBytes(kept);
+    return kept;
+  }
   const parts: [string, unknown][] = [];
+  room.bytes -= 3;
   for (const [name, part] of Object.entries(value)) {
-    if (room.bytes < 0) break;
     if (!Array.isArray(value)) room.bytes -= countBytes(name);
+    if (room.bytes < NUMBER_BYTES) break;
     parts.push([name, cut(part, room)]);
   }
   return Array.isArray(value) ? parts.map(([, part]) => part) : Object.fromEntries(parts);
 }
 
-/** The bytes of a value in JSON, or more: other characters than ASCII count as escaped ones. */
+/** Cuts a text until it fits; no character of it has less than a byte. */
+function shorten(text: string, bytes: number): string {
+  let kept = abbreviate(text, Math.max(0, Math.floor(bytes)));
+  for (let size = countBytes(kept); size > bytes && kept.length > 1; size = countBytes(kept))
+    kept = abbreviate(text, Math.floor(((kept.length - 1) * Math.max(0, bytes - 8)) / size));
+  return kept;
+}
+
+/** The bytes of a value in JSON, with what comes between it and the next. */
 function countBytes(value: unknown): number {
-  if (typeof value === "string") return (PLAIN.test(value) ? value.length : 6 * value.length) + 4;
+  if (typeof value === "string")
+    return (PLAIN.test(value) ? value.length + 2 : Buffer.byteLength(JSON.stringify(value))) + 2;
   if (typeof value !== "object" || value === null || value instanceof Date) return NUMBER_BYTES;
-  let bytes = 2;
+  let bytes = 3;
   if (Array.isArray(value)) {
     for (const part of value) bytes += countBytes(part);
     return bytes;

@@ -87,10 +87,10 @@ describe("the log-based metrics", () => {
         const [, message] = /^jsonPayload\.message="(.+)"$/.exec(term) ?? [];
         if (message) assert.ok(source.includes(`"${message}"`), message);
       }
-    assert.match(source, /"writes accepted", describeWrites\(/);
-    assert.match(source, /whether the writes were accepted"[^}]*\{ \.\.\.describeWrites\(/);
+    assert.match(source, /of describeWrites\(accepted\)\) logger\.info\("writes accepted", fields/);
+    assert.match(source, /of describeWrites\(group[^;]*whether the writes were accepted"[^;]*\{ \.\.\.fields/);
     assert.match(source, /return \{ count: writes\.length, writes/);
-    assert.match(source, /"writes settled", \{\s*outcomes[^}]*\bwrites,/);
+    assert.match(source, /"writes settled", \{ outcomes, writes: /);
   });
 
   it("stay within Google's limits of text and labels", () => {
