@@ -28,7 +28,9 @@ describe("a condition on a write", () => {
       [{ "if-match": `"${VERSION}"` }, { ifMatch: [VERSION] }],
       [{ "if-match": `, , "${VERSION}" ,"${OTHER}",` }, { ifMatch: [VERSION, OTHER] }],
       [{ "if-match": `"${VERSION}", "${VERSION}"` }, { ifMatch: [VERSION] }],
-      [{ "if-match": `W/"${OTHER}", "x,y", "${VERSION}"` }, { ifMatch: [VERSION] }],
+      [{ "if-match": `W/"x", "x,y", "${VERSION}"` }, { ifMatch: [VERSION] }],
+      [{ "if-match": `W/"${VERSION}"` }, { ifMatch: [VERSION] }],
+      [{ "if-match": `W/"${OTHER}", "${OTHER}", "${VERSION}"` }, { ifMatch: [OTHER, VERSION] }],
       [{ "if-match": "*", "if-unmodified-since": "x" }, { ifMatch: "*" }],
       [{ "if-none-match": " * " }, { ifNoneMatch: true }],
       [{ "if-unmodified-since": DATE }, { unmodifiedSince: DATE_MS }],
@@ -56,7 +58,7 @@ describe("a condition on a write", () => {
 
   it("fails at once where no item can be at such a version", () => {
     const future = v7({ msecs: Date.now() + 2 * CLOCK_SKEW_MS });
-    for (const tag of [`W/"${VERSION}"`, '""', '"x"', '"!"', `"${future}"`])
+    for (const tag of ['W/"x"', `W/"${future}"`, '""', '"x"', '"!"', `"${future}"`])
       assertThrowsProblem(
         () => readCondition(ask({ "if-match": tag })),
         412,
@@ -79,16 +81,17 @@ describe("a condition on a read", () => {
     assert.equal(isUnchanged(ask({ "if-none-match": '""' })), false);
   });
 
-  it("must hold: If-Match by strong comparison, else If-Unmodified-Since to the second", () => {
+  it("must hold: If-Match, also with a weak tag, else If-Unmodified-Since to the second", () => {
     const holds: Record<string, string>[] = [
       { "if-match": " * " },
       { "if-match": `"x", "${VERSION}"` },
+      { "if-match": `W/"${VERSION}"` },
       { "if-unmodified-since": DATE },
       { "if-unmodified-since": "tomorrow" },
       { "if-match": "*", "if-unmodified-since": "Sat, 28 Nov 2026 05:59:59 GMT" },
     ];
     for (const headers of holds) assert.equal(isUnchanged(ask(headers), item), false);
-    for (const tags of [`W/"${VERSION}"`, '"x"', "x", ""])
+    for (const tags of [`W/"${OTHER}"`, '"x"', "x", `W/${VERSION}`, ""])
       assertThrowsProblem(
         () => isUnchanged(ask({ "if-match": tags }), item),
         412,

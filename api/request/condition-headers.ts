@@ -12,7 +12,7 @@ export type Condition =
   | { unmodifiedSince: number };
 
 /** RFC 9110, section 8.8.3. */
-const ENTITY_TAG = /^(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"$/;
+const ENTITY_TAG = /^(?:W\/)?"([\x21\x23-\x7e\x80-\xff]*)"$/;
 
 /**
  * Reads `If-Match`, `If-None-Match: *` or `If-Unmodified-Since` of a write. A date beside If-Match is
@@ -37,18 +37,21 @@ export function readCondition({ headers, headersDistinct }: Request): Condition 
   return { unmodifiedSince };
 }
 
-/** The versions in If-Match; weak tags match nothing (RFC 9110, 13.1.1), and are left out. */
+/**
+ * The versions in If-Match. RFC 9110, 13.1.1, has weak tags match nothing, but proxies that compress
+ * weaken the tags of what passes: `W/` before a version of ours is that version.
+ */
 function readVersions(header: string): "*" | string[] {
   if (header.trim() === "*") return "*";
   const tags = parseEntityTags(header);
   if (!tags) throw malformed("If-Match must be * or entity tags in double quotes.");
-  const strong = tags.filter(({ isWeak, tag }) => !isWeak && isPossibleWrite(tag));
-  if (strong.length === 0)
+  const versions = tags.filter(isPossibleWrite);
+  if (versions.length === 0)
     throw new Problem(
       "failed-precondition",
       "The entity tag in If-Match is not a version of this item.",
     );
-  return [...new Set(strong.map(({ tag }) => tag))];
+  return [...new Set(versions)];
 }
 
 /**
@@ -62,8 +65,8 @@ export function isUnchanged(
 ): boolean {
   const { "if-match": ifMatch, "if-none-match": ifNoneMatch } = headers;
   if (ifMatch !== undefined) {
-    const isMatch = ({ isWeak, tag }: EntityTag) => !isWeak && tag === version;
-    if (ifMatch.trim() !== "*" && !parseEntityTags(ifMatch)?.some(isMatch))
+    // Also a weak tag, as in readVersions.
+    if (ifMatch.trim() !== "*" && !(version && parseEntityTags(ifMatch)?.includes(version)))
       throw new Problem("failed-precondition", "The resource is not at a version in If-Match.");
   } else if (updatedAt !== undefined && headers["if-unmodified-since"] !== undefined) {
     const since = parseHttpDate(headers["if-unmodified-since"]);
@@ -73,7 +76,7 @@ export function isUnchanged(
   // Weak comparison (RFC 9110, 13.1.2).
   if (ifNoneMatch === undefined) return false;
   if (ifNoneMatch.trim() === "*") return true;
-  return parseEntityTags(ifNoneMatch)?.some(({ tag }) => tag === version) ?? false;
+  return version !== undefined && (parseEntityTags(ifNoneMatch)?.includes(version) ?? false);
 }
 
 /** Cuts milliseconds to the whole second, which is what `Last-Modified` can say. */
@@ -86,16 +89,17 @@ export function formatEntityTag(version: string): string {
   return `"${version}"`;
 }
 
-type EntityTag = { isWeak: boolean; tag: string };
-
-/** Parses a list of entity tags, which may have empty members (RFC 9110, 5.6.1); undefined where it is none. */
-function parseEntityTags(header: string): EntityTag[] | undefined {
+/**
+ * Parses a list of entity tags, weak or not, which may have empty members (RFC 9110, 5.6.1); undefined
+ * where it is none.
+ */
+function parseEntityTags(header: string): string[] | undefined {
   const members = (header.match(/(?:[^",]|"[^"]*"?)+/g) ?? []).map((member) => member.trim());
-  const tags: EntityTag[] = [];
+  const tags: string[] = [];
   for (const member of members.filter((text) => text !== "")) {
     const match = ENTITY_TAG.exec(member);
     if (!match) return undefined;
-    tags.push({ isWeak: match[1] !== undefined, tag: match[2] ?? "" });
+    tags.push(match[1] ?? "");
   }
   return tags.length > 0 ? tags : undefined;
 }

@@ -94,7 +94,7 @@ export const PARAMETERS = {
   ifMatch: {
     ...parameter("header", "If-Match", { type: "string" }),
     description:
-      "The ETag that the item must have, a list of them, or `*` for any. A write waits for an ETag that is that" +
+      "The ETag that the item must have, a list of them, or `*` for any; `W/` before one is ignored. A write waits for an ETag that is that" +
       " of a write in flight. `*` names no version, so that it may miss an item whose create is in" +
       " flight: send a GET with `after` first.",
     example: `"${EXAMPLE_WRITE}"`,

@@ -68,12 +68,12 @@ describe("conditions and idempotency keys, with a subscriber running", () => {
   });
 
   it("answer 412 at once where the row shows that If-Match or If-None-Match cannot hold", async () => {
-    const { headers } = await api.put("/api/data/m-2", { nombre: "1" }, WAIT);
+    await api.put("/api/data/m-2", { nombre: "1" }, WAIT);
     const body = { nombre: "2" };
     const refused: [string, Record<string, string>][] = [
       ["m-2", { "if-none-match": "*" }],
       ["m-2", { "if-match": '"not-a-version-of-ours"' }],
-      ["m-2", { "if-match": `W/${headers.get("etag")}` }],
+      ["m-2", { "if-match": 'W/"01968b3e-7c00-7000-8000-0123456789ab"' }],
       ["m-2", { "if-match": '"01968b3e-7c00-7000-8000-0123456789ab"' }],
       ["m-2", { "if-match": '"a", "b"' }],
       ["m-2", { "if-match": '""' }],
@@ -94,7 +94,8 @@ describe("conditions and idempotency keys, with a subscriber running", () => {
   it("apply where If-Match lists the item's version, and wait where it lists one in flight", async () => {
     const { headers } = await api.put("/api/data/m-7", { nombre: "1" }, WAIT);
     const old = '"01968b3e-7c00-7000-8000-0123456789ab"';
-    const listed = { "if-match": `, "x" ,,${old}, ${headers.get("etag")},`, ...WAIT };
+    // Weak, as a proxy that compresses leaves it.
+    const listed = { "if-match": `, "x" ,,${old}, W/${headers.get("etag")},`, ...WAIT };
     assert.equal((await api.put("/api/data/m-7", { nombre: "2" }, listed)).status, 200);
     assertProblem(
       await api.put("/api/data/m-7", { nombre: "3" }, listed),

@@ -84,9 +84,9 @@ describe("an item that is read", () => {
   it("is read on the conditions of RFC 9110, 13.1: 412 where If-Match does not hold", async () => {
     const { headers } = await api.put("/api/data/r-9", { nombre: "x" }, WAIT);
     const etag = headers.get("etag") as string;
-    for (const match of ["*", etag, `"x", ${etag}`])
+    for (const match of ["*", etag, `"x", ${etag}`, `W/${etag}`])
       assert.equal((await api.get("/api/data/r-9", { "if-match": match })).status, 200, match);
-    for (const match of ['"x"', `W/${etag}`, "x"])
+    for (const match of ['"x"', 'W/"x"', "x"])
       for (const path of ["/api/data/r-9", "/api/data"])
         assertProblem(await api.get(path, { "if-match": match }), 412, "failed-precondition");
     assertProblem(await api.get("/api/data/never", { "if-match": '"x"' }), 404, "not-found");

@@ -83,7 +83,9 @@ const CONDITIONS: Row[] = [
   ["13.1.1: If-Match that matches", "PUT /api/data/kept", ["If-Match: {kept}", "Prefer: wait=20"], 200],
   ["13.1.1: If-Match that does not", "PUT /api/data/known", [`If-Match: ${OLD_TAG}`], 412, PROBLEM],
   ["13.1.1: one of a list", "DELETE /api/data/listed", [`If-Match: ${OLD_TAG}, "x", {listed}`, "Prefer: wait=20"], 204],
-  ["13.1.1: strong comparison", "PUT /api/data/known", ["If-Match: W/{etag}"], 412],
+  ["13.1.1: a weak tag of another version", "PUT /api/data/known", [`If-Match: W/${OLD_TAG}`], 412],
+  ["13.1.1: a tag that a proxy has weakened, which the RFC has match nothing", "PUT /api/data/weakened", ["If-Match: W/{weakened}", "Prefer: wait=20"], 200],
+  ["13.1.1: the same on GET", "GET /api/data/known", ["If-Match: W/{etag}"], 200],
   ["13.1.1: a tag of another server", "PUT /api/data/known", ['If-Match: "x,*,\\y"'], 412],
   ["13.1.1: * and nothing there", "PUT /api/data/never", ["If-Match: *", "Prefer: wait=20"], 412],
   ["13.1.1: GET", "GET /api/data/known", [`If-Match: ${OLD_TAG}`], 412],
@@ -222,7 +224,7 @@ function table(rows: readonly Row[], env: Record<string, string> = {}): void {
     await environment.startSubscriber();
     if (Object.keys(env).length > 0) return;
     const api = createClient(url);
-    for (const id of ["known", "kept", "listed", "dated", "both"]) {
+    for (const id of ["known", "kept", "listed", "weakened", "dated", "both"]) {
       const put = await api.put(`/api/data/${id}`, { nombre: id }, { prefer: "wait=20" });
       validators.set(id === "known" ? "{etag}" : `{${id}}`, put.headers.get("etag") ?? "");
     }
