@@ -75,4 +75,4 @@ set -o errtrace
 trap 'echo "deploy: the new version runs, but the stack observability was not applied. If a metric does not exist yet, run this again in ten minutes." >&2' ERR
 apply_stack observability
 trap - ERR
-[ -n "${TF_VAR_alert_email:-}" ] || say "TF_VAR_alert_email is not set: the alerts notify nobody"
+[ -n "${TF_VAR_alert_email:-}${TF_VAR_alert_slack_channel:-}" ] || say "TF_VAR_alert_email is not set: the alerts notify nobody"

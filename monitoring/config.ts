@@ -25,10 +25,23 @@ export function adaptPrometheus(text: string, addresses: Addresses, pace?: strin
   return stringify(config, { lineWidth: 0 });
 }
 
-/** `monitoring/alertmanager.yml` with a webhook, appended as `compose.yaml` does it. */
-export function addWebhook(text: string, url: string): string {
-  return `${text.trimEnd()}\n    webhook_configs: [{ url: '${url}' }]\n`;
+/** Who is told of alerts: the addresses of a webhook, and of an incoming webhook of Slack's. */
+export type Receivers = { webhook?: string | undefined; slack?: string | undefined };
+
+/** `monitoring/alertmanager.yml` with receivers, appended as `compose.yaml` does it. */
+export function addReceivers(text: string, { webhook, slack }: Receivers): string {
+  const lines = [text.trimEnd()];
+  if (webhook) lines.push(`    webhook_configs: [{ url: '${webhook}' }]`);
+  if (slack)
+    lines.push(
+      `    slack_configs: [{ api_url: '${slack}', send_resolved: true, text: '${SLACK_TEXT}' }]`,
+    );
+  return `${lines.join("\n")}\n`;
 }
+
+/** The title is Alertmanager's own: how many alerts fire, and their name. */
+const SLACK_TEXT =
+  "{{ range .Alerts }}{{ .Annotations.description }} {{ end }}{{ .CommonAnnotations.runbook }}";
 
 /**
  * The same rules, or the same routes, with all time running `factor` times as fast, so that a test

@@ -5,7 +5,7 @@ import { startProcess } from "../local/processes.ts";
 import { AlreadyRunning, RunFile } from "../local/run-file.ts";
 import { Supervisor } from "../local/supervisor.ts";
 import { parseOptions, UsageError } from "../ops/command-line.ts";
-import { adaptPrometheus, addWebhook } from "./config.ts";
+import { adaptPrometheus, addReceivers } from "./config.ts";
 import { prepareMonitoringPrograms } from "./programs.ts";
 
 const HELP = `npm run monitoring -- [options]
@@ -17,7 +17,8 @@ Ctrl-C. Their data is kept in .local/monitoring-data/ for 15 days.
   --subscriber HOST:PORT  the subscriber's METRICS_PORT (default: localhost:9464)
   --help                  this text
 
-ALERT_WEBHOOK_URL names a webhook that alerts are sent to; without it they are shown only.
+ALERT_SLACK_URL names an incoming webhook of Slack that alerts are sent to, and ALERT_WEBHOOK_URL any
+other webhook; without them they are shown only.
 `;
 const CONFIGS = import.meta.dirname;
 const DATA = join(import.meta.dirname, "..", ".local", "monitoring-data");
@@ -108,9 +109,8 @@ async function run(
 function writeConfigs(addresses: { api: string; subscriber: string; alertmanager: string }): void {
   const read = (file: string) => readFileSync(join(CONFIGS, file), "utf8");
   const write = (file: string, text: string) => writeFileSync(join(DATA, file), text);
-  const webhook = process.env.ALERT_WEBHOOK_URL;
-  const routes = read("alertmanager.yml");
-  write("alertmanager.yml", webhook ? addWebhook(routes, webhook) : routes);
+  const { ALERT_WEBHOOK_URL: webhook, ALERT_SLACK_URL: slack } = process.env;
+  write("alertmanager.yml", addReceivers(read("alertmanager.yml"), { webhook, slack }));
   write("rules.yml", read("rules.yml"));
   write("prometheus.yml", adaptPrometheus(read("prometheus.yml"), addresses));
 }

@@ -24,7 +24,7 @@ export function createAlerts(
   uptime: MonitoringUptimeCheckConfig | undefined,
 ): void {
   const { projectId } = settings.environment;
-  const channels = createNotificationChannel(stack);
+  const channels = createNotificationChannels(stack);
   const paged = new Set<string>();
   for (const { symptom, severity, conditions } of listAlertRules(settings)) {
     // The slow burn of a symptom that also pages needs a display name of its own.
@@ -107,20 +107,21 @@ function toUptimeCondition(uptime: MonitoringUptimeCheckConfig): MonitoringAlert
 }
 
 /**
- * The e-mail address that alerts are sent to, passed in as TF_VAR_alert_email so that it is
- * not in the repository. Without one, alerts notify nobody. Returns the names of the channels:
- * none or one.
+ * Who is told of alerts, passed in when the stack is applied, so that it is not in the repository:
+ * TF_VAR_alert_email, and TF_VAR_alert_slack_channel. Slack gives its token to Cloud Monitoring's page
+ * only, where a person allows the app; so that channel is made there, and named here. Without either,
+ * alerts notify nobody. Returns the names of the channels.
  */
-function createNotificationChannel(stack: TerraformStack): string[] {
-  const email = new TerraformVariable(stack, "alert_email", {
-    type: "string",
-    default: "",
-    nullable: false,
-    description: "Where alerts are sent; without it they notify nobody.",
-  });
-  email.addValidation({
-    condition: Fn.can(Fn.regex("^([^@ ]+@[^@ ]+)?$", email.stringValue)),
+function createNotificationChannels(stack: TerraformStack): string[] {
+  const email = createVariable("alert_email", {
+    description: "Where alerts are sent by e-mail.",
+    form: "^([^@ ]+@[^@ ]+)?$",
     errorMessage: "It must be an e-mail address, or empty.",
+  });
+  const slack = createVariable("alert_slack_channel", {
+    description: "The Cloud Monitoring channel of Slack that alerts are sent to.",
+    form: "^(projects/[^/ ]+/notificationChannels/[0-9]+)?$",
+    errorMessage: "It must be projects/PROJECT/notificationChannels/NUMBER, or empty.",
   });
   const channel = new MonitoringNotificationChannel(stack, "email", {
     displayName: "constancia-alerts",
@@ -128,5 +129,21 @@ function createNotificationChannel(stack: TerraformStack): string[] {
     labels: { email_address: email.stringValue },
     count: TerraformCount.of(Fn.conditional(Op.gte(Fn.lengthOf(email.stringValue), 1), 1, 0)),
   });
-  return Token.asList(`\${${channel.terraformResourceType}.${channel.friendlyUniqueId}[*].name}`);
+  const emails = `${channel.terraformResourceType}.${channel.friendlyUniqueId}[*].name`;
+  return Token.asList(`\${concat(${emails}, compact([var.${slack.friendlyUniqueId}]))}`);
+
+  function createVariable(
+    name: string,
+    { description, form, errorMessage }: Record<"description" | "form" | "errorMessage", string>,
+  ): TerraformVariable {
+    const variable = new TerraformVariable(stack, name, {
+      type: "string",
+      default: "",
+      nullable: false,
+      description,
+    });
+    const condition = Fn.can(Fn.regex(form, variable.stringValue));
+    variable.addValidation({ condition, errorMessage });
+    return variable;
+  }
 }

@@ -120,15 +120,22 @@ describe("the alerts", () => {
     }
   });
 
-  it("notify the given address, or nobody", () => {
+  it("notify the given address, the given channel of Slack, or nobody", () => {
     const channel = listResources(PUSH, "google_monitoring_notification_channel")[0]?.properties;
     assert.match(String(channel?.count), /^\$\{\(?length\(var\.alert_email\) >= 1\)? \? 1 : 0\}$/);
     assert.deepEqual(channel?.labels, { email_address: "${var.alert_email}" });
-    assert.equal(PUSH.observability.variable?.alert_email?.default, "");
+    const { alert_email: email, alert_slack_channel: slack } = PUSH.observability.variable ?? {};
+    assert.deepEqual([email?.default, slack?.default], ["", ""]);
+    const [{ condition }] = (slack?.validation ?? [{}]) as [{ condition: string }];
+    const [, form = ""] = /regex\("(.*)", var\.alert_slack_channel\)/.exec(condition) ?? [];
+    for (const name of ["", "projects/some-project/notificationChannels/123"])
+      assert.match(name, new RegExp(form));
+    for (const name of ["#alerts", "projects/p/notificationChannels/", "xoxb-1"])
+      assert.doesNotMatch(name, new RegExp(form));
     for (const { notification_channels } of getPolicies(PUSH))
       assert.equal(
         notification_channels,
-        "${google_monitoring_notification_channel.email[*].name}",
+        "${concat(google_monitoring_notification_channel.email[*].name, compact([var.alert_slack_channel]))}",
       );
   });
 

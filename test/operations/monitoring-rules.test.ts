@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { isDeepStrictEqual, promisify } from "node:util";
 import { parse } from "yaml";
-import { addWebhook, hasten } from "../../monitoring/config.ts";
+import { addReceivers, hasten } from "../../monitoring/config.ts";
 import {
   findMissingMonitoring,
   listAlerts,
@@ -120,7 +120,7 @@ describe("the alerts", { skip }, () => {
     });
   });
 
-  it("are sent to the configured webhook, and nowhere else", async () => {
+  it("are sent to the configured receivers, and nowhere else", async () => {
     const config = await readMonitoring("alertmanager.yml");
     assert.deepEqual(parse(config).receivers, [{ name: "people" }]);
     const url = "http://127.0.0.1:9/alerts";
@@ -140,11 +140,15 @@ describe("the alerts", { skip }, () => {
         "exec /bin/alertmanager",
         `exec ${monitoring.programs.amtool} check-config ${folder}/out.yml #`,
       );
-    for (const [address, expected] of [
-      [url, addWebhook(config, url)],
-      ["", config],
+    for (const [webhook, slack] of [
+      [url, ""],
+      ["", url],
+      [url, "http://127.0.0.1:9/slack"],
+      ["", ""],
     ]) {
-      await run(shell, [options, script], { env: { ...process.env, ALERT_WEBHOOK_URL: address } });
+      const env = { ...process.env, ALERT_WEBHOOK_URL: webhook, ALERT_SLACK_URL: slack };
+      await run(shell, [options, script], { env });
+      const expected = addReceivers(config, { webhook, slack });
       assert.equal(await readFile(join(folder, "out.yml"), "utf8"), expected);
     }
   });

@@ -8,7 +8,7 @@ import { after, before, describe, it } from "node:test";
 import { parse } from "yaml";
 import type { Running } from "../../common/process.ts";
 import { findAnyPort } from "../../local/ports.ts";
-import { adaptPrometheus, addWebhook, hasten } from "../../monitoring/config.ts";
+import { adaptPrometheus, addReceivers, hasten } from "../../monitoring/config.ts";
 import { type Dashboard, listMetrics, listQueries } from "../support/dashboards.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { type Client, createClient } from "../support/http.ts";
@@ -23,6 +23,8 @@ import {
 } from "../support/monitoring.ts";
 import { until } from "../support/until.ts";
 
+/** What Alertmanager posts to an incoming webhook of Slack's. */
+type SlackMessage = { attachments: { title: string; text: string; color: string }[] };
 type Notification = { alerts: { status: string; labels: Record<string, string> }[] };
 
 /** An alert `for` a minute fires after 3 s, one for five minutes after 15 s. */
@@ -49,6 +51,7 @@ describe("the monitoring of a running environment", { skip }, () => {
   let subscriber: Running;
   let hook: Server;
   const told: Notification["alerts"] = [];
+  const slackMessages: SlackMessage["attachments"] = [];
   const ports = { api: 0, subscriber: 0 };
   const formatAddress = (name: keyof typeof ports) => `127.0.0.1:${ports[name]}`;
   const startSubscriber = () =>
@@ -62,12 +65,15 @@ describe("the monitoring of a running environment", { skip }, () => {
     client = createClient(api.url);
     subscriber = await startSubscriber();
     hook = createServer(async (request, response) => {
-      told.push(...((await json(request)) as Notification).alerts);
-      response.end();
+      const body = await json(request);
+      if (request.url === "/slack") slackMessages.push(...(body as SlackMessage).attachments);
+      else told.push(...(body as Notification).alerts);
+      response.end("ok");
     }).listen(0, "127.0.0.1");
     await once(hook, "listening");
     const hookUrl = `http://127.0.0.1:${(hook.address() as AddressInfo).port}`;
-    const routes = addWebhook(await readMonitoring("alertmanager.yml"), hookUrl);
+    const receivers = { webhook: hookUrl, slack: `${hookUrl}/slack` };
+    const routes = addReceivers(await readMonitoring("alertmanager.yml"), receivers);
     alertmanager = await monitoring.startAlertmanager(hasten(routes, TIMES_FASTER));
     const addresses = {
       api: formatAddress("api"),
@@ -216,6 +222,13 @@ describe("the monitoring of a running environment", { skip }, () => {
       () => isTold("WritesNotSettling", "firing"),
       DEADLINE_SECONDS,
     );
+    const onSlack = (title: RegExp) => slackMessages.find((one) => title.test(one.title));
+    const firing = /^\[FIRING:\d+\] WritesNotSettling\b/;
+    await until("Slack is notified", () => onSlack(firing) !== undefined, DEADLINE_SECONDS);
+    assert.match(
+      onSlack(firing)?.text ?? "",
+      /^The oldest accepted write has waited for .* docs\/operations\.md#writesnotsettling$/,
+    );
     subscriber = await startSubscriber();
     for (const name of ["WritesNotSettling", "SubscriberDown"])
       await until(`${name} is over`, async () => !(await isActive(name)), DEADLINE_SECONDS);
@@ -224,6 +237,8 @@ describe("the monitoring of a running environment", { skip }, () => {
       () => isTold("WritesNotSettling", "resolved"),
       DEADLINE_SECONDS,
     );
+    const resolved = /^\[RESOLVED\] WritesNotSettling\b/;
+    await until("Slack is told of the end", () => Boolean(onSlack(resolved)), DEADLINE_SECONDS);
     assert.equal((await client.get(`/api/data/${body.id}`)).status, 200);
   });
 });
