@@ -1,13 +1,26 @@
 import { parse, stringify } from "yaml";
 
-/** Where the parts are that `compose.yaml` knows by their names: host and port. */
-export type Addresses = { api: string; subscriber: string; alertmanager: string };
+/**
+ * Where the parts are that `compose.yaml` knows by their names: host and port. What is beside the
+ * processes is not scraped where it has none.
+ */
+export type Addresses = {
+  api: string;
+  subscriber: string;
+  alertmanager: string;
+  mysql?: string | undefined;
+  machine?: string | undefined;
+  containers?: string | undefined;
+};
 
 type Targets = { static_configs: { targets: string[] }[] };
 type PrometheusConfig = {
   global: Record<string, string>;
   alerting: { alertmanagers: Targets[] };
-  scrape_configs: (Targets & { job_name: "api" | "subscriber" })[];
+  scrape_configs: (Targets & {
+    job_name: Exclude<keyof Addresses, "alertmanager">;
+    scrape_interval?: string;
+  })[];
 };
 
 const SECONDS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 };
@@ -17,8 +30,12 @@ const DURATION = /\b(\d+)([smhd])\b/g;
 export function adaptPrometheus(text: string, addresses: Addresses, pace?: string): string {
   const config: PrometheusConfig = parse(text);
   const at = (address: string) => [{ targets: [address] }];
-  for (const scrape of config.scrape_configs)
-    scrape.static_configs = at(addresses[scrape.job_name]);
+  config.scrape_configs = config.scrape_configs.flatMap((scrape) => {
+    const address = addresses[scrape.job_name];
+    if (!address) return [];
+    if (pace) delete scrape.scrape_interval;
+    return [{ ...scrape, static_configs: at(address) }];
+  });
   config.alerting.alertmanagers = [{ static_configs: at(addresses.alertmanager) }];
   if (pace)
     config.global = { scrape_interval: pace, scrape_timeout: pace, evaluation_interval: pace };

@@ -5,11 +5,13 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { parseEnv } from "node:util";
 import { Ajv } from "ajv";
 import { parse } from "yaml";
 import { VARIABLES } from "../../common/variables.ts";
 import { bundle } from "../../deploy/bundle.ts";
 import { findAnyPort } from "../../local/ports.ts";
+import { buildMachineExporter, MYSQL_EXPORTER_OPTIONS } from "../../monitoring/exporters.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { createClient } from "../support/http.ts";
 
@@ -84,9 +86,12 @@ describe("compose.yaml", () => {
     assert.deepEqual(ofProfile("monitoring").sort(), [
       "alertmanager",
       "alloy",
+      "cadvisor",
       "grafana",
       "jaeger",
       "loki",
+      "mysql-exporter",
+      "node-exporter",
       "prometheus",
     ]);
     assert.deepEqual(ofProfile("elastic"), [
@@ -114,6 +119,13 @@ describe("compose.yaml", () => {
     for (const name of ["mysql", "pubsub"]) assert.ok(ci.includes(services[name]?.image ?? ""));
     const [, gcloud = ""] = /google-cloud-cli:([\d.]+)-/.exec(services.pubsub?.image ?? "") ?? [];
     assert.ok((await read(".github/workflows/deploy.yaml")).includes(`version: ${gcloud}`));
+  });
+
+  it("has the exporters see what they see without Docker", () => {
+    const programs = { mysql: "mysqld_exporter", machine: "node_exporter" };
+    const machine = buildMachineExporter(programs, "127.0.0.1:1").slice(2);
+    assert.deepEqual(services["node-exporter"]?.command?.slice(2), machine);
+    assert.deepEqual(services["mysql-exporter"]?.command?.slice(1), MYSQL_EXPORTER_OPTIONS);
   });
 
   it("is published on this machine only, without unneeded rights", () => {
@@ -155,12 +167,23 @@ describe("compose.yaml", () => {
     assert.equal(refused.status, 1);
   });
 
-  it("configures Prometheus to scrape both processes", async () => {
+  it("configures Prometheus to scrape both processes and the exporters", async () => {
     const { scrape_configs, alerting } = parse(await read("monitoring/prometheus.yml"));
     const targets = [...scrape_configs, ...alerting.alertmanagers].flatMap(
       ({ static_configs: [{ targets: all }] }) => all,
     );
-    assert.deepEqual(targets, ["api:9464", "subscriber:9464", "alertmanager:9093"]);
+    assert.deepEqual(targets, [
+      "api:9464",
+      "subscriber:9464",
+      "mysql-exporter:9104",
+      "node-exporter:9100",
+      "cadvisor:8080",
+      "alertmanager:9093",
+    ]);
+    for (const target of targets) assert.ok(services[target.replace(/:.*/, "")], target);
+    const account = parseEnv(await read("monitoring/mysql-exporter.cnf"));
+    const { MYSQL_USER: user, MYSQL_PASSWORD: password } = services.mysql?.environment ?? {};
+    assert.deepEqual([account.host, account.user, account.password], ["mysql", user, password]);
     for (const name of ["api", "subscriber"])
       assert.partialDeepStrictEqual(services[name]?.environment, {
         METRICS_PORT: "9464",

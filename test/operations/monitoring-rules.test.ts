@@ -23,12 +23,16 @@ type Rule = {
 type Case = { alert_rule_test?: { alertname: string; exp_alerts?: unknown[] }[] };
 
 const run = promisify(execFile);
-/** The names of the alerts, here and in the cloud (iac/). */
+/** The names of the alerts; most are the same in the cloud (iac/). */
 const ALERTS = [
   "AnswersSlow",
   "ApiDown",
   "DeadLetters",
   "LoginRefused",
+  "MachineDiskFull",
+  "MachineMemoryLow",
+  "MysqlConnectionsFull",
+  "MysqlDown",
   "SubscriberDown",
   "WritesMissing",
   "WritesNotSettling",

@@ -37,8 +37,10 @@ const OURS = /^(constancia_|all_requests|http_server_|db_client_)/;
 const OF_PROMETHEUS = ["up", "ALERTS"];
 /** What is exported and shown nowhere, and why. */
 const UNUSED: Record<string, string> = {};
-/** Panels that are empty while all is well. */
-const MAY_BE_EMPTY = ["Alerts that fire"];
+/** Panels that are empty while all is well, or without Docker. */
+const MAY_BE_EMPTY = ["Alerts that fire", "Containers: memory"];
+/** cAdvisor's, which only Docker runs. */
+const OF_CONTAINERS = ["container_memory_working_set_bytes"];
 
 const skip = await findMissingMonitoring(console.log);
 
@@ -52,6 +54,7 @@ describe("the monitoring of a running environment", { skip }, () => {
   let hook: Server;
   const told: Notification["alerts"] = [];
   const slackMessages: SlackMessage["attachments"] = [];
+  let exporters: { mysql: string; machine: string };
   const ports = { api: 0, subscriber: 0 };
   const formatAddress = (name: keyof typeof ports) => `127.0.0.1:${ports[name]}`;
   const startSubscriber = () =>
@@ -75,7 +78,9 @@ describe("the monitoring of a running environment", { skip }, () => {
     const receivers = { webhook: hookUrl, slack: `${hookUrl}/slack` };
     const routes = addReceivers(await readMonitoring("alertmanager.yml"), receivers);
     alertmanager = await monitoring.startAlertmanager(hasten(routes, TIMES_FASTER));
+    exporters = await monitoring.startExporters(new URL(environment.env.MYSQL_URL ?? ""));
     const addresses = {
+      ...exporters,
       api: formatAddress("api"),
       subscriber: formatAddress("subscriber"),
       alertmanager: alertmanager.replace("http://", ""),
@@ -94,11 +99,13 @@ describe("the monitoring of a running environment", { skip }, () => {
   const create = () => client.post("/api/data", { nombre: "Seen" }, { prefer: "wait=30" });
   const queryNumber = async (query: string) => Number((await ask(prometheus, query))[0]?.value[1]);
 
-  it("finds both processes, and a write in their metrics", async () => {
+  it("finds both processes, what is beside them, and a write in their metrics", async () => {
     assert.equal((await create()).status, 201);
     for (const [query, value] of [
       ['up{job="api"}', 1],
       ['up{job="subscriber"}', 1],
+      ["mysql_up", 1],
+      ['up{job="machine"}', 1],
       ['constancia_writes_accepted_total{collection="data"}', 1],
       ['constancia_writes_settled_total{collection="data", outcome="applied"}', 1],
       ['all_requests{method="POST", route="/api/:collection", status="201"}', 1],
@@ -128,16 +135,18 @@ describe("the monitoring of a running environment", { skip }, () => {
 
   describe("the dashboards", () => {
     const dashboards: Dashboard[] = [];
-    let exported: Set<string>;
+    let exported = new Set<string>(OF_CONTAINERS);
     let recorded: string[];
     let ruleMetrics: string[];
 
     before(async () => {
       for (const file of await readdir(resolvePath("grafana/dashboards")))
         dashboards.push(JSON.parse(await readMonitoring(`grafana/dashboards/${file}`)));
-      const readMetrics = async (name: keyof typeof ports) =>
-        metricsIn(await (await fetch(`http://${formatAddress(name)}/metrics`)).text());
-      exported = (await readMetrics("api")).union(await readMetrics("subscriber"));
+      const readMetrics = async (address: string) =>
+        metricsIn(await (await fetch(`http://${address}/metrics`)).text());
+      const addresses = [formatAddress("api"), formatAddress("subscriber")];
+      for (const address of [...addresses, exporters.mysql, exporters.machine])
+        exported = exported.union(await readMetrics(address));
       type Rule = { record?: string; expr: string };
       const { groups } = parse(await readMonitoring("rules.yml"), { merge: true });
       const rules: Rule[] = groups.flatMap(({ rules: all }: { rules: Rule[] }) => all);

@@ -4,6 +4,11 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findAnyPort } from "../../local/ports.ts";
+import {
+  buildMachineExporter,
+  buildMysqlExporter,
+  prepareExporters,
+} from "../../monitoring/exporters.ts";
 import { type MonitoringPrograms, prepareMonitoringPrograms } from "../../monitoring/programs.ts";
 import { until } from "./until.ts";
 
@@ -24,6 +29,7 @@ export const resolvePath = (file: string) => join(ROOT, file);
 export async function findMissingMonitoring(say: (line: string) => void): Promise<string | false> {
   try {
     await prepareMonitoringPrograms(say);
+    await prepareExporters(say);
     return false;
   } catch (error) {
     if (process.env.CI) throw error;
@@ -69,6 +75,22 @@ export class Monitoring {
     ]);
   }
 
+  /** Starts the exporters of MySQL and of the machine; resolves with their addresses. */
+  async startExporters(mysqlUrl: URL): Promise<{ mysql: string; machine: string }> {
+    const programs = await prepareExporters(() => {});
+    const addresses = {
+      mysql: `127.0.0.1:${await findAnyPort()}`,
+      machine: `127.0.0.1:${await findAnyPort()}`,
+    };
+    const { folder } = this;
+    const mysql = { mysqlUrl, folder, address: addresses.mysql };
+    await Promise.all([
+      this.#run(await buildMysqlExporter(programs, mysql), `http://${addresses.mysql}/`),
+      this.#run(buildMachineExporter(programs, addresses.machine), `http://${addresses.machine}/`),
+    ]);
+    return addresses;
+  }
+
   async close(): Promise<void> {
     const ends = this.#children.map(async (child) => {
       if (child.exitCode !== null) return;
@@ -82,25 +104,28 @@ export class Monitoring {
   async #start(program: "prometheus" | "alertmanager", options: string[]): Promise<string> {
     const port = await findAnyPort();
     await mkdir(join(this.folder, program), { recursive: true });
-    const child = spawn(
-      this.programs[program],
-      [...options, `--web.listen-address=127.0.0.1:${port}`],
-      { cwd: this.programs.cwd, stdio: ["ignore", "ignore", "pipe"] },
-    );
+    const url = `http://127.0.0.1:${port}`;
+    const address = `--web.listen-address=127.0.0.1:${port}`;
+    await this.#run([this.programs[program], ...options, address], `${url}/-/ready`);
+    return url;
+  }
+
+  /** Runs a server until the end; resolves once it answers there. */
+  async #run([program = "", ...options]: string[], readyUrl: string): Promise<void> {
+    const { cwd } = this.programs;
+    const child = spawn(program, options, { cwd, stdio: ["ignore", "ignore", "pipe"] });
     this.#children.push(child);
     let log = "";
     child.stderr.on("data", (chunk) => {
       log = (log + chunk).slice(-10_000);
     });
-    const url = `http://127.0.0.1:${port}`;
     await until(`${program} is ready`, async () => {
       if (child.exitCode !== null) throw new Error(`${program} ended at once: ${log}`);
-      return fetch(`${url}/-/ready`).then(
+      return fetch(readyUrl).then(
         ({ ok }) => ok,
         () => false,
       );
     });
-    return url;
   }
 }
 
