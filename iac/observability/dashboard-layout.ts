@@ -12,7 +12,7 @@ const TEXT = `**Is it accepting?** \`curl -i -X DELETE "$URL/api/data/operations
 **Is it settling?** the same with \`-H 'Prefer: wait=10'\`: 204
 **Is anything missing?** \`npm run ops -- audit --since 1h\`: status 0
 
-What each figure means, and what to do: docs/operations.md`;
+What each chart is for: docs/dashboards.md. What to do: docs/operations.md`;
 
 /** The JSON of a dashboard with a text and the open incidents above the tiles. */
 export function drawDashboard(displayName: string, tiles: readonly Tile[]): string {

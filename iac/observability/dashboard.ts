@@ -3,6 +3,7 @@ import type { TerraformStack } from "cdktf";
 import { DATABASE_INSTANCE } from "../names.ts";
 import { getVariable, type Settings } from "../settings.ts";
 import { drawDashboard, type Line, type Tile } from "./dashboard-layout.ts";
+import { listInstanceTiles } from "./instance-tiles.ts";
 import { resourcesOfLogs } from "./log-metrics.ts";
 import { OBJECTIVES, THRESHOLDS } from "./objectives.ts";
 import { type Selector, selectFrom } from "./promql.ts";
@@ -23,6 +24,7 @@ function listTiles(settings: Settings): Tile[] {
     ...listClientTiles(selector, settings),
     ...listWriteTiles(selector, settings),
     ...listBatchTiles(selector),
+    ...listInstanceTiles(selector, settings),
     ...listDatabaseTiles(selector, settings),
   ];
 }

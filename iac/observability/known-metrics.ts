@@ -38,6 +38,7 @@ const DATABASE = ["database_id"];
 const GOOGLE_METRICS: Record<string, string[]> = {
   "pubsub_googleapis_com:subscription_num_undelivered_messages": ["subscription_id"],
   "pubsub_googleapis_com:subscription_oldest_unacked_message_age": ["subscription_id"],
+  "appengine_googleapis_com:system_instance_count": ["module_id", "state"],
   "cloudsql_googleapis_com:database_cpu_utilization": DATABASE,
   "cloudsql_googleapis_com:database_memory_utilization": DATABASE,
   "cloudsql_googleapis_com:database_disk_utilization": DATABASE,

@@ -33,6 +33,10 @@ const ENTRIES: [entry: object, counts: Record<string, number | undefined>][] = [
     { writes_settled_applied: 2, writes_settled_dead: 1 },
   ],
   [says("message is dead", { messageId: "7" }), { dead_messages: 1 }],
+  [says("api started", { port: 8080 }), { instances_started: 1 }],
+  [says("subscriber started", { delivery: "push" }), { instances_started: 1 }],
+  [says("stopping", { signal: "SIGTERM" }), { instances_ended: 1 }],
+  [says("stopped", {}), {}],
   [
     says("MySQL refuses the log-in", { code: "ER_ACCESS_DENIED_ERROR", refused: 1 }),
     { refused_logins: 1 },
@@ -77,6 +81,9 @@ describe("the log-based metrics", () => {
       "api/publisher.ts",
       "subscriber/settle.ts",
       "common/mysql-login.ts",
+      "common/process.ts",
+      "api/main.ts",
+      "subscriber/main.ts",
       "ops/audit-cloud.sh",
     ];
     const source = files
@@ -84,8 +91,9 @@ describe("the log-based metrics", () => {
       .join("\n");
     for (const { filter } of METRICS)
       for (const term of filter) {
-        const [, message] = /^jsonPayload\.message="(.+)"$/.exec(term) ?? [];
-        if (message) assert.ok(source.includes(`"${message}"`), message);
+        const [, messages = ""] = /^jsonPayload\.message=(.+)$/.exec(term) ?? [];
+        for (const [message] of messages.matchAll(/"[^"]+"/g))
+          assert.ok(source.includes(message), message);
       }
     assert.match(source, /of describeWrites\(accepted\)\) logger\.info\("writes accepted", fields/);
     assert.match(

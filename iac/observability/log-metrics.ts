@@ -42,6 +42,8 @@ export function listLogMetrics(settings: Settings): LogMetric[] {
     `resource.type="${resource}"`,
     `jsonPayload.message="${message}"`,
   ];
+  const either = (...texts: string[]) => `(${texts.map((text) => `"${text}"`).join(" OR ")})`;
+  const ofProcesses = `resource.type=${either(...new Set([api, subscriber]))}`;
   const audited = [`resource.type="${audit}"`, `logName="projects/${projectId}/logs/${AUDIT_LOG}"`];
   return [
     {
@@ -80,10 +82,17 @@ export function listLogMetrics(settings: Settings): LogMetric[] {
     {
       name: "constancia/refused_logins",
       description: "Minutes in which MySQL refused the log-in of a process",
-      filter: [
-        `resource.type=(${[...new Set([api, subscriber])].map((type) => `"${type}"`).join(" OR ")})`,
-        'jsonPayload.message="MySQL refuses the log-in"',
-      ],
+      filter: [ofProcesses, 'jsonPayload.message="MySQL refuses the log-in"'],
+    },
+    {
+      name: "constancia/instances_started",
+      description: "Instances that began to serve",
+      filter: [ofProcesses, `jsonPayload.message=${either("api started", "subscriber started")}`],
+    },
+    {
+      name: "constancia/instances_ended",
+      description: "Instances that were asked to stop; those that are killed say nothing",
+      filter: [ofProcesses, 'jsonPayload.message="stopping"'],
     },
     {
       name: "constancia/unknown_fates",

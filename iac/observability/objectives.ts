@@ -52,6 +52,12 @@ export const THRESHOLDS = {
   diskNowShare: 0.95,
   /** Audits run every hour, and GitHub may delay or skip two runs. */
   auditSilence: "3h",
+  /**
+   * Starts of instances in an hour; a line in the chart, and no alert. App Engine keeps an idle instance
+   * for a quarter of an hour, so the 15 of both services, each needed again as soon as it has ended,
+   * start 60 times. More means that they end while they are needed: for their memory, or by a crash.
+   */
+  startsAnHour: 60,
   /** The failing regions that alert. One alone is more often a problem of that region. */
   failingRegions: 2,
 } as const;

@@ -70,7 +70,9 @@ describe("every query", () => {
 
   it("groups by existing labels, and is well-formed PromQL", () => {
     const words = new Set(
-      "sum max count by rate increase histogram_quantile and or unless le".split(" "),
+      "sum max count by rate increase histogram_quantile min_over_time max_over_time and or unless le".split(
+        " ",
+      ),
     );
     for (const query of queries) {
       const [[, metric = ""] = []] = [...query.matchAll(SELECTOR)];
@@ -80,7 +82,7 @@ describe("every query", () => {
           assert.ok([...known, "project_id"].includes(label), `${metric} has no label ${label}`);
           words.add(label);
         }
-      const rest = query.replaceAll(SELECTOR, "").replaceAll(/\[\d+[smhd]\]/g, "");
+      const rest = query.replaceAll(SELECTOR, "").replaceAll(/\[\d+[smhd](:\d+[smhd])?\]/g, "");
       for (const [word = ""] of rest.matchAll(/[a-zA-Z_]\w*/g))
         assert.ok(words.has(word), `${word} in ${query}`);
       let depth = 0;
@@ -184,7 +186,8 @@ describe("the dashboards", () => {
     const titles = page?.mosaicLayout.tiles.map(({ widget }) => widget.title).join("\n") ?? "";
     const parts =
       "Traffic|Errors|Answer latency|Lag|Backlog, messages|Backlog, age|Batch size|Pool|Dead letters" +
-      "|processor, memory and disk|connections|Conservation|incidents|three questions";
+      "|processor, memory and disk|connections|Conservation|incidents|three questions" +
+      "|Instances of default|Instances of subscriber|started and ended";
     for (const part of parts.split("|")) assert.ok(titles.includes(part), part);
   });
 
