@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
+import { HOLD_MS } from "../../common/limits.ts";
 import { VARIABLES } from "../../common/variables.ts";
 import { SLO } from "../../deploy/rollout/slo.ts";
-import { RETRY } from "../service/pubsub.ts";
+import { DELIVERY_ATTEMPTS, RETRY } from "../service/pubsub.ts";
 import { synthesiseUnchecked } from "../synth.ts";
 import { listResources, type Properties } from "../terraform-json.ts";
 import { settingsWith } from "../testing.ts";
@@ -104,6 +105,21 @@ describe("docs/operations.md", () => {
       `${LOG_RETENTION_DAYS} days`,
     ])
       assert.ok(DOCUMENT.includes(text), text);
+  });
+
+  it("says for how long a refused log-in makes no dead letters", () => {
+    const [first, most] = [RETRY.minimumBackoff, RETRY.maximumBackoff].map(Number.parseFloat);
+    let seconds = 0;
+    for (let pause = first as number, given = 1; given < DELIVERY_ATTEMPTS; given += 1) {
+      seconds += pause;
+      pause = Math.min(2 * pause, most as number);
+    }
+    const hours = (holdMs: number) =>
+      Math.floor((seconds + (DELIVERY_ATTEMPTS * holdMs) / 1_000) / 3_600);
+    const sentence =
+      `a pushed message has ${hours(HOLD_MS.push)} hours, and a pulled one, which is held for half an hour each` +
+      ` time, ${hours(HOLD_MS.pull)}.`;
+    assert.ok(DOCUMENT.replaceAll("\n", " ").includes(sentence), sentence);
   });
 
   it("has a section for each alert, most urgent first, with the alert's command", () => {

@@ -20,7 +20,7 @@ const DAY_SECONDS = 24 * 3600;
 /** Longer than the longest batch and the one before it; a check compares it with common/limits.ts. */
 const ACK_DEADLINE_SECONDS = 60;
 /** Pub/Sub's maximum, so that an outage does not turn valid writes into dead letters. */
-const DELIVERY_ATTEMPTS = 100;
+export const DELIVERY_ATTEMPTS = 100;
 /**
  * Short failures are retried after a second. The delay doubles up to Pub/Sub's maximum, so that
  * all attempts together span more than half a day.
