@@ -5,12 +5,16 @@ import { connect, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
+import { data } from "../../collections/data.ts";
 import { closePool, openPool, type Pool, query } from "../../common/database.ts";
 import { classifyDatabaseError, isRefusedLogin } from "../../common/database-faults.ts";
 import { countRefusedLogins } from "../../common/mysql-login.ts";
+import { encodeWrite, type Write } from "../../common/write.ts";
+import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { migrate } from "../../ops/migrate.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { createClient } from "../support/http.ts";
+import { startPusher, wrap } from "../support/pusher.ts";
 import { until } from "../support/until.ts";
 
 const PASSWORD = "its own, of some length";
@@ -207,6 +211,32 @@ describe("a log-in that is refused", () => {
     assert.deepEqual(await query(environment.pool, "SELECT write_id FROM dead_letters"), []);
     assert.equal(api.output().match(new RegExp(line, "g"))?.length, 1, "once a minute at most");
     await Promise.all([api.end(), subscriber.end()]);
+  });
+
+  it("gives back what is pushed meanwhile, and settles it once it ends", async (t) => {
+    const pusher = await startPusher();
+    t.after(() => pusher.close());
+    await query(environment.pool, `ALTER USER '${account}'@'%' IDENTIFIED BY 'another'`);
+    const env = { ...pusher.env, MYSQL_URL: buildUrl({ socketPath: relay.path }).href };
+    const subscriber = await environment.spawn("subscriber", env);
+    const client = createClient(subscriber.url);
+    const id = mintWriteId();
+    const put = { kind: "put", collection: data, itemId: "pushed", acceptedAt: getWriteTime(id) };
+    const body = wrap(encodeWrite({ ...put, id, item: { nombre: "pushed" } } as Write), "m-1");
+    const deliver = async () => {
+      const headers = { authorization: `Bearer ${pusher.token()}` };
+      return (await client.send("POST", "/push", { body, headers })).status;
+    };
+    assert.equal(await deliver(), 503);
+    await query(environment.pool, `ALTER USER '${account}'@'%' IDENTIFIED BY '${PASSWORD}'`);
+    await until("it is settled", async () => (await deliver()) === 204);
+    const rows = await query(environment.pool, "SELECT version FROM data WHERE id = 'pushed'");
+    assert.deepEqual(
+      rows.map(({ version }) => version),
+      [id],
+    );
+    assert.deepEqual(await query(environment.pool, "SELECT write_id FROM dead_letters"), []);
+    await subscriber.end();
   });
 });
 
