@@ -26,7 +26,10 @@ export type Environment = {
    * keeps one instance of the API running all the time.
    */
   isWatched: boolean;
-  /** Other projects whose metrics this project shows, on a dashboard of all systems. */
+  /**
+   * Other projects whose metrics this project shows, on a dashboard of all systems. Google refuses a
+   * project that does not exist or that you may not watch, so name it after its own first deploy.
+   */
   fleet: readonly string[];
   /** Who may see dashboards, logs and traces beside the owners: `group:oncall@example.com`. */
   viewers: readonly string[];
@@ -70,7 +73,6 @@ export const ENVIRONMENTS: Record<string, Environment> = {
     projectId: "constancia-production",
     tier: "db-custom-1-3840",
     isWatched: true,
-    fleet: ["constancia-staging"],
   },
   staging: { ...SHARED, projectId: "constancia-staging", tier: "db-f1-micro" },
 };

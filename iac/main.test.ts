@@ -112,6 +112,10 @@ describe("npm run synth", () => {
 });
 
 describe("an environment", () => {
+  it("needs no other project, which a newcomer does not have", () => {
+    for (const { fleet } of Object.values(ENVIRONMENTS)) assert.deepEqual(fleet, []);
+  });
+
   it("is refused with a list of its faults, and may contain no syntax", () => {
     const { github } = ENVIRONMENT;
     const wrong: [Partial<Environment>, RegExp][] = [

@@ -2,8 +2,8 @@ import { AppEngineApplication } from "@cdktf/provider-google/lib/app-engine-appl
 import { ProjectIamMember } from "@cdktf/provider-google/lib/project-iam-member/index.js";
 import { StorageBucketIamMember } from "@cdktf/provider-google/lib/storage-bucket-iam-member/index.js";
 import type { TerraformStack } from "cdktf";
-import { getIamMember } from "../names.ts";
 import type { Settings } from "../settings.ts";
+import type { Accounts } from "./accounts.ts";
 
 /** The two regions that have another name in App Engine. */
 const APP_ENGINE_REGIONS: Record<string, string> = {
@@ -15,6 +15,7 @@ const APP_ENGINE_REGIONS: Record<string, string> = {
 export function createAppEngine(
   stack: TerraformStack,
   { environment }: Settings,
+  { deployer }: Accounts,
 ): AppEngineApplication {
   const { projectId, region } = environment;
   const application = new AppEngineApplication(stack, "application", {
@@ -34,7 +35,7 @@ export function createAppEngine(
     new StorageBucketIamMember(stack, `code-${role.split(".")[1]}`, {
       bucket: application.codeBucket,
       role,
-      member: getIamMember("deployer", projectId),
+      member: deployer.member,
     });
   }
   return application;

@@ -17,10 +17,10 @@ export function createPlatform(app: App, settings: Settings): TerraformStack {
   const stack = createStack(app, "platform", settings);
   const { number: projectNumber } = new DataGoogleProject(stack, "project");
 
-  createStateBucket(stack, settings);
-  const application = createAppEngine(stack, settings);
-  createDatabase(stack, settings);
   const accounts = createAccounts(stack, settings, projectNumber);
+  createStateBucket(stack, settings, accounts);
+  const application = createAppEngine(stack, settings, accounts);
+  createDatabase(stack, settings, accounts);
   grantDeployer(stack, settings, accounts);
   createAccess(stack, settings);
   const provider = createIdentityProvider(stack, settings, accounts);
