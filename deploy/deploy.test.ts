@@ -12,18 +12,21 @@ const SCRIPT = join(import.meta.dirname, "deploy.sh");
 const PASSWORD = "the-password-that-there-is";
 const APP_YAML = join(import.meta.dirname, "..", "app.yaml");
 const PROJECT = "constancia-staging";
+const SECRET = "constancia-mysql-password";
 const STACK = "-chdir=.local/terraform/staging/service";
 const WATCH = "-chdir=.local/terraform/staging/observability";
 
 /** The calls of a deploy, in order. */
 const CALLS = [
   "npm run --silent synth -- --environment staging",
+  "gcloud secrets list --project=constancia-staging --format=value(name)",
+  "gcloud secrets versions list constancia-mysql-password --project=constancia-staging --filter=state=enabled --format=value(name)",
   "gcloud secrets versions access latest --secret=constancia-mysql-password --project=constancia-staging",
   "gcloud app services list --project=constancia-staging --format=value(id)",
   `terraform ${STACK} init -input=false`,
   `terraform ${STACK} plan -input=false -out=plan.bin`,
   `terraform ${STACK} apply -input=false plan.bin`,
-  "cloud-sql-proxy wait --max=60s",
+  "cloud-sql-proxy wait --http-port=PORT --max=60s",
   "npm run --silent migrate",
   "npm run --silent rollout -- --project=constancia-staging --hold=1",
   "gcloud app deploy cron.yaml --project=constancia-staging --quiet",
@@ -32,12 +35,18 @@ const CALLS = [
   `terraform ${WATCH} apply -input=false plan.bin`,
 ];
 const PROXY =
-  "cloud-sql-proxy --port=3307 --health-check constancia-staging:southamerica-east1:latam-database";
+  "cloud-sql-proxy --port=PORT --health-check --http-port=PORT constancia-staging:southamerica-east1:latam-database";
 
 /** Runs deploy.sh with stand-ins for its programs; the call that equals `fail` fails. */
 async function deploy(
   t: TestContext,
-  { fail = "none", services = ["default", "subscriber"], args = ["staging", "--hold=1"] } = {},
+  {
+    fail = "none",
+    services = ["default", "subscriber"],
+    secrets = ["projects/42/secrets/another", `projects/42/secrets/${SECRET}`],
+    versions = ["2", "1"],
+    args = ["staging", "--hold=1"],
+  } = {},
 ) {
   const folder = mkdtempSync(join(tmpdir(), "constancia-deploy-"));
   t.after(() => rmSync(folder, { recursive: true }));
@@ -46,8 +55,10 @@ async function deploy(
 call="$(basename "$0") $*"
 echo "$call" >> ${calls}
 echo "$call: $TF_VAR_services_deployed $TF_VAR_mysql_password $MYSQL_URL $MYSQL_PASSWORD_SECRET" >> ${calls}.env
-if [ "$call" = "$FAIL" ]; then exit 1; fi
 case "$call" in
+  $FAIL) exit 1 ;;
+  "gcloud secrets list"*) printf '%s\\n' ${secrets.join(" ")} ;;
+  "gcloud secrets versions list"*) printf '%s\\n' ${versions.join(" ")} ;;
   "gcloud secrets"*) echo ${PASSWORD} ;;
   "gcloud app services"*) printf '%s\\n' ${services.join(" ")} ;;
 esac
@@ -61,14 +72,18 @@ esac
     env: {
       PATH: [folder, dirname(process.execPath), process.env.PATH].join(":"),
       CI: "true",
-      FAIL: fail,
+      FAIL: fail.replace("PORT", "*"),
     },
   });
   const closed = new Promise<number | null>((resolve) => child.once("close", resolve));
   const output = await Promise.all([readText(child.stdout), readText(child.stderr)]);
   const status = await closed;
   const read = (file: string) => (existsSync(file) ? readFileSync(file, "utf8") : "");
-  const all = read(calls).trim().split("\n");
+  // The proxy gets free ports.
+  const all = read(calls)
+    .trim()
+    .replaceAll(/(port=)\d+/g, "$1PORT")
+    .split("\n");
   return { status, output: output.join(""), env: read(`${calls}.env`), all };
 }
 
@@ -110,7 +125,6 @@ function assertSameDatabase(proxied: URL, secret: string | undefined): void {
 
 test("a deploy ends at the first step that fails", async (t) => {
   const attempts = CALLS.map(async (call, index) => {
-    if (call.startsWith("gcloud secrets")) return;
     const { status, all } = await deploy(t, { fail: call });
     assert.notEqual(status, 0, call);
     assert.deepEqual(
@@ -122,10 +136,12 @@ test("a deploy ends at the first step that fails", async (t) => {
 });
 
 test("a first deploy generates a password, and skips the settings of services that do not exist", async (t) => {
-  const secret = CALLS[1] as string;
-  const { status, env } = await deploy(t, { fail: secret, services: ["default"] });
+  const { status, env } = await deploy(t, { secrets: [], services: ["default"] });
   assert.equal(status, 0);
   assert.match(env, /apply.*: false [0-9a-f]{48}/);
+  // Named alike; and a secret that has no version yet, where an earlier run was cut.
+  for (const options of [{ secrets: [`projects/42/secrets/${SECRET}-2`] }, { versions: [] }])
+    assert.match((await deploy(t, options)).env, /apply.*: true [0-9a-f]{48}/);
 });
 
 test("a deploy keeps the settings of its services where the project has others too", async (t) => {

@@ -2,6 +2,7 @@ import { SecretManagerSecret } from "@cdktf/provider-google/lib/secret-manager-s
 import { SecretManagerSecretIamMember } from "@cdktf/provider-google/lib/secret-manager-secret-iam-member/index.js";
 import { SecretManagerSecretVersion } from "@cdktf/provider-google/lib/secret-manager-secret-version/index.js";
 import { Fn, Op, type TerraformStack, TerraformVariable } from "cdktf";
+import { UsageError } from "../../ops/command-line.ts";
 import { type ACCOUNTS, getIamMember } from "../names.ts";
 import { getSecret, type Settings } from "../settings.ts";
 
@@ -9,21 +10,31 @@ import { getSecret, type Settings } from "../settings.ts";
 const MIN_SECRET_LENGTH = 16;
 
 /** A secret that is passed in when the stack is applied, and the version number of its value. */
-export type SecretInput = { value: TerraformVariable; version: TerraformVariable };
+type SecretInput = { value: TerraformVariable; version: TerraformVariable };
+
+/** The input of the database's password, and the version of the secret that keeps it. */
+export type Password = SecretInput & { kept: SecretManagerSecretVersion };
 
 /**
  * The secrets that app.yaml and subscriber.yaml name, and who may read each. The secret of the API
- * keys is created only where app.yaml names it. Returns the input of the database password.
+ * keys is created only where app.yaml names it. Returns the password of the database.
  */
-export function createSecrets(stack: TerraformStack, settings: Settings): SecretInput {
+export function createSecrets(stack: TerraformStack, settings: Settings): Password {
   const password = createInput(
     stack,
     "mysql_password",
     "The password of the database user, kept in Secret Manager.",
   );
   const passwordSecret = getSecret(settings.api, "MYSQL_PASSWORD_SECRET");
-  if (passwordSecret)
-    createSecret("mysql-password", passwordSecret, password, ["api", "subscriber", "auditor"]);
+  if (!passwordSecret)
+    throw new UsageError(
+      `${settings.api.file}: MYSQL_PASSWORD_SECRET must name a secret's version.`,
+    );
+  const kept = createSecret("mysql-password", passwordSecret, password, [
+    "api",
+    "subscriber",
+    "auditor",
+  ]);
 
   const keysSecret = getSecret(settings.api, "API_KEYS_SECRET");
   if (keysSecret) {
@@ -34,16 +45,16 @@ export function createSecrets(stack: TerraformStack, settings: Settings): Secret
     );
     createSecret("api-keys", keysSecret, keys, ["api"]);
   }
-  return password;
+  return { ...password, kept };
 
   function createSecret(
     id: string,
     secretId: string,
     { value, version }: SecretInput,
     readers: readonly (keyof typeof ACCOUNTS)[],
-  ): void {
+  ): SecretManagerSecretVersion {
     const secret = new SecretManagerSecret(stack, id, { secretId, replication: { auto: {} } });
-    new SecretManagerSecretVersion(stack, `${id}-version`, {
+    const kept = new SecretManagerSecretVersion(stack, `${id}-version`, {
       secret: secret.id,
       secretDataWo: value.stringValue,
       secretDataWoVersion: version.numberValue,
@@ -58,6 +69,7 @@ export function createSecrets(stack: TerraformStack, settings: Settings): Secret
         member: getIamMember(reader, settings.environment.projectId),
       });
     }
+    return kept;
   }
 }
 
