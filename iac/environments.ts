@@ -5,13 +5,8 @@ export type Environment = {
   projectId: string;
   /** The region of App Engine, the database and Terraform's state. App Engine's cannot be changed. */
   region: string;
-  /** The repository and branch whose workflows may deploy. */
-  github: {
-    repository: string;
-    /** GitHub's number of the repository; somebody else could take over the name. */
-    repositoryId: string;
-    branch: string;
-  };
+  /** The repository and branch whose workflows may deploy and audit; without it, none may. */
+  github?: GithubBranch;
   tier: Tier;
   /** REGIONAL keeps MySQL available if a zone fails, at twice the price. No write is lost with ZONAL. */
   availability: "ZONAL" | "REGIONAL";
@@ -37,6 +32,14 @@ export type Environment = {
   toleratedOutageHours: number;
 };
 
+export type GithubBranch = {
+  /** OWNER/NAME. */
+  repository: string;
+  /** GitHub's number of the repository; somebody else could take over the name. */
+  repositoryId: string;
+  branch: string;
+};
+
 /** The default `max_connections` of Cloud SQL for MySQL by tier, from its page of quotas and limits. */
 export const CONNECTION_LIMITS = {
   "db-f1-micro": 250,
@@ -49,12 +52,9 @@ export type Tier = keyof typeof CONNECTION_LIMITS;
 
 const SHARED = {
   region: "southamerica-east1",
-  github: {
-    // Change to yours. `gh api repos/OWNER/NAME --jq .id` prints the number.
-    repository: "constancia-example/constancia",
-    repositoryId: "1000000001",
-    branch: "main",
-  },
+  // To deploy from GitHub, declare your repository: whoever can push to its branch can deploy.
+  // `gh api repos/OWNER/NAME --jq .id` prints the number.
+  // github: { repository: "OWNER/NAME", repositoryId: "NUMBER", branch: "main" },
   availability: "ZONAL",
   delivery: "push",
   workerPoolInstances: 1,
@@ -77,6 +77,9 @@ export const ENVIRONMENTS: Record<string, Environment> = {
   staging: { ...SHARED, projectId: "constancia-staging", tier: "db-f1-micro" },
 };
 
+/** Owners in examples. On GitHub somebody may have such a name, and could then deploy. */
+const PLACEHOLDER_OWNERS = /^(owner|someone|your-?(org|name|owner)|[\w-]*example[\w-]*)\//i;
+
 const PROJECT_ID = /^[a-z][a-z0-9-]{4,28}[a-z0-9]$/;
 
 /** The environment of that name. Throws a {@link UsageError} that lists everything wrong with it. */
@@ -98,7 +101,7 @@ export function findEnvironment(
 }
 
 function findFaults(environment: Environment): string[] {
-  const { github, workerPoolInstances, toleratedOutageHours, fleet, viewers } = environment;
+  const { workerPoolInstances, toleratedOutageHours, fleet, viewers } = environment;
   const wrongOnes = fleet.filter((id) => id === environment.projectId || !PROJECT_ID.test(id));
   const strangers = viewers.filter((member) => !/^(user|group|domain):[\w.@+-]+$/.test(member));
   const rules: [boolean, string][] = [
@@ -110,16 +113,7 @@ function findFaults(environment: Environment): string[] {
       /^[a-z]+-[a-z]+\d+$/.test(environment.region),
       `region "${environment.region}" is not a region`,
     ],
-    // These become part of an expression that decides who may deploy, so they may contain no syntax.
-    [
-      /^[A-Za-z0-9-]+\/[\w.-]+$/.test(github.repository),
-      `github.repository "${github.repository}" is not OWNER/NAME`,
-    ],
-    [
-      /^\d{1,20}$/.test(github.repositoryId),
-      `github.repositoryId "${github.repositoryId}" is not a number`,
-    ],
-    [/^[\w./-]+$/.test(github.branch), `github.branch "${github.branch}" is not a branch`],
+    ...(environment.github ? getGithubRules(environment.github) : []),
     [
       Object.hasOwn(CONNECTION_LIMITS, environment.tier),
       `tier "${environment.tier}" is not in CONNECTION_LIMITS`,
@@ -139,4 +133,21 @@ function findFaults(environment: Environment): string[] {
     ],
   ];
   return rules.filter(([holds]) => !holds).map(([, fault]) => fault);
+}
+
+/** These become part of an expression that decides who may deploy, so they may contain no syntax. */
+function getGithubRules({ repository, repositoryId, branch }: GithubBranch): [boolean, string][] {
+  return [
+    [
+      /^[A-Za-z0-9-]+\/[\w.-]+$/.test(repository),
+      `github.repository "${repository}" is not OWNER/NAME`,
+    ],
+    [
+      !PLACEHOLDER_OWNERS.test(repository),
+      `github.repository "${repository}" is a placeholder, whose owner on GitHub could deploy; name` +
+        " your repository, or leave out github",
+    ],
+    [/^\d{1,20}$/.test(repositoryId), `github.repositoryId "${repositoryId}" is not a number`],
+    [/^[\w./-]+$/.test(branch), `github.branch "${branch}" is not a branch`],
+  ];
 }

@@ -116,6 +116,10 @@ describe("an environment", () => {
     for (const { fleet } of Object.values(ENVIRONMENTS)) assert.deepEqual(fleet, []);
   });
 
+  it("trusts no repository by default, which would be somebody else's", () => {
+    for (const { github } of Object.values(ENVIRONMENTS)) assert.equal(github, undefined);
+  });
+
   it("is refused with a list of its faults, and may contain no syntax", () => {
     const { github } = ENVIRONMENT;
     const wrong: [Partial<Environment>, RegExp][] = [
@@ -125,6 +129,11 @@ describe("an environment", () => {
         { github: { ...github, repository: 'a/b" || true || "' } },
         /github\.repository .* OWNER\/NAME/,
       ],
+      [
+        { github: { ...github, repository: "constancia-example/constancia" } },
+        /github\.repository "constancia-example\/constancia" is a placeholder/,
+      ],
+      [{ github: { ...github, repository: "OWNER/NAME" } }, /is a placeholder, whose owner/],
       [{ github: { ...github, repositoryId: "me" } }, /github\.repositoryId "me" is not a number/],
       [{ github: { ...github, branch: 'main" || "' } }, /github\.branch .* is not a branch/],
       [{ tier: "db-huge" as Environment["tier"] }, /tier "db-huge" is not in CONNECTION_LIMITS/],

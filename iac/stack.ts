@@ -7,12 +7,11 @@ import type { Stacks } from "./terraform-json.ts";
 /** The first version with write-only arguments and ephemeral variables. */
 const TERRAFORM = ">= 1.11";
 
-/** The outputs of the stack `platform` for the other stacks and the workflows, by Terraform's names. */
+/** The outputs of the stack `platform` for the other stacks, by Terraform's names. */
 export const OUTPUTS = {
   hostname: "hostname",
   projectNumber: "project_number",
   deployer: "deployer",
-  identityProvider: "workload_identity_provider",
 } as const;
 export type Platform = { hostname: string; projectNumber: string };
 
