@@ -27,6 +27,11 @@ say() { echo "deploy: $*"; }
 say "synthesising the stacks of $environment"
 npm run --silent synth -- --environment "$environment"
 . deploy/environment.sh
+found=$(gcloud app describe --project="$project" --format='value(serviceAccount)')
+if [ -n "$found" ] && [ "$found" != "$builder" ]; then
+  echo "deploy: App Engine builds versions as $found, but the stack platform lets $builder build them. Set buildAccount: \"$found\" in iac/environments.ts, $environment, and apply the stack platform again (docs/deploy.md)." >&2
+  exit 1
+fi
 secret=constancia-mysql-password
 apply_stack() {
   local stack=.local/terraform/$environment/$1

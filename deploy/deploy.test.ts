@@ -12,6 +12,7 @@ const SCRIPT = join(import.meta.dirname, "deploy.sh");
 const PASSWORD = "the-password-that-there-is";
 const APP_YAML = join(import.meta.dirname, "..", "app.yaml");
 const PROJECT = "constancia-staging";
+const BUILDER = `${PROJECT}@appspot.gserviceaccount.com`;
 const SECRET = "constancia-mysql-password";
 const STACK = "-chdir=.local/terraform/staging/service";
 const WATCH = "-chdir=.local/terraform/staging/observability";
@@ -19,6 +20,7 @@ const WATCH = "-chdir=.local/terraform/staging/observability";
 /** The calls of a deploy, in order. */
 const CALLS = [
   "npm run --silent synth -- --environment staging",
+  "gcloud app describe --project=constancia-staging --format=value(serviceAccount)",
   "gcloud secrets list --project=constancia-staging --format=value(name)",
   "gcloud secrets versions list constancia-mysql-password --project=constancia-staging --filter=state=enabled --format=value(name)",
   "gcloud secrets versions access latest --secret=constancia-mysql-password --project=constancia-staging",
@@ -45,6 +47,7 @@ async function deploy(
     services = ["default", "subscriber"],
     secrets = ["projects/42/secrets/another", `projects/42/secrets/${SECRET}`],
     versions = ["2", "1"],
+    builder = BUILDER,
     args = ["staging", "--hold=1"],
   } = {},
 ) {
@@ -57,6 +60,7 @@ echo "$call" >> ${calls}
 echo "$call: $TF_VAR_services_deployed $TF_VAR_mysql_password $MYSQL_URL $MYSQL_PASSWORD_SECRET" >> ${calls}.env
 case "$call" in
   $FAIL) exit 1 ;;
+  "gcloud app describe"*) echo ${builder} ;;
   "gcloud secrets list"*) printf '%s\\n' ${secrets.join(" ")} ;;
   "gcloud secrets versions list"*) printf '%s\\n' ${versions.join(" ")} ;;
   "gcloud secrets"*) echo ${PASSWORD} ;;
@@ -154,6 +158,19 @@ test("a service whose name only contains that of ours does not count as ours", a
   const { status, env } = await deploy(t, { services: ["default", "subscriber-2"] });
   assert.equal(status, 0);
   assert.match(env, /apply.*: false /);
+});
+
+test("a deploy changes nothing where App Engine builds as an account that may not", async (t) => {
+  const builder = "42-compute@developer.gserviceaccount.com";
+  const { status, output, all } = await deploy(t, { builder });
+  assert.equal(status, 1);
+  assert.match(
+    output,
+    new RegExp(`builds versions as ${builder}, .*Set buildAccount: "${builder}"`),
+  );
+  assert.deepEqual(all, CALLS.slice(0, 2));
+  // An application that has no account of its own is built as the usual one.
+  assert.equal((await deploy(t, { builder: "" })).status, 0);
 });
 
 test("a deploy explains its usage", async (t) => {

@@ -1,6 +1,8 @@
-# Sets `project` and `instance` (of the database) of $environment. Source it in the repository's root.
+# Sets `project`, `instance` (of the database) and `builder`, the account that may build versions, of
+# $environment. Source it in the repository's root.
 settings=$(node --input-type=module -e 'import { findEnvironment } from "./iac/environments.ts";
-  const { projectId, region } = findEnvironment(process.argv[1]);
-  console.log(projectId, region);' "$environment")
-project=${settings% *}
-instance="$project:${settings#* }:latam-database"
+  import { getBuildAccount } from "./iac/names.ts";
+  const environment = findEnvironment(process.argv[1]);
+  const { projectId, region } = environment;
+  console.log(projectId, `${projectId}:${region}:latam-database`, getBuildAccount(environment));' "$environment")
+read -r project instance builder <<< "$settings"

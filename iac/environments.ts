@@ -1,4 +1,5 @@
 import { UsageError } from "../ops/command-line.ts";
+import { getBuildAccount } from "./names.ts";
 
 /** The settings that differ between environments. */
 export type Environment = {
@@ -7,6 +8,8 @@ export type Environment = {
   region: string;
   /** The repository and branch whose workflows may deploy and audit; without it, none may. */
   github?: GithubBranch;
+  /** App Engine's account for builds, where `gcloud app describe` prints another than the usual one. */
+  buildAccount?: string;
   tier: Tier;
   /** REGIONAL keeps MySQL available if a zone fails, at twice the price. No write is lost with ZONAL. */
   availability: "ZONAL" | "REGIONAL";
@@ -121,6 +124,10 @@ function findFaults(environment: Environment): string[] {
     [
       Number.isInteger(workerPoolInstances) && workerPoolInstances >= 1,
       `workerPoolInstances is ${workerPoolInstances}, but must be at least 1`,
+    ],
+    [
+      /^[a-z0-9][a-z0-9.-]*@[a-z0-9.-]+\.gserviceaccount\.com$/.test(getBuildAccount(environment)),
+      `buildAccount "${environment.buildAccount}" is not a service account's e-mail address`,
     ],
     [wrongOnes.length === 0, `fleet has "${wrongOnes[0]}", which is not another project`],
     [

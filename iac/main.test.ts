@@ -136,6 +136,7 @@ describe("an environment", () => {
       [{ github: { ...github, repository: "OWNER/NAME" } }, /is a placeholder, whose owner/],
       [{ github: { ...github, repositoryId: "me" } }, /github\.repositoryId "me" is not a number/],
       [{ github: { ...github, branch: 'main" || "' } }, /github\.branch .* is not a branch/],
+      [{ buildAccount: "me" }, /buildAccount "me" is not a service account's e-mail address/],
       [{ tier: "db-huge" as Environment["tier"] }, /tier "db-huge" is not in CONNECTION_LIMITS/],
       [{ workerPoolInstances: 0 }, /workerPoolInstances is 0, but must be at least 1/],
       [{ fleet: ["some-project"] }, /fleet has "some-project", which is not another project/],

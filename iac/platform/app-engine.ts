@@ -2,6 +2,7 @@ import { AppEngineApplication } from "@cdktf/provider-google/lib/app-engine-appl
 import { ProjectIamMember } from "@cdktf/provider-google/lib/project-iam-member/index.js";
 import { StorageBucketIamMember } from "@cdktf/provider-google/lib/storage-bucket-iam-member/index.js";
 import type { TerraformStack } from "cdktf";
+import { getBuildAccount } from "../names.ts";
 import type { Settings } from "../settings.ts";
 import type { Accounts } from "./accounts.ts";
 
@@ -22,12 +23,12 @@ export function createAppEngine(
     locationId: APP_ENGINE_REGIONS[region] ?? region,
     lifecycle: { preventDestroy: true },
   });
-  // Versions are built by the application's default account, which has no roles in projects
-  // created since 2024. It needs only the builder role; the versions run as other accounts.
+  // The account that builds versions has no roles in projects created since 2024. It needs only the
+  // builder role; the versions run as other accounts.
   new ProjectIamMember(stack, "application-build", {
     project: projectId,
     role: "roles/cloudbuild.builds.builder",
-    member: `serviceAccount:${projectId}@appspot.gserviceaccount.com`,
+    member: `serviceAccount:${getBuildAccount(environment)}`,
     dependsOn: [application],
   });
   // gcloud checks that the bucket exists, and uploads the source to it.

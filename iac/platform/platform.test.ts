@@ -47,7 +47,10 @@ describe("the platform", () => {
     const settings = settingsWith();
     const { github: _, ...environment } = settings.environment;
     const stacks = synthesiseUnchecked({ ...settings, environment });
-    assert.doesNotMatch(JSON.stringify(stacks), /workloadIdentity|workload_identity|githubusercontent/);
+    assert.doesNotMatch(
+      JSON.stringify(stacks),
+      /workloadIdentity|workload_identity|githubusercontent/,
+    );
     assert.deepEqual(checkStacks(stacks, settings), []);
   });
 
