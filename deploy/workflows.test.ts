@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { before, describe, it } from "node:test";
 import { parse } from "yaml";
+import { STACKS } from "../iac/terraform-json.ts";
 import { createWorkflowLinter } from "./lint-workflows.ts";
 
 const ROOT = new URL("../", import.meta.url);
@@ -84,6 +85,12 @@ describe("the workflows", () => {
           assert.ok(!run.includes("${{"), `${file}: ${run}`);
           execFileSync("bash", ["-n"], { input: run, stdio: ["pipe", "ignore", "pipe"] });
         }
+  });
+
+  it("validate every stack of a pull request", () => {
+    const { steps } = parse(read(`${FOLDER}ci.yaml`)).jobs.plan;
+    const validate = steps.find(({ name }: { name?: string }) => name === "Validate").run;
+    assert.match(validate, new RegExp(`for stack in ${STACKS.join(" ")}; do`));
   });
 
   it("run only scripts of package.json", () => {

@@ -42,6 +42,11 @@ describe("npm run synth", () => {
         const text = readFileSync(join(out, stack, "cdk.tf.json"), "utf8");
         assert.equal(text, `${JSON.stringify(JSON.parse(text), undefined, 2)}\n`);
         assert.match(text, new RegExp(`"prefix": "${stack}"`));
+        const lock = readFileSync(join(out, stack, ".terraform.lock.hcl"), "utf8");
+        const { google } = JSON.parse(text).terraform.required_providers;
+        assert.ok(lock.includes(`\n  version     = "${google.version}"\n`));
+        // Of each platform's archive and of the manifest.
+        assert.ok((lock.match(/"zh:[0-9a-f]{64}"/g) ?? []).length >= 12);
         // CDKTF's comments name its version.
         assert.doesNotMatch(text, /"\/\/"/);
       }
