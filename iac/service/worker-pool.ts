@@ -31,10 +31,8 @@ export function createWorkerPool(
     name: WORKER_POOL,
     location: environment.region,
     deletionProtection: false,
-    scaling: {
-      scalingMode: "MANUAL",
-      manualInstanceCount: environment.workerPoolInstances,
-    },
+    // A pool is not scaled automatically.
+    scaling: { manualInstanceCount: environment.workerPoolInstances },
     template: {
       serviceAccount: getServiceAccountEmail("subscriber", environment.projectId),
       containers: [
