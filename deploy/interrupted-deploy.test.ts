@@ -142,7 +142,7 @@ function perform(
   resources: number | undefined,
 ): string {
   const line = call.join(" ");
-  const [, stack] = /^terraform -chdir=\S+\/(\w+) apply/.exec(line) ?? [];
+  const [, stack] = /^terraform -chdir=\S+\/([\w-]+) apply/.exec(line) ?? [];
   if (stack)
     project.apply(stack as keyof Stacks, variables, stack === "service" ? resources : undefined);
   if (line.startsWith("gcloud secrets list"))
@@ -153,8 +153,8 @@ function perform(
   if (line.startsWith("gcloud secrets versions access")) return `${project.secret}\n`;
   if (line.startsWith("gcloud app services list")) return project.services.join("\n");
   if (line.startsWith("gcloud app deploy cron.yaml")) project.hasCron = true;
-  if (line.includes("migrate")) project.migrate();
-  if (line.includes("rollout")) project.services = ["default", "subscriber"];
+  if (line.startsWith("npm run --silent migrate")) project.migrate();
+  if (line.startsWith("npm run --silent rollout")) project.services = ["default", "subscriber"];
   return "";
 }
 

@@ -5,7 +5,6 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { before, describe, it } from "node:test";
 import { parse } from "yaml";
-import { STACKS } from "../iac/terraform-json.ts";
 import { findProgram } from "../local/programs.ts";
 import { createWorkflowLinter } from "./lint-workflows.ts";
 
@@ -114,7 +113,10 @@ describe("the workflows", () => {
   it("validate every stack of a pull request", () => {
     const { steps } = parse(read(`${FOLDER}ci.yaml`)).jobs.plan;
     const validate = steps.find(({ name }: { name?: string }) => name === "Validate").run;
-    assert.match(validate, new RegExp(`for stack in ${STACKS.join(" ")}; do`));
+    assert.match(
+      validate,
+      /^for stack in terraform\/changed\/\*; do\n(.*\n)+ +terraform .* validate\n/,
+    );
   });
 
   const skip = findProgram("jq") ? false : "jq is not installed, which GitHub's runners have";
