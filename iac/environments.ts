@@ -81,7 +81,7 @@ export const ENVIRONMENTS: Record<string, Environment> = {
 };
 
 /** Owners in examples. On GitHub somebody may have such a name, and could then deploy. */
-const PLACEHOLDER_OWNERS = /^(owner|someone|your-?(org|name|owner)|[\w-]*example[\w-]*)\//i;
+const PLACEHOLDER_OWNERS = /^(owner|your-org|constancia-example)\//i;
 
 const PROJECT_ID = /^[a-z][a-z0-9-]{4,28}[a-z0-9]$/;
 

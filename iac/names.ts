@@ -34,10 +34,9 @@ export function getServiceAccountEmail(account: keyof typeof ACCOUNTS, projectId
  * The account by which App Engine builds versions, as `gcloud app describe` prints it. A deploy compares
  * the two, because Google may choose another one for a new application.
  */
-export function getBuildAccount({ buildAccount, projectId }: BuildSettings): string {
-  return buildAccount ?? `${projectId}@appspot.gserviceaccount.com`;
+export function getBuildAccount(environment: { buildAccount?: string; projectId: string }): string {
+  return environment.buildAccount ?? `${environment.projectId}@appspot.gserviceaccount.com`;
 }
-type BuildSettings = { buildAccount?: string; projectId: string };
 
 /** A service account as IAM names it. */
 export function getIamMember(account: keyof typeof ACCOUNTS, projectId: string): string {
