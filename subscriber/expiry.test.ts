@@ -334,6 +334,12 @@ describe("a write whose own expiry is not after its publish time", () => {
       });
       assert.deepEqual(settle(write({ at: 99.999, until: 100, kind })).told, ["applied"]);
     }
+    assert.deepEqual(decide(write({ at: 100, until: 100 }), undefined), {
+      kind: "settled",
+      outcome: "conflict",
+      reason: "The item had expired before the write was accepted.",
+      code: "expired",
+    });
     const { told, row } = settle(HOLD, write({ at: 50, clock: 20, until: 40 }));
     assert.deepEqual([told, row?.version], [["applied", "expired"], HOLD.id]);
   });
