@@ -13,6 +13,7 @@ import { readTrafficShares } from "./versions.ts";
 
 export type StageOptions = {
   gcloud: Gcloud;
+  /** The API to send requests to where clients send too few. */
   api: Api;
   project: string;
   id: string;

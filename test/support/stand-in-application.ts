@@ -2,7 +2,14 @@ export type StandInService = {
   shardBy: string;
   versions: { id: string; share: number; createTime: string }[];
 };
-export type StandInState = { clock: number; url: string; services: Record<string, StandInService> };
+export type StandInState = {
+  clock: number;
+  /** The address of a version of the API that has none of its own below. */
+  url: string;
+  /** By the commit of the version. */
+  urls: Record<string, string>;
+  services: Record<string, StandInService>;
+};
 /** A request that a version answered. */
 export type LoggedRequest = { time: number; status: number; isWrite: boolean };
 
@@ -48,6 +55,8 @@ export type Application = {
   good: readonly string[];
   requests: LoggedRequest[];
   calls: string[][];
+  /** Called after a change of traffic. */
+  onTraffic?: () => void;
 };
 /** The command fails; gcloud prints the message. */
 export class CommandError extends Error {}
