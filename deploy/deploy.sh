@@ -64,6 +64,11 @@ cloud-sql-proxy wait --max=60s
 MYSQL_URL="mysql://constancia@127.0.0.1:$port/constancia" \
   MYSQL_PASSWORD_SECRET="projects/$project/secrets/$secret/versions/latest" npm run --silent migrate
 
+# Nothing is printed if app.yaml requires no key. Instances take a key that is new at once.
+CONSTANCIA_API_KEY=$(npm run --silent ops -- keys "$environment" rollout)
+if [ -n "${GITHUB_ACTIONS:-}" ] && [ -n "$CONSTANCIA_API_KEY" ]; then echo "::add-mask::$CONSTANCIA_API_KEY"; fi
+export CONSTANCIA_API_KEY
+
 say "rolling out"
 npm run --silent rollout -- --project="$project" "$@"
 

@@ -10,6 +10,7 @@ import { readConfig } from "../common/config.ts";
 
 const SCRIPT = join(import.meta.dirname, "deploy.sh");
 const PASSWORD = "the-password-that-there-is";
+const KEY = "constancia_the-key-of-the-deploys";
 const APP_YAML = join(import.meta.dirname, "..", "app.yaml");
 const PROJECT = "constancia-staging";
 const STACK = "-chdir=.local/terraform/staging/service";
@@ -25,6 +26,7 @@ const CALLS = [
   `terraform ${STACK} apply -input=false plan.bin`,
   "cloud-sql-proxy wait --max=60s",
   "npm run --silent migrate",
+  "npm run --silent ops -- keys staging rollout",
   "npm run --silent rollout -- --project=constancia-staging --hold=1",
   "gcloud app deploy cron.yaml --project=constancia-staging --quiet",
   `terraform ${WATCH} init -input=false`,
@@ -45,10 +47,11 @@ async function deploy(
   const standIn = `#!/bin/sh
 call="$(basename "$0") $*"
 echo "$call" >> ${calls}
-echo "$call: $TF_VAR_services_deployed $TF_VAR_mysql_password $MYSQL_URL $MYSQL_PASSWORD_SECRET" >> ${calls}.env
+echo "$call: $TF_VAR_services_deployed $TF_VAR_mysql_password $MYSQL_URL $MYSQL_PASSWORD_SECRET$CONSTANCIA_API_KEY" >> ${calls}.env
 if [ "$call" = "$FAIL" ]; then exit 1; fi
 case "$call" in
   "gcloud secrets"*) echo ${PASSWORD} ;;
+  *"keys staging rollout") echo ${KEY} ;;
   "gcloud app services"*) printf '%s\\n' ${services.join(" ")} ;;
 esac
 `;
@@ -84,7 +87,9 @@ test("a deploy synthesises, applies, migrates, rolls out and applies observabili
   assert.match(env, new RegExp(`apply.*: true ${PASSWORD}`));
   const [, mysqlUrl = "", secret] = /migrate: .* (mysql:\S+) (\S+)/.exec(env) ?? [];
   assertSameDatabase(new URL(mysqlUrl), secret);
-  assert.ok(!output.includes(PASSWORD) && !all.join().includes(PASSWORD));
+  assert.match(env, new RegExp(`rollout -- --project.*: .*${KEY}`));
+  for (const secret of [PASSWORD, KEY])
+    assert.ok(!output.includes(secret) && !all.join().includes(secret));
   assert.match(output, /the alerts notify nobody/);
 });
 

@@ -18,6 +18,10 @@ const COMMANDS: Record<string, Command> = {
     program: join(import.meta.dirname, "dead-letters.ts"),
     does: "list, show and replay the messages that could not be settled",
   },
+  keys: {
+    program: join(import.meta.dirname, "keys", "main.ts"),
+    does: "create, rotate and remove API keys of an environment on Google Cloud",
+  },
   migrate: {
     program: join(import.meta.dirname, "migrate.ts"),
     does: "run the migrations that have not run yet",

@@ -2,7 +2,7 @@ import { SecretManagerSecret } from "@cdktf/provider-google/lib/secret-manager-s
 import { SecretManagerSecretIamMember } from "@cdktf/provider-google/lib/secret-manager-secret-iam-member/index.js";
 import { SecretManagerSecretVersion } from "@cdktf/provider-google/lib/secret-manager-secret-version/index.js";
 import { Fn, Op, type TerraformStack, TerraformVariable } from "cdktf";
-import { type ACCOUNTS, getIamMember } from "../names.ts";
+import { type ACCOUNTS, API_KEYS_SECRET, getIamMember, ROLLOUT_KEY_SECRET } from "../names.ts";
 import { getSecret, type Settings } from "../settings.ts";
 
 /** A shorter secret is a typing error or can be guessed. */
@@ -12,8 +12,10 @@ const MIN_SECRET_LENGTH = 16;
 export type SecretInput = { value: TerraformVariable; version: TerraformVariable };
 
 /**
- * The secrets that app.yaml and subscriber.yaml name, and who may read each. The secret of the API
- * keys is created only where app.yaml names it. Returns the input of the database password.
+ * The secrets that app.yaml and subscriber.yaml name, and who may read each. Returns the input of the
+ * database password. The values of the API keys are no input: `npm run ops -- keys` adds versions to
+ * their secrets, which are there from the first deploy on, so that clients can have their keys before
+ * app.yaml requires any.
  */
 export function createSecrets(stack: TerraformStack, settings: Settings): SecretInput {
   const password = createInput(
@@ -22,35 +24,28 @@ export function createSecrets(stack: TerraformStack, settings: Settings): Secret
     "The password of the database user, kept in Secret Manager.",
   );
   const passwordSecret = getSecret(settings.api, "MYSQL_PASSWORD_SECRET");
-  if (passwordSecret)
-    createSecret("mysql-password", passwordSecret, password, ["api", "subscriber", "auditor"]);
-
-  const keysSecret = getSecret(settings.api, "API_KEYS_SECRET");
-  if (keysSecret) {
-    const keys = createInput(
-      stack,
-      "api_keys",
-      "The value of API_KEYS: one NAME SHA256 SCOPE… a line.",
-    );
-    createSecret("api-keys", keysSecret, keys, ["api"]);
+  if (passwordSecret) {
+    const secret = createSecret("mysql-password", passwordSecret, ["api", "subscriber", "auditor"]);
+    new SecretManagerSecretVersion(stack, "mysql-password-version", {
+      secret: secret.id,
+      secretDataWo: password.value.stringValue,
+      secretDataWoVersion: password.version.numberValue,
+      // A disabled version can be enabled again if the new value is wrong.
+      deletionPolicy: "DISABLE",
+      lifecycle: { createBeforeDestroy: true },
+    });
   }
+  createSecret("api-keys", getSecret(settings.api, "API_KEYS_SECRET") ?? API_KEYS_SECRET, ["api"]);
+  // Only the deployer reads it, whose role on the project permits that.
+  createSecret("rollout-key", ROLLOUT_KEY_SECRET, []);
   return password;
 
   function createSecret(
     id: string,
     secretId: string,
-    { value, version }: SecretInput,
     readers: readonly (keyof typeof ACCOUNTS)[],
-  ): void {
+  ): SecretManagerSecret {
     const secret = new SecretManagerSecret(stack, id, { secretId, replication: { auto: {} } });
-    new SecretManagerSecretVersion(stack, `${id}-version`, {
-      secret: secret.id,
-      secretDataWo: value.stringValue,
-      secretDataWoVersion: version.numberValue,
-      // A disabled version can be enabled again if the new value is wrong.
-      deletionPolicy: "DISABLE",
-      lifecycle: { createBeforeDestroy: true },
-    });
     for (const reader of readers) {
       new SecretManagerSecretIamMember(stack, `${id}-${reader}`, {
         secretId: secret.secretId,
@@ -58,6 +53,7 @@ export function createSecrets(stack: TerraformStack, settings: Settings): Secret
         member: getIamMember(reader, settings.environment.projectId),
       });
     }
+    return secret;
   }
 }
 
