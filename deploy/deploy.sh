@@ -12,8 +12,11 @@ Synthesises the stacks of the environment, applies the stack `service`, migrates
 out both services (a canary first), applies cron.yaml and the stack `observability`, whose alerts are
 sent to TF_VAR_alert_email. Terraform asks before it changes anything, unless CI is set.
 
+If the subscriber is a worker pool, builds its image first, applies the stack `worker-pool` after the
+migration, and applies it again with the image before if the rollout fails.
+
 Requires gcloud (logged in, also with application-default credentials), terraform and
-cloud-sql-proxy on the PATH. The stack `platform` must have been applied once (docs/deploy.md).
+cloud-sql-proxy on the PATH, and for a worker pool docker and git. The stack `platform` must have been applied once (docs/deploy.md).
 HELP
   [ $# -gt 0 ] && exit 0 || exit 2
 fi
@@ -43,6 +46,11 @@ apply_stack() {
   fi
 }
 
+if [ "$delivery" = worker-pool ]; then
+  . deploy/worker-pool.sh
+  build_image
+fi
+
 # The current password, which Terraform writes only if its version was increased. For a new project
 # a random one is generated.
 TF_VAR_mysql_password=$(gcloud secrets versions access latest --secret="$secret" --project="$project" 2>/dev/null ||
@@ -69,8 +77,18 @@ CONSTANCIA_API_KEY=$(npm run --silent ops -- keys "$environment" rollout)
 if [ -n "${GITHUB_ACTIONS:-}" ] && [ -n "$CONSTANCIA_API_KEY" ]; then echo "::add-mask::$CONSTANCIA_API_KEY"; fi
 export CONSTANCIA_API_KEY
 
+if [ "$delivery" = worker-pool ]; then
+  read_running_image
+  apply_stack worker-pool
+fi
+
 say "rolling out"
-npm run --silent rollout -- --project="$project" "$@"
+status=0
+npm run --silent rollout -- --project="$project" --delivery="$delivery" "$@" || status=$?
+if [ "$status" != 0 ]; then
+  [ "$delivery" = push ] || put_pool_back "$status"
+  exit "$status"
+fi
 
 say "applying cron.yaml"
 gcloud app deploy cron.yaml --project="$project" --quiet

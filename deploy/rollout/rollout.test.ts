@@ -201,6 +201,29 @@ describe("npm run rollout", { concurrency: 3 }, () => {
     assert.deepEqual(appEngine.traffic(), ALL_NEW);
   });
 
+  it("judges the worker pool that settles, before the API has traffic", async () => {
+    const appEngine = await build();
+    appEngine.plan({ always: { requests: 0, settled: 0 }, pool: {} });
+    const args = ["--steps=10,100", "--delivery=worker-pool"];
+    const { status, out, err } = await appEngine.run(...args);
+    assert.equal(status, 0, err);
+    assert.deepEqual(out.match(/passed: .*/g), [
+      "passed: 100 % of subscriber",
+      "passed: 10 % of default",
+      "passed: 100 % of default",
+    ]);
+    assert.match(out, /based on \d+ requests and 100 settled writes/);
+    assert.deepEqual(appEngine.traffic(), ALL_NEW);
+    appEngine.plan({ always: { requests: 0, settled: 0 }, pool: { dead: 1 } });
+    appEngine.check("ddddddd");
+    appEngine.forgetCalls();
+    const bad = await appEngine.run(...args);
+    assert.equal(bad.status, 1);
+    assert.match(bad.err, /^At 100 % of subscriber: dead messages 1/);
+    assert.deepEqual(appEngine.traffic(), ALL_NEW);
+    assert.ok(!listChanges(appEngine).some((call) => call.includes("set-traffic default")));
+  });
+
   it("does not pass a version without enough evidence", async () => {
     const appEngine = await build();
     appEngine.plan({ always: { settled: 19, requests: 99, isBlind: true } });

@@ -117,14 +117,24 @@ async function deployAndShift(run: Run, versions: readonly Version[], id: string
   const fallback = findFallback(versions, id);
   try {
     await deploy(gcloud, id, versions);
-    const stages = planStages(await readVersions(gcloud), id, fallback, options.steps);
+    const stages = planStages(await readVersions(gcloud), id, fallback, options);
     const url = await readAddress(gcloud, id);
     const api = connect(run, url);
     await withProgress(`waiting until ${url} is ready`, () => awaitReady(api, stop));
     const running = await connectRunning(run, fallback.default);
     const answerLimitMs = await readAnswerLimit(gcloud, { id: fallback.default, project });
-    const { holdMs, pauseMs } = options;
-    const shared = { gcloud, project, id, fallback, answerLimitMs, holdMs, pauseMs, stop };
+    const { holdMs, pauseMs, delivery } = options;
+    const shared = {
+      gcloud,
+      project,
+      delivery,
+      id,
+      fallback,
+      answerLimitMs,
+      holdMs,
+      pauseMs,
+      stop,
+    };
     for (const service of SERVICES) {
       if (service === "default")
         await withProgress(`smoke test at ${url}`, () => smokeTest(api, stop));
@@ -165,7 +175,7 @@ async function printDryRun({ gcloud, options }: Run, versions: readonly Version[
   const fallback = findFallback(versions, id);
   await deploy(gcloud, id, versions);
   say("then these steps, each of them judged, with a smoke test before the first of default:");
-  for (const stage of planStages(versions, id, fallback, options.steps))
+  for (const stage of planStages(versions, id, fallback, options))
     await gcloud.change(trafficCommand(stage, id, fallback[stage.service]));
   await gcloud.change(finishCommand("default", id));
   say("then versions without traffic are deleted:");

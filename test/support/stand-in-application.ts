@@ -42,6 +42,8 @@ export type Fault = {
 };
 export type Plan = {
   faults?: Fault[];
+  /** A worker pool settles the writes. */
+  pool?: { dead?: number };
   always?: LogFigures;
   /** The log lines while a version is at that step. */
   figures?: (LogFigures & { service: "default" | "subscriber"; percent: number })[];
