@@ -30,6 +30,10 @@ const COMMANDS: Record<string, Command> = {
     program: join(import.meta.dirname, "schemas.ts"),
     does: "number the declarations of the collections, after one has changed",
   },
+  "verify-cloud": {
+    program: join(import.meta.dirname, "verify-cloud", "main.ts"),
+    does: "ask a deployed environment what was not verified on Google Cloud",
+  },
 };
 
 if (existsSync(RUN_ENV)) process.loadEnvFile(RUN_ENV);
