@@ -105,7 +105,7 @@ export class Cloud {
       signal: AbortSignal.timeout(METRICS_TIMEOUT_MS),
     });
     if (!response.ok) throw new Error(`Cloud Monitoring answered ${response.status}.`);
-    const { data } = (await response.json()) as { data?: { result?: unknown[] } };
+    const { data } = parseJson(await response.text()) as { data?: { result?: unknown[] } };
     return (data?.result?.length ?? 0) > 0;
   }
 }

@@ -12,7 +12,7 @@ const FILES = [
 ];
 /** How the documents say that something was not verified on Google Cloud. */
 const NOT_VERIFIED =
-  /\b(not|nothing|none|no|never|nobody)\b[^,;]{0,40}\b(verified|has run|have run|been run)\b/i;
+  /\b(not|nothing|none|never|nobody|no pool|no workflow)\b[^,;]{0,40}\b(verified|has run|have run|been run)\b/i;
 /** Said of something else than Google Cloud. */
 const ELSEWHERE = [
   // Of `npm audit`, which needs the public registry.
@@ -23,7 +23,7 @@ const ELSEWHERE = [
 
 /** The sentences of a document, without code and marks; an item that follows a colon is one, too. */
 function listSentences(text: string): { sentence: string; isItem: boolean }[] {
-  const prose = text.replaceAll(/```.*?```|^\|.*$/gms, "");
+  const prose = text.replaceAll(/```.*?```/gs, "").replaceAll(/^[|#].*$/gm, "");
   const blocks = prose.split(/\n\s*\n|\n(?=\s*- )/);
   let introduced = false;
   return blocks.flatMap((block) => {
