@@ -34,7 +34,7 @@ const STATUS = {
   UNAUTHENTICATED: 16,
 } as const;
 /** The codes after which Google's client retries a publish (publisher_client_config.json). */
-const RETRY_CODES: readonly number[] = [
+export const RETRY_CODES: readonly number[] = [
   STATUS.CANCELLED,
   STATUS.UNKNOWN,
   STATUS.DEADLINE_EXCEEDED,

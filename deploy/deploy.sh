@@ -30,6 +30,11 @@ say() { echo "deploy: $*"; }
 say "synthesising the stacks of $environment"
 npm run --silent synth -- --environment "$environment"
 . deploy/environment.sh
+found=$(gcloud app describe --project="$project" --format='value(serviceAccount)')
+if [ -n "$found" ] && [ "$found" != "$builder" ]; then
+  echo "deploy: App Engine builds versions as $found, but the stack platform lets $builder build them. Set buildAccount: \"$found\" in iac/environments.ts, $environment, and apply the stack platform again (docs/deploy.md)." >&2
+  exit 1
+fi
 secret=constancia-mysql-password
 apply_stack() {
   local stack=.local/terraform/$environment/$1
@@ -51,10 +56,19 @@ if [ "$delivery" = worker-pool ]; then
   build_image
 fi
 
-# The current password, which Terraform writes only if its version was increased. For a new project
-# a random one is generated.
-TF_VAR_mysql_password=$(gcloud secrets versions access latest --secret="$secret" --project="$project" 2>/dev/null ||
-  node -p 'crypto.randomBytes(24).toString("hex")')
+# The current password, which Terraform writes only if its version was increased. A random one is
+# generated only where Secret Manager answers that it has none: a password that was not read because
+# of a failure would be set for the user while the secret keeps another.
+versions=
+secrets=$(gcloud secrets list --project="$project" --format='value(name)')
+if grep -qE "(^|/)$secret\$" <<< "$secrets"; then
+  versions=$(gcloud secrets versions list "$secret" --project="$project" --filter=state=enabled --format='value(name)')
+fi
+if [ -n "$versions" ]; then
+  TF_VAR_mysql_password=$(gcloud secrets versions access latest --secret="$secret" --project="$project")
+else
+  TF_VAR_mysql_password=$(node -p 'crypto.randomBytes(24).toString("hex")')
+fi
 if [ -n "${GITHUB_ACTIONS:-}" ]; then echo "::add-mask::$TF_VAR_mysql_password"; fi
 # App Engine accepts the settings of a service only after its first version.
 services=$(gcloud app services list --project="$project" --format='value(id)')
@@ -64,11 +78,9 @@ export TF_VAR_mysql_password TF_VAR_services_deployed
 apply_stack service
 
 say "migrating the database (the old version keeps running)"
-port=3307
-cloud-sql-proxy --port="$port" --health-check "$instance" &
-proxy=$!
+. deploy/proxy.sh
 trap 'kill "$proxy" 2>/dev/null || true' EXIT
-cloud-sql-proxy wait --max=60s
+cloud-sql-proxy wait --http-port="$health" --max=60s
 MYSQL_URL="mysql://constancia@127.0.0.1:$port/constancia" \
   MYSQL_PASSWORD_SECRET="projects/$project/secrets/$secret/versions/latest" npm run --silent migrate
 

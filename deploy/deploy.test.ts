@@ -17,18 +17,23 @@ const IMAGE = `${REGISTRY}@sha256:2`;
 const POOL = "-chdir=.local/terraform/staging/worker-pool";
 const APP_YAML = join(import.meta.dirname, "..", "app.yaml");
 const PROJECT = "constancia-staging";
+const BUILDER = `${PROJECT}@appspot.gserviceaccount.com`;
+const SECRET = "constancia-mysql-password";
 const STACK = "-chdir=.local/terraform/staging/service";
 const WATCH = "-chdir=.local/terraform/staging/observability";
 
 /** The calls of a deploy, in order. */
 const CALLS = [
   "npm run --silent synth -- --environment staging",
+  "gcloud app describe --project=constancia-staging --format=value(serviceAccount)",
+  "gcloud secrets list --project=constancia-staging --format=value(name)",
+  "gcloud secrets versions list constancia-mysql-password --project=constancia-staging --filter=state=enabled --format=value(name)",
   "gcloud secrets versions access latest --secret=constancia-mysql-password --project=constancia-staging",
   "gcloud app services list --project=constancia-staging --format=value(id)",
   `terraform ${STACK} init -input=false`,
   `terraform ${STACK} plan -input=false -out=plan.bin`,
   `terraform ${STACK} apply -input=false plan.bin`,
-  "cloud-sql-proxy wait --max=60s",
+  "cloud-sql-proxy wait --http-port=PORT --max=60s",
   "npm run --silent migrate",
   "npm run --silent ops -- keys staging rollout",
   "npm run --silent rollout -- --project=constancia-staging --delivery=push --hold=1",
@@ -38,7 +43,7 @@ const CALLS = [
   `terraform ${WATCH} apply -input=false plan.bin`,
 ];
 const PROXY =
-  "cloud-sql-proxy --port=3307 --health-check constancia-staging:southamerica-east1:latam-database";
+  "cloud-sql-proxy --port=PORT --health-check --http-port=PORT constancia-staging:southamerica-east1:latam-database";
 
 /** Runs deploy.sh with stand-ins for its programs; the call that equals `fail` fails. */
 async function deploy(
@@ -47,6 +52,9 @@ async function deploy(
     fail = "none",
     failStatus = 1,
     services = ["default", "subscriber"],
+    secrets = ["projects/42/secrets/another", `projects/42/secrets/${SECRET}`],
+    versions = ["2", "1"],
+    builder = BUILDER,
     args = ["staging", "--hold=1"],
     delivery = "push",
     runningImage = "",
@@ -59,8 +67,11 @@ async function deploy(
 call="$(basename "$0") $*"
 echo "$call" >> ${calls}
 echo "$call: $TF_VAR_services_deployed $TF_VAR_mysql_password $MYSQL_URL $MYSQL_PASSWORD_SECRET$CONSTANCIA_API_KEY $TF_VAR_subscriber_image" >> ${calls}.env
-if [ "$call" = "$FAIL" ]; then exit ${failStatus}; fi
 case "$call" in
+  $FAIL) exit ${failStatus} ;;
+  "gcloud app describe"*) echo ${builder} ;;
+  "gcloud secrets list"*) printf '%s\\n' ${secrets.join(" ")} ;;
+  "gcloud secrets versions list"*) printf '%s\\n' ${versions.join(" ")} ;;
   "gcloud secrets"*) echo ${PASSWORD} ;;
   *"keys staging rollout") echo ${KEY} ;;
   *"output -raw subscriber_image") echo "${runningImage}" ;;
@@ -78,14 +89,18 @@ esac
     env: {
       PATH: [folder, dirname(process.execPath), process.env.PATH].join(":"),
       CI: "true",
-      FAIL: fail,
+      FAIL: fail.replace("PORT", "*"),
     },
   });
   const closed = new Promise<number | null>((resolve) => child.once("close", resolve));
   const output = await Promise.all([readText(child.stdout), readText(child.stderr)]);
   const status = await closed;
   const read = (file: string) => (existsSync(file) ? readFileSync(file, "utf8") : "");
-  const all = read(calls).trim().split("\n");
+  // The proxy gets free ports.
+  const all = read(calls)
+    .trim()
+    .replaceAll(/(port=)\d+/g, "$1PORT")
+    .split("\n");
   return { status, output: output.join(""), env: read(`${calls}.env`), all };
 }
 
@@ -129,7 +144,6 @@ function assertSameDatabase(proxied: URL, secret: string | undefined): void {
 
 test("a deploy ends at the first step that fails", async (t) => {
   const attempts = CALLS.map(async (call, index) => {
-    if (call.startsWith("gcloud secrets")) return;
     const { status, all } = await deploy(t, { fail: call });
     assert.notEqual(status, 0, call);
     assert.deepEqual(
@@ -141,10 +155,12 @@ test("a deploy ends at the first step that fails", async (t) => {
 });
 
 test("a first deploy generates a password, and skips the settings of services that do not exist", async (t) => {
-  const secret = CALLS[1] as string;
-  const { status, env } = await deploy(t, { fail: secret, services: ["default"] });
+  const { status, env } = await deploy(t, { secrets: [], services: ["default"] });
   assert.equal(status, 0);
   assert.match(env, /apply.*: false [0-9a-f]{48}/);
+  // Named alike; and a secret that has no version yet, where an earlier run was cut.
+  for (const options of [{ secrets: [`projects/42/secrets/${SECRET}-2`] }, { versions: [] }])
+    assert.match((await deploy(t, options)).env, /apply.*: true [0-9a-f]{48}/);
 });
 
 test("a deploy keeps the settings of its services where the project has others too", async (t) => {
@@ -195,6 +211,19 @@ test("a failed rollout is followed by the worker pool, unless the new API still 
   assert.equal(stuck.status, 3);
   assert.equal(count(stuck.all), 1);
   assert.match(stuck.output, /the worker pool keeps the new image/);
+});
+
+test("a deploy changes nothing where App Engine builds as an account that may not", async (t) => {
+  const builder = "42-compute@developer.gserviceaccount.com";
+  const { status, output, all } = await deploy(t, { builder });
+  assert.equal(status, 1);
+  assert.match(
+    output,
+    new RegExp(`builds versions as ${builder}, .*Set buildAccount: "${builder}"`),
+  );
+  assert.deepEqual(all, CALLS.slice(0, 2));
+  // An application that has no account of its own is built as the usual one.
+  assert.equal((await deploy(t, { builder: "" })).status, 0);
 });
 
 test("a deploy explains its usage", async (t) => {

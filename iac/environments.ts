@@ -1,17 +1,15 @@
 import { UsageError } from "../ops/command-line.ts";
+import { getBuildAccount } from "./names.ts";
 
 /** The settings that differ between environments. */
 export type Environment = {
   projectId: string;
   /** The region of App Engine, the database and Terraform's state. App Engine's cannot be changed. */
   region: string;
-  /** The repository and branch whose workflows may deploy. */
-  github: {
-    repository: string;
-    /** GitHub's number of the repository; somebody else could take over the name. */
-    repositoryId: string;
-    branch: string;
-  };
+  /** The repository and branch whose workflows may deploy and audit; without it, none may. */
+  github?: GithubBranch;
+  /** App Engine's account for builds, where `gcloud app describe` prints another than the usual one. */
+  buildAccount?: string;
   tier: Tier;
   /** REGIONAL keeps MySQL available if a zone fails, at twice the price. No write is lost with ZONAL. */
   availability: "ZONAL" | "REGIONAL";
@@ -26,12 +24,23 @@ export type Environment = {
    * keeps one instance of the API running all the time.
    */
   isWatched: boolean;
-  /** Other projects whose metrics this project shows, on a dashboard of all systems. */
+  /**
+   * Other projects whose metrics this project shows, on a dashboard of all systems. Google refuses a
+   * project that does not exist or that you may not watch, so name it after its own first deploy.
+   */
   fleet: readonly string[];
   /** Who may see dashboards, logs and traces beside the owners: `group:oncall@example.com`. */
   viewers: readonly string[];
   /** How long MySQL or the subscriber may be unavailable without a write becoming a dead letter. */
   toleratedOutageHours: number;
+};
+
+export type GithubBranch = {
+  /** OWNER/NAME. */
+  repository: string;
+  /** GitHub's number of the repository; somebody else could take over the name. */
+  repositoryId: string;
+  branch: string;
 };
 
 /** The default `max_connections` of Cloud SQL for MySQL by tier, from its page of quotas and limits. */
@@ -46,12 +55,9 @@ export type Tier = keyof typeof CONNECTION_LIMITS;
 
 const SHARED = {
   region: "southamerica-east1",
-  github: {
-    // Change to yours. `gh api repos/OWNER/NAME --jq .id` prints the number.
-    repository: "constancia-example/constancia",
-    repositoryId: "1000000001",
-    branch: "main",
-  },
+  // To deploy from GitHub, declare your repository: whoever can push to its branch can deploy.
+  // `gh api repos/OWNER/NAME --jq .id` prints the number.
+  // github: { repository: "OWNER/NAME", repositoryId: "NUMBER", branch: "main" },
   availability: "ZONAL",
   delivery: "push",
   workerPoolInstances: 1,
@@ -70,10 +76,12 @@ export const ENVIRONMENTS: Record<string, Environment> = {
     projectId: "constancia-production",
     tier: "db-custom-1-3840",
     isWatched: true,
-    fleet: ["constancia-staging"],
   },
   staging: { ...SHARED, projectId: "constancia-staging", tier: "db-f1-micro" },
 };
+
+/** Owners in examples. On GitHub somebody may have such a name, and could then deploy. */
+const PLACEHOLDER_OWNERS = /^(owner|your-org|constancia-example)\//i;
 
 const PROJECT_ID = /^[a-z][a-z0-9-]{4,28}[a-z0-9]$/;
 
@@ -96,7 +104,7 @@ export function findEnvironment(
 }
 
 function findFaults(environment: Environment): string[] {
-  const { github, workerPoolInstances, toleratedOutageHours, fleet, viewers } = environment;
+  const { workerPoolInstances, toleratedOutageHours, fleet, viewers } = environment;
   const wrongOnes = fleet.filter((id) => id === environment.projectId || !PROJECT_ID.test(id));
   const strangers = viewers.filter((member) => !/^(user|group|domain):[\w.@+-]+$/.test(member));
   const rules: [boolean, string][] = [
@@ -108,16 +116,7 @@ function findFaults(environment: Environment): string[] {
       /^[a-z]+-[a-z]+\d+$/.test(environment.region),
       `region "${environment.region}" is not a region`,
     ],
-    // These become part of an expression that decides who may deploy, so they may contain no syntax.
-    [
-      /^[A-Za-z0-9-]+\/[\w.-]+$/.test(github.repository),
-      `github.repository "${github.repository}" is not OWNER/NAME`,
-    ],
-    [
-      /^\d{1,20}$/.test(github.repositoryId),
-      `github.repositoryId "${github.repositoryId}" is not a number`,
-    ],
-    [/^[\w./-]+$/.test(github.branch), `github.branch "${github.branch}" is not a branch`],
+    ...(environment.github ? getGithubRules(environment.github) : []),
     [
       Object.hasOwn(CONNECTION_LIMITS, environment.tier),
       `tier "${environment.tier}" is not in CONNECTION_LIMITS`,
@@ -125,6 +124,10 @@ function findFaults(environment: Environment): string[] {
     [
       Number.isInteger(workerPoolInstances) && workerPoolInstances >= 1,
       `workerPoolInstances is ${workerPoolInstances}, but must be at least 1`,
+    ],
+    [
+      /^[a-z0-9][a-z0-9.-]*@[a-z0-9.-]+\.gserviceaccount\.com$/.test(getBuildAccount(environment)),
+      `buildAccount "${environment.buildAccount}" is not a service account's e-mail address`,
     ],
     [wrongOnes.length === 0, `fleet has "${wrongOnes[0]}", which is not another project`],
     [
@@ -137,4 +140,21 @@ function findFaults(environment: Environment): string[] {
     ],
   ];
   return rules.filter(([holds]) => !holds).map(([, fault]) => fault);
+}
+
+/** These become part of an expression that decides who may deploy, so they may contain no syntax. */
+function getGithubRules({ repository, repositoryId, branch }: GithubBranch): [boolean, string][] {
+  return [
+    [
+      /^[A-Za-z0-9-]+\/[\w.-]+$/.test(repository),
+      `github.repository "${repository}" is not OWNER/NAME`,
+    ],
+    [
+      !PLACEHOLDER_OWNERS.test(repository),
+      `github.repository "${repository}" is a placeholder, whose owner on GitHub could deploy; name` +
+        " your repository, or leave out github",
+    ],
+    [/^\d{1,20}$/.test(repositoryId), `github.repositoryId "${repositoryId}" is not a number`],
+    [/^[\w./-]+$/.test(branch), `github.branch "${branch}" is not a branch`],
+  ];
 }

@@ -26,7 +26,9 @@ it("the community fork of CDKTF makes the same bytes, by one line of package.jso
       "common",
       "iac",
       "ops/command-line.ts",
+      "collections",
       "app.yaml",
+      "cron.yaml",
       "subscriber.yaml",
       "package.json",
     ])

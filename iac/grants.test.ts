@@ -68,6 +68,16 @@ it("grants what is listed, and nothing else", () => {
   );
 });
 
+it("lets the account build that App Engine builds as, where it is another", () => {
+  const buildAccount = "42-compute@developer.gserviceaccount.com";
+  const grants = listGrants(synthesiseUnchecked(settingsWith({ environment: { buildAccount } })));
+  const usual = "project: roles/cloudbuild.builds.builder to App Engine's builds";
+  assert.ok(!grants.includes(usual));
+  assert.ok(
+    grants.includes(usual.replace("App Engine's builds", `serviceAccount:${buildAccount}`)),
+  );
+});
+
 it("never grants a basic role, to everyone, or a whole policy at once", () => {
   const stacks = synthesiseUnchecked(settingsWith({ environment: EVERYTHING }));
   const text = JSON.stringify(stacks);

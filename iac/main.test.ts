@@ -45,6 +45,11 @@ describe("npm run synth", () => {
         const text = readFileSync(join(out, stack, "cdk.tf.json"), "utf8");
         assert.equal(text, `${JSON.stringify(JSON.parse(text), undefined, 2)}\n`);
         assert.match(text, new RegExp(`"prefix": "${stack}"`));
+        const lock = readFileSync(join(out, stack, ".terraform.lock.hcl"), "utf8");
+        const { google } = JSON.parse(text).terraform.required_providers;
+        assert.ok(lock.includes(`\n  version     = "${google.version}"\n`));
+        // Of each platform's archive and of the manifest.
+        assert.ok((lock.match(/"zh:[0-9a-f]{64}"/g) ?? []).length >= 12);
         // CDKTF's comments name its version.
         assert.doesNotMatch(text, /"\/\/"/);
       }
@@ -115,6 +120,14 @@ describe("npm run synth", () => {
 });
 
 describe("an environment", () => {
+  it("needs no other project, which a newcomer does not have", () => {
+    for (const { fleet } of Object.values(ENVIRONMENTS)) assert.deepEqual(fleet, []);
+  });
+
+  it("trusts no repository by default, which would be somebody else's", () => {
+    for (const { github } of Object.values(ENVIRONMENTS)) assert.equal(github, undefined);
+  });
+
   it("is refused with a list of its faults, and may contain no syntax", () => {
     const { github } = ENVIRONMENT;
     const wrong: [Partial<Environment>, RegExp][] = [
@@ -124,8 +137,14 @@ describe("an environment", () => {
         { github: { ...github, repository: 'a/b" || true || "' } },
         /github\.repository .* OWNER\/NAME/,
       ],
+      [
+        { github: { ...github, repository: "constancia-example/constancia" } },
+        /github\.repository "constancia-example\/constancia" is a placeholder/,
+      ],
+      [{ github: { ...github, repository: "OWNER/NAME" } }, /is a placeholder, whose owner/],
       [{ github: { ...github, repositoryId: "me" } }, /github\.repositoryId "me" is not a number/],
       [{ github: { ...github, branch: 'main" || "' } }, /github\.branch .* is not a branch/],
+      [{ buildAccount: "me" }, /buildAccount "me" is not a service account's e-mail address/],
       [{ tier: "db-huge" as Environment["tier"] }, /tier "db-huge" is not in CONNECTION_LIMITS/],
       [{ workerPoolInstances: 0 }, /workerPoolInstances is 0, but must be at least 1/],
       [{ fleet: ["some-project"] }, /fleet has "some-project", which is not another project/],

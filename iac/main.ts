@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { parseOptions } from "../ops/command-line.ts";
 import { type Program, runMain, type Terminal } from "../ops/terminal.ts";
@@ -7,6 +7,8 @@ import { readSettings } from "./settings.ts";
 import { synthesise } from "./synth.ts";
 
 const ROOT = join(import.meta.dirname, "..");
+/** Google's provider, by version and hashes. */
+const LOCK_FILE = join(import.meta.dirname, "terraform.lock.hcl");
 const HELP = `npm run synth -- --environment NAME [options]
 
 Writes the Terraform configuration of an environment of iac/environments.ts as JSON. Works offline,
@@ -20,6 +22,7 @@ needs no account and changes nothing on Google Cloud. Writes nothing if the sett
   DIR/service/cdk.tf.json        applied by every deploy, before the rollout
   DIR/worker-pool/cdk.tf.json    applied between both, where the subscriber is a worker pool
   DIR/observability/cdk.tf.json  applied by every deploy, after the rollout
+  DIR/*/.terraform.lock.hcl      the hashes of Google's provider
 
 Exit status: 0 done, 1 the settings are unsafe, 2 wrong usage.
 `;
@@ -49,6 +52,7 @@ function writeStacks(args: string[], print: Terminal["print"], root: string): vo
     const file = join(folder, stack, "cdk.tf.json");
     mkdirSync(join(folder, stack), { recursive: true });
     writeFileSync(file, text);
+    cpSync(LOCK_FILE, join(folder, stack, ".terraform.lock.hcl"));
     print(`wrote ${relative(process.cwd(), file)}\n`);
   }
 }

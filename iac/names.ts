@@ -34,6 +34,14 @@ export function getServiceAccountEmail(account: keyof typeof ACCOUNTS, projectId
   return `${ACCOUNTS[account]}@${projectId}.iam.gserviceaccount.com`;
 }
 
+/**
+ * The account by which App Engine builds versions, as `gcloud app describe` prints it. A deploy compares
+ * the two, because Google may choose another one for a new application.
+ */
+export function getBuildAccount(environment: { buildAccount?: string; projectId: string }): string {
+  return environment.buildAccount ?? `${environment.projectId}@appspot.gserviceaccount.com`;
+}
+
 /** A service account as IAM names it. */
 export function getIamMember(account: keyof typeof ACCOUNTS, projectId: string): string {
   return `serviceAccount:${getServiceAccountEmail(account, projectId)}`;

@@ -6,13 +6,17 @@ import type { Stacks } from "./terraform-json.ts";
 
 /** The first version with write-only arguments and ephemeral variables. */
 const TERRAFORM = ">= 1.11";
+/**
+ * The version of Google's provider, set apart from that of the bindings, which only check types
+ * (docs/decisions/2026-11-21-cdktf-and-its-fork.md). iac/terraform.lock.hcl has its hashes.
+ */
+export const PROVIDER_VERSION = "6.50.0";
 
-/** The outputs of the stack `platform` for the other stacks and the workflows, by Terraform's names. */
+/** The outputs of the stack `platform` for the other stacks, by Terraform's names. */
 export const OUTPUTS = {
   hostname: "hostname",
   projectNumber: "project_number",
   deployer: "deployer",
-  identityProvider: "workload_identity_provider",
 } as const;
 export type Platform = { hostname: string; projectNumber: string };
 
@@ -26,6 +30,7 @@ export function createStack(
   const stack = new TerraformStack(app, name);
   new GoogleProvider(stack, "google", { project: projectId, region });
   stack.addOverride("terraform.required_version", TERRAFORM);
+  stack.addOverride("terraform.required_providers.google.version", PROVIDER_VERSION);
   new GcsBackend(stack, { bucket: getStateBucketName(projectId), prefix: name });
   return stack;
 }

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
+import { PROVIDER_VERSION } from "./stack.ts";
 import { synthesiseUnchecked } from "./synth.ts";
 import { EVERYTHING, settingsWith } from "./testing.ts";
 
@@ -11,10 +12,10 @@ import { EVERYTHING, settingsWith } from "./testing.ts";
  * Offline, Terraform reads the files and finds what is no Terraform. With TEST_TERRAFORM=validate
  * it fetches Google's provider too, and finds what is wrong in the resources.
  */
-const COMMANDS =
-  process.env.TEST_TERRAFORM === "validate"
-    ? [["init", "-backend=false", "-input=false"], ["validate"]]
-    : [["providers"]];
+const isOffline = process.env.TEST_TERRAFORM !== "validate";
+const COMMANDS = isOffline
+  ? [["providers"]]
+  : [["init", "-backend=false", "-input=false"], ["validate"]];
 // Without the machine's own settings, which may name a file that is not there.
 const { TF_CLI_CONFIG_FILE: _, ...env } = process.env;
 const skip = spawnSync("terraform", ["version"], { env }).error && "there is no terraform";
@@ -32,6 +33,13 @@ describe("Terraform", { skip }, () => {
         const cwd = join(folder, name, stack);
         mkdirSync(cwd, { recursive: true });
         writeFileSync(join(cwd, "cdk.tf.json"), JSON.stringify({ ...config, terraform }));
+        const lock = join(cwd, ".terraform.lock.hcl");
+        cpSync(join(import.meta.dirname, "terraform.lock.hcl"), lock);
+        assert.deepEqual(readLockedProviders(cwd), {
+          "registry.terraform.io/hashicorp/google": PROVIDER_VERSION,
+        });
+        // With a lock, Terraform wants the provider for the smallest command.
+        if (isOffline) rmSync(lock);
         for (const command of COMMANDS) {
           const options = { cwd, env, encoding: "utf8" } as const;
           const { status, stderr } = spawnSync("terraform", [...command, "-no-color"], options);
@@ -40,3 +48,9 @@ describe("Terraform", { skip }, () => {
       }
     });
 });
+
+/** The providers that Terraform reads in the lock file of a folder. */
+function readLockedProviders(cwd: string): unknown {
+  const { stdout } = spawnSync("terraform", ["version", "-json"], { cwd, env, encoding: "utf8" });
+  return JSON.parse(stdout).provider_selections;
+}

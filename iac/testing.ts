@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
-import type { Environment } from "./environments.ts";
+import type { Environment, GithubBranch } from "./environments.ts";
 import { readSettings, type ServiceSettings, type Settings } from "./settings.ts";
 import { listResources, type Properties, type Stacks } from "./terraform-json.ts";
 
 /** An environment that does not depend on iac/environments.ts. */
-export const ENVIRONMENT: Environment = {
+export const ENVIRONMENT: Environment & { github: GithubBranch } = {
   projectId: "some-project",
   region: "southamerica-east1",
-  github: { repository: "someone/constancia", repositoryId: "42", branch: "main" },
+  github: { repository: "gabriela/constancia", repositoryId: "42", branch: "main" },
   tier: "db-custom-1-3840",
   availability: "ZONAL",
   delivery: "push",

@@ -16,6 +16,7 @@ import { isRunning, killDescendants, withProgress } from "./processes.ts";
 import { endLeftovers, RunFile } from "./run-file.ts";
 import { Supervisor } from "./supervisor.ts";
 import { HELP, readTestOptions, type TestOptions } from "./test-options.ts";
+import { collectSummary, writeJobSummary } from "./test-summary.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const LOCAL = join(ROOT, ".local");
@@ -194,6 +195,7 @@ async function runTests(options: TestOptions, signal: AbortSignal): Promise<bool
     // What is marked `todo` shows a fault that is known; the summary counts it.
     hasPassed &&= todo !== undefined;
   });
+  const summary = collectSummary(events, ROOT);
   const reporter = events.compose(spec);
   events.on("test:summary", ({ success }) => {
     hasPassed &&= success;
@@ -207,6 +209,7 @@ async function runTests(options: TestOptions, signal: AbortSignal): Promise<bool
   });
   reporter.pipe(process.stdout);
   await once(reporter, "end");
+  writeJobSummary(summary);
   return hasPassed;
 }
 

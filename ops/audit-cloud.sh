@@ -30,11 +30,9 @@ folder=$(mktemp -d)
 proxy=
 trap 'kill $proxy 2>/dev/null || true; rm -rf "$folder"' EXIT
 
-port=3308
-cloud-sql-proxy --port="$port" --health-check "$instance" &
-proxy=$!
+. deploy/proxy.sh
 status=0
-cloud-sql-proxy wait --max=60s || status=3
+cloud-sql-proxy wait --http-port="$health" --max=60s || status=3
 if [ "$status" = 0 ]; then
   GOOGLE_CLOUD_PROJECT=$project MYSQL_URL="mysql://constancia@127.0.0.1:$port/constancia" \
     MYSQL_PASSWORD_SECRET="projects/$project/secrets/constancia-mysql-password/versions/latest" \

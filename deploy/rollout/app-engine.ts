@@ -56,15 +56,16 @@ export async function readVersions(gcloud: Gcloud): Promise<Version[]> {
 export async function deploy(gcloud: Gcloud, id: string, versions: readonly Version[]) {
   const files = FILES.filter(
     ([service]) => !versions.some((one) => one.service === service && one.id === id),
-  ).map(([, file]) => file);
+  );
   // One at a time: --service-account applies to all files of a command.
-  for (const file of files) {
+  for (const [service, file] of files) {
+    const isFirst = !versions.some((one) => one.service === service);
     const account = readAccount(file, gcloud.project);
     const args = ["app", "deploy", file, "--no-promote", `--version=${id}`];
     const minutes = DEPLOY_TIMEOUT_MS / 60_000;
     await withProgress(
       `deploying ${file} as ${id}, without traffic (at most ${minutes} minutes)`,
-      () => gcloud.change([...args, `--service-account=${account}`], { isAbortable: true }),
+      () => gcloud.deploy([...args, `--service-account=${account}`], isFirst),
     );
   }
 }

@@ -16,6 +16,8 @@ const CHANGE_TIMEOUT_MS = 5 * 60_000;
 export const DEPLOY_TIMEOUT_MS = 15 * 60_000;
 /** Reads change nothing, so they are retried. */
 const READ_ATTEMPTS = 3;
+/** The pauses before the retry of a first deploy: two minutes, with the default of --pause. */
+const GRANT_PAUSES = 8;
 /** The reason is in the last lines of gcloud's error output. */
 const ERROR_LINES = 3;
 
@@ -34,7 +36,7 @@ export function createGcloud(options: {
 }) {
   const { project, pauseMs, stop, isDryRun } = options;
   const withProject = (args: readonly string[]) => [...args, `--project=${project}`, "--quiet"];
-  return { read, change, formatCommand, isDryRun, project };
+  return { read, change, deploy, formatCommand, isDryRun, project };
 
   /** Runs a command that prints JSON, with retries. */
   async function read(args: readonly string[]): Promise<unknown> {
@@ -51,11 +53,31 @@ export function createGcloud(options: {
   }
 
   /** Runs a command that changes something, without retries. */
-  async function change(args: readonly string[], { isAbortable = false } = {}): Promise<void> {
+  async function change(args: readonly string[]): Promise<void> {
     if (isDryRun) return say(`would run: ${formatCommand(args)}`);
     stop.throwIfAborted();
-    if (isAbortable) await run(withProject(args), DEPLOY_TIMEOUT_MS, stop);
-    else await run(withProject(args), CHANGE_TIMEOUT_MS);
+    await run(withProject(args), CHANGE_TIMEOUT_MS);
+  }
+
+  /**
+   * Runs `gcloud app deploy`. The first one of a service may come before all grants of the new
+   * project are in effect, and is retried once.
+   */
+  async function deploy(args: readonly string[], isFirst: boolean): Promise<void> {
+    if (isDryRun) return say(`would run: ${formatCommand(args)}`);
+    stop.throwIfAborted();
+    try {
+      await run(withProject(args), DEPLOY_TIMEOUT_MS, stop);
+    } catch (error) {
+      if (!isFirst || stop.aborted) throw error;
+      const pauseBeforeRetryMs = GRANT_PAUSES * pauseMs;
+      say(
+        `${(error as Error).message} This is the first version of the service, and grants of a new` +
+          ` project take effect after a minute or two: retrying once in ${pauseBeforeRetryMs / 1_000} s.`,
+      );
+      await pause(pauseBeforeRetryMs, stop);
+      await run(withProject(args), DEPLOY_TIMEOUT_MS, stop);
+    }
   }
 
   /** The command line, for a person to run. */

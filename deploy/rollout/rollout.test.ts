@@ -76,6 +76,38 @@ describe("npm run rollout", { concurrency: 3 }, () => {
     assert.deepEqual(Object.keys(appEngine.traffic().default ?? {}), ["ddddddd"]);
   });
 
+  it("retries the first deploy of each service once, because grants spread slowly, and says so", async () => {
+    const appEngine = await build({ good: [] });
+    const isDeploy = (call: string) => call.startsWith("app deploy");
+    appEngine.plan({ faults: [{ matching: "app deploy", kind: "fail" }] });
+    const failed = await appEngine.run();
+    assert.equal(failed.status, 1);
+    assert.match(
+      failed.out,
+      /the first version of the service, and grants .*: retrying once in 0 s/,
+    );
+    assert.equal(appEngine.calls().filter(isDeploy).length, 2);
+    appEngine.forgetCalls();
+    appEngine.plan({ faults: [{ at: 3, kind: "fail" }] });
+    const { status, out } = await appEngine.run();
+    assert.equal(status, 0, out);
+    assert.deepEqual(
+      appEngine
+        .calls()
+        .filter(isDeploy)
+        .map((call) => call.split(" ")[2]),
+      ["app.yaml", "subscriber.yaml", "subscriber.yaml"],
+    );
+    assert.deepEqual(appEngine.traffic(), ALL_NEW);
+  });
+
+  it("does not retry a deploy to a service that has versions", async () => {
+    const appEngine = await build();
+    appEngine.plan({ faults: [{ matching: "app deploy", kind: "fail" }] });
+    assert.equal((await appEngine.run()).status, 1);
+    assert.equal(appEngine.calls().filter((call) => call.startsWith("app deploy")).length, 1);
+  });
+
   it("says that a first version that fails has no version to go back to", async () => {
     const appEngine = await build({ good: [] });
     appEngine.api.answerWrongly({ "POST waited": 500 });

@@ -61,8 +61,9 @@ export const SYNTHETIC = {
 /** Attempts to move the traffic back, with `--pause` between them. */
 export const ROLLBACK_ATTEMPTS = 5;
 
-/** How long the first instance of a version may take to become ready. */
-export const READY_WITHIN_MS = 60_000;
+/** How long a version may take to become ready: its first instance starts, and the address of a new
+ * service becomes known. */
+export const READY_WITHIN_MS = 180_000;
 /** The maximum that the API waits for a write (WAIT_SECONDS). */
 export const SMOKE_WAIT_SECONDS = 30;
 /** Longer than the longest wait and the start of an instance. */

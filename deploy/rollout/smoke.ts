@@ -1,5 +1,5 @@
 import { type Answer, type Api, describeKeyAdvice, readEtag } from "./api.ts";
-import { Breach } from "./failure.ts";
+import { Breach, describeError } from "./failure.ts";
 import { pause } from "./pause.ts";
 import { say } from "./say.ts";
 import { READY_WITHIN_MS, SMOKE_WAIT_SECONDS } from "./slo.ts";
@@ -40,17 +40,37 @@ export async function smokeTest(api: Api, stop: AbortSignal): Promise<void> {
   requireStatus("DELETE with Prefer: wait", await api("DELETE", itemPath, { headers: wait }), 204);
 }
 
-/** Waits until a version is ready, for as long as its first instance may take. */
-export async function awaitReady(api: Api, stop: AbortSignal): Promise<void> {
-  const deadline = Date.now() + READY_WITHIN_MS;
+/**
+ * Waits until a version is ready. A new service is not reachable for a while: App Engine refuses the
+ * connection, or answers 502 or 404 with a page of its own. A 404 in JSON is the version's and final.
+ */
+export async function awaitReady(
+  api: Api,
+  stop: AbortSignal,
+  { withinMs = READY_WITHIN_MS, lookMs = READY_LOOK_MS } = {},
+): Promise<void> {
+  const deadline = Date.now() + withinMs;
+  let told = "";
   for (;;) {
-    const answer = await api("GET", "/health/ready");
-    if (answer.status === 200) break;
-    const isStarting = answer.status === 503 || answer.status === 500;
-    if (!isStarting || Date.now() > deadline) requireStatus("GET /health/ready", answer, 200);
-    await pause(READY_LOOK_MS, stop);
+    const answer = await api("GET", "/health/ready").catch((error: unknown) => {
+      if (stop.aborted || Date.now() > deadline) throw error;
+      return describeError(error);
+    });
+    if (typeof answer === "object") {
+      if (answer.status === 200) break;
+      if (!isStarting(answer) || Date.now() > deadline)
+        requireStatus("GET /health/ready", answer, 200);
+    }
+    const found = typeof answer === "object" ? `it answers ${answer.status}` : answer;
+    if (found !== told) say(`  not ready yet: ${found}`);
+    told = found;
+    await pause(lookMs, stop);
   }
   say("  ready");
+}
+
+function isStarting({ status, body }: Answer): boolean {
+  return [500, 502, 503].includes(status) || (status === 404 && Object.keys(body).length === 0);
 }
 
 function requireStatus(what: string, { status, body }: Answer, wanted: number): void {

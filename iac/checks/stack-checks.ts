@@ -15,6 +15,7 @@ import {
   refersTo,
   type Stacks,
 } from "../terraform-json.ts";
+import { checkAccounts } from "./account-checks.ts";
 import { checkObservability } from "./observability-checks.ts";
 import { checkReceiptRetention } from "./retention-checks.ts";
 
@@ -46,6 +47,7 @@ export function checkStacks(stacks: Stacks, settings: Settings): string[] {
       ...checkAttempts(subscription, environment),
     ]),
     ...listResources(stacks, "google_sql_database_instance").flatMap(checkDatabaseAddress),
+    ...checkAccounts(stacks),
     ...checkObservability(stacks),
   ];
 }

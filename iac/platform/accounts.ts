@@ -2,7 +2,7 @@ import { ProjectIamMember } from "@cdktf/provider-google/lib/project-iam-member/
 import { ServiceAccount } from "@cdktf/provider-google/lib/service-account/index.js";
 import { ServiceAccountIamMember } from "@cdktf/provider-google/lib/service-account-iam-member/index.js";
 import type { TerraformStack } from "cdktf";
-import { ACCOUNTS, getIamMember, getPubsubAgent } from "../names.ts";
+import { ACCOUNTS, getPubsubAgent } from "../names.ts";
 import type { Settings } from "../settings.ts";
 
 const DESCRIPTIONS = {
@@ -60,16 +60,14 @@ export function createAccounts(
     new ServiceAccountIamMember(stack, `act-as-${name}`, {
       serviceAccountId: accounts[name].name,
       role: "roles/iam.serviceAccountUser",
-      member: getIamMember("deployer", projectId),
-      dependsOn: [accounts.deployer],
+      member: accounts.deployer.member,
     });
   }
   const grant = (id: string, name: keyof Accounts, role: string) =>
     new ProjectIamMember(stack, id, {
       project: projectId,
       role,
-      member: getIamMember(name, projectId),
-      dependsOn: [accounts[name]],
+      member: accounts[name].member,
     });
   for (const name of ["api", "subscriber"] as const) {
     for (const [kind, role] of Object.entries(TELEMETRY_ROLES))

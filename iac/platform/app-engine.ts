@@ -2,8 +2,9 @@ import { AppEngineApplication } from "@cdktf/provider-google/lib/app-engine-appl
 import { ProjectIamMember } from "@cdktf/provider-google/lib/project-iam-member/index.js";
 import { StorageBucketIamMember } from "@cdktf/provider-google/lib/storage-bucket-iam-member/index.js";
 import type { TerraformStack } from "cdktf";
-import { getIamMember } from "../names.ts";
+import { getBuildAccount } from "../names.ts";
 import type { Settings } from "../settings.ts";
+import type { Accounts } from "./accounts.ts";
 
 /** The two regions that have another name in App Engine. */
 const APP_ENGINE_REGIONS: Record<string, string> = {
@@ -15,18 +16,19 @@ const APP_ENGINE_REGIONS: Record<string, string> = {
 export function createAppEngine(
   stack: TerraformStack,
   { environment }: Settings,
+  { deployer }: Accounts,
 ): AppEngineApplication {
   const { projectId, region } = environment;
   const application = new AppEngineApplication(stack, "application", {
     locationId: APP_ENGINE_REGIONS[region] ?? region,
     lifecycle: { preventDestroy: true },
   });
-  // Versions are built by the application's default account, which has no roles in projects
-  // created since 2024. It needs only the builder role; the versions run as other accounts.
+  // The account that builds versions has no roles in projects created since 2024. It needs only the
+  // builder role; the versions run as other accounts.
   new ProjectIamMember(stack, "application-build", {
     project: projectId,
     role: "roles/cloudbuild.builds.builder",
-    member: `serviceAccount:${projectId}@appspot.gserviceaccount.com`,
+    member: `serviceAccount:${getBuildAccount(environment)}`,
     dependsOn: [application],
   });
   // gcloud checks that the bucket exists, and uploads the source to it.
@@ -34,7 +36,7 @@ export function createAppEngine(
     new StorageBucketIamMember(stack, `code-${role.split(".")[1]}`, {
       bucket: application.codeBucket,
       role,
-      member: getIamMember("deployer", projectId),
+      member: deployer.member,
     });
   }
   return application;

@@ -1,8 +1,9 @@
 import { ProjectIamMember } from "@cdktf/provider-google/lib/project-iam-member/index.js";
 import { SqlDatabaseInstance } from "@cdktf/provider-google/lib/sql-database-instance/index.js";
 import type { TerraformStack } from "cdktf";
-import { DATABASE_INSTANCE, getIamMember } from "../names.ts";
+import { DATABASE_INSTANCE } from "../names.ts";
 import type { Settings } from "../settings.ts";
+import type { Accounts } from "./accounts.ts";
 
 /** The disk grows automatically from 10 GB up to this size. */
 export const LARGEST_DISK_GB = 320;
@@ -14,8 +15,11 @@ const NIGHT_HOUR_UTC = 6;
 const SUNDAY = 7;
 
 /** The MySQL instance, and who may connect to it. */
-export function createDatabase(stack: TerraformStack, settings: Settings): void {
-  const { environment } = settings;
+export function createDatabase(
+  stack: TerraformStack,
+  { environment }: Settings,
+  accounts: Accounts,
+): void {
   const instance = new SqlDatabaseInstance(stack, "database", {
     name: DATABASE_INSTANCE,
     databaseVersion: "MYSQL_8_4",
@@ -60,7 +64,7 @@ export function createDatabase(stack: TerraformStack, settings: Settings): void 
     new ProjectIamMember(stack, `database-${account}`, {
       project: environment.projectId,
       role: "roles/cloudsql.client",
-      member: getIamMember(account, environment.projectId),
+      member: accounts[account].member,
       // IAM has no grants on one instance; a condition on the project does the same.
       condition: {
         title: `only-${DATABASE_INSTANCE}`,

@@ -2,8 +2,8 @@ import { IamWorkloadIdentityPool } from "@cdktf/provider-google/lib/iam-workload
 import { IamWorkloadIdentityPoolProvider } from "@cdktf/provider-google/lib/iam-workload-identity-pool-provider/index.js";
 import { ServiceAccountIamMember } from "@cdktf/provider-google/lib/service-account-iam-member/index.js";
 import type { TerraformStack } from "cdktf";
+import type { GithubBranch } from "../environments.ts";
 import { GITHUB } from "../names.ts";
-import type { Settings } from "../settings.ts";
 import type { Accounts } from "./accounts.ts";
 
 /**
@@ -14,16 +14,15 @@ import type { Accounts } from "./accounts.ts";
  */
 export function createIdentityProvider(
   stack: TerraformStack,
-  { environment }: Settings,
+  { repository, repositoryId, branch }: GithubBranch,
   accounts: Accounts,
-): IamWorkloadIdentityPoolProvider {
-  const { repository, repositoryId, branch } = environment.github;
+): void {
   const pool = new IamWorkloadIdentityPool(stack, "github", {
     workloadIdentityPoolId: GITHUB.pool,
     displayName: "GitHub",
     description: "Workflows of the repository that deploys",
   });
-  const provider = new IamWorkloadIdentityPoolProvider(stack, "github-provider", {
+  new IamWorkloadIdentityPoolProvider(stack, "github-provider", {
     workloadIdentityPoolId: pool.workloadIdentityPoolId,
     workloadIdentityPoolProviderId: GITHUB.provider,
     displayName: "GitHub Actions",
@@ -47,5 +46,4 @@ export function createIdentityProvider(
       member: `principalSet://iam.googleapis.com/${pool.name}/attribute.repository_id/${repositoryId}`,
     });
   }
-  return provider;
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { checkStacks } from "../checks/stack-checks.ts";
 import { synthesiseUnchecked } from "../synth.ts";
 import { listResources, type Properties, type Stacks } from "../terraform-json.ts";
 import { ENVIRONMENT, EVERYTHING, findResource, settingsWith } from "../testing.ts";
@@ -35,11 +36,22 @@ describe("the platform", () => {
     );
     assert.equal(
       provider.attribute_condition,
-      'assertion.repository == "someone/constancia" && assertion.repository_id == "42"' +
+      'assertion.repository == "gabriela/constancia" && assertion.repository_id == "42"' +
         ' && assertion.ref == "refs/heads/main"' +
         ' && !assertion.event_name.startsWith("pull_request")',
     );
     assert.deepEqual(provider.oidc, { issuer_uri: "https://token.actions.githubusercontent.com" });
+  });
+
+  it("trusts no repository that is not declared", () => {
+    const settings = settingsWith();
+    const { github: _, ...environment } = settings.environment;
+    const stacks = synthesiseUnchecked({ ...settings, environment });
+    assert.doesNotMatch(
+      JSON.stringify(stacks),
+      /workloadIdentity|workload_identity|githubusercontent/,
+    );
+    assert.deepEqual(checkStacks(stacks, settings), []);
   });
 
   it("keeps older states, and prevents public access", () => {

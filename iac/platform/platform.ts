@@ -17,14 +17,15 @@ export function createPlatform(app: App, settings: Settings): TerraformStack {
   const stack = createStack(app, "platform", settings);
   const { number: projectNumber } = new DataGoogleProject(stack, "project");
 
-  createStateBucket(stack, settings);
-  const application = createAppEngine(stack, settings);
-  createDatabase(stack, settings);
   const accounts = createAccounts(stack, settings, projectNumber);
+  createStateBucket(stack, settings, accounts);
+  const application = createAppEngine(stack, settings, accounts);
+  createDatabase(stack, settings, accounts);
   grantDeployer(stack, settings, accounts);
   createAccess(stack, settings);
-  const provider = createIdentityProvider(stack, settings, accounts);
-  if (settings.environment.delivery === "worker-pool") {
+  const { github, delivery } = settings.environment;
+  if (github) createIdentityProvider(stack, github, accounts);
+  if (delivery === "worker-pool") {
     createImageRepository(stack, settings, accounts);
   }
   createApis(stack, settings);
@@ -33,7 +34,6 @@ export function createPlatform(app: App, settings: Settings): TerraformStack {
     hostname: application.defaultHostname,
     projectNumber,
     deployer: accounts.deployer.email,
-    identityProvider: provider.name,
   };
   for (const [key, name] of Object.entries(OUTPUTS)) {
     new TerraformOutput(stack, `output-${name}`, {

@@ -1,8 +1,9 @@
 import { StorageBucket } from "@cdktf/provider-google/lib/storage-bucket/index.js";
 import { StorageBucketIamMember } from "@cdktf/provider-google/lib/storage-bucket-iam-member/index.js";
 import type { TerraformStack } from "cdktf";
-import { getIamMember, getStateBucketName } from "../names.ts";
+import { getStateBucketName } from "../names.ts";
 import type { Settings } from "../settings.ts";
+import type { Accounts } from "./accounts.ts";
 
 /** Older states to keep: several weeks at a few deploys a day. */
 const KEPT_VERSIONS = 100;
@@ -15,7 +16,11 @@ const KEPT_VERSIONS = 100;
  * `platform`; otherwise a deploy could change what a person applies next. `terraform init` lists
  * the bucket, and IAM cannot limit a list to a prefix.
  */
-export function createStateBucket(stack: TerraformStack, { environment }: Settings): void {
+export function createStateBucket(
+  stack: TerraformStack,
+  { environment }: Settings,
+  { deployer }: Accounts,
+): void {
   const { projectId, region } = environment;
   const name = getStateBucketName(projectId);
   const bucket = new StorageBucket(stack, "state", {
@@ -33,7 +38,6 @@ export function createStateBucket(stack: TerraformStack, { environment }: Settin
     lifecycle: { preventDestroy: true },
   });
   bucket.importFrom(name);
-  const member = getIamMember("deployer", projectId);
   const within = (prefix: string) => ({
     title: `only-${prefix}`,
     expression: `resource.name.startsWith("projects/_/buckets/${name}/objects/${prefix}/")`,
@@ -49,6 +53,10 @@ export function createStateBucket(stack: TerraformStack, { environment }: Settin
     { id: "state-read", role: "roles/storage.objectViewer", condition: within("platform") },
   ];
   for (const { id, ...grant } of grants) {
-    new StorageBucketIamMember(stack, id, { bucket: bucket.name, member, ...grant });
+    new StorageBucketIamMember(stack, id, {
+      bucket: bucket.name,
+      member: deployer.member,
+      ...grant,
+    });
   }
 }

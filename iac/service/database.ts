@@ -3,13 +3,13 @@ import { SqlUser } from "@cdktf/provider-google/lib/sql-user/index.js";
 import type { TerraformStack } from "cdktf";
 import { DATABASE_INSTANCE } from "../names.ts";
 import type { Settings } from "../settings.ts";
-import type { SecretInput } from "./secrets.ts";
+import type { Password } from "./secrets.ts";
 
 /** The database and its user, as MYSQL_URL names them. Migrations create the tables. */
 export function createDatabase(
   stack: TerraformStack,
   { database }: Settings,
-  { value, version }: SecretInput,
+  { value, version, kept }: Password,
 ): void {
   new SqlDatabase(stack, "items", {
     name: database.database,
@@ -25,5 +25,7 @@ export function createDatabase(
     host: "%",
     passwordWo: value.stringValue,
     passwordWoVersion: version.numberValue,
+    // First kept, then used: a deploy that ends in between finds this password, not another one.
+    dependsOn: [kept],
   });
 }

@@ -2,6 +2,7 @@ import { SecretManagerSecret } from "@cdktf/provider-google/lib/secret-manager-s
 import { SecretManagerSecretIamMember } from "@cdktf/provider-google/lib/secret-manager-secret-iam-member/index.js";
 import { SecretManagerSecretVersion } from "@cdktf/provider-google/lib/secret-manager-secret-version/index.js";
 import { Fn, Op, type TerraformStack, TerraformVariable } from "cdktf";
+import { UsageError } from "../../ops/command-line.ts";
 import { type ACCOUNTS, API_KEYS_SECRET, getIamMember, ROLLOUT_KEY_SECRET } from "../names.ts";
 import { getSecret, type Settings } from "../settings.ts";
 
@@ -9,36 +10,41 @@ import { getSecret, type Settings } from "../settings.ts";
 const MIN_SECRET_LENGTH = 16;
 
 /** A secret that is passed in when the stack is applied, and the version number of its value. */
-export type SecretInput = { value: TerraformVariable; version: TerraformVariable };
+type SecretInput = { value: TerraformVariable; version: TerraformVariable };
+
+/** The input of the database's password, and the version of the secret that keeps it. */
+export type Password = SecretInput & { kept: SecretManagerSecretVersion };
 
 /**
- * The secrets that app.yaml and subscriber.yaml name, and who may read each. Returns the input of the
- * database password. The values of the API keys are no input: `npm run ops -- keys` adds versions to
- * their secrets, which are there from the first deploy on, so that clients can have their keys before
+ * The secrets that app.yaml and subscriber.yaml name, and who may read each. Returns the password of
+ * the database. The values of the API keys are no input: `npm run ops -- keys` adds versions to their
+ * secrets, which are there from the first deploy on, so that clients can have their keys before
  * app.yaml requires any.
  */
-export function createSecrets(stack: TerraformStack, settings: Settings): SecretInput {
+export function createSecrets(stack: TerraformStack, settings: Settings): Password {
   const password = createInput(
     stack,
     "mysql_password",
     "The password of the database user, kept in Secret Manager.",
   );
   const passwordSecret = getSecret(settings.api, "MYSQL_PASSWORD_SECRET");
-  if (passwordSecret) {
-    const secret = createSecret("mysql-password", passwordSecret, ["api", "subscriber", "auditor"]);
-    new SecretManagerSecretVersion(stack, "mysql-password-version", {
-      secret: secret.id,
-      secretDataWo: password.value.stringValue,
-      secretDataWoVersion: password.version.numberValue,
-      // A disabled version can be enabled again if the new value is wrong.
-      deletionPolicy: "DISABLE",
-      lifecycle: { createBeforeDestroy: true },
-    });
-  }
+  if (!passwordSecret)
+    throw new UsageError(
+      `${settings.api.file}: MYSQL_PASSWORD_SECRET must name a secret's version.`,
+    );
+  const secret = createSecret("mysql-password", passwordSecret, ["api", "subscriber", "auditor"]);
+  const kept = new SecretManagerSecretVersion(stack, "mysql-password-version", {
+    secret: secret.id,
+    secretDataWo: password.value.stringValue,
+    secretDataWoVersion: password.version.numberValue,
+    // A disabled version can be enabled again if the new value is wrong.
+    deletionPolicy: "DISABLE",
+    lifecycle: { createBeforeDestroy: true },
+  });
   createSecret("api-keys", getSecret(settings.api, "API_KEYS_SECRET") ?? API_KEYS_SECRET, ["api"]);
   // Only the deployer reads it, whose role on the project permits that.
   createSecret("rollout-key", ROLLOUT_KEY_SECRET, []);
-  return password;
+  return { ...password, kept };
 
   function createSecret(
     id: string,

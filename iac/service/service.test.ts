@@ -56,7 +56,7 @@ describe("the service", () => {
       "its secret, its grants and the migrations come first",
     );
     const pool = findResource(ALL, "google_cloud_run_v2_worker_pool.worker-pool");
-    assert.deepEqual(pool.scaling, { manual_instance_count: 2, scaling_mode: "MANUAL" });
+    assert.deepEqual(pool.scaling, { manual_instance_count: 2 });
     const template = pool.template as { containers: Properties[]; volumes: Properties[] };
     const container = template.containers[0] as Properties;
     const variables = Object.fromEntries(

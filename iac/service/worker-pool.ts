@@ -35,10 +35,8 @@ export function createWorkerPool(app: App, settings: Settings): TerraformStack {
     name: WORKER_POOL,
     location: environment.region,
     deletionProtection: false,
-    scaling: {
-      scalingMode: "MANUAL",
-      manualInstanceCount: environment.workerPoolInstances,
-    },
+    // A pool is not scaled automatically.
+    scaling: { manualInstanceCount: environment.workerPoolInstances },
     template: {
       serviceAccount: getServiceAccountEmail("subscriber", environment.projectId),
       containers: [

@@ -10,7 +10,8 @@ export type Command = {
 };
 
 const FILES: Record<string, string> = { "app.yaml": "default", "subscriber.yaml": "subscriber" };
-const FLAGS: Record<string, string[]> = {
+/** The commands that it takes, with their flags. */
+export const FLAGS: Record<string, string[]> = {
   "app versions list": [],
   "app versions describe": ["service"],
   "app versions delete": ["service"],
