@@ -13,6 +13,7 @@ import { createReceiptWaits } from "./receipt-waits.ts";
 import { allowOrigins, createGuards, createMetricsGuards, requireRight } from "./request/access.ts";
 import { addContext } from "./request/context.ts";
 import { createVerify } from "./request/credentials.ts";
+import { createKeyring } from "./request/keyring.ts";
 import { createCollections } from "./routes/collections.ts";
 import { answerLive, answerMetrics, answerReady, answerSweep } from "./routes/health.ts";
 import { answerConsole, answerNewest } from "./routes/home.ts";
@@ -64,7 +65,8 @@ export function createApp(options: AppOptions): Express {
   app.use(addContext(counts.countAnswered, budgets), setDefaultHeaders);
   const origins = allowOrigins(config);
   const verify = createVerify(config.OIDC_ISSUERS, options);
-  const guards = createGuards(config, verify);
+  const keyring = createKeyring(config, options);
+  const guards = createGuards(config, keyring, verify);
   app.use("/api", createCollections({ ...options, waits }, [...origins, ...guards]));
   const mayRead = requireRight(config, ["read"], () => collections[0] as Collection);
   addRoute(app, "/", {
@@ -80,7 +82,7 @@ export function createApp(options: AppOptions): Express {
   });
   if (config.METRICS === "on")
     addRoute(app, "/metrics", {
-      get: [...createMetricsGuards(config, verify), answerMetrics(metrics)],
+      get: [...createMetricsGuards(config, keyring, verify), answerMetrics(metrics)],
     });
   return app;
 }

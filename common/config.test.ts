@@ -8,7 +8,9 @@ import { VARIABLES } from "./variables.ts";
 const LEAST = {
   GOOGLE_CLOUD_PROJECT: "project",
   MYSQL_URL: "mysql://user:p%40ss@db.example:3307/constancia",
+  ACCESS: "public",
 };
+const DEVELOPMENT = { ...LEAST, ACCESS: "", PUBSUB_EMULATOR_HOST: "127.0.0.1:8085" };
 const PUSH = {
   ...LEAST,
   DELIVERY: "push",
@@ -35,7 +37,7 @@ const listNames = (faults: readonly string[]) =>
   faults.map((fault) => fault.split(" ")[0]).toSorted();
 
 describe("the configuration", () => {
-  it("needs a project and a database, and has a default for the rest", () => {
+  it("needs a project, a database and who may call, and has a default for the rest", () => {
     const config = readConfig(LEAST, "api");
     assert.equal(config.PORT, 8080);
     assert.equal(config.LOG_FORMAT, "json");
@@ -49,7 +51,7 @@ describe("the configuration", () => {
   it("takes an empty variable for one that is not set", () => {
     const empty = Object.fromEntries(Object.keys(VARIABLES).map((name) => [name, ""]));
     assert.deepEqual(readConfig({ ...empty, ...LEAST }, "api"), readConfig(LEAST, "api"));
-    assert.deepEqual(listNames(findFaults(empty)), ["GOOGLE_CLOUD_PROJECT", "MYSQL_URL"]);
+    assert.deepEqual(listNames(findFaults(empty)), ["ACCESS", "GOOGLE_CLOUD_PROJECT", "MYSQL_URL"]);
   });
 
   it("names every missing and every wrong variable at once, without their values", () => {
@@ -143,10 +145,20 @@ describe("the configuration", () => {
     assert.deepEqual(findFaults({ ...LEAST, API_KEYS: "x" }, "subscriber"), []);
   });
 
-  it("decides who may call by what there is, and refuses what contradicts it", () => {
+  it("requires that somebody has said who may call, except with an emulator", () => {
+    const { ACCESS: _, ...silent } = LEAST;
+    for (const env of [silent, { ...silent, API_KEYS: `a ${SHA256} *:read` }])
+      assert.deepEqual(findFaults(env), [
+        "ACCESS is missing: public, public-reads or keys must say who may call the API.",
+      ]);
+    assert.deepEqual(findFaults({ ...DEVELOPMENT }), []);
+    assert.deepEqual(findFaults(silent, "subscriber"), []);
+  });
+
+  it("decides who may call in development by what there is, and refuses what contradicts it", () => {
     const API_KEYS = `a ${SHA256} *:read`;
     const getAccess = (env: Record<string, string>) =>
-      readConfig({ ...LEAST, ...env }, "api").ACCESS;
+      readConfig({ ...DEVELOPMENT, ...env }, "api").ACCESS;
     assert.equal(getAccess({}), "public");
     assert.equal(getAccess({ API_KEYS }), "public-reads");
     for (const ACCESS of ["public", "public-reads", "keys"])
@@ -218,7 +230,10 @@ describe("the configuration", () => {
   });
 
   it("stops either process with the one message that names all, and exit code 1", () => {
-    for (const process_ of ["api", "subscriber"]) {
+    for (const [process_, own] of [
+      ["api", ["ACCESS"]],
+      ["subscriber", []],
+    ] as const) {
       const file = new URL(`../${process_}/main.ts`, import.meta.url);
       const env = { PATH: process.env.PATH, PORT: "s3cret", LOG_FORMAT: "s3cret" };
       const { status, stdout, stderr } = spawnSync(process.execPath, [file.pathname], {
@@ -234,7 +249,7 @@ describe("the configuration", () => {
           .slice(1)
           .map((line) => line.trim().split(" ")[1])
           .toSorted(),
-        ["GOOGLE_CLOUD_PROJECT", "LOG_FORMAT", "MYSQL_URL", "PORT"],
+        [...own, "GOOGLE_CLOUD_PROJECT", "LOG_FORMAT", "MYSQL_URL", "PORT"],
       );
       assert.ok(!stderr.includes("s3cret"));
     }

@@ -117,8 +117,9 @@ function readValue(env: NodeJS.ProcessEnv, name: keyof Config): string | undefin
 }
 
 /**
- * Decides who may call the API, and how often, where that is not set; returns what contradicts it. An
- * API that anyone may call has a limit, except in development, which an emulator shows.
+ * Decides how often the API may be called, and in development by whom, where that is not set; returns
+ * what contradicts it. In production, which has no emulator, it must be said that anyone may call the
+ * API, and such an API has a limit.
  */
 function decideAccess(config: Partial<Values>, env: NodeJS.ProcessEnv): string[] {
   const faults: string[] = [];
@@ -128,10 +129,12 @@ function decideAccess(config: Partial<Values>, env: NodeJS.ProcessEnv): string[]
     );
   // Undefined where it is wrong, which is another fault.
   const isAnonymous = config.API_KEYS?.length === 0 && config.OIDC_ISSUERS?.length === 0;
+  const isDevelopment = Boolean(config.PUBSUB_EMULATOR_HOST);
+  if (!env.ACCESS && !isDevelopment)
+    faults.push("ACCESS is missing: public, public-reads or keys must say who may call the API.");
   config.ACCESS ??= isAnonymous ? "public" : "public-reads";
   if (config.ACCESS === "keys" && isAnonymous)
     faults.push("ACCESS is keys, which requires API_KEYS or OIDC_ISSUERS.");
-  const isDevelopment = Boolean(config.PUBSUB_EMULATOR_HOST);
   config.RATE_LIMIT_PER_MINUTE ??= isDevelopment ? 0 : RATE_LIMIT_PER_MINUTE;
   if (config.RATE_LIMIT_PER_MINUTE === 0 && config.ACCESS !== "keys" && !isDevelopment)
     faults.push("RATE_LIMIT_PER_MINUTE may be 0 only with ACCESS=keys or PUBSUB_EMULATOR_HOST.");

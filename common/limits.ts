@@ -73,6 +73,12 @@ export const SIGNING_KEYS = {
 };
 
 /**
+ * How old API keys of a secret may be before they are read again, and the pause between two reads,
+ * however many unknown keys are shown.
+ */
+export const API_KEYS_READ = { freshMs: 60_000, pauseMs: 10_000 };
+
+/**
  * Requests a minute of one caller or address to one process, where `RATE_LIMIT_PER_MINUTE` is not set:
  * more than a person's pages or a rollout's requests need.
  */

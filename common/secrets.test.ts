@@ -10,6 +10,7 @@ const KEYS = "projects/${GOOGLE_CLOUD_PROJECT}/secrets/keys/versions/7";
 const KEY = `me ${"0".repeat(64)} *:read`;
 const LEAST = {
   GOOGLE_CLOUD_PROJECT: "somewhere",
+  ACCESS: "public",
   MYSQL_URL: "mysql://user@localhost/db?socketPath=/cloudsql/${GOOGLE_CLOUD_PROJECT}:r:i",
 };
 

@@ -165,7 +165,7 @@ export const VARIABLES = {
   ),
   ACCESS: variable(
     "api",
-    "Who may call `/api` and the JSON at `/`: `public`, everybody; `public-reads`, to write only callers with a scope; `keys`, only those. By default `public-reads` if there are keys or issuers, else `public`.",
+    "Who may call `/api` and the JSON at `/`: `public`, everybody; `public-reads`, to write only callers with a scope; `keys`, only those. Required, except with a Pub/Sub emulator: there `public-reads` if there are keys or issuers, else `public`.",
     optional(oneOf("public", "public-reads", "keys")),
     "",
   ),

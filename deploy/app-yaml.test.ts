@@ -91,10 +91,20 @@ describe("app.yaml and subscriber.yaml", () => {
     const text = readFileSync(join(ROOT, "app.yaml"), "utf8");
     const lines = text.replace(/^ {2}# (?=[A-Z_]+: |\s)/gm, "  ");
     const env = { GOOGLE_CLOUD_PROJECT: "any", ...parse(lines).env_variables };
-    const config = readConfig(env, "api");
-    assert.equal(config.ACCESS, "keys");
+    const config = readConfig({ ...env, ACCESS: "keys" }, "api");
     assert.equal(config.OIDC_ISSUERS[0]?.issuer, "https://securetoken.google.com/any");
     assert.match(config.API_KEYS_SECRET, /^projects\/any\/secrets\//);
+  });
+
+  it("app.yaml says who may call, a limit for each caller, and what all instances together allow", () => {
+    const text = readFileSync(join(ROOT, "app.yaml"), "utf8");
+    const { env_variables, automatic_scaling } = read("app.yaml");
+    assert.equal(env_variables.ACCESS, "public");
+    const limit = Number(env_variables.RATE_LIMIT_PER_MINUTE);
+    assert.ok(limit > 0);
+    const sum = (limit * automatic_scaling.max_instances).toLocaleString("en");
+    assert.match(text, new RegExp(`# [^\n]*\\b${sum} a minute`));
+    assert.ok(readFileSync(join(ROOT, "docs/deploy.md"), "utf8").includes(`${sum} a minute`));
   });
 
   it("agree on the database", () => {

@@ -12,8 +12,11 @@ Synthesises the stacks of the environment, applies the stack `service`, migrates
 out both services (a canary first), applies cron.yaml and the stack `observability`, whose alerts are
 sent to TF_VAR_alert_email. Terraform asks before it changes anything, unless CI is set.
 
+If the subscriber is a worker pool, builds its image first, applies the stack `worker-pool` after the
+migration, and applies it again with the image before if the rollout fails.
+
 Requires gcloud (logged in, also with application-default credentials), terraform and
-cloud-sql-proxy on the PATH. The stack `platform` must have been applied once (docs/deploy.md).
+cloud-sql-proxy on the PATH, and for a worker pool docker and git. The stack `platform` must have been applied once (docs/deploy.md).
 HELP
   [ $# -gt 0 ] && exit 0 || exit 2
 fi
@@ -48,6 +51,11 @@ apply_stack() {
   fi
 }
 
+if [ "$delivery" = worker-pool ]; then
+  . deploy/worker-pool.sh
+  build_image
+fi
+
 # The current password, which Terraform writes only if its version was increased. A random one is
 # generated only where Secret Manager answers that it has none: a password that was not read because
 # of a failure would be set for the user while the secret keeps another.
@@ -76,8 +84,23 @@ cloud-sql-proxy wait --http-port="$health" --max=60s
 MYSQL_URL="mysql://constancia@127.0.0.1:$port/constancia" \
   MYSQL_PASSWORD_SECRET="projects/$project/secrets/$secret/versions/latest" npm run --silent migrate
 
+# Nothing is printed if app.yaml requires no key. Instances take a key that is new at once.
+CONSTANCIA_API_KEY=$(npm run --silent ops -- keys "$environment" rollout)
+if [ -n "${GITHUB_ACTIONS:-}" ] && [ -n "$CONSTANCIA_API_KEY" ]; then echo "::add-mask::$CONSTANCIA_API_KEY"; fi
+export CONSTANCIA_API_KEY
+
+if [ "$delivery" = worker-pool ]; then
+  read_running_image
+  apply_stack worker-pool
+fi
+
 say "rolling out"
-npm run --silent rollout -- --project="$project" "$@"
+status=0
+npm run --silent rollout -- --project="$project" --delivery="$delivery" "$@" || status=$?
+if [ "$status" != 0 ]; then
+  [ "$delivery" = push ] || put_pool_back "$status"
+  exit "$status"
+fi
 
 say "applying cron.yaml"
 gcloud app deploy cron.yaml --project="$project" --quiet

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { text as readText } from "node:stream/consumers";
@@ -10,6 +10,11 @@ import { readConfig } from "../common/config.ts";
 
 const SCRIPT = join(import.meta.dirname, "deploy.sh");
 const PASSWORD = "the-password-that-there-is";
+const KEY = "constancia_the-key-of-the-deploys";
+const REGISTRY =
+  "southamerica-east1-docker.pkg.dev/constancia-staging/constancia-images/subscriber";
+const IMAGE = `${REGISTRY}@sha256:2`;
+const POOL = "-chdir=.local/terraform/staging/worker-pool";
 const APP_YAML = join(import.meta.dirname, "..", "app.yaml");
 const PROJECT = "constancia-staging";
 const BUILDER = `${PROJECT}@appspot.gserviceaccount.com`;
@@ -30,7 +35,8 @@ const CALLS = [
   `terraform ${STACK} apply -input=false plan.bin`,
   "cloud-sql-proxy wait --http-port=PORT --max=60s",
   "npm run --silent migrate",
-  "npm run --silent rollout -- --project=constancia-staging --hold=1",
+  "npm run --silent ops -- keys staging rollout",
+  "npm run --silent rollout -- --project=constancia-staging --delivery=push --hold=1",
   "gcloud app deploy cron.yaml --project=constancia-staging --quiet",
   `terraform ${WATCH} init -input=false`,
   `terraform ${WATCH} plan -input=false -out=plan.bin`,
@@ -44,11 +50,14 @@ async function deploy(
   t: TestContext,
   {
     fail = "none",
+    failStatus = 1,
     services = ["default", "subscriber"],
     secrets = ["projects/42/secrets/another", `projects/42/secrets/${SECRET}`],
     versions = ["2", "1"],
     builder = BUILDER,
     args = ["staging", "--hold=1"],
+    delivery = "push",
+    runningImage = "",
   } = {},
 ) {
   const folder = mkdtempSync(join(tmpdir(), "constancia-deploy-"));
@@ -57,20 +66,24 @@ async function deploy(
   const standIn = `#!/bin/sh
 call="$(basename "$0") $*"
 echo "$call" >> ${calls}
-echo "$call: $TF_VAR_services_deployed $TF_VAR_mysql_password $MYSQL_URL $MYSQL_PASSWORD_SECRET" >> ${calls}.env
+echo "$call: $TF_VAR_services_deployed $TF_VAR_mysql_password $MYSQL_URL $MYSQL_PASSWORD_SECRET$CONSTANCIA_API_KEY $TF_VAR_subscriber_image" >> ${calls}.env
 case "$call" in
-  $FAIL) exit 1 ;;
+  $FAIL) exit ${failStatus} ;;
   "gcloud app describe"*) echo ${builder} ;;
   "gcloud secrets list"*) printf '%s\\n' ${secrets.join(" ")} ;;
   "gcloud secrets versions list"*) printf '%s\\n' ${versions.join(" ")} ;;
   "gcloud secrets"*) echo ${PASSWORD} ;;
+  *"keys staging rollout") echo ${KEY} ;;
+  *"output -raw subscriber_image") echo "${runningImage}" ;;
+  "docker inspect"*) echo other/name@sha256:1; echo ${IMAGE} ;;
   "gcloud app services"*) printf '%s\\n' ${services.join(" ")} ;;
 esac
 `;
-  for (const program of ["gcloud", "terraform", "cloud-sql-proxy", "npm"]) {
-    writeFileSync(join(folder, program), standIn);
-    chmodSync(join(folder, program), 0o755);
-  }
+  for (const program of ["gcloud", "terraform", "cloud-sql-proxy", "npm", "docker"])
+    writeFileSync(join(folder, program), standIn, { mode: 0o755 });
+  // Reads the environment, of which only the delivery is another.
+  const node = `#!/bin/sh\nexec "${process.execPath}" "$@" | sed 's/ push/ ${delivery}/'\n`;
+  if (delivery !== "push") writeFileSync(join(folder, "node"), node, { mode: 0o755 });
   const child = spawn("bash", [SCRIPT, ...args], {
     // The script runs `node`, which must be the version of this test.
     env: {
@@ -103,7 +116,9 @@ test("a deploy synthesises, applies, migrates, rolls out and applies observabili
   assert.match(env, new RegExp(`apply.*: true ${PASSWORD}`));
   const [, mysqlUrl = "", secret] = /migrate: .* (mysql:\S+) (\S+)/.exec(env) ?? [];
   assertSameDatabase(new URL(mysqlUrl), secret);
-  assert.ok(!output.includes(PASSWORD) && !all.join().includes(PASSWORD));
+  assert.match(env, new RegExp(`rollout -- --project.*: .*${KEY}`));
+  for (const secret of [PASSWORD, KEY])
+    assert.ok(!output.includes(secret) && !all.join().includes(secret));
   assert.match(output, /the alerts notify nobody/);
 });
 
@@ -158,6 +173,44 @@ test("a service whose name only contains that of ours does not count as ours", a
   const { status, env } = await deploy(t, { services: ["default", "subscriber-2"] });
   assert.equal(status, 0);
   assert.match(env, /apply.*: false /);
+});
+
+test("a deploy with a worker pool builds its image, and applies it between the migration and the API", async (t) => {
+  const { status, all, env, output } = await deploy(t, { delivery: "worker-pool" });
+  assert.equal(status, 0, output);
+  const calls = all.map((call) => call.replace(/[0-9a-f]{40}/, "COMMIT"));
+  const find = (call: string) => calls.indexOf(call);
+  const steps = [
+    `docker build --tag ${REGISTRY}:COMMIT .`,
+    `docker push ${REGISTRY}:COMMIT`,
+    `terraform ${STACK} apply -input=false plan.bin`,
+    "npm run --silent migrate",
+    `terraform ${POOL} apply -input=false plan.bin`,
+    "npm run --silent rollout -- --project=constancia-staging --delivery=worker-pool --hold=1",
+    `terraform ${WATCH} apply -input=false plan.bin`,
+  ].map(find);
+  assert.ok(!steps.includes(-1), String(steps));
+  assert.deepEqual(
+    steps,
+    steps.toSorted((one, other) => one - other),
+  );
+  assert.match(env, new RegExp(`terraform ${POOL} apply .* ${IMAGE}`));
+});
+
+test("a failed rollout is followed by the worker pool, unless the new API still has traffic", async (t) => {
+  const fail =
+    "npm run --silent rollout -- --project=constancia-staging --delivery=worker-pool --hold=1";
+  const runningImage = `${REGISTRY}@sha256:1`;
+  const count = (all: readonly string[]) =>
+    all.filter((call) => call === `terraform ${POOL} apply -input=false plan.bin`).length;
+  const back = await deploy(t, { delivery: "worker-pool", fail, runningImage });
+  assert.equal(back.status, 1);
+  assert.equal(count(back.all), 2);
+  assert.match(back.env, new RegExp(`terraform ${POOL} apply .* ${runningImage}\n$`));
+  const stuck = await deploy(t, { delivery: "worker-pool", fail, failStatus: 3, runningImage });
+  assert.equal(stuck.status, 3);
+  assert.equal(count(stuck.all), 1);
+  assert.match(stuck.output, /the worker pool keeps the new image/);
 });
 
 test("a deploy changes nothing where App Engine builds as an account that may not", async (t) => {

@@ -1,8 +1,9 @@
-# Sets `project`, `instance` (of the database) and `builder`, the account that may build versions, of
-# $environment. Source it in the repository's root.
+# Sets `project`, `region`, `delivery`, `instance` (of the database) and `builder`, the account that may
+# build versions, of $environment. Source it in the repository's root.
 settings=$(node --input-type=module -e 'import { findEnvironment } from "./iac/environments.ts";
   import { getBuildAccount } from "./iac/names.ts";
   const environment = findEnvironment(process.argv[1]);
-  const { projectId, region } = environment;
-  console.log(projectId, `${projectId}:${region}:latam-database`, getBuildAccount(environment));' "$environment")
-read -r project instance builder <<< "$settings"
+  const { projectId, region, delivery } = environment;
+  console.log(projectId, region, delivery, getBuildAccount(environment));' "$environment")
+read -r project region delivery builder <<< "$settings"
+instance="$project:$region:latam-database"

@@ -33,6 +33,7 @@ const GRANTS = [
   "project: roles/telemetry.metricsWriter to subscriber",
   "project: roles/telemetry.tracesWriter to api",
   "project: roles/telemetry.tracesWriter to subscriber",
+  "secret api-keys: roles/secretmanager.secretAccessor to api",
   "secret mysql-password: roles/secretmanager.secretAccessor to api",
   "secret mysql-password: roles/secretmanager.secretAccessor to auditor",
   "secret mysql-password: roles/secretmanager.secretAccessor to subscriber",
@@ -54,20 +55,13 @@ const FURTHER_GRANTS = [
   "project: roles/logging.viewer to group:oncall@example.com",
   "project: roles/monitoring.viewer to group:oncall@example.com",
   "project: roles/run.developer to deployer",
-  "secret api-keys: roles/secretmanager.secretAccessor to api",
   "subscription keep: roles/pubsub.subscriber to subscriber",
   "subscription settle: roles/pubsub.subscriber to subscriber",
 ];
-const API_KEYS_SECRET = "projects/some-project/secrets/constancia-api-keys/versions/latest";
 
 it("grants what is listed, and nothing else", () => {
-  const usual = settingsWith();
-  delete usual.api.variables.API_KEYS_SECRET;
-  const everything = settingsWith({
-    environment: EVERYTHING,
-    api: { variables: { API_KEYS_SECRET } },
-  });
-  assert.deepEqual(listGrants(synthesiseUnchecked(usual)), GRANTS);
+  const everything = settingsWith({ environment: EVERYTHING });
+  assert.deepEqual(listGrants(synthesiseUnchecked(settingsWith())), GRANTS);
   assert.deepEqual(
     listGrants(synthesiseUnchecked(everything)),
     [...GRANTS, ...FURTHER_GRANTS].sort(),

@@ -28,6 +28,9 @@ function synth(args: string[], root = ROOT) {
   return runInProcess(createSynth(root), args, { env: process.env });
 }
 
+/** The environments push. */
+const WRITTEN = STACKS.filter((stack) => stack !== "worker-pool");
+
 describe("npm run synth", () => {
   for (const environment of Object.keys(ENVIRONMENTS))
     it(`writes the stacks of ${environment}`, async () => {
@@ -36,9 +39,9 @@ describe("npm run synth", () => {
       assert.deepEqual([synthesised.status, synthesised.err], [0, ""]);
       assert.equal(
         synthesised.out.match(/^wrote \S+\/\w+\/cdk\.tf\.json$/gm)?.length,
-        STACKS.length,
+        WRITTEN.length,
       );
-      for (const stack of STACKS) {
+      for (const stack of WRITTEN) {
         const text = readFileSync(join(out, stack, "cdk.tf.json"), "utf8");
         assert.equal(text, `${JSON.stringify(JSON.parse(text), undefined, 2)}\n`);
         assert.match(text, new RegExp(`"prefix": "${stack}"`));
@@ -112,7 +115,7 @@ describe("npm run synth", () => {
 
     cpSync(join(ROOT, "app.yaml"), join(root, "app.yaml"));
     assert.equal((await synth(args, root)).status, 0);
-    assert.deepEqual(readdirSync(join(root, "out")).sort(), STACKS.toSorted());
+    assert.deepEqual(readdirSync(join(root, "out")).sort(), WRITTEN.toSorted());
   });
 });
 

@@ -20,6 +20,7 @@ needs no account and changes nothing on Google Cloud. Writes nothing if the sett
 
   DIR/platform/cdk.tf.json       applied once, by a person
   DIR/service/cdk.tf.json        applied by every deploy, before the rollout
+  DIR/worker-pool/cdk.tf.json    applied between both, where the subscriber is a worker pool
   DIR/observability/cdk.tf.json  applied by every deploy, after the rollout
   DIR/*/.terraform.lock.hcl      the hashes of Google's provider
 

@@ -7,6 +7,10 @@ export const ANALYTICS = {
   table: "writes",
   subscription: "constancia-writes-analytics",
 };
+/** The lines of API_KEYS, which `npm run ops -- keys` writes. */
+export const API_KEYS_SECRET = "constancia-api-keys";
+/** The key by which a rollout tests a version, where the API requires one. */
+export const ROLLOUT_KEY_SECRET = "constancia-rollout-key";
 /** The log to which ops/audit-cloud.sh writes an audit's result. */
 export const AUDIT_LOG = "constancia-audit";
 export const WORKER_POOL = "constancia-subscriber";

@@ -84,14 +84,8 @@ describe("the stacks", () => {
   });
 
   it("contain no secret: it is passed when they are applied, and kept in no plan and no state", () => {
-    const settings = settingsWith({
-      environment: EVERYTHING,
-      variables: {
-        API_KEYS_SECRET: "projects/some-project/secrets/constancia-api-keys/versions/1",
-      },
-    });
-    const stacks = synthesiseUnchecked(settings);
-    const secrets = ["mysql_password", "api_keys"];
+    const stacks = synthesiseUnchecked(settingsWith({ environment: EVERYTHING }));
+    const secrets = ["mysql_password"];
     for (const name of secrets) {
       const {
         default: value,
@@ -112,19 +106,27 @@ describe("the stacks", () => {
         .filter(([, value]) => secrets.some((name) => value === `\${var.${name}}`))
         .map(([argument]) => argument),
     );
-    assert.deepEqual(users.sort(), ["password_wo", "secret_data_wo", "secret_data_wo"]);
+    assert.deepEqual(users.sort(), ["password_wo", "secret_data_wo"]);
     const text = JSON.stringify(stacks);
     assert.doesNotMatch(text, /"(password|secret_data|root_password|private_key)"/);
   });
 
-  it("create the secret of the API keys only if app.yaml names it", () => {
-    const getSecrets = (stacks: Stacks) =>
+  it("create the secrets of the API keys without a version and without an input", () => {
+    const listSecrets = (stacks: Stacks) =>
       listResources(stacks, "google_secret_manager_secret").map((one) => one.properties.secret_id);
-    const API_KEYS_SECRET = "projects/some-project/secrets/constancia-api-keys/versions/latest";
+    const usual = ["constancia-mysql-password", "constancia-api-keys", "constancia-rollout-key"];
+    assert.deepEqual(listSecrets(PUSH), usual);
+    const API_KEYS_SECRET = "projects/some-project/secrets/other-keys/versions/latest";
     const named = synthesiseUnchecked(settingsWith({ api: { variables: { API_KEYS_SECRET } } }));
-    const without = settingsWith();
-    delete without.api.variables.API_KEYS_SECRET;
-    assert.deepEqual(getSecrets(synthesiseUnchecked(without)), ["constancia-mysql-password"]);
-    assert.deepEqual(getSecrets(named), ["constancia-mysql-password", "constancia-api-keys"]);
+    assert.deepEqual(listSecrets(named), usual.toSpliced(1, 1, "other-keys"));
+    for (const stacks of [PUSH, named]) {
+      assert.equal(listResources(stacks, "google_secret_manager_secret_version").length, 1);
+      const inputs = Object.keys(stacks.service.variable ?? {});
+      assert.deepEqual(inputs.toSorted(), [
+        "mysql_password",
+        "mysql_password_version",
+        "services_deployed",
+      ]);
+    }
   });
 });

@@ -4,11 +4,12 @@ import { checkStacks } from "./checks/stack-checks.ts";
 import { createObservability } from "./observability/observability.ts";
 import { createPlatform } from "./platform/platform.ts";
 import { createService } from "./service/service.ts";
+import { createWorkerPool } from "./service/worker-pool.ts";
 import type { Settings } from "./settings.ts";
-import type { Config, Stacks } from "./terraform-json.ts";
+import { type Config, STACKS, type Stacks } from "./terraform-json.ts";
 
-/** The text of each stack's Terraform file, by the stack's name. */
-export type Synthesised = Record<keyof Stacks, string>;
+/** The text of each stack's Terraform file, by the stack's name; none of a stack without resources. */
+export type Synthesised = Partial<Record<keyof Stacks, string>>;
 
 /**
  * Builds the stacks and checks the settings and the result. Throws one {@link UnsafeSettingsError}
@@ -18,11 +19,11 @@ export function synthesise(settings: Settings): Synthesised {
   const stacks = synthesiseUnchecked(settings);
   const faults = [...checkSettings(settings), ...checkStacks(stacks, settings)];
   if (faults.length > 0) throw new UnsafeSettingsError(faults);
-  return {
-    platform: toText(stacks.platform),
-    service: toText(stacks.service),
-    observability: toText(stacks.observability),
-  };
+  const entries = STACKS.filter((name) => stacks[name].resource).map((name) => [
+    name,
+    toText(stacks[name]),
+  ]);
+  return Object.fromEntries(entries);
 }
 
 /** The stacks in Terraform's JSON, without the checks. */
@@ -30,10 +31,12 @@ export function synthesiseUnchecked(settings: Settings): Stacks {
   const app = new App();
   const platform = createPlatform(app, settings);
   const service = createService(app, settings);
+  const workerPool = createWorkerPool(app, settings);
   const observability = createObservability(app, settings);
   return {
     platform: toConfig(platform),
     service: toConfig(service),
+    "worker-pool": toConfig(workerPool),
     observability: toConfig(observability),
   };
 }

@@ -8,8 +8,8 @@ export type Config = {
   output?: Record<string, Properties>;
 };
 export type Properties = Record<string, unknown>;
-/** The stacks in the order in which they are applied. */
-export const STACKS = ["platform", "service", "observability"] as const;
+/** The stacks in the order in which they are applied; `worker-pool` only where the subscriber is one. */
+export const STACKS = ["platform", "service", "worker-pool", "observability"] as const;
 export type Stacks = Record<(typeof STACKS)[number], Config>;
 
 /** One resource and its place. */

@@ -18,6 +18,10 @@ const COMMANDS: Record<string, Command> = {
     program: join(import.meta.dirname, "dead-letters.ts"),
     does: "list, show and replay the messages that could not be settled",
   },
+  keys: {
+    program: join(import.meta.dirname, "keys", "main.ts"),
+    does: "create, rotate and remove API keys of an environment on Google Cloud",
+  },
   migrate: {
     program: join(import.meta.dirname, "migrate.ts"),
     does: "run the migrations that have not run yet",
@@ -25,6 +29,10 @@ const COMMANDS: Record<string, Command> = {
   schemas: {
     program: join(import.meta.dirname, "schemas.ts"),
     does: "number the declarations of the collections, after one has changed",
+  },
+  "verify-cloud": {
+    program: join(import.meta.dirname, "verify-cloud", "main.ts"),
+    does: "ask a deployed environment what was not verified on Google Cloud",
   },
 };
 

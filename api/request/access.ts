@@ -11,6 +11,7 @@ import { listMethods } from "./allowed-methods.ts";
 import { hasRight, type Right } from "./caller.ts";
 import { identifyClient } from "./client-address.ts";
 import { identifyCaller } from "./credentials.ts";
+import type { Keyring } from "./keyring.ts";
 import type { VerifyToken } from "./tokens.ts";
 
 const READ_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
@@ -47,16 +48,25 @@ function isPreflight({ headers }: Request): boolean {
  * token counts against its client's address before it is refused, another against its principal.
  * What the caller may do is up to {@link requireRight}.
  */
-export function createGuards(config: Config, verify?: VerifyToken): RequestHandler[] {
-  return [...identifyCaller(config, verify), ...limitRate(config), ...refuseUnidentified(config)];
+export function createGuards(
+  config: Config,
+  keyring: Keyring,
+  verify?: VerifyToken,
+): RequestHandler[] {
+  const identified = identifyCaller(config, keyring, verify);
+  return [...identified, ...limitRate(config), ...refuseUnidentified(config)];
 }
 
 /**
  * The same for `/metrics`, which requires `operate` if there are keys or issuers, and limits requests
  * with a wrong credential only.
  */
-export function createMetricsGuards(config: Config, verify?: VerifyToken): RequestHandler[] {
-  const identified = identifyCaller(config, verify);
+export function createMetricsGuards(
+  config: Config,
+  keyring: Keyring,
+  verify?: VerifyToken,
+): RequestHandler[] {
+  const identified = identifyCaller(config, keyring, verify);
   if (identified.length === 0) return [];
   const skip = (_request: Request, response: Response) => response.locals.refusal === undefined;
   const refused = refuseUnidentified({ ...config, ACCESS: "keys" });

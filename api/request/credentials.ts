@@ -1,6 +1,6 @@
-import { createHash, timingSafeEqual } from "node:crypto";
+import { createHash } from "node:crypto";
 import type { RequestHandler } from "express";
-import { API_KEY_PREFIX, type ApiKey } from "../../common/api-keys.ts";
+import { API_KEY_PREFIX } from "../../common/api-keys.ts";
 import type { Config } from "../../common/config.ts";
 import { TOKENS } from "../../common/limits.ts";
 import { isCompactToken } from "../../common/token-form.ts";
@@ -8,6 +8,7 @@ import { invalidCredential } from "../answer/challenges.ts";
 import { Problem } from "../answer/problem.ts";
 import type { Caller } from "./caller.ts";
 import { getAddress } from "./client-address.ts";
+import type { Keyring } from "./keyring.ts";
 import type { createTokenVerifier, VerifyToken } from "./tokens.ts";
 import { WrongTokens } from "./wrong-tokens.ts";
 
@@ -17,28 +18,33 @@ import { WrongTokens } from "./wrong-tokens.ts";
  * begin as our keys do and has the form of a JWT is verified as a token; where its address has sent too
  * many wrong ones, only if it is remembered.
  */
-export function identifyCaller(config: Config, verify?: VerifyToken): RequestHandler[] {
+export function identifyCaller(
+  config: Config,
+  keyring: Keyring,
+  verify?: VerifyToken,
+): RequestHandler[] {
   const { API_KEYS, CLIENT_ADDRESS } = config;
   const wrongTokens = new WrongTokens(config);
   if (API_KEYS.length === 0 && !verify) return [];
-  const keys = API_KEYS.map((key) => ({ ...key, caller: toCaller(key) }));
   const handler: RequestHandler = (request, { locals }, next) => {
     const shown = request.headers.authorization;
     if (shown === undefined) return next();
     const credential = /^Bearer +(\S+)$/i.exec(shown)?.[1] ?? "";
     const sha256 = createHash("sha256").update(credential).digest();
-    const caller = findKey(keys, sha256)?.caller;
+    const caller = keyring.find(sha256);
     if (caller) {
       locals.caller = caller;
       return next();
     }
     if (!verify || credential.startsWith(API_KEY_PREFIX) || !isToken(credential)) {
-      locals.refusal = invalidCredential(
-        verify && !credential.startsWith(API_KEY_PREFIX)
-          ? "It is neither an API key nor a token."
-          : "The API key is not valid.",
-      );
-      return next();
+      const conclude = (found: Caller | undefined) => {
+        if (found) locals.caller = found;
+        else locals.refusal = refuseKey(credential, verify !== undefined);
+        next();
+      };
+      const again = keyring.findAgain(sha256);
+      if (again) return again.then(conclude);
+      return conclude(undefined);
     }
     const address = getAddress(request, CLIENT_ADDRESS);
     return verify(credential, sha256, { mayCompute: !wrongTokens.isExceeded(address) }).then(
@@ -57,6 +63,14 @@ export function identifyCaller(config: Config, verify?: VerifyToken): RequestHan
   return [handler];
 }
 
+function refuseKey(credential: string, takesTokens: boolean): Problem {
+  return invalidCredential(
+    takesTokens && !credential.startsWith(API_KEY_PREFIX)
+      ? "It is neither an API key nor a token."
+      : "The API key is not valid.",
+  );
+}
+
 /** Verifies the tokens of the issuers; only where there are any, what verifies them is loaded. */
 export function createVerify(
   ...[issuers, options]: Parameters<typeof createTokenVerifier>
@@ -71,15 +85,4 @@ export function createVerify(
 /** Whether a credential has the form of a token. */
 function isToken(credential: string): boolean {
   return credential.length <= TOKENS.bytes && isCompactToken(credential);
-}
-
-function toCaller({ name, scopes }: ApiKey): Caller {
-  return { principal: `key:${name}`, scopes };
-}
-
-/** Compares with every key in constant time, so that timing reveals nothing about any of them. */
-function findKey<Key extends ApiKey>(keys: readonly Key[], sha256: Buffer): Key | undefined {
-  let found: Key | undefined;
-  for (const key of keys) if (timingSafeEqual(key.sha256, sha256)) found = key;
-  return found;
 }

@@ -39,6 +39,13 @@ export function createApi(options: {
   };
 }
 
+/** What to do about an answer that says that a key is missing, as a sentence with a space before it. */
+export function describeKeyAdvice(status: number): string {
+  return status === 401 || status === 403
+    ? " Set CONSTANCIA_API_KEY to an API key with the scopes *:read and *:write."
+    : "";
+}
+
 /** The version in the ETag of a response. */
 export function readEtag({ headers }: Answer): string {
   return (headers.get("etag") ?? "").replaceAll('"', "");

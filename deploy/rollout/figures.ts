@@ -1,5 +1,7 @@
+import { WORKER_POOL } from "../../iac/names.ts";
 import type { Gcloud } from "./gcloud.ts";
 import { type Figures, percentile99 } from "./judge.ts";
+import type { Delivery } from "./options.ts";
 import { BASELINE, EVIDENCE, SLO } from "./slo.ts";
 import type { ServiceName } from "./versions.ts";
 
@@ -7,6 +9,7 @@ const HOUR_MS = 3_600_000;
 
 /** The version whose log lines to read, and since when. */
 type Source = { service: ServiceName; id: string; project: string; since: Date };
+type SettledSource = Source & { delivery: Delivery };
 
 /** An entry of App Engine's request log. */
 type RequestLine = {
@@ -22,15 +25,15 @@ type SettledLine = { jsonPayload?: { metadata?: { writes?: { lagMs?: number }[] 
 
 /**
  * Reads the figures of a version from Cloud Logging: the requests of one service, and the writes
- * that the version's subscriber settled or found dead. If there are many lines, only the newest are
- * read.
+ * that the version's subscriber, or the worker pool, settled or found dead. If there are many lines,
+ * only the newest are read.
  */
-export async function readFigures(gcloud: Gcloud, source: Source): Promise<Figures> {
-  const subscriber: Source = { ...source, service: "subscriber" };
+export async function readFigures(gcloud: Gcloud, source: SettledSource): Promise<Figures> {
+  const subscriber = describeSubscriber(source);
   const [requests, settled, dead] = await Promise.all([
     readRequests(gcloud, source),
-    readLines(gcloud, subscriber, says("writes settled"), EVIDENCE.settledLines),
-    readLines(gcloud, subscriber, says("message is dead"), EVIDENCE.deadLines),
+    readLines(gcloud, [...subscriber, says("writes settled")], EVIDENCE.settledLines),
+    readLines(gcloud, [...subscriber, says("message is dead")], EVIDENCE.deadLines),
   ]);
   const writes = (settled as SettledLine[]).flatMap((line) => {
     return line.jsonPayload?.metadata?.writes ?? [];
@@ -57,7 +60,8 @@ export async function readAnswerLimit(
 
 async function readRequests(gcloud: Gcloud, source: Source) {
   const log = `projects/${source.project}/logs/appengine.googleapis.com%2Frequest_log`;
-  const lines = await readLines(gcloud, source, `logName="${log}"`, EVIDENCE.requestLines);
+  const terms = [...describeVersion(source), `logName="${log}"`];
+  const lines = await readLines(gcloud, terms, EVIDENCE.requestLines);
   const asked = (lines as RequestLine[]).flatMap(({ protoPayload }) =>
     // Requests of App Engine and health checks are not requests of clients.
     protoPayload && !/^\/(_ah|health)\//.test(protoPayload.resource ?? "") ? [protoPayload] : [],
@@ -74,18 +78,30 @@ async function readRequests(gcloud: Gcloud, source: Source) {
 
 async function readLines(
   gcloud: Gcloud,
-  { service, id, since }: Source,
-  what: string,
+  terms: readonly string[],
   limit: number,
 ): Promise<unknown[]> {
-  const filter = [
+  const filter = terms.join(" AND ");
+  return (await gcloud.read(["logging", "read", filter, `--limit=${limit}`])) as unknown[];
+}
+
+function describeVersion({ service, id, since }: Source): string[] {
+  return [
     'resource.type="gae_app"',
     `resource.labels.module_id="${service}"`,
     `resource.labels.version_id="${id}"`,
     `timestamp>="${since.toISOString()}"`,
-    what,
-  ].join(" AND ");
-  return (await gcloud.read(["logging", "read", filter, `--limit=${limit}`])) as unknown[];
+  ];
+}
+
+/** The subscriber of the version, or the worker pool, which has one version at a time. */
+function describeSubscriber({ delivery, ...source }: SettledSource): string[] {
+  if (delivery === "push") return describeVersion({ ...source, service: "subscriber" });
+  return [
+    'resource.type="cloud_run_worker_pool"',
+    `resource.labels.worker_pool_name="${WORKER_POOL}"`,
+    `timestamp>="${source.since.toISOString()}"`,
+  ];
 }
 
 function says(message: string): string {

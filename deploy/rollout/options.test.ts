@@ -13,6 +13,7 @@ describe("the options of a rollout", () => {
       holdMs: 300_000,
       pauseMs: 15_000,
       keep: 5,
+      delivery: "push",
       isDryRun: false,
     });
     assert.equal(readOptions(["-h"]).command, "help");

@@ -1,4 +1,4 @@
-import { parseOptions, readInteger, UsageError } from "../../ops/command-line.ts";
+import { parseOptions, readChoice, readInteger, UsageError } from "../../ops/command-line.ts";
 import { isOurs } from "./versions.ts";
 
 export const HELP = `Rolls out both App Engine services with gcloud, a canary first.
@@ -12,6 +12,8 @@ export const HELP = `Rolls out both App Engine services with gcloud, a canary fi
   --steps 1,10,100   the percentages of a service's traffic at each step
   --hold SECONDS     how long to watch each step (default: 300)
   --pause SECONDS    the delay between two reads of the logs and before a retry (default: 15)
+  --delivery KIND    push, or worker-pool: then the subscriber's lags are those of the worker pool,
+                     which the deploy has applied before (default: push)
   --keep N           versions to keep of each service, including the running one (default: 5)
   --dry-run          print the commands that would change something, and run none of them
   --help             show this text
@@ -30,6 +32,9 @@ Exit status:
   128 + N  ended by signal N; the version has no traffic
 `;
 
+/** How messages reach the subscriber; see `delivery` in iac/environments.ts. */
+export type Delivery = "push" | "worker-pool";
+
 export type Options = {
   command: "help" | "status" | "rollback" | "rollout";
   project: string | undefined;
@@ -37,6 +42,7 @@ export type Options = {
   steps: number[];
   holdMs: number;
   pauseMs: number;
+  delivery: Delivery;
   keep: number;
   isDryRun: boolean;
 };
@@ -56,6 +62,7 @@ export function readOptions(args: string[]): Options {
       steps: { type: "string", default: "1,10,100" },
       hold: { type: "string", default: "300" },
       pause: { type: "string", default: "15" },
+      delivery: { type: "string", default: "push" },
       keep: { type: "string", default: "5" },
       "dry-run": { type: "boolean", default: false },
       rollback: { type: "boolean", default: false },
@@ -84,6 +91,7 @@ export function readOptions(args: string[]): Options {
     steps: readSteps(values.steps),
     holdMs: 1_000 * readInteger("hold", values.hold, { min: 0, max: MAX_SECONDS }),
     pauseMs: 1_000 * readInteger("pause", values.pause, { min: 0, max: MAX_SECONDS }),
+    delivery: readChoice("delivery", values.delivery, ["push", "worker-pool"]),
     keep: readInteger("keep", values.keep, { min: 2, max: MAX_KEPT }),
     isDryRun: values["dry-run"],
   };

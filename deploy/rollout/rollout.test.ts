@@ -119,9 +119,18 @@ describe("npm run rollout", { concurrency: 3 }, () => {
     assert.deepEqual(appEngine.traffic(), ALL_NEW);
   });
 
-  it("gives no traffic to a version that fails the smoke test, and says why", async () => {
+  it("gives no traffic to a version that does not become ready", async () => {
+    const appEngine = await build();
+    appEngine.api.answerWrongly({ ready: 404 });
+    const { status, err } = await appEngine.run();
+    assert.equal(status, 1);
+    assert.match(err, /GET \/health\/ready returned 404 instead of 200/);
+    assert.deepEqual(appEngine.traffic(), ALL_OLD);
+    assert.ok(!listChanges(appEngine).some((call) => call.includes("set-traffic")));
+  });
+
+  it("gives an API that fails the smoke test no traffic, takes its subscriber's away, and says why", async () => {
     const faults: [Record<string, number | "nothing">, RegExp][] = [
-      [{ ready: 404 }, /GET \/health\/ready returned 404 instead of 200/],
       [{ "POST waited": 202 }, /POST with Prefer: wait returned 202 instead of 201/],
       [
         { "POST waited": 401 },
@@ -136,11 +145,11 @@ describe("npm run rollout", { concurrency: 3 }, () => {
     const appEngine = await build();
     for (const [answers, sentence] of faults) {
       appEngine.api.answerWrongly(answers);
-      const { status, err } = await appEngine.run();
+      const { status, err } = await appEngine.run("--steps=100");
       assert.equal(status, 1);
       assert.match(err, sentence);
       assert.deepEqual(appEngine.traffic(), ALL_OLD);
-      assert.ok(!listChanges(appEngine).some((call) => call.includes("set-traffic")));
+      assert.ok(!listChanges(appEngine).some((call) => call.includes("set-traffic default")));
       assert.equal(appEngine.api.left(), answers["DELETE waited"] === undefined ? 0 : 1);
     }
     appEngine.api.answerWrongly({});
@@ -166,6 +175,11 @@ describe("npm run rollout", { concurrency: 3 }, () => {
         assert.match(out, new RegExp(`BREACH ${sentence}`));
         assert.match(out, /the traffic of subscriber is on v20260102-000000-bbbbbbb, none on v/);
         assert.deepEqual(appEngine.traffic(), ALL_OLD);
+        const back = listChanges(appEngine).slice(-2);
+        assert.deepEqual(back, [
+          `app services set-traffic default --splits=${OLD}=1 --split-by=ip`,
+          `app services set-traffic subscriber --splits=${OLD}=1 --split-by=ip`,
+        ]);
         appEngine.close();
       }
     const appEngine = await build();
@@ -175,6 +189,25 @@ describe("npm run rollout", { concurrency: 3 }, () => {
     assert.match(err, /^At 1 % of subscriber: dead messages 1 \(SLO 0\)\.\n$/);
     assert.deepEqual(appEngine.traffic(), ALL_OLD);
     assert.ok(!listChanges(appEngine).some((call) => call.includes("set-traffic default")));
+  });
+
+  it("leaves the subscriber where it is as long as the API cannot be moved back", async () => {
+    for (const kind of ["fail", "ignore"] as const) {
+      const appEngine = await build();
+      appEngine.plan({
+        figures: [{ service: "default", percent: 10, dead: 1 }],
+        faults: [{ matching: `default --splits=${OLD}=1`, kind }],
+      });
+      const { status, err } = await appEngine.run("--steps=10,100");
+      assert.equal(status, 3);
+      const [api, subscriber] = err.trim().split("\n").slice(-2);
+      assert.match(api ?? "", /set-traffic default /);
+      assert.match(subscriber ?? "", /set-traffic subscriber /);
+      const backs = listChanges(appEngine).filter((call) => call.includes(`=${OLD}=1`));
+      assert.equal(backs.length, 5);
+      assert.deepEqual(appEngine.traffic().subscriber, { ccccccc: 100 });
+      appEngine.close();
+    }
   });
 
   it("deletes a failed version before it deploys the next", async () => {
@@ -198,6 +231,29 @@ describe("npm run rollout", { concurrency: 3 }, () => {
     assert.match(out, /based on 2\d\d requests and 100 settled writes/);
     assert.equal(appEngine.api.left(), 0);
     assert.deepEqual(appEngine.traffic(), ALL_NEW);
+  });
+
+  it("judges the worker pool that settles, before the API has traffic", async () => {
+    const appEngine = await build();
+    appEngine.plan({ always: { requests: 0, settled: 0 }, pool: {} });
+    const args = ["--steps=10,100", "--delivery=worker-pool"];
+    const { status, out, err } = await appEngine.run(...args);
+    assert.equal(status, 0, err);
+    assert.deepEqual(out.match(/passed: .*/g), [
+      "passed: 100 % of subscriber",
+      "passed: 10 % of default",
+      "passed: 100 % of default",
+    ]);
+    assert.match(out, /based on \d+ requests and 100 settled writes/);
+    assert.deepEqual(appEngine.traffic(), ALL_NEW);
+    appEngine.plan({ always: { requests: 0, settled: 0 }, pool: { dead: 1 } });
+    appEngine.check("ddddddd");
+    appEngine.forgetCalls();
+    const bad = await appEngine.run(...args);
+    assert.equal(bad.status, 1);
+    assert.match(bad.err, /^At 100 % of subscriber: dead messages 1/);
+    assert.deepEqual(appEngine.traffic(), ALL_NEW);
+    assert.ok(!listChanges(appEngine).some((call) => call.includes("set-traffic default")));
   });
 
   it("does not pass a version without enough evidence", async () => {

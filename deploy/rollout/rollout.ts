@@ -1,4 +1,4 @@
-import { createApi } from "./api.ts";
+import { type Api, createApi } from "./api.ts";
 import {
   deleteVersions,
   deploy,
@@ -15,7 +15,7 @@ import { createGcloud, type Gcloud } from "./gcloud.ts";
 import type { Options } from "./options.ts";
 import { rollBack } from "./roll-back.ts";
 import { say, withProgress } from "./say.ts";
-import { smokeTest } from "./smoke.ts";
+import { awaitReady, smokeTest } from "./smoke.ts";
 import { runStage } from "./stage.ts";
 import {
   findFallback,
@@ -31,6 +31,7 @@ import {
   findPredecessor,
   nameVersion,
   parseCommit,
+  SERVICES,
   type Version,
 } from "./versions.ts";
 
@@ -106,37 +107,55 @@ async function endUnfinished(run: Run, { versions, isUnjudged }: Traffic, id: st
   });
 }
 
-/** Deploys, tests, takes every step and marks the version. Moves the traffic back on any error. */
+/**
+ * Deploys, takes every step and marks the version. Moves the traffic back on any error. The new API
+ * writes nothing before the new subscriber has all traffic, because the running one may not know
+ * what the new API writes. So the requests of the subscriber's steps go to the running API.
+ */
 async function deployAndShift(run: Run, versions: readonly Version[], id: string): Promise<void> {
-  const { gcloud, project, apiKey, options, stop } = run;
+  const { gcloud, project, options, stop } = run;
   const fallback = findFallback(versions, id);
   try {
     await deploy(gcloud, id, versions);
-    const deployed = await readVersions(gcloud);
+    const stages = planStages(await readVersions(gcloud), id, fallback, options);
     const url = await readAddress(gcloud, id);
-    const api = createApi({ url, key: apiKey, stop });
-    await withProgress(`smoke test at ${url}`, () => smokeTest(api, stop));
+    const api = connect(run, url);
+    await withProgress(`waiting until ${url} is ready`, () => awaitReady(api, stop));
+    const running = await connectRunning(run, fallback.default);
     const answerLimitMs = await readAnswerLimit(gcloud, { id: fallback.default, project });
-    const { holdMs, pauseMs } = options;
-    const stages = planStages(deployed, id, fallback, options.steps);
-    for (const stage of stages)
-      await runStage(stage, {
-        gcloud,
-        api,
-        project,
-        id,
-        fallback,
-        answerLimitMs,
-        holdMs,
-        pauseMs,
-        stop,
-      });
+    const { holdMs, pauseMs, delivery } = options;
+    const shared = {
+      gcloud,
+      project,
+      delivery,
+      id,
+      fallback,
+      answerLimitMs,
+      holdMs,
+      pauseMs,
+      stop,
+    };
+    for (const service of SERVICES) {
+      if (service === "default")
+        await withProgress(`smoke test at ${url}`, () => smokeTest(api, stop));
+      for (const stage of stages.filter((one) => one.service === service))
+        await runStage(stage, { ...shared, api: service === "default" ? api : (running ?? api) });
+    }
   } catch (error) {
     say(describeError(error));
     await rollBack(withoutStop(run), id, fallback, options.pauseMs);
     throw error;
   }
   await markFinished(run, id);
+}
+
+function connect({ apiKey, stop }: Run, url: string): Api {
+  return createApi({ url, key: apiKey, stop });
+}
+
+/** The running version of the API at its own URL; undefined at a first deployment. */
+async function connectRunning(run: Run, id: string | undefined): Promise<Api | undefined> {
+  return id === undefined ? undefined : connect(run, await readAddress(run.gcloud, id));
 }
 
 /** Marks the version as good. Without the mark, the next run judges it again. */
@@ -155,8 +174,8 @@ async function markFinished(run: Run, id: string): Promise<void> {
 async function printDryRun({ gcloud, options }: Run, versions: readonly Version[], id: string) {
   const fallback = findFallback(versions, id);
   await deploy(gcloud, id, versions);
-  say("then the smoke test; each of these steps is judged:");
-  for (const stage of planStages(versions, id, fallback, options.steps))
+  say("then these steps, each of them judged, with a smoke test before the first of default:");
+  for (const stage of planStages(versions, id, fallback, options))
     await gcloud.change(trafficCommand(stage, id, fallback[stage.service]));
   await gcloud.change(finishCommand("default", id));
   say("then versions without traffic are deleted:");

@@ -1,28 +1,21 @@
-import { collections } from "../../collections/collections.ts";
-import { type Answer, type Api, readEtag } from "./api.ts";
+import { type Answer, type Api, describeKeyAdvice, readEtag } from "./api.ts";
 import { Breach, describeError } from "./failure.ts";
 import { pause } from "./pause.ts";
 import { say } from "./say.ts";
 import { READY_WITHIN_MS, SMOKE_WAIT_SECONDS } from "./slo.ts";
+import { readTarget } from "./target.ts";
 
 const READY_LOOK_MS = 1_000;
-
-/** The path of the collection that the rollout writes to, and an example item. */
-export function findTarget(): { path: string; item: unknown } {
-  const [first] = collections;
-  if (!first) throw new Breach("There is no collection to write to.");
-  return { path: `/api/${first.name}`, item: first.example };
-}
 
 /**
  * Tests a version at its own URL: readiness, then an item that is created, read, replaced with
  * If-Match, and deleted, each write with `Prefer: wait`, and a receipt. The subscriber with the
- * traffic settles these writes, so the test also covers a new API beside the running subscriber.
+ * traffic settles these writes, so it must be of the same release or a newer one.
  */
 export async function smokeTest(api: Api, stop: AbortSignal): Promise<void> {
-  const { path, item } = findTarget();
   const wait = { prefer: `wait=${SMOKE_WAIT_SECONDS}` };
   await awaitReady(api, stop);
+  const { path, item } = await readTarget(api);
   const created = await api("POST", path, { item, headers: wait });
   const itemPath = `${path}/${created.body.id}`;
   try {
@@ -82,14 +75,10 @@ function isStarting({ status, body }: Answer): boolean {
 
 function requireStatus(what: string, { status, body }: Answer, wanted: number): void {
   const reason = body.detail ?? (Array.isArray(body.faults) ? body.faults.join(" ") : undefined);
-  const advice =
-    status === 401 || status === 403
-      ? " Set CONSTANCIA_API_KEY to an API key with the scopes *:read and *:write."
-      : "";
   if (status !== wanted)
     throw new Breach(
       `The smoke test failed: ${what} returned ${status} instead of ${wanted}` +
-        `${reason ? `: ${String(reason)}` : "."}${advice}`,
+        `${reason ? `: ${String(reason)}` : "."}${describeKeyAdvice(status)}`,
     );
   say(`  ${what}: ${status}`);
 }

@@ -4,6 +4,7 @@ import { Breach, Failure } from "./failure.ts";
 import { readFigures } from "./figures.ts";
 import type { Gcloud } from "./gcloud.ts";
 import { judge, type Verdict } from "./judge.ts";
+import type { Delivery } from "./options.ts";
 import { pause } from "./pause.ts";
 import { say, withProgress } from "./say.ts";
 import { EVIDENCE } from "./slo.ts";
@@ -13,8 +14,10 @@ import { readTrafficShares } from "./versions.ts";
 
 export type StageOptions = {
   gcloud: Gcloud;
+  /** The API to send requests to where clients send too few. */
   api: Api;
   project: string;
+  delivery: Delivery;
   id: string;
   fallback: Fallback;
   answerLimitMs: number;
@@ -32,7 +35,7 @@ const CONFIRM_ATTEMPTS = 3;
  * the end.
  */
 export async function runStage(stage: Stage, options: StageOptions): Promise<void> {
-  const { gcloud, api, project, id, fallback, holdMs, pauseMs, stop } = options;
+  const { gcloud, api, project, delivery, id, fallback, holdMs, pauseMs, stop } = options;
   const { service, percent } = stage;
   await withProgress(`step: ${percent} % of ${service} to ${id}`, () =>
     gcloud.change(trafficCommand(stage, id, fallback[service])),
@@ -69,7 +72,7 @@ export async function runStage(stage: Stage, options: StageOptions): Promise<voi
   }
 
   async function judgeOnce(): Promise<Verdict> {
-    const figures = await readFigures(gcloud, { service, id, project, since });
+    const figures = await readFigures(gcloud, { service, id, project, since, delivery });
     const verdict = judge(figures, stage, options.answerLimitMs);
     if (verdict.breaches.length === 0) return verdict;
     for (const line of verdict.lines) say(`  ${line}`);

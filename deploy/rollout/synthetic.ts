@@ -1,17 +1,17 @@
-import type { Api } from "./api.ts";
+import { type Api, describeKeyAdvice } from "./api.ts";
 import { Breach, Failure } from "./failure.ts";
 import { pause } from "./pause.ts";
 import { withProgress } from "./say.ts";
 import { SYNTHETIC } from "./slo.ts";
-import { findTarget } from "./smoke.ts";
+import { readTarget } from "./target.ts";
 
 /**
- * Sends a bounded number of requests to a version that gets too few from clients, without
+ * Sends a bounded number of requests to an API where clients send too few, without
  * `Prefer: wait`, which would add to the latency. They are judged by the logs like all requests;
  * here only a failed request or an unsettled write is reported.
  */
 export async function sendRequests(api: Api, stop: AbortSignal): Promise<void> {
-  const { path, item } = findTarget();
+  const { path, item } = await readTarget(api);
   const failures: string[] = [];
   let left: number = SYNTHETIC.rounds;
   await withProgress(`too little traffic: sending ${SYNTHETIC.rounds} rounds of requests`, () =>
@@ -38,7 +38,10 @@ export async function sendRequests(api: Api, stop: AbortSignal): Promise<void> {
 
   async function runRound(): Promise<void> {
     const created = await api("POST", path, { item });
-    if (created.status !== 202) throw new Failure(`POST ${path} returned ${created.status}.`);
+    if (created.status !== 202)
+      throw new Failure(
+        `POST ${path} returned ${created.status}.${describeKeyAdvice(created.status)}`,
+      );
     const { id, receipt } = created.body;
     const outcome = await awaitOutcome(String(receipt));
     if (outcome !== "applied") throw new Failure(`A create has the outcome ${outcome}.`);

@@ -89,7 +89,7 @@ describe("the state of the traffic", () => {
 
   it("of the steps that are left, the present one included", () => {
     const plan = (versions: Version[]) =>
-      planStages(versions, V2, findFallback(versions, V2), [1, 10, 100]).map(
+      planStages(versions, V2, findFallback(versions, V2), { steps: [1, 10, 100] }).map(
         ({ service, percent }) => `${service} ${percent}`,
       );
     const [s1, s10, s100] = ["subscriber 1", "subscriber 10", "subscriber 100"];

@@ -1,4 +1,5 @@
 import { Failure } from "./failure.ts";
+import type { Delivery } from "./options.ts";
 import {
   findPredecessor,
   isOurs,
@@ -81,16 +82,19 @@ export function withoutTraffic(
 
 /**
  * The remaining steps, including the one that the traffic is at, because it may not have been
- * judged. A service that has only this version has one step.
+ * judged. A service that has only this version has one step, and so has the subscriber where a worker
+ * pool settles, to which App Engine's traffic means nothing: that step judges the pool.
  */
 export function planStages(
   versions: readonly Version[],
   id: string,
   fallback: Fallback,
-  steps: readonly number[],
+  { steps, delivery = "push" }: { steps: readonly number[]; delivery?: Delivery },
 ): Stage[] {
+  const hasOneStep = (service: ServiceName) =>
+    fallback[service] === undefined || (service === "subscriber" && delivery === "worker-pool");
   const stages: Stage[] = SERVICES.flatMap((service) =>
-    (fallback[service] === undefined ? [100] : steps).map((percent) => ({ service, percent })),
+    (hasOneStep(service) ? [100] : steps).map((percent) => ({ service, percent })),
   );
   const shares = readTrafficShares(versions, id);
   const at: ServiceName = shares.subscriber === 1 && shares.default > 0 ? "default" : "subscriber";

@@ -42,6 +42,25 @@ describe("synth refuses", () => {
     );
   });
 
+  it("an API of which nobody has said who may call it, or how often", () => {
+    const find = (variables: Record<string, string>) => getFaults({ api: { variables } });
+    const API_KEYS_SECRET = "projects/some-project/secrets/constancia-api-keys/versions/latest";
+    assert.deepEqual(find({ ACCESS: "public" }), []);
+    assert.deepEqual(find({ ACCESS: "keys", API_KEYS_SECRET, RATE_LIMIT_PER_MINUTE: "0" }), []);
+    assert.deepEqual(find({ ACCESS: "" }), [
+      "app.yaml: ACCESS is missing: public, public-reads or keys must say who may call the API.",
+    ]);
+    assert.match(
+      String(find({ ACCESS: "keys" })),
+      /^app.yaml: ACCESS is "keys", so that the rollout/,
+    );
+    for (const limit of ["", "0"])
+      assert.match(
+        String(find({ ACCESS: "public-reads", API_KEYS_SECRET, RATE_LIMIT_PER_MINUTE: limit })),
+        /^app.yaml: RATE_LIMIT_PER_MINUTE must be above 0/,
+      );
+  });
+
   it("a cron that comes too rarely where items expire, or too often where none do", () => {
     const cronOf = (schedule: string) =>
       ["default", "subscriber"].map((target) => ({ url: "/_ah/sweep", target, schedule }));

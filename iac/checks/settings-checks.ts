@@ -32,7 +32,32 @@ export function checkSettings(settings: Settings): string[] {
     ...checkMemory(settings),
     ...checkAgreement(settings),
     ...checkCron(settings),
+    ...checkAccess(settings),
   ];
+}
+
+/**
+ * That anyone may call an API, and how often, is somebody's decision and no default. The rollout tests
+ * an API that requires a credential with a key.
+ */
+function checkAccess({ api }: Settings): string[] {
+  const { ACCESS = "", API_KEYS_SECRET = "", RATE_LIMIT_PER_MINUTE = "" } = api.variables;
+  const faults: string[] = [];
+  if (ACCESS === "")
+    faults.push(
+      `${api.file}: ACCESS is missing: public, public-reads or keys must say who may call the API.`,
+    );
+  if (ACCESS !== "" && ACCESS !== "public" && API_KEYS_SECRET === "")
+    faults.push(
+      `${api.file}: ACCESS is "${ACCESS}", so that the rollout needs an API key; name their secret in` +
+        " API_KEYS_SECRET (docs/identity.md).",
+    );
+  if (ACCESS !== "keys" && !(Number(RATE_LIMIT_PER_MINUTE) > 0))
+    faults.push(
+      `${api.file}: RATE_LIMIT_PER_MINUTE must be above 0, because callers without a credential are` +
+        " answered.",
+    );
+  return faults;
 }
 
 /** An expired item is swept within a minute or so; where there are none, each call only costs. */

@@ -3,7 +3,7 @@ import { SecretManagerSecretIamMember } from "@cdktf/provider-google/lib/secret-
 import { SecretManagerSecretVersion } from "@cdktf/provider-google/lib/secret-manager-secret-version/index.js";
 import { Fn, Op, type TerraformStack, TerraformVariable } from "cdktf";
 import { UsageError } from "../../ops/command-line.ts";
-import { type ACCOUNTS, getIamMember } from "../names.ts";
+import { type ACCOUNTS, API_KEYS_SECRET, getIamMember, ROLLOUT_KEY_SECRET } from "../names.ts";
 import { getSecret, type Settings } from "../settings.ts";
 
 /** A shorter secret is a typing error or can be guessed. */
@@ -16,8 +16,10 @@ type SecretInput = { value: TerraformVariable; version: TerraformVariable };
 export type Password = SecretInput & { kept: SecretManagerSecretVersion };
 
 /**
- * The secrets that app.yaml and subscriber.yaml name, and who may read each. The secret of the API
- * keys is created only where app.yaml names it. Returns the password of the database.
+ * The secrets that app.yaml and subscriber.yaml name, and who may read each. Returns the password of
+ * the database. The values of the API keys are no input: `npm run ops -- keys` adds versions to their
+ * secrets, which are there from the first deploy on, so that clients can have their keys before
+ * app.yaml requires any.
  */
 export function createSecrets(stack: TerraformStack, settings: Settings): Password {
   const password = createInput(
@@ -30,38 +32,26 @@ export function createSecrets(stack: TerraformStack, settings: Settings): Passwo
     throw new UsageError(
       `${settings.api.file}: MYSQL_PASSWORD_SECRET must name a secret's version.`,
     );
-  const kept = createSecret("mysql-password", passwordSecret, password, [
-    "api",
-    "subscriber",
-    "auditor",
-  ]);
-
-  const keysSecret = getSecret(settings.api, "API_KEYS_SECRET");
-  if (keysSecret) {
-    const keys = createInput(
-      stack,
-      "api_keys",
-      "The value of API_KEYS: one NAME SHA256 SCOPE… a line.",
-    );
-    createSecret("api-keys", keysSecret, keys, ["api"]);
-  }
+  const secret = createSecret("mysql-password", passwordSecret, ["api", "subscriber", "auditor"]);
+  const kept = new SecretManagerSecretVersion(stack, "mysql-password-version", {
+    secret: secret.id,
+    secretDataWo: password.value.stringValue,
+    secretDataWoVersion: password.version.numberValue,
+    // A disabled version can be enabled again if the new value is wrong.
+    deletionPolicy: "DISABLE",
+    lifecycle: { createBeforeDestroy: true },
+  });
+  createSecret("api-keys", getSecret(settings.api, "API_KEYS_SECRET") ?? API_KEYS_SECRET, ["api"]);
+  // Only the deployer reads it, whose role on the project permits that.
+  createSecret("rollout-key", ROLLOUT_KEY_SECRET, []);
   return { ...password, kept };
 
   function createSecret(
     id: string,
     secretId: string,
-    { value, version }: SecretInput,
     readers: readonly (keyof typeof ACCOUNTS)[],
-  ): SecretManagerSecretVersion {
+  ): SecretManagerSecret {
     const secret = new SecretManagerSecret(stack, id, { secretId, replication: { auto: {} } });
-    const kept = new SecretManagerSecretVersion(stack, `${id}-version`, {
-      secret: secret.id,
-      secretDataWo: value.stringValue,
-      secretDataWoVersion: version.numberValue,
-      // A disabled version can be enabled again if the new value is wrong.
-      deletionPolicy: "DISABLE",
-      lifecycle: { createBeforeDestroy: true },
-    });
     for (const reader of readers) {
       new SecretManagerSecretIamMember(stack, `${id}-${reader}`, {
         secretId: secret.secretId,
@@ -69,7 +59,7 @@ export function createSecrets(stack: TerraformStack, settings: Settings): Passwo
         member: getIamMember(reader, settings.environment.projectId),
       });
     }
-    return kept;
+    return secret;
   }
 }
 

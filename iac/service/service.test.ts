@@ -49,7 +49,12 @@ describe("the service", () => {
   it("pulls in a worker pool instead, with the variables of subscriber.yaml", () => {
     for (const id of ["settle", "keep"])
       assert.equal(findResource(ALL, `google_pubsub_subscription.${id}`).push_config, undefined);
-    assert.equal(listResources(PUSH, "google_cloud_run_v2_worker_pool").length, 0);
+    assert.equal(PUSH["worker-pool"].resource, undefined);
+    assert.deepEqual(
+      listResources(ALL, "google_cloud_run_v2_worker_pool").map(({ stack }) => stack),
+      ["worker-pool"],
+      "its secret, its grants and the migrations come first",
+    );
     const pool = findResource(ALL, "google_cloud_run_v2_worker_pool.worker-pool");
     assert.deepEqual(pool.scaling, { manual_instance_count: 2 });
     const template = pool.template as { containers: Properties[]; volumes: Properties[] };

@@ -6,19 +6,17 @@ import { createAppEngineServices } from "./app-engine.ts";
 import { createDatabase } from "./database.ts";
 import { createPubsub } from "./pubsub.ts";
 import { createSecrets } from "./secrets.ts";
-import { createWorkerPool } from "./worker-pool.ts";
 
 /** The stack that every deploy applies before the rollout: what the running services need. */
 export function createService(app: App, settings: Settings): TerraformStack {
-  const { environment } = settings;
   const stack = createStack(app, "service", settings);
   const platform = readPlatform(stack, settings);
 
   const writes = createPubsub(stack, settings, platform);
   const password = createSecrets(stack, settings);
   createDatabase(stack, settings, password);
-  if (environment.analytics) createAnalytics(stack, settings, platform.projectNumber, writes);
+  if (settings.environment.analytics)
+    createAnalytics(stack, settings, platform.projectNumber, writes);
   createAppEngineServices(stack, settings);
-  if (environment.delivery === "worker-pool") createWorkerPool(stack, settings);
   return stack;
 }

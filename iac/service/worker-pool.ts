@@ -1,7 +1,8 @@
 import { CloudRunV2WorkerPool } from "@cdktf/provider-google/lib/cloud-run-v2-worker-pool/index.js";
-import { type TerraformStack, TerraformVariable } from "cdktf";
+import { type App, TerraformOutput, type TerraformStack, TerraformVariable } from "cdktf";
 import { getServiceAccountEmail, WORKER_POOL } from "../names.ts";
 import { MEMORY_MB, type Settings } from "../settings.ts";
+import { createStack } from "../stack.ts";
 
 /** The folder of the database's socket in subscriber.yaml's MYSQL_URL. */
 const SOCKETS = { name: "cloudsql", mountPath: "/cloudsql" };
@@ -9,11 +10,14 @@ const SOCKETS = { name: "cloudsql", mountPath: "/cloudsql" };
 /**
  * The subscriber as a Cloud Run worker pool that pulls, with the memory and the variables of
  * subscriber.yaml. It is always running, has no web address, and settles sooner than with pushes.
+ *
+ * It is a stack of its own, without resources where messages are pushed: a deploy applies it once its
+ * secrets and grants exist and the migrations have run, and before the API's rollout.
  */
-export function createWorkerPool(
-  stack: TerraformStack,
-  { environment, subscriber, database }: Settings,
-): void {
+export function createWorkerPool(app: App, settings: Settings): TerraformStack {
+  const stack = createStack(app, "worker-pool", settings);
+  const { environment, subscriber, database } = settings;
+  if (environment.delivery === "push") return stack;
   const image = new TerraformVariable(stack, "subscriber_image", {
     type: "string",
     nullable: false,
@@ -48,4 +52,9 @@ export function createWorkerPool(
       volumes: [{ name: SOCKETS.name, cloudSqlInstance: { instances: [database.connectionName] } }],
     },
   });
+  // A deploy reads it, to put the pool back if the API's rollout fails.
+  new TerraformOutput(stack, "output-image", { value: image.stringValue }).overrideLogicalId(
+    "subscriber_image",
+  );
+  return stack;
 }

@@ -3,6 +3,7 @@ import { after, before, describe, it } from "node:test";
 import type { Request, Response } from "express";
 import fc from "fast-check";
 import { createVerify, identifyCaller } from "../../api/request/credentials.ts";
+import { createKeyring } from "../../api/request/keyring.ts";
 import { readConfig } from "../../common/config.ts";
 import { TOKENS } from "../../common/limits.ts";
 import type { Logger } from "../../common/telemetry/logger.ts";
@@ -30,7 +31,8 @@ describe("a caller's token", () => {
     };
     const config = readConfig(env, "api");
     const options = { logger, stop: stop.signal };
-    const [handler] = identifyCaller(config, createVerify(config.OIDC_ISSUERS, options));
+    const keyring = createKeyring(config, options);
+    const [handler] = identifyCaller(config, keyring, createVerify(config.OIDC_ISSUERS, options));
     /** The principal that is identified, or the sentence of the refusal. */
     return async (authorization: string) => {
       const { promise, resolve } = Promise.withResolvers<unknown>();

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { z } from "zod";
-import { type Collection, defineCollection, text } from "../../common/collection.ts";
+import type { Collection } from "../../common/collection.ts";
 import { query } from "../../common/database.ts";
 import type { Item } from "../../common/item-check.ts";
 import { encodeWrite, type MessageContent } from "../../common/write.ts";
@@ -10,42 +9,18 @@ import { planReplay, selectLetters } from "../../ops/replay.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { type Client, createClient } from "../support/http.ts";
 import { wrap } from "../support/pusher.ts";
+import {
+  createTables,
+  newer,
+  newerOrders,
+  older,
+  olderOrders,
+  rooms,
+} from "../support/releases.ts";
 import { readSnapshot } from "../support/snapshot.ts";
 import { until } from "../support/until.ts";
 
-const title = text({ min: 1, max: 200 });
-const olderOrders = defineCollection({
-  name: "orders",
-  fields: { title, size: z.enum(["small", "large"]) },
-  example: { title: "older", size: "small" },
-});
-/** The next release: a field more, a value more, and a collection more. */
-const newerOrders: Collection = {
-  ...defineCollection({
-    name: "orders",
-    fields: { title, size: z.enum(["small", "large", "huge"]), note: title.optional() },
-    example: { title: "newer", size: "huge", note: "x" },
-  }),
-  schemaNumber: 2,
-};
-const rooms = defineCollection({
-  name: "rooms",
-  fields: { title },
-  example: { title: "room" },
-});
-const older = [olderOrders];
-const newer = [newerOrders, rooms];
-
 const RETENTION_DAYS = 30;
-
-/** The tables are those of the newer release: its migration comes first. */
-async function createTables({ pool }: TestEnvironment): Promise<void> {
-  const TEXT = "VARCHAR(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL";
-  await query(pool, "CREATE TABLE rooms LIKE data");
-  await query(pool, `ALTER TABLE rooms DROP COLUMN nombre, ADD COLUMN title ${TEXT}`);
-  await query(pool, "CREATE TABLE orders LIKE rooms");
-  await query(pool, `ALTER TABLE orders ADD COLUMN size ${TEXT}, ADD COLUMN note ${TEXT}`);
-}
 
 function makeMessage(
   collection: Collection,

@@ -5,6 +5,14 @@ import type { LoggedRequest } from "./stand-in-application.ts";
 /** The statuses to answer instead of the correct ones, by `ready`, `METHOD` or `METHOD waited`. */
 export type WrongAnswers = Record<string, number | "nothing">;
 
+const EXAMPLE = { examples: { one: { value: { nombre: "Valpo" } } } };
+const DESCRIPTION = {
+  paths: {
+    "/": { get: {} },
+    "/api/data": { post: { requestBody: { content: { "application/json": EXAMPLE } } } },
+  },
+};
+
 /**
  * Stands in for one version of the API, as far as a rollout calls it, and adds each request to
  * `requestLog`. With the address of a real API it only forwards and logs
@@ -56,6 +64,7 @@ export async function startStandInApi(requestLog: LoggedRequest[], real?: string
   function answer({ method = "", url = "", headers }: IncomingMessage) {
     if (url === "/health/ready")
       return { status: Number(wrong.ready ?? 200), body: { ready: wrong.ready === undefined } };
+    if (url === "/openapi.json") return { status: 200, body: DESCRIPTION };
     const isWaiting = headers.prefer !== undefined;
     const replaced = wrong[isWaiting ? `${method} waited` : method];
     if (replaced === "nothing") return { status: 0 };

@@ -21,16 +21,30 @@ export const QUICKLY = ["--project=constancia-test", "--hold=0", "--pause=0"];
 
 /**
  * An App Engine application for one test: `gcloud` and `git` first on the PATH, a version's
- * address, and the rollout as a process. `good` are the versions that ran before.
+ * address, and the rollout as a process. `good` are the versions that ran before; `realApis` the
+ * addresses of real APIs, by the commits of their versions.
  */
-export async function buildAppEngine(options: { good?: string[]; realApi?: string } = {}) {
+export async function buildAppEngine(
+  options: {
+    good?: string[];
+    realApis?: Record<string, string>;
+    onTraffic?: (traffic: Record<string, Record<string, number>>) => void;
+  } = {},
+) {
   const { good = ["v20260101-000000-aaaaaaa", "v20260102-000000-bbbbbbb"] } = options;
   const folder = mkdtempSync(join(tmpdir(), "rollout-"));
   const bin = join(folder, "bin");
   mkdirSync(bin);
   const requests: Application["requests"] = [];
-  const api = await startStandInApi(requests, options.realApi);
-  const state: StandInState = { clock: BIRTH, url: api.url, services: {} };
+  const api = await startStandInApi(requests);
+  const forwarders = await Promise.all(
+    Object.entries(options.realApis ?? {}).map(async ([commit, url]) => ({
+      commit,
+      forwarder: await startStandInApi(requests, url),
+    })),
+  );
+  const urls = Object.fromEntries(forwarders.map((one) => [one.commit, one.forwarder.url]));
+  const state: StandInState = { clock: BIRTH, url: api.url, urls, services: {} };
   for (const service of good.length > 0 ? ["default", "subscriber"] : []) {
     const versions = good.map((id, index) => ({
       id,
@@ -39,7 +53,8 @@ export async function buildAppEngine(options: { good?: string[]; realApi?: strin
     }));
     state.services[service] = { shardBy: "IP", versions };
   }
-  const application: Application = { state, plan: {}, good, requests, calls: [] };
+  const onTraffic = () => options.onTraffic?.(traffic());
+  const application: Application = { state, plan: {}, good, requests, calls: [], onTraffic };
   const gcloud = await installStandInGcloud(bin, application);
   check("ccccccc");
   return {
@@ -127,6 +142,7 @@ export async function buildAppEngine(options: { good?: string[]; realApi?: strin
 
   function close(): void {
     api.close();
+    for (const { forwarder } of forwarders) forwarder.close();
     gcloud.close();
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   }

@@ -2,7 +2,14 @@ export type StandInService = {
   shardBy: string;
   versions: { id: string; share: number; createTime: string }[];
 };
-export type StandInState = { clock: number; url: string; services: Record<string, StandInService> };
+export type StandInState = {
+  clock: number;
+  /** The address of a version of the API that has none of its own below. */
+  url: string;
+  /** By the commit of the version. */
+  urls: Record<string, string>;
+  services: Record<string, StandInService>;
+};
 /** A request that a version answered. */
 export type LoggedRequest = { time: number; status: number; isWrite: boolean };
 
@@ -35,6 +42,8 @@ export type Fault = {
 };
 export type Plan = {
   faults?: Fault[];
+  /** A worker pool settles the writes. */
+  pool?: { dead?: number };
   always?: LogFigures;
   /** The log lines while a version is at that step. */
   figures?: (LogFigures & { service: "default" | "subscriber"; percent: number })[];
@@ -48,6 +57,8 @@ export type Application = {
   good: readonly string[];
   requests: LoggedRequest[];
   calls: string[][];
+  /** Called after a change of traffic. */
+  onTraffic?: () => void;
 };
 /** The command fails; gcloud prints the message. */
 export class CommandError extends Error {}

@@ -2,6 +2,8 @@ import { type Application, fail } from "./stand-in-application.ts";
 
 /** The log lines that the filter matches, as many as `limit`; fails if the filter has another form. */
 export function readLog(application: Application, filter: string, limit: number): unknown[] {
+  if (filter.startsWith('resource.type="cloud_run_worker_pool"'))
+    return readPoolLog(application, filter).slice(0, limit);
   const [, module = ""] = /module_id="(\w+)"/.exec(filter) ?? fail(`no service in ${filter}`);
   const [, version = ""] = /version_id="([\w-]+)"/.exec(filter) ?? fail("no version");
   const [, since = ""] = /timestamp>="([^"]+)"/.exec(filter) ?? fail("no time");
@@ -10,16 +12,30 @@ export function readLog(application: Application, filter: string, limit: number)
   return lines.slice(0, limit);
 }
 
+/** The worker pool settles what every version of the API has accepted; App Engine's subscriber nothing. */
+function readPoolLog({ plan, requests }: Application, filter: string): unknown[] {
+  if (!plan.pool) fail("no worker pool");
+  if (!filter.includes('worker_pool_name="constancia-subscriber"')) fail("another pool");
+  const [, since = ""] = /timestamp>="([^"]+)"/.exec(filter) ?? fail("no time");
+  if (filter.includes('jsonPayload.message="message is dead"'))
+    return repeat(plan.pool?.dead ?? 0, { severity: "WARNING" });
+  if (!filter.includes('jsonPayload.message="writes settled"')) fail(`another line: ${filter}`);
+  const own = requests.filter(({ time, isWrite }) => isWrite && time >= Date.parse(since));
+  return own.map(() => settled(80));
+}
+
 type Query = { module: string; version: string; since: number; filter: string };
 
 function listLines(application: Application, query: Query): unknown[] {
   const { module, version, since, filter } = query;
-  const { good, requests } = application;
+  const { good, requests, plan } = application;
   const isGood = good.includes(version);
   const pushed = Math.round(100 * findShare(application, "subscriber", version));
   const figures = chooseFigures(application, version);
   const own = figures.isBlind ? [] : requests.filter(({ time }) => time >= since);
-  if (filter.includes('jsonPayload.message="writes settled"')) {
+  const settles = filter.includes('jsonPayload.message="writes settled"');
+  if (settles && plan.pool) return [];
+  if (settles) {
     const driven = own.filter(({ isWrite }, index) => isWrite && index % 100 < pushed);
     return [
       ...repeat(figures.settled ?? 50, settled(80)),

@@ -54,7 +54,7 @@ export function perform(
   if (name === "config get-value") return undefined;
   if (name === "app versions list") return listVersions(application);
   if (name === "app versions describe")
-    return { id: operands[0], versionUrl: application.state.url };
+    return { id: operands[0], versionUrl: findUrl(application, operands[0]) };
   if (name === "app versions delete") return deleteVersions(application, command);
   if (name === "app services describe") return describeService(application, command);
   if (name === "app services set-traffic") return setTraffic(application, command);
@@ -62,14 +62,19 @@ export function perform(
   return readLog(application, operands[0] ?? "", Number(flags.limit));
 }
 
-function listVersions({ state }: Application) {
-  return Object.entries(state.services).flatMap(([service, { versions }]) =>
+/** The address of a version, which only its commit tells apart. */
+function findUrl({ state }: Application, id = ""): string {
+  return state.urls[id.slice(-7)] ?? state.url;
+}
+
+function listVersions(application: Application) {
+  return Object.entries(application.state.services).flatMap(([service, { versions }]) =>
     versions.map(({ id, share, createTime }) => ({
       id,
       service,
       project: "constancia-test",
       traffic_split: share,
-      version: { createTime, id, servingStatus: "SERVING", versionUrl: state.url },
+      version: { createTime, id, servingStatus: "SERVING", versionUrl: findUrl(application, id) },
     })),
   );
 }
@@ -101,6 +106,7 @@ function setTraffic(application: Application, { operands, flags }: Command): voi
     version.share = Math.round((1_000 * Number(weight ?? 0)) / total) / 1_000;
   }
   service.shardBy = (flags["split-by"] ?? "ip").toUpperCase();
+  application.onTraffic?.();
 }
 
 function deploy(
