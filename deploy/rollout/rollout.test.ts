@@ -158,30 +158,30 @@ describe("npm run rollout", { concurrency: 3 }, () => {
     assert.equal(deploys.length, 2, "the version of this commit is there already");
   });
 
-  it("rolls back a breach of each SLO, of either service, at any step", async () => {
+  it("rolls back a breach of each SLO, of either service, at the first step and the last", async () => {
     const breaches: [string, object][] = [
       ["error ratio 2.60 %", { errors: 4 }],
       ["answer p99 5000 ms", { slow: 3 }],
       ["lag p99 60000 ms", { late: 2 }],
       ["dead messages 1", { dead: 1 }],
     ];
-    for (const [sentence, figures] of breaches)
-      for (const percent of [10, 100]) {
-        const appEngine = await build();
-        appEngine.plan({ figures: [{ service: "default", percent, ...figures }] });
-        const { status, out, err } = await appEngine.run("--steps=10,100");
-        assert.equal(status, 1, sentence);
-        assert.match(err, new RegExp(`^At ${percent} % of default: ${sentence}`));
-        assert.match(out, new RegExp(`BREACH ${sentence}`));
-        assert.match(out, /the traffic of subscriber is on v20260102-000000-bbbbbbb, none on v/);
-        assert.deepEqual(appEngine.traffic(), ALL_OLD);
-        const back = listChanges(appEngine).slice(-2);
-        assert.deepEqual(back, [
-          `app services set-traffic default --splits=${OLD}=1 --split-by=ip`,
-          `app services set-traffic subscriber --splits=${OLD}=1 --split-by=ip`,
-        ]);
-        appEngine.close();
-      }
+    for (const [index, [sentence, figures]] of breaches.entries()) {
+      const percent = index % 2 === 0 ? 10 : 100;
+      const appEngine = await build();
+      appEngine.plan({ figures: [{ service: "default", percent, ...figures }] });
+      const { status, out, err } = await appEngine.run("--steps=10,100");
+      assert.equal(status, 1, sentence);
+      assert.match(err, new RegExp(`^At ${percent} % of default: ${sentence}`));
+      assert.match(out, new RegExp(`BREACH ${sentence}`));
+      assert.match(out, /the traffic of subscriber is on v20260102-000000-bbbbbbb, none on v/);
+      assert.deepEqual(appEngine.traffic(), ALL_OLD);
+      const back = listChanges(appEngine).slice(-2);
+      assert.deepEqual(back, [
+        `app services set-traffic default --splits=${OLD}=1 --split-by=ip`,
+        `app services set-traffic subscriber --splits=${OLD}=1 --split-by=ip`,
+      ]);
+      appEngine.close();
+    }
     const appEngine = await build();
     appEngine.plan({ figures: [{ service: "subscriber", percent: 1, dead: 1 }] });
     const { status, err } = await appEngine.run();
