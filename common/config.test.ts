@@ -107,7 +107,7 @@ describe("the configuration", () => {
       ["ACCESS", ["writes", "everything", "Public", "public,keys"]],
       ["CORS_ORIGINS", ["example.com", "https://example.com/", "https://a.com https://b.com"]],
       ["RATE_LIMIT_PER_MINUTE", ["-1", "ten"]],
-      ["RECEIPT_RETENTION_DAYS", ["0", "1", "14", "3651"]],
+      ["RECEIPT_RETENTION_DAYS", ["0", "1", "28", "3651"]],
     ];
     for (const [name, values] of wrong)
       for (const value of values)

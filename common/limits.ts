@@ -5,11 +5,19 @@
 
 export const DAY_MS = 24 * 60 * 60 * 1_000;
 
+/** How far back MySQL can be restored: for so long, Cloud SQL keeps its binary logs (iac/). */
+export const RESTORE_DAYS = 7;
+/** A subscription's own retention, the longest that an accepted write may stay unsettled (iac/). */
+export const UNSETTLED_DAYS = 7;
 /**
- * How long Pub/Sub keeps a message at most: on the topic or the subscription of the writes, whichever
- * is longer, and then on the dead-letter topic's subscription. iac/ sets both.
+ * How long Pub/Sub keeps a message at most: on the topic of the writes, and then on the dead-letter
+ * topic; iac/ sets both. After a restore of MySQL everything that was settled since is delivered again,
+ * also what was accepted long before it was settled.
  */
-export const MESSAGE_RETENTION_DAYS = { writes: 7, deadLetters: 7 };
+export const MESSAGE_RETENTION_DAYS = {
+  writes: RESTORE_DAYS + UNSETTLED_DAYS,
+  deadLetters: RESTORE_DAYS + UNSETTLED_DAYS,
+};
 /** What Pub/Sub's clock and those of the processes may differ by, and a margin. */
 export const RETENTION_MARGIN_DAYS = 1;
 /**

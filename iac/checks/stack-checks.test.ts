@@ -69,26 +69,50 @@ describe("synth refuses in the stacks", () => {
       );
     assert.deepEqual(after(undefined), []);
     assert.deepEqual(after(String(LEAST_RECEIPT_RETENTION_DAYS)), []);
-    assert.deepEqual(after("14"), of(14, 15));
+    assert.deepEqual(after("28"), of(28, 29));
     const month = "2678400s";
     assert.deepEqual(
       after(undefined, (stacks) => (settle(stacks).message_retention_duration = month)),
-      of(30, 39),
+      of(30, 46),
     );
     assert.deepEqual(
       after(undefined, (stacks) => {
         const { keep } = getResources(stacks, "google_pubsub_subscription");
         (keep as Properties).message_retention_duration = month;
       }),
-      of(30, 39),
+      of(30, 46),
     );
     assert.deepEqual(
       after("31", (stacks) => {
         const { writes } = getResources(stacks, "google_pubsub_topic");
         (writes as Properties).message_retention_duration = month;
       }),
-      of(31, 39),
+      of(31, 46),
     );
+  });
+
+  it("topics that do not retain what a restore of MySQL loses", () => {
+    const topics = (stacks: Stacks) => getResources(stacks, "google_pubsub_topic");
+    const after = (change: (stacks: Stacks) => void) =>
+      faultsAfter(change).filter((fault) => fault.includes("MySQL can be restored"));
+    const fault = (topic: string, found: number, restoreDays = 7) =>
+      `iac/service, google_pubsub_topic.${topic}: message_retention_duration is ${found} days, but must` +
+      ` be at least ${restoreDays + 7}: MySQL can be restored to ${restoreDays} days ago, when a message` +
+      ` may have waited for 7 (${PLACE}).`;
+    for (const id of ["writes", "dead-letters"]) {
+      const change = (duration: string | undefined) => (stacks: Stacks) => {
+        (topics(stacks)[id] as Properties).message_retention_duration = duration;
+      };
+      assert.deepEqual(after(change("1123200s")), [fault(id, 13)]);
+      assert.deepEqual(after(change(undefined)), [fault(id, 0)]);
+    }
+    const longer = after(({ platform }) => {
+      const { database } = platform.resource?.google_sql_database_instance as {
+        database: { settings: { backup_configuration: Properties } };
+      };
+      database.settings.backup_configuration.transaction_log_retention_days = 35;
+    });
+    assert.deepEqual(longer.sort(), [fault("dead-letters", 14, 35), fault("writes", 14, 35)]);
   });
 
   it("delivery attempts that end before the tolerated outage", () => {

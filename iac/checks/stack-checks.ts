@@ -17,7 +17,7 @@ import {
 } from "../terraform-json.ts";
 import { checkAccounts } from "./account-checks.ts";
 import { checkObservability } from "./observability-checks.ts";
-import { checkReceiptRetention } from "./retention-checks.ts";
+import { checkReceiptRetention, checkRestoreRetention } from "./retention-checks.ts";
 
 /** A message that arrives just after a batch began waits for that batch and then for its own. */
 const MAX_BATCHES = 2;
@@ -41,6 +41,7 @@ export function checkStacks(stacks: Stacks, settings: Settings): string[] {
       ...checkAckDeadline(subscription, environment),
       ...checkRetention(subscription, environment),
       ...checkReceiptRetention(subscription, stacks, settings),
+      ...checkRestoreRetention(subscription, stacks),
       ...checkExpiration(subscription),
       ...checkAudience(subscription),
       ...checkDeadLetters(subscription, stacks),

@@ -1,6 +1,7 @@
 import { ProjectIamMember } from "@cdktf/provider-google/lib/project-iam-member/index.js";
 import { SqlDatabaseInstance } from "@cdktf/provider-google/lib/sql-database-instance/index.js";
 import type { TerraformStack } from "cdktf";
+import { RESTORE_DAYS } from "../../common/limits.ts";
 import { DATABASE_INSTANCE } from "../names.ts";
 import type { Settings } from "../settings.ts";
 import type { Accounts } from "./accounts.ts";
@@ -8,8 +9,6 @@ import type { Accounts } from "./accounts.ts";
 /** The disk grows automatically from 10 GB up to this size. */
 export const LARGEST_DISK_GB = 320;
 const KEPT_BACKUPS = 14;
-/** The maximum of the Enterprise edition: point-in-time recovery covers a week. */
-const BINARY_LOG_DAYS = 7;
 /** 06:00 UTC is between midnight and 03:00 in most of Latin America. */
 const NIGHT_HOUR_UTC = 6;
 const SUNDAY = 7;
@@ -48,7 +47,8 @@ export function createDatabase(
         startTime: `0${NIGHT_HOUR_UTC}:00`,
         // Point-in-time recovery of MySQL; `pointInTimeRecoveryEnabled` is for PostgreSQL.
         binaryLogEnabled: true,
-        transactionLogRetentionDays: BINARY_LOG_DAYS,
+        // At most seven days in the Enterprise edition.
+        transactionLogRetentionDays: RESTORE_DAYS,
         backupRetentionSettings: { retainedBackups: KEPT_BACKUPS, retentionUnit: "COUNT" },
       },
       insightsConfig: {

@@ -6,7 +6,7 @@ import { PubsubSubscriptionIamMember } from "@cdktf/provider-google/lib/pubsub-s
 import { PubsubTopic } from "@cdktf/provider-google/lib/pubsub-topic/index.js";
 import { PubsubTopicIamMember } from "@cdktf/provider-google/lib/pubsub-topic-iam-member/index.js";
 import type { TerraformStack } from "cdktf";
-import { MESSAGE_RETENTION_DAYS } from "../../common/limits.ts";
+import { MESSAGE_RETENTION_DAYS, UNSETTLED_DAYS } from "../../common/limits.ts";
 import {
   DEAD_LETTER_TOPIC,
   getIamMember,
@@ -38,6 +38,7 @@ export function createPubsub(
 ): PubsubTopic {
   const writes = new PubsubTopic(stack, "writes", {
     name: getVariable(settings.api, "PUBSUB_TOPIC"),
+    messageRetentionDuration: formatDays(MESSAGE_RETENTION_DAYS.writes),
     lifecycle: { preventDestroy: true },
   });
   new PubsubTopicIamMember(stack, "writes-publisher", {
@@ -50,7 +51,6 @@ export function createPubsub(
     id: "settle",
     name: getVariable(settings.subscriber, "PUBSUB_SUBSCRIPTION"),
     topic: writes.id,
-    retentionSeconds: MESSAGE_RETENTION_DAYS.writes * DAY_SECONDS,
     path: "/push",
     deadLetterTopic: deadLetters.id,
   });
@@ -69,6 +69,7 @@ function createDeadLetters(
 ): PubsubTopic {
   const topic = new PubsubTopic(stack, "dead-letters", {
     name: DEAD_LETTER_TOPIC,
+    messageRetentionDuration: formatDays(MESSAGE_RETENTION_DAYS.deadLetters),
     lifecycle: { preventDestroy: true },
   });
   new PubsubTopicIamMember(stack, "dead-letters-publisher", {
@@ -80,7 +81,6 @@ function createDeadLetters(
     id: "keep",
     name: getVariable(settings.subscriber, "PUBSUB_DEAD_LETTER_SUBSCRIPTION"),
     topic: topic.id,
-    retentionSeconds: MESSAGE_RETENTION_DAYS.deadLetters * DAY_SECONDS,
     path: "/push/dead-letters",
   });
   return topic;
@@ -90,8 +90,6 @@ type SubscriptionOptions = {
   id: string;
   name: string;
   topic: string;
-  /** Pub/Sub deletes a message after it, so every outage must be shorter. */
-  retentionSeconds: number;
   /** Where the subscriber takes pushes of this subscription. */
   path: string;
   deadLetterTopic?: string;
@@ -110,7 +108,7 @@ function createSubscription(
     name: options.name,
     topic: options.topic,
     ackDeadlineSeconds: ACK_DEADLINE_SECONDS,
-    messageRetentionDuration: `${options.retentionSeconds}s`,
+    messageRetentionDuration: formatDays(UNSETTLED_DAYS),
     retryPolicy: RETRY,
     ...(deadLetterTopic && {
       deadLetterPolicy: { deadLetterTopic, maxDeliveryAttempts: DELIVERY_ATTEMPTS },
@@ -138,4 +136,8 @@ function createSubscription(
   // To forward a dead letter, Pub/Sub publishes it there and acknowledges it here.
   if (deadLetterTopic) grant(`${id}-forwarder`, getPubsubAgent(projectNumber));
   if (!isPush) grant(`${id}-puller`, getIamMember("subscriber", environment.projectId));
+}
+
+function formatDays(days: number): string {
+  return `${days * DAY_SECONDS}s`;
 }
