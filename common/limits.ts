@@ -7,6 +7,11 @@ export const DAY_MS = 24 * 60 * 60 * 1_000;
 
 /** How far back MySQL can be restored: for so long, Cloud SQL keeps its binary logs (iac/). */
 export const RESTORE_DAYS = 7;
+/**
+ * By so much the positions of a feed rise after a restore: more than were ever given in the time that
+ * was lost, and so little that it takes thousands of restores to leave JSON's exact integers.
+ */
+export const FEED_RESTORE_GAP = 1e12;
 /** A subscription's own retention, the longest that an accepted write may stay unsettled (iac/). */
 export const UNSETTLED_DAYS = 7;
 /**

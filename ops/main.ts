@@ -26,6 +26,10 @@ const COMMANDS: Record<string, Command> = {
     program: join(import.meta.dirname, "migrate.ts"),
     does: "run the migrations that have not run yet",
   },
+  restore: {
+    program: join(import.meta.dirname, "restore", "main.ts"),
+    does: "settle again what a restore of MySQL to an earlier time has lost",
+  },
   schemas: {
     program: join(import.meta.dirname, "schemas.ts"),
     does: "number the declarations of the collections, after one has changed",

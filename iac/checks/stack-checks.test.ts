@@ -107,10 +107,12 @@ describe("synth refuses in the stacks", () => {
       assert.deepEqual(after(change(undefined)), [fault(id, 0)]);
     }
     const longer = after(({ platform }) => {
-      const { database } = platform.resource?.google_sql_database_instance as {
-        database: { settings: { backup_configuration: Properties } };
-      };
-      database.settings.backup_configuration.transaction_log_retention_days = 35;
+      const databases = platform.resource?.google_sql_database_instance as Record<
+        string,
+        { settings: { backup_configuration: Properties } }
+      >;
+      const backups = databases.database?.settings.backup_configuration as Properties;
+      backups.transaction_log_retention_days = 35;
     });
     assert.deepEqual(longer.sort(), [fault("dead-letters", 14, 35), fault("writes", 14, 35)]);
   });
