@@ -17,6 +17,10 @@ const COMMANDS: Record<string, Command> = {
     program: program("soak", "main.ts"),
     does: "half of the capacity for an hour, with a fault each minute",
   },
+  restore: {
+    program: program("restore", "main.ts"),
+    does: "MySQL loses its last minute, and every accepted write is settled again",
+  },
   fuzz: { program: program("fuzz", "main.ts"), does: "arbitrary requests and bytes to the API" },
   "fuzz-messages": {
     program: program("fuzz", "messages-main.ts"),

@@ -30,6 +30,8 @@ export type ChaosCluster = {
   proxies: { mysql: TcpProxy; pubsub: TcpProxy };
   processes: Record<ProcessName, ClusterProcess>;
   apiUrls: readonly [string, string];
+  /** The variables of all processes. */
+  env: Readonly<Record<string, string>>;
   witness: Witness;
   /** Whether items have owners, and there are berths to hold. */
   isOwned: boolean;
@@ -104,6 +106,7 @@ export async function startChaosCluster(options: ClusterOptions): Promise<ChaosC
     pubsub,
     proxies,
     processes,
+    env,
     witness,
     isOwned,
     hasFeed,
