@@ -1,5 +1,5 @@
 import { UsageError } from "../ops/command-line.ts";
-import { getBuildAccount } from "./names.ts";
+import { getBuildAccount, getDatabaseInstance } from "./names.ts";
 
 /** The settings that differ between environments. */
 export type Environment = {
@@ -10,6 +10,8 @@ export type Environment = {
   github?: GithubBranch;
   /** App Engine's account for builds, where `gcloud app describe` prints another than the usual one. */
   buildAccount?: string;
+  /** The MySQL instance, where a restore has made a new one (docs/operations.md). */
+  databaseInstance?: string;
   tier: Tier;
   /** REGIONAL keeps MySQL available if a zone fails, at twice the price. No write is lost with ZONAL. */
   availability: "ZONAL" | "REGIONAL";
@@ -120,6 +122,11 @@ function findFaults(environment: Environment): string[] {
     [
       Object.hasOwn(CONNECTION_LIMITS, environment.tier),
       `tier "${environment.tier}" is not in CONNECTION_LIMITS`,
+    ],
+    [
+      // With the project and a colon at most 98 characters; the project has at most 30.
+      /^[a-z](?:[a-z0-9-]{0,65}[a-z0-9])?$/.test(getDatabaseInstance(environment)),
+      `databaseInstance "${environment.databaseInstance}" is not the name of an instance`,
     ],
     [
       Number.isInteger(workerPoolInstances) && workerPoolInstances >= 1,

@@ -132,6 +132,7 @@ describe("an environment", () => {
     const { github } = ENVIRONMENT;
     const wrong: [Partial<Environment>, RegExp][] = [
       [{ projectId: "Mine" }, /projectId "Mine" must be 6 to 30 lowercase letters/],
+      [{ databaseInstance: 'a" || "' }, /databaseInstance .* is not the name of an instance/],
       [{ region: "Brazil" }, /region "Brazil" is not a region/],
       [
         { github: { ...github, repository: 'a/b" || true || "' } },

@@ -1,5 +1,5 @@
 /** Names of resources. Those that the processes know are in app.yaml and subscriber.yaml instead. */
-export const DATABASE_INSTANCE = "latam-database";
+const DATABASE_INSTANCE = "latam-database";
 export const DEAD_LETTER_TOPIC = "constancia-dead-letters";
 export const ANALYTICS = {
   /** BigQuery allows no hyphens. */
@@ -28,6 +28,11 @@ export const ACCOUNTS = {
   /** Runs the hourly audit for missing writes. */
   auditor: "constancia-auditor",
 } as const;
+
+/** The MySQL instance: a point-in-time recovery makes a new one, which has another name. */
+export function getDatabaseInstance({ databaseInstance }: { databaseInstance?: string }): string {
+  return databaseInstance ?? DATABASE_INSTANCE;
+}
 
 /** The e-mail address of a service account. */
 export function getServiceAccountEmail(account: keyof typeof ACCOUNTS, projectId: string): string {

@@ -1,6 +1,6 @@
 import { PUBLISH, SETTLE, WORST_MEMORY_MB } from "../../common/limits.ts";
 import { CONNECTION_LIMITS } from "../environments.ts";
-import { DATABASE_INSTANCE, getServiceAccountEmail } from "../names.ts";
+import { getDatabaseInstance, getServiceAccountEmail } from "../names.ts";
 import {
   getDatabaseAddress,
   getSecret,
@@ -129,7 +129,7 @@ function checkMemory({ api, subscriber }: Settings): string[] {
 /** The files must name the resources that the stacks create. */
 function checkAgreement({ environment, api, subscriber }: Settings): string[] {
   const { projectId, region } = environment;
-  const connectionName = `${projectId}:${region}:${DATABASE_INSTANCE}`;
+  const connectionName = `${projectId}:${region}:${getDatabaseInstance(environment)}`;
   const each = [api, subscriber].flatMap((service) => [
     {
       file: service.file,

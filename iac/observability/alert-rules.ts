@@ -1,4 +1,4 @@
-import { DATABASE_INSTANCE } from "../names.ts";
+import { getDatabaseInstance } from "../names.ts";
 import { LARGEST_DISK_GB } from "../platform/database.ts";
 import { getVariable, type Settings } from "../settings.ts";
 import { listIndicators } from "./indicators.ts";
@@ -124,7 +124,7 @@ function backlog(settings: Settings): Condition[] {
 function disk({ environment }: Settings): Condition[] {
   const { google } = selectFrom([environment.projectId]);
   const { diskShare, diskNowShare } = THRESHOLDS;
-  const database = `database_id="${environment.projectId}:${DATABASE_INSTANCE}"`;
+  const database = `database_id="${environment.projectId}:${getDatabaseInstance(environment)}"`;
   const used = google("cloudsql.googleapis.com/database/disk/bytes_used", database);
   const share = google("cloudsql.googleapis.com/database/disk/utilization", database);
   return [

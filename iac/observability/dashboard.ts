@@ -1,6 +1,6 @@
 import { MonitoringDashboard } from "@cdktf/provider-google/lib/monitoring-dashboard/index.js";
 import type { TerraformStack } from "cdktf";
-import { DATABASE_INSTANCE } from "../names.ts";
+import { getDatabaseInstance } from "../names.ts";
 import { getVariable, type Settings } from "../settings.ts";
 import { drawDashboard, type Line, type Tile } from "./dashboard-layout.ts";
 import { listInstanceTiles } from "./instance-tiles.ts";
@@ -171,7 +171,7 @@ function listDatabaseTiles({ google }: Selector, { environment }: Settings): Til
   const ofDatabase = (path: string) =>
     `max(${google(
       `cloudsql.googleapis.com/database/${path}`,
-      `database_id="${environment.projectId}:${DATABASE_INSTANCE}"`,
+      `database_id="${environment.projectId}:${getDatabaseInstance(environment)}"`,
     )})`;
   return [
     {

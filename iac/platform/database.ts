@@ -2,7 +2,7 @@ import { ProjectIamMember } from "@cdktf/provider-google/lib/project-iam-member/
 import { SqlDatabaseInstance } from "@cdktf/provider-google/lib/sql-database-instance/index.js";
 import type { TerraformStack } from "cdktf";
 import { RESTORE_DAYS } from "../../common/limits.ts";
-import { DATABASE_INSTANCE } from "../names.ts";
+import { getDatabaseInstance } from "../names.ts";
 import type { Settings } from "../settings.ts";
 import type { Accounts } from "./accounts.ts";
 
@@ -20,7 +20,7 @@ export function createDatabase(
   accounts: Accounts,
 ): void {
   const instance = new SqlDatabaseInstance(stack, "database", {
-    name: DATABASE_INSTANCE,
+    name: getDatabaseInstance(environment),
     databaseVersion: "MYSQL_8_4",
     region: environment.region,
     deletionProtection: true,
@@ -67,9 +67,9 @@ export function createDatabase(
       member: accounts[account].member,
       // IAM has no grants on one instance; a condition on the project does the same.
       condition: {
-        title: `only-${DATABASE_INSTANCE}`,
+        title: `only-${getDatabaseInstance(environment)}`,
         expression:
-          `resource.name == "projects/${environment.projectId}/instances/${DATABASE_INSTANCE}"` +
+          `resource.name == "projects/${environment.projectId}/instances/${getDatabaseInstance(environment)}"` +
           ` && resource.type == "sqladmin.googleapis.com/Instance"`,
       },
       dependsOn: [instance],

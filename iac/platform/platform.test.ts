@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { checkSettings } from "../checks/settings-checks.ts";
 import { checkStacks } from "../checks/stack-checks.ts";
 import { synthesiseUnchecked } from "../synth.ts";
 import { listResources, type Properties, type Stacks } from "../terraform-json.ts";
@@ -27,6 +28,28 @@ describe("the platform", () => {
     assert.equal((rest.insights_config as Properties).query_insights_enabled, true);
     const backup = backup_configuration as Properties;
     assert.deepEqual([backup.enabled, backup.binary_log_enabled], [true, true]);
+  });
+
+  it("names the instance that a restore has made in every stack, and so must the services", () => {
+    const settings = settingsWith({ environment: { databaseInstance: "latam-restored" } });
+    const { platform, service, observability } = synthesiseUnchecked(settings);
+    assert.match(JSON.stringify(platform), /instances\/latam-restored\\"/);
+    assert.match(JSON.stringify(service), /"instance":"latam-restored"/);
+    assert.match(JSON.stringify(observability), /some-project:latam-restored/);
+    // What is left of the old name are the services' own settings, and a command in a runbook.
+    const rest = JSON.stringify([platform, service, observability])
+      .replaceAll(/gcloud sql instances describe latam-database/g, "")
+      .replaceAll(settings.database.connectionName, "");
+    assert.doesNotMatch(rest, /latam-database/);
+    const faults = checkSettings(settings).filter((fault) => fault.includes("MYSQL_URL"));
+    assert.deepEqual(
+      faults,
+      ["app.yaml", "subscriber.yaml"].map(
+        (file) =>
+          `${file}: the socket of MYSQL_URL is "some-project:southamerica-east1:latam-database", but` +
+          ' must be "some-project:southamerica-east1:latam-restored".',
+      ),
+    );
   });
 
   it("trusts GitHub for one branch of one repository, and never for a pull request", () => {

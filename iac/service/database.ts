@@ -1,26 +1,26 @@
 import { SqlDatabase } from "@cdktf/provider-google/lib/sql-database/index.js";
 import { SqlUser } from "@cdktf/provider-google/lib/sql-user/index.js";
 import type { TerraformStack } from "cdktf";
-import { DATABASE_INSTANCE } from "../names.ts";
+import { getDatabaseInstance } from "../names.ts";
 import type { Settings } from "../settings.ts";
 import type { Password } from "./secrets.ts";
 
 /** The database and its user, as MYSQL_URL names them. Migrations create the tables. */
 export function createDatabase(
   stack: TerraformStack,
-  { database }: Settings,
+  { database, environment }: Settings,
   { value, version, kept }: Password,
 ): void {
   new SqlDatabase(stack, "items", {
     name: database.database,
-    instance: DATABASE_INSTANCE,
+    instance: getDatabaseInstance(environment),
     charset: "utf8mb4",
     // Destroying the stack keeps the database.
     deletionPolicy: "ABANDON",
   });
   new SqlUser(stack, "user", {
     name: database.user,
-    instance: DATABASE_INSTANCE,
+    instance: getDatabaseInstance(environment),
     // Google's proxies connect from many addresses; nothing else can connect.
     host: "%",
     passwordWo: value.stringValue,

@@ -12,7 +12,7 @@ describe("the plan of a restore", () => {
     name: "settle",
     retainedMs: 14 * DAY_MS,
     unsettledMs: 7 * DAY_MS,
-    pushEndpoint: "",
+    push: undefined,
   };
   const database = { nowMs: NOW_MS, settledAtMs: TIME_MS - 1, feeds: 1, waiting: 0 };
   const plan = (
@@ -98,11 +98,16 @@ describe("the plan of a restore", () => {
   });
 
   it("refuses while Pub/Sub pushes, and says that it does not see who pulls", () => {
-    const pushEndpoint = "https://subscriber-dot-some-project.appspot.com/push";
-    const pushed = plan({}, { subscription: { pushEndpoint } });
-    assert.deepEqual(pushed.obstacles, [
-      `Pub/Sub pushes settle to ${pushEndpoint}, where a subscriber may still use another database. Pause it: gcloud pubsub subscriptions modify-push-config settle --push-endpoint=""`,
+    const endpoint = "https://subscriber-dot-some-project.appspot.com/push";
+    const push = { endpoint, account: "push@some-project", audience: "some-audience" };
+    const command = "gcloud pubsub subscriptions modify-push-config settle --push-endpoint=";
+    assert.deepEqual(plan({}, { subscription: { push } }).obstacles, [
+      `Pub/Sub pushes settle to ${endpoint}, where a subscriber may still use another database. Pause it, and resume it once every subscriber uses this one:\n` +
+        `  ${command}""\n` +
+        `  ${command}${endpoint} --push-auth-service-account=push@some-project --push-auth-token-audience=some-audience`,
     ]);
+    const withoutToken = { endpoint, account: "", audience: "" };
+    assert.match(String(plan({}, { subscription: { push: withoutToken } }).obstacles), /\/push$/);
     assert.match(String(plan().notes), /Who pulls is not seen from here\./);
   });
 });

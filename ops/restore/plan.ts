@@ -7,8 +7,8 @@ export type SubscriptionState = {
   retainedMs: number;
   /** For how long a message may stay unacknowledged. */
   unsettledMs: number;
-  /** Where Pub/Sub pushes to; empty where the subscriber pulls. */
-  pushEndpoint: string;
+  /** Where Pub/Sub pushes to, with the token of which account and audience; undefined where it does not. */
+  push: { endpoint: string; account: string; audience: string } | undefined;
 };
 
 /** What matters of the database. */
@@ -76,7 +76,7 @@ export function planRestore(
     obstacles.push(...judged.obstacles);
     notes.push(...judged.notes);
   }
-  if (subscriptions.some(({ pushEndpoint }) => !pushEndpoint))
+  if (subscriptions.some(({ push }) => !push))
     notes.push(
       "Who pulls is not seen from here. End every subscriber that uses another database first: what it acknowledges is not in this one.",
     );
@@ -85,15 +85,20 @@ export function planRestore(
 
 /** What forbids the seek of one subscription, and what it cannot bring back. */
 function judgeSubscription(
-  { name, retainedMs, pushEndpoint }: SubscriptionState,
+  { name, retainedMs, push }: SubscriptionState,
   { timeMs, seekMs, nowMs }: { timeMs: number; seekMs: number; nowMs: number },
 ): Omit<Plan, "seekMs"> {
   const obstacles: string[] = [];
   const notes: string[] = [];
-  if (pushEndpoint)
+  if (push) {
+    const command = `gcloud pubsub subscriptions modify-push-config ${name} --push-endpoint=`;
+    const token = push.account
+      ? ` --push-auth-service-account=${push.account} --push-auth-token-audience=${push.audience}`
+      : "";
     obstacles.push(
-      `Pub/Sub pushes ${name} to ${pushEndpoint}, where a subscriber may still use another database. Pause it: gcloud pubsub subscriptions modify-push-config ${name} --push-endpoint=""`,
+      `Pub/Sub pushes ${name} to ${push.endpoint}, where a subscriber may still use another database. Pause it, and resume it once every subscriber uses this one:\n  ${command}""\n  ${command}${push.endpoint}${token}`,
     );
+  }
   const retainedSinceMs = nowMs - retainedMs;
   if (retainedMs === 0)
     obstacles.push(

@@ -23,11 +23,16 @@ export async function openSubscriptions(target: PubsubTarget): Promise<Subscript
         .catch((error) => fail(`The subscription ${name} cannot be read`, error));
       const ownMs = toMs(found.messageRetentionDuration);
       const topicMs = toMs(found.topicMessageRetentionDuration);
+      const { pushEndpoint: endpoint, oidcToken } = found.pushConfig ?? {};
+      const token = {
+        account: oidcToken?.serviceAccountEmail ?? "",
+        audience: oidcToken?.audience ?? "",
+      };
       return {
         name,
         retainedMs: Math.max(topicMs, found.retainAckedMessages ? ownMs : 0),
         unsettledMs: ownMs,
-        pushEndpoint: found.pushConfig?.pushEndpoint ?? "",
+        push: endpoint ? { endpoint, ...token } : undefined,
       };
     },
     async seek(name, toMs) {

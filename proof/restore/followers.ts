@@ -26,8 +26,9 @@ export class Followers {
     this.#feed = this.#begin();
   }
 
-  /** Reads until `stop`. */
+  /** Reads until `stop`; may be run again. */
   async run(): Promise<void> {
+    this.#isOver = false;
     const readers = [() => this.#feed.step(), () => this.#list.step()].map(async (step) => {
       for (; !this.#isOver; await sleep(PAUSE_MS.page)) await step();
     });

@@ -13,7 +13,7 @@ import { runProof } from "../support/command.ts";
 import { DECLARE_FEED } from "../support/feed.ts";
 import { createWorkFolder } from "../support/servers.ts";
 import { Followers } from "./followers.ts";
-import { judgeReport, parseReport, readSettled } from "./judge.ts";
+import { judgeReport, parseReport, readSettled, type Settled } from "./judge.ts";
 import { Writers } from "./writers.ts";
 
 const HELP = `npm run proof -- restore [options]
@@ -69,13 +69,16 @@ async function loseAndRestore(
   const writers = new Writers(cluster, ledger);
   const followers = new Followers(cluster);
   const writing = writers.run();
-  const following = followers.run();
+  let following = followers.run();
   await sleep(BEFORE_MS);
   await server.stop();
   const timeMs = Date.now();
   await cp(dataFolder, `${dataFolder}.copy`, { recursive: true });
   await server.restart();
   await sleep(lostMs);
+  // The readers come back when positions are given again, so that only the epoch tells them.
+  followers.stop();
+  await following;
   const violations =
     followers.restarts === 0 ? [] : ["the feed's reader lost its place before the restore"];
 
@@ -88,6 +91,8 @@ async function loseAndRestore(
   const time = new Date(timeMs).toISOString();
   const sought = await restore(cluster, [time, "--seek"]);
   for (const name of SUBSCRIBERS) await cluster.processes[name].start();
+  await waitUntilSettling(cluster, timeMs);
+  following = followers.run();
   await sleep(AFTER_MS);
   writers.stop();
   await writing;
@@ -100,7 +105,8 @@ async function loseAndRestore(
   violations.push(...(await checkCluster(cluster, ledger)).violations);
   const { settled: after, rows } = await readSettled(pool);
   violations.push(...(await followers.judge(rows)));
-  if (followers.restarts === 0) violations.push("the feed's reader was not told to begin again");
+  if (followers.restarts !== 1)
+    violations.push(`the feed's reader was told to begin again ${followers.restarts} times`);
   const untilMs = Date.parse(until);
   const { faults, changed } = judgeReport(reported, { before, after, timeMs, untilMs });
   violations.push(...faults);
@@ -111,6 +117,15 @@ and lost the last ${lost} of them; ${reported.size} items competed, ${changed} o
   console.log(violations.length === 0 ? "every promise held" : `${violations.length} VIOLATIONS`);
   for (const violation of violations.slice(0, 20)) console.log(violation);
   return violations.length === 0 ? 0 : 1;
+}
+
+async function waitUntilSettling({ database }: ChaosCluster, timeMs: number): Promise<void> {
+  const deadline = performance.now() + SETTLE_DEADLINE_MS;
+  const isSettling = ({ settledAtMs }: Settled) => settledAtMs > timeMs;
+  while (!(await readSettled(database.pool)).settled.values().some(isSettling)) {
+    if (performance.now() > deadline) throw new Error("nothing is settled after the restore");
+    await sleep(100);
+  }
 }
 
 /** Runs the command as an operator does; what it prints. */

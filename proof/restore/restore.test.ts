@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { runProgram } from "../../test/support/program.ts";
 
 /** Enough for hundreds of writes to be lost; the command's default is a minute. */
-const SECONDS = 5;
+const SECONDS = 3;
 
 test("every accepted write outlives the loss of MySQL's last seconds", async () => {
   const { code, output } = await runProgram("proof/restore/main.ts", [`--seconds=${SECONDS}`]);
