@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { data } from "../../collections/data.ts";
 import { query } from "../../common/database.ts";
 import { mintWriteId } from "../../common/write-id.ts";
+import { readDatabase } from "../../ops/restore/database.ts";
 import { RESTORE } from "../../ops/restore/main.ts";
+import { visits } from "../collections/visits.ts";
 import { startApi } from "../support/api.ts";
 import { runInProcess } from "../support/commands.ts";
+import { createTestEnvironment } from "../support/environment.ts";
 
 const WAIT = { prefer: "wait=20" };
 
@@ -116,5 +120,45 @@ describe("npm run ops -- restore", () => {
       env: { ...environment.env, PUBSUB_SUBSCRIPTION: "nowhere" },
     });
     assert.deepEqual([status, err.split(":")[0]], [1, "The subscription nowhere cannot be read"]);
+  });
+});
+
+it("restore refuses while Pub/Sub pushes, and says how to pause and to resume it", async (t) => {
+  const environment = await createTestEnvironment();
+  t.after(() => environment.close());
+  const push = { serviceAccountEmail: "push@some-project", audience: "some-audience" };
+  await environment.pushTo(9, push);
+  const time = new Date().toISOString();
+  const { status, err } = await runInProcess(RESTORE, [time, "--seek"], { env: environment.env });
+  assert.equal(status, 1);
+  const endpoint = "http://127.0.0.1:9/push";
+  assert.match(err, new RegExp(`^Pub/Sub pushes \\S+-settle to ${endpoint}, `, "m"));
+  assert.match(
+    err,
+    /^ {2}gcloud pubsub subscriptions modify-push-config \S+-settle --push-endpoint=""$/m,
+  );
+  assert.match(
+    err,
+    new RegExp(
+      `-settle --push-endpoint=${endpoint} --push-auth-service-account=push@some-project` +
+        " --push-auth-token-audience=some-audience$",
+      "m",
+    ),
+  );
+});
+
+describe("what a restore reads of the database", () => {
+  const { environment, api } = startApi({ collections: [data, visits], subscriber: true });
+
+  it("is when the newest write was settled, by a feed's positions too", async () => {
+    for (const collection of [data, visits]) {
+      const path = `/api/${collection.name}/one`;
+      const item = collection === data ? { nombre: "x" } : { name: "x" };
+      await api.put(path, item, WAIT);
+      const { headers } = await api.put(path, item, WAIT);
+      const receipt = await api.get(`${path}/writes/${headers.get("etag")?.replaceAll('"', "")}`);
+      const { settledAtMs } = await readDatabase(environment.pool, [collection]);
+      assert.equal(new Date(settledAtMs ?? 0).toISOString(), receipt.body.settledAt);
+    }
   });
 });
