@@ -7,8 +7,8 @@ import { runProof } from "./support/command.ts";
 
 const HELP = `npm run proof -- all
 
-Runs the test files of proof/, a short form of each proof: chaos, load, soak, fuzz, hostile clients,
-outages of Pub/Sub, interrupted rollouts, the bench, the models of cost and load, MariaDB, and the
+Runs the test files of proof/, a short form of each proof: chaos, load, soak, a restore of MySQL,
+fuzz, hostile clients, outages of Pub/Sub, interrupted rollouts, the bench, the models of cost and load, MariaDB, and the
 contract of Pub/Sub on the local one and, if it is installed, on Google's emulator.
 
   --help  this text
