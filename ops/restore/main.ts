@@ -5,7 +5,8 @@ import { CLOCK_SKEW_MS, DAY_MS, UNSETTLED_DAYS } from "../../common/limits.ts";
 import { parseOptions, UsageError } from "../command-line.ts";
 import { explainDatabaseError } from "../database-error.ts";
 import { type Program, runMain, type Terminal } from "../terminal.ts";
-import { beginAnew, findCompetingItems, readDatabase } from "./database.ts";
+import { findCompetingItems } from "./competition.ts";
+import { beginAnew, readDatabase } from "./database.ts";
 import { formatTime, planRestore } from "./plan.ts";
 import { openSubscriptions, type Subscriptions } from "./subscriptions.ts";
 
@@ -15,13 +16,14 @@ Usage:
   npm run ops -- restore TIME             says what would be done, and does nothing
   npm run ops -- restore TIME --seek      does it: every feed begins a new epoch, and both
                                           subscriptions are sought back
-  npm run ops -- restore TIME --report    once the backlog is settled: the items of which more than
-                                          one write was settled since TIME
+  npm run ops -- restore TIME --report    once the backlog is settled: the items of which a write was
+                                          settled again, beside others
 
 Options:
   --from TIME    seek back to this time only: everything accepted before was settled at TIME
   --again        seek although the database has settled writes since TIME
-  --until TIME   report only writes that were accepted before (default: now)
+  --until TIME   when --seek was run: writes that were accepted later were not settled again
+                 (default: now)
   -h, --help     print this help
 
 TIME is the time that the restore was given, such as 2026-11-21T15:00:00Z. MYSQL_URL must name the

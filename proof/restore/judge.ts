@@ -27,8 +27,9 @@ export function parseReport(text: string): Set<string> {
 }
 
 /**
- * What is wrong with a report: an item with several writes that it does not list, one that it lists
- * without, and an outcome that changed though nothing competed.
+ * What is wrong with a report: an item that it leaves out though several of its writes were settled
+ * until the last that was settled again, one that it lists without, and an outcome that has changed of
+ * an item that it does not list.
  */
 export function judgeReport(
   reported: ReadonlySet<string>,
@@ -40,11 +41,14 @@ export function judgeReport(
   },
 ): { faults: string[]; changed: number } {
   const { before, after, timeMs, untilMs } = found;
-  const again = [...after].filter(
-    ([write, { settledAtMs }]) => settledAtMs > timeMs && getWriteTime(write) < untilMs,
-  );
-  const byItem = Map.groupBy(again, ([, { itemId }]) => itemId);
-  const competed = [...byItem].filter(([, writes]) => writes.length > 1).map(([id]) => id);
+  const since = [...after].filter(([, { settledAtMs }]) => settledAtMs > timeMs);
+  const competed: string[] = [];
+  for (const [id, writes] of Map.groupBy(since, ([, { itemId }]) => itemId)) {
+    const again = writes.filter(([write]) => getWriteTime(write) < untilMs);
+    const lastMs = Math.max(...again.map(([, { settledAtMs }]) => settledAtMs));
+    const until = writes.filter(([, { settledAtMs }]) => settledAtMs <= lastMs);
+    if (until.length > 1) competed.push(id);
+  }
   const faults = competed
     .filter((id) => !reported.has(id))
     .map((id) => `the report leaves out ${id}, which has several writes`);

@@ -7,12 +7,16 @@ import { type Call, send } from "../cluster/requests.ts";
 const CONTESTED_ITEMS = 4;
 /** Of a writer's turns, one in so many deletes. */
 const DELETE_EVERY = 9;
+/** Of the third writer's turns, one in so many puts the item that was created so many creates ago. */
+const REVISIT_EVERY = 5;
+const REVISITED_TURNS = 40;
 const PAUSE_MS = { next: 5, failure: 100 };
 
 /** Two writers of the same items, each through an API of its own, and one that creates. */
 export class Writers {
   readonly #cluster: ChaosCluster;
   readonly #ledger: Ledger;
+  readonly #created: string[] = [];
   #isOver = false;
 
   constructor(cluster: ChaosCluster, ledger: Ledger) {
@@ -51,7 +55,13 @@ export class Writers {
     return this.#write({ method: "PUT", url, body, headers });
   }
 
+  /** Creates an item, or puts one that was created some turns ago, perhaps before a restore. */
   #create(api: string, turn: number): Promise<boolean> {
+    const earlier = this.#created.at(-REVISITED_TURNS);
+    if (turn % REVISIT_EVERY === 0 && earlier !== undefined) {
+      const url = `${api}/api/data/${earlier}`;
+      return this.#write({ method: "PUT", url, body: { nombre: `again ${turn}` } });
+    }
     return this.#write({ method: "POST", url: `${api}/api/data`, body: { nombre: `n ${turn}` } });
   }
 
@@ -62,6 +72,7 @@ export class Writers {
     if (status === 202) {
       const { write, id, receipt } = body as Record<"write" | "id" | "receipt", string>;
       this.#ledger.accept(write, id, receipt);
+      if (call.method === "POST") this.#created.push(id);
     } else if (status !== 0 && status !== 412 && status !== 503)
       this.#ledger.violations.push(`${call.method} was answered ${status}`);
     return status === 202 || status === 412;

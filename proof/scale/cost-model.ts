@@ -1,3 +1,4 @@
+import { MESSAGE_RETENTION_DAYS } from "../../common/limits.ts";
 import {
   chooseTier,
   F2_SLOWDOWN,
@@ -13,7 +14,10 @@ export type Load = { writes: number; itemBytes: number; hours: number };
 /** One line of a bill. */
 export type Line = { name: string; basis: string; dollars: number };
 /** Dollars for the parts that grow with the number of writes. */
-export type CostOfWrites = Record<"messages" | "instances" | "logs" | "traces" | "disk", number>;
+export type CostOfWrites = Record<
+  "messages" | "retained" | "instances" | "logs" | "traces" | "disk",
+  number
+>;
 /** Dollars for a month; instances are paid for while they run. */
 export type CostOfMonth = Record<"database" | "watching" | "instances" | "writes", number> & {
   databaseCores: number;
@@ -44,6 +48,8 @@ const TRACES_KEPT = 0.05;
 type Shape = {
   title: string;
   attributes: number;
+  /** For how long the topic keeps a message that was acknowledged. */
+  retainedDays: number;
   row: number;
   logs: number;
   spans: number;
@@ -53,6 +59,7 @@ export const SHAPES: Record<ShapeName, Shape> = {
   constancia: {
     title: "Constancia",
     attributes: SIZES.attributes,
+    retainedDays: MESSAGE_RETENTION_DAYS.writes,
     row: SIZES.row,
     logs: SIZES.logLines + 2 * REQUEST_LOG_BYTES,
     spans: SPANS_A_WRITE * TRACES_KEPT,
@@ -61,6 +68,7 @@ export const SHAPES: Record<ShapeName, Shape> = {
   seed: {
     title: "seed shape",
     attributes: 0,
+    retainedDays: 0,
     // A number and a text: header, key, free space. An assumption.
     row: 80,
     logs: 2 * REQUEST_LOG_BYTES,
@@ -103,6 +111,10 @@ export function computeCostOfWrites(shapeName: ShapeName, load: Load): CostOfWri
   const { writes, itemBytes } = load;
   return {
     messages: computePubsubCost(load, itemBytes + shape.attributes),
+    retained:
+      ((writes * (itemBytes + shape.attributes)) / GIB) *
+      ((shape.retainedDays * 24) / HOURS_A_MONTH) *
+      PRICES.pubsubRetainedGibMonth,
     instances: sum(
       computeProcessMicros(shapeName).map((micros) => computeInstanceCost(writes, micros, 0)),
     ),

@@ -33,6 +33,7 @@ const TITLES = Object.values(SHAPES).map(({ title }) => title);
 
 const WRITES_ROWS: [keyof CostOfWrites, string][] = [
   ["messages", "Pub/Sub"],
+  ["retained", "Pub/Sub, retention for a restore of MySQL"],
   ["instances", "processor time"],
   ["logs", "Cloud Logging"],
   ["traces", "Cloud Trace, one trace in twenty"],
@@ -42,7 +43,7 @@ const MONTH_ROWS: [Exclude<keyof CostOfMonth, "databaseCores">, string][] = [
   ["database", "MySQL, 10 GiB and its backups"],
   ["watching", "secrets; alerts and metrics where there are any"],
   ["instances", "instances while they run"],
-  ["writes", "messages, logs, traces, disk"],
+  ["writes", "messages, their retention, logs, traces, disk"],
 ];
 const AT_REST: Record<"staging" | "production", Line[]> = {
   staging: listCostAtRest("db-f1-micro", false),

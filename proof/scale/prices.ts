@@ -17,6 +17,8 @@ export const PRICES = {
   /** Pub/Sub, per TiB published or delivered. */
   pubsubTib: 40,
   pubsubFreeGib: 10,
+  /** Messages that a topic retains, per GiB and month. */
+  pubsubRetainedGibMonth: 0.27,
   /** Cloud Logging, per GiB ingested. */
   loggingGib: 0.5,
   loggingFreeGib: 50,

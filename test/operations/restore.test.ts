@@ -2,13 +2,17 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { data } from "../../collections/data.ts";
 import { query } from "../../common/database.ts";
+import { toDateTime } from "../../common/date-times.ts";
+import { DAY_MS } from "../../common/limits.ts";
 import { mintWriteId } from "../../common/write-id.ts";
+import { findCompetingItems } from "../../ops/restore/competition.ts";
 import { readDatabase } from "../../ops/restore/database.ts";
 import { RESTORE } from "../../ops/restore/main.ts";
 import { visits } from "../collections/visits.ts";
 import { startApi } from "../support/api.ts";
 import { runInProcess } from "../support/commands.ts";
 import { createTestEnvironment } from "../support/environment.ts";
+import { versionAt } from "../support/schedules.ts";
 
 const WAIT = { prefer: "wait=20" };
 
@@ -145,6 +149,70 @@ it("restore refuses while Pub/Sub pushes, and says how to pause and to resume it
       "m",
     ),
   );
+});
+
+describe("the report of a restore", () => {
+  const { environment } = startApi();
+  const timeMs = Date.parse("2026-11-21T10:00:00Z");
+  const untilMs = timeMs + 60_000;
+  const serials = new Array(100).keys();
+
+  /** A write that was accepted and settled so many seconds after the restored time. */
+  type Timed = { accepted: number; settled: number };
+
+  /** Stores an item's writes as settling leaves them: the last one is the row. */
+  async function store(itemId: string, writes: readonly Timed[]): Promise<void> {
+    const stored = writes.map(({ accepted, settled }) => ({
+      id: versionAt(timeMs + accepted * 1_000, serials.next().value),
+      settledAt: toDateTime(timeMs + settled * 1_000),
+    }));
+    for (const { id, settledAt } of stored.slice(0, -1))
+      await query(
+        environment.pool,
+        "INSERT INTO writes (id, collection, item_id, outcome, settled_at)" +
+          " VALUES (?, 'data', ?, 'conflict', ?)",
+        [id, itemId, settledAt],
+      );
+    const { id, settledAt } = stored.at(-1) ?? assert.fail();
+    await query(
+      environment.pool,
+      "INSERT INTO data (id, version, nombre, created_at, updated_at, applied_at)" +
+        " VALUES (?, ?, 'x', ?, ?, ?)",
+      [itemId, id, settledAt, settledAt, settledAt],
+    );
+  }
+
+  it("lists what was settled again beside another write, also one that was accepted since", async () => {
+    const [first, second] = [
+      { accepted: 1, settled: 101 },
+      { accepted: 2, settled: 102 },
+    ];
+    await store("two", [first, second]);
+    await store("in-flight", [{ accepted: -3_600, settled: 100 }, first]);
+    await store("overtaken", [first, { accepted: 61, settled: 101 }]);
+    await store("alone", [second]);
+    await store("kept", [{ accepted: -20, settled: -10 }, second]);
+    await store("below-kept", [
+      { accepted: -30, settled: 100 },
+      { accepted: -20, settled: -10 },
+    ]);
+    await store("replaced-since", [first, { accepted: 61, settled: 101.001 }]);
+    await store("all-since", [
+      { accepted: 61, settled: 62 },
+      { accepted: 62, settled: 63 },
+    ]);
+    const { items, isCut } = await findCompetingItems(environment.pool, [data], {
+      acceptedFromMs: timeMs - DAY_MS,
+      acceptedUntilMs: untilMs,
+      settledAfterMs: timeMs,
+    });
+    const outcomes = { conflict: 1, applied: 1 };
+    assert.deepEqual(
+      items.toSorted((one, other) => (one.itemId < other.itemId ? -1 : 1)),
+      ["in-flight", "overtaken", "two"].map((itemId) => ({ collection: "data", itemId, outcomes })),
+    );
+    assert.equal(isCut, false);
+  });
 });
 
 describe("what a restore reads of the database", () => {
