@@ -12,7 +12,9 @@ import { visits } from "../collections/visits.ts";
 import { startApi } from "../support/api.ts";
 import { runInProcess } from "../support/commands.ts";
 import { createTestEnvironment } from "../support/environment.ts";
+import { publishByHand } from "../support/http.ts";
 import { versionAt } from "../support/schedules.ts";
+import { until } from "../support/until.ts";
 
 const WAIT = { prefer: "wait=20" };
 
@@ -28,7 +30,10 @@ describe("npm run ops -- restore", () => {
   const countWaiting = async () =>
     (await query(environment.pool, "SELECT write_id FROM waiting")).length;
 
-  /** Writes settled after the returned time, which the database then loses. */
+  const hasLetter = async () =>
+    (await query(environment.pool, "SELECT message_id FROM dead_letters")).length > 0;
+
+  /** Writes, and a dead letter, settled after the returned time, which the database then loses. */
   async function loseWrites(): Promise<{ time: string; receipts: string[] }> {
     const { pool } = environment;
     await api.put("/api/data/older", { nombre: "kept" }, WAIT);
@@ -44,6 +49,11 @@ describe("npm run ops -- restore", () => {
     await add(api.put("/api/data/contested", { nombre: "second" }));
     await add(api.put("/api/data/older", { nombre: "replaced" }));
     for (const receipt of receipts) await api.settled(receipt);
+    const topic = environment.env.PUBSUB_TOPIC?.replace(/-writes$/, "-dead") as string;
+    const deadLetters = { ...environment, env: { ...environment.env, PUBSUB_TOPIC: topic } };
+    await publishByHand(deadLetters, [{ attributes: {}, data: Buffer.from("given up") }]);
+    await until("the letter is kept", hasLetter);
+    await query(pool, "DELETE FROM dead_letters");
     for (const table of ["data", "writes"]) {
       await query(pool, `DELETE FROM ${table}`);
       await query(pool, `INSERT INTO ${table} SELECT * FROM kept_${table}`);
@@ -73,6 +83,7 @@ describe("npm run ops -- restore", () => {
     const outcomes = [];
     for (const receipt of receipts) outcomes.push((await api.settled(receipt)).outcome);
     assert.equal(outcomes[0], "applied");
+    await until("the lost letter is kept again", hasLetter);
     assert.equal((await api.get("/api/data/contested")).body.nombre, "second");
     assert.equal((await api.get("/api/data/older")).body.nombre, "replaced");
     const after = await readFeed();
