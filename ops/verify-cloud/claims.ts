@@ -103,6 +103,14 @@ export const CLAIMS: readonly Claim[] = [
     ask: askWorkerPool,
   },
   {
+    id: "restore",
+    question: "Is everything settled again after a point-in-time recovery of MySQL?",
+    said: [["docs/operations.md", "The drill has not been run on Google Cloud."]],
+    ask: askPerson(
+      "go through the drill of docs/operations.md, and its audit finds nothing missing",
+    ),
+  },
+  {
     id: "cloud-armor",
     question: "Does Cloud Armor limit the whole fleet?",
     said: [["docs/deploy.md", "Nothing of this has been run."]],

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { findPredecessor, type Version } from "../../deploy/rollout/versions.ts";
-import { DATABASE_INSTANCE } from "../../iac/names.ts";
+import { getDatabaseInstance } from "../../iac/names.ts";
 import { type Ask, type Cloud, differs, held, LOOKS, unknown } from "./cloud.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
@@ -77,7 +77,8 @@ export const askRestart = disturbing(async (cloud) => {
     } while (!isOver);
   })();
   try {
-    await cloud.change("sql", "instances", "restart", DATABASE_INSTANCE);
+    const instance = getDatabaseInstance(cloud.settings.environment);
+    await cloud.change("sql", "instances", "restart", instance);
   } finally {
     isOver = true;
     await writing;
