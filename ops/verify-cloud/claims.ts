@@ -31,7 +31,7 @@ export const CLAIMS: readonly Claim[] = [
     question: "Do both services run, and is the API ready?",
     said: [
       ["README.md", "Nothing here has run on Google Cloud yet."],
-      ["README.md", "None of this has run on Google Cloud yet."],
+      ["README.md", "None of this has run on Google Cloud yet"],
       ["docs/deploy.md", "None of this has run on a Google Cloud project yet."],
       ["docs/rollout.md", "None of this has run on Google Cloud."],
       ["docs/scale.md", "Nothing here has run on Google Cloud."],
