@@ -29,14 +29,14 @@ export type NotYet = { kind: "not-yet"; version?: string; reason: string };
 export function decide(write: Write, stored: RowState | undefined): Decision {
   if (stored?.version === write.id) return SETTLED_BEFORE;
   if (write.kind === "expire") return decideExpire(write, stored);
-  const isFreed = stored !== undefined && isFree(stored, write) && isAnothers(stored, write);
-  // What was another's is to a delete as if it had never been: the caller's own item may be in flight.
+  const isFreed = stored !== undefined && isFree(stored, write);
+  // To a delete it is as if it had never been: the item that the caller takes may be in flight.
   if (isFreed && mustFindItem(write) && !write.ifMatch) return NO_ITEM_YET;
   const decision = decideByRow(write, stored && seeRow(stored, write));
   if (decision === APPLIED && isExpiredAtPublish(write)) return EXPIRED;
   const isSuperseded = decision.kind === "settled" && decision.outcome === "superseded";
-  // The version is of another's write.
-  return isFreed && isSuperseded ? { ...decision, reason: NEWER_WRITE } : decision;
+  const isOfAnothers = isFreed && isAnothers(stored, write);
+  return isOfAnothers && isSuperseded ? { ...decision, reason: NEWER_WRITE } : decision;
 }
 
 function decideByRow(write: Write, row: RowState | undefined): Decision {

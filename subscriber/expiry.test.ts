@@ -106,6 +106,16 @@ describe("a replay of a hold that was dead", () => {
     assert.deepEqual(settle(taken, replay(60.999)).told, ["applied", "not-owner"]);
     assert.deepEqual(settle(taken, replay(61)).told, ["applied", "applied"]);
   });
+
+  it("has nothing behind it that was published while another held the item", () => {
+    const taken = write({ at: 5, until: 60, by: "berta" });
+    const later = write({ at: 21, kind: "delete" });
+    const { told, row } = settle(taken, replay(62), renewal, later);
+    assert.deepEqual(told, ["applied", "applied", "superseded", "superseded"]);
+    assert.equal(row?.expiresAt, 100_000);
+    const late = write({ at: 50, until: 200, by: "carla" });
+    assert.deepEqual(settle(taken, replay(62), late).told, ["applied", "applied", "not-owner"]);
+  });
 });
 
 describe("another's take of a held item", () => {
@@ -184,6 +194,16 @@ describe("another's take of a held item", () => {
     assert.deepEqual(settle(HOLD, later, release).told, ["applied", "not-owner", "applied"]);
     const released = settle(HOLD, release).row;
     assert.deepEqual([released?.expiresAt, released?.item], [50_000, null]);
+  });
+
+  it("after expiry is not undone by a late delete of the former owner, delivered first", () => {
+    const take = write({ at: 120, until: 200, by: "berta" });
+    const late = write({ at: 120.1, kind: "delete" });
+    const { told, row } = settle(HOLD, late, take, late);
+    assert.deepEqual(told, ["applied", "not-yet", "applied", "not-owner"]);
+    assert.equal(row?.owner, "berta");
+    const released = write({ at: 50, kind: "delete" });
+    assert.deepEqual(settle(HOLD, released, late, take).told.slice(2), ["not-yet", "applied"]);
   });
 
   it("after expiry, and the owner's late release, leave the item to the taker", () => {

@@ -72,9 +72,11 @@ export function describeExpiry(
   const { kind } = write;
   if (kind === "expire")
     return { expiresAt: row?.expiresAt ?? null, publishedAt: row?.publishedAt ?? null };
+  // A replay's place may be before another's hold, and nothing behind it may begin in that.
+  const freeAt = row?.expiresAt && isFree(row, write) ? row.expiresAt + EXPIRY_GRACE_MS : 0;
   return {
     expiresAt: kind === "delete" ? getEnd(write, row) : getExpiry(write),
-    publishedAt: Math.max(getPlace(write) ?? 0, row?.publishedAt ?? 0) || null,
+    publishedAt: Math.max(getPlace(write) ?? 0, row?.publishedAt ?? 0, freeAt) || null,
   };
 }
 

@@ -32,11 +32,11 @@ export async function applyCondition(
       throw new Problem("failed-precondition", "The item already exists.");
     return false;
   }
+  const alive = isOpen && row !== "unknown" && row.isExpired ? { ...row, deletedAt: null } : row;
   if ("unmodifiedSince" in condition) {
-    write.ifMatch = await findUnmodified(reader, write, row, condition.unmodifiedSince);
+    write.ifMatch = await findUnmodified(reader, write, alive, condition.unmodifiedSince);
     return true;
   }
-  const alive = isOpen && row !== "unknown" && row.isExpired ? { ...row, deletedAt: null } : row;
   write.ifMatch = condition.ifMatch === "*" ? "*" : chooseVersion(condition.ifMatch, alive);
   return row !== "unknown" && write.ifMatch === row?.version;
 }

@@ -6,22 +6,32 @@ import { Problem } from "../answer/problem.ts";
 
 /**
  * Sets the expiry of an item that names none to the latest that its collection allows. Throws 422 for
- * one in the past, or too far ahead, by this process's clock.
+ * one too far ahead, by this process's clock.
  */
 export function setExpiry({ collection: { expires }, item }: Write): void {
   if (!expires || !item) return;
   const { field, most, mostMs } = expires;
   const nowMs = Date.now();
-  const expiry = item[field.name];
-  if (expiry === undefined) {
-    item[field.name] = new Date(nowMs + mostMs).toISOString();
-    return;
-  }
-  const aheadMs = Date.parse(String(expiry)) - nowMs;
-  if (aheadMs > 0 && aheadMs <= mostMs) return;
-  const detail = aheadMs > 0 ? `be at most ${most} from now.` : "be in the future.";
-  throw new Problem("invalid-item", `The item is not valid: ${field.name} must ${detail}`, {
-    errors: [{ pointer: `/${field.name}`, detail: `Must ${detail}` }],
+  item[field.name] ??= new Date(nowMs + mostMs).toISOString();
+  if (Date.parse(String(item[field.name])) - nowMs > mostMs)
+    throw invalidExpiry(field.name, `be at most ${most} from now.`);
+}
+
+/**
+ * Throws 422 where the item's expiry is in the past, by this process's clock. It may be in a repeated
+ * create with a key: whether that is one, the row says, or settlement where the row is not known.
+ */
+export function refuseExpired(write: Write, row: RowState | undefined | "unknown"): void {
+  const { item, fingerprint, collection } = write;
+  if (!collection.expires || !item) return;
+  if (fingerprint && (row === "unknown" || row?.fingerprint === fingerprint)) return;
+  const { name } = collection.expires.field;
+  if (Date.parse(String(item[name])) <= Date.now()) throw invalidExpiry(name, "be in the future.");
+}
+
+function invalidExpiry(name: string, detail: string): Problem {
+  return new Problem("invalid-item", `The item is not valid: ${name} must ${detail}`, {
+    errors: [{ pointer: `/${name}`, detail: `Must ${detail}` }],
   });
 }
 
@@ -38,6 +48,12 @@ export function isNearExpiry({ expiresAt }: RowState): boolean {
 export function mayBeFree({ expiresAt }: RowState): boolean {
   if (expiresAt === null || expiresAt === undefined) return false;
   return Date.now() >= expiresAt - CLOCK_SKEW_MS;
+}
+
+/** Whether the row is nobody's for a write that is published now, whichever clock is wrong. */
+export function isSurelyFree({ expiresAt }: RowState): boolean {
+  if (expiresAt === null || expiresAt === undefined) return false;
+  return Date.now() >= expiresAt + EXPIRY_GRACE_MS + CLOCK_SKEW_MS;
 }
 
 /**

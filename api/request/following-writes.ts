@@ -1,17 +1,19 @@
 import type { Response } from "express";
 import type { Config } from "../../common/config.ts";
 import { CONDITION_WAIT_MS, FOLLOWING_WRITES } from "../../common/limits.ts";
+import { mustFindItem } from "../../common/owner.ts";
 import type { ReceiptKey } from "../../common/receipts.ts";
 import { isVersionNamed, type Write } from "../../common/write.ts";
 import { Problem } from "../answer/problem.ts";
 import type { Reader } from "../reader.ts";
 import { identifyClient } from "./client-address.ts";
 import type { KnownRow } from "./conditions.ts";
+import { mayBeFree } from "./expiry.ts";
 import { NOTHING_ACCEPTED } from "./memory-reservation.ts";
 
-/** The writes of one caller that may wait, and the times until which they count. */
+/** The writes of one caller that may wait, by id, and the times until which they count. */
 type Following = {
-  writes: Map<ReceiptKey, number>;
+  writes: Map<string, { key: ReceiptKey; untilMs: number }>;
   /** One look at their receipts at a time. */
   looking?: Promise<void> | undefined;
   /** Until when no other look is worth it: the last one found nothing settled. */
@@ -47,7 +49,13 @@ export class FollowingWrites {
         "unavailable",
         `Of your writes, ${writes.size} wait for others that are not settled.${NOTHING_ACCEPTED}`,
       );
-    writes.set({ collection, itemId, write: id }, performance.now() + CONDITION_WAIT_MS);
+    const key = { collection, itemId, write: id };
+    writes.set(id, { key, untilMs: performance.now() + CONDITION_WAIT_MS });
+  }
+
+  /** Counts a write no more that could not be published. */
+  forget(response: Response, { id }: Write): void {
+    this.#byCaller.get(identifyClient(response, this.#source))?.writes.delete(id);
   }
 
   #get(caller: string): Following {
@@ -63,8 +71,8 @@ export class FollowingWrites {
   /** Forgets the writes that are settled, or do not count any more. */
   async #look(following: Following): Promise<void> {
     const nowMs = performance.now();
-    for (const [write, untilMs] of following.writes)
-      if (untilMs <= nowMs) following.writes.delete(write);
+    for (const [id, { untilMs }] of following.writes)
+      if (untilMs <= nowMs) following.writes.delete(id);
     if (following.writes.size < FOLLOWING_WRITES.perCaller || nowMs < following.coolUntilMs) return;
     following.looking ??= this.#forgetSettled(following).finally(() => {
       following.looking = undefined;
@@ -76,9 +84,9 @@ export class FollowingWrites {
     const { writes } = following;
     const countBefore = writes.size;
     await Promise.all(
-      [...writes.keys()].map(async (key) => {
+      [...writes].map(async ([id, { key }]) => {
         const { receipt } = await this.#reader.receipt(key.collection, key.itemId, key.write);
-        if (receipt) writes.delete(key);
+        if (receipt) writes.delete(id);
       }),
     );
     if (writes.size === countBefore)
@@ -86,9 +94,13 @@ export class FollowingWrites {
   }
 }
 
-/** Whether a write names another one that its item's row does not have, and that may be in flight. */
+/**
+ * Whether a write may have to wait for another one that may be in flight: it names a version that its
+ * item's row does not have, or deletes an item that is not there, or that may be nobody's by then.
+ */
 export function mayWait(write: Write, row: KnownRow, after: string | undefined): boolean {
   if (row === "unknown") return false;
   if (isVersionNamed(write)) return row?.version !== write.ifMatch;
-  return row === undefined && after !== undefined;
+  if (!row) return after !== undefined;
+  return mustFindItem(write) && mayBeFree(row);
 }

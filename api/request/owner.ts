@@ -9,7 +9,7 @@ import type { Write } from "../../common/write.ts";
 import { missingCredential } from "../answer/challenges.ts";
 import { Problem } from "../answer/problem.ts";
 import { type Caller, hasRight } from "./caller.ts";
-import { mayBeFree } from "./expiry.ts";
+import { isSurelyFree, mayBeFree } from "./expiry.ts";
 
 /** Throws where items have owners, and nobody who calls can be told from another. */
 export function assertOwnersKnown(
@@ -58,7 +58,7 @@ export function checkOwner(
   if (row === "unknown") return;
   if (row && isAnothers(row, write) && !mayBeFree(row))
     throw new Problem("not-owner", NOT_OWNER_REASON);
-  if (!row && mustFindItem(write) && !mayFollow)
+  if ((!row || isSurelyFree(row)) && mustFindItem(write) && !mayFollow)
     throw new Problem("not-found", "The item does not exist.");
 }
 

@@ -37,7 +37,8 @@ export function createGetChanges(options: ReadsOptions, retentionDays: number): 
       );
     if (isUnchanged(request)) return void response.status(304).end();
     const { position, id } = page.last ?? range;
-    const head = from?.head ?? feed.head;
+    // Who has seen all begins anew: what was deleted by now is nothing that such a reader misses.
+    const head = from && page.hasMore ? from.head : feed.head;
     const place = { epoch: feed.epoch, position: position ?? 0, id, head };
     page.send({ next: writePlace(collection, place) });
   };

@@ -30,7 +30,7 @@ import {
   type KnownRow,
   readKnownRow,
 } from "../request/conditions.ts";
-import { mintAfterRow, setExpiry } from "../request/expiry.ts";
+import { isSurelyFree, mintAfterRow, refuseExpired, setExpiry } from "../request/expiry.ts";
 import { FollowingWrites, mayWait } from "../request/following-writes.ts";
 import { takeItemId, validateItem } from "../request/item.ts";
 import { NOTHING_ACCEPTED } from "../request/memory-reservation.ts";
@@ -142,12 +142,16 @@ export function createWrites(options: WritesOptions) {
     const row = await readRow(draft, drafted);
     const write = draft.condition ? await addCondition(drafted, draft.condition, row) : drafted;
     if (write.fingerprint) checkReusedKey(write, row);
+    refuseExpired(write, row);
     mintAfterRow(write, row);
     if (mayWait(write, row, draft.after)) await following.add(draft.response, write);
     const published = publisher.publish(write, draft.response.locals.requestId);
     // The message has it; a bulk answer shows no items.
     if (draft.place !== undefined) write.item = undefined;
-    await published;
+    await published.catch((error) => {
+      following.forget(draft.response, write);
+      throw error;
+    });
     return write;
   }
 
@@ -161,7 +165,8 @@ export function createWrites(options: WritesOptions) {
     const isVersionNamed = condition && "ifMatch" in condition && condition.ifMatch !== "*";
     const isInFlight = async () =>
       after !== undefined && !(await reader.receipt(collection, itemId, after)).receipt;
-    const mayFollow = isVersionNamed || (row === undefined && (await isInFlight()));
+    const isMissing = row !== "unknown" && (!row || isSurelyFree(row));
+    const mayFollow = isVersionNamed || (isMissing && (await isInFlight()));
     checkOwner(write, row, { mayFollow });
     return row;
   }

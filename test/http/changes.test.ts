@@ -312,6 +312,25 @@ describe("the changes of a collection with a feed", () => {
     const strangers = `/api/changes/diaries?after=${receipt}`;
     assert.equal((await own.get(strangers, bruno)).status, 200);
     assertProblem(await own.get(strangers, ana), 503, "unavailable");
+    // Who polls all the time has missed nothing of what others have deleted, and what was swept then.
+    let since = (await own.get("/api/changes/diaries", ana)).body.next as string;
+    const poll = async () => {
+      const { status, body } = await own.get(`/api/changes/diaries?since=${since}`, ana);
+      assert.equal(status, 200);
+      since = body.next as string;
+      return body.data.length;
+    };
+    for (const id of ["b-1", "b-2"]) {
+      await own.put(`/api/diaries/${id}`, diaries.example, { ...bruno, ...WAIT });
+      await own.delete(`/api/diaries/${id}`, { ...bruno, ...WAIT });
+      assert.equal(await poll(), 0);
+      const old = "UPDATE diaries SET deleted_at = ?, applied_at = ? WHERE id = ?";
+      const monthsAgo = "2026-01-01 00:00:00.000";
+      await query(environment.pool, old, [monthsAgo, monthsAgo, id]);
+      const options = { pool: environment.pool, collections: [diaries], retentionDays: 30 };
+      await until("it is swept", async () => (await sweep(options)) > 0);
+      assert.equal(await poll(), 0);
+    }
     await stop();
   });
 

@@ -7,6 +7,7 @@ import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { seats } from "../collections/seats.ts";
 import { startApi } from "../support/api.ts";
 import { assertProblem, assertProblemBody, publishByHand } from "../support/http.ts";
+import { until } from "../support/until.ts";
 
 const WAIT = { prefer: "wait=30" };
 const MOST_MS = 5 * 60_000;
@@ -112,6 +113,17 @@ describe("a collection whose items expire", () => {
     assertProblem(await api.post("/api/seats", other, key), 422, "reused-key");
   });
 
+  it("takes a keyed create as a retry, though the expiry that it names has passed", async () => {
+    const key = { "idempotency-key": "named-expiry", ...WAIT };
+    const item = { ...ITEM, heldUntil: inSeconds(3) };
+    const first = await api.post("/api/seats", item, key);
+    assert.equal(first.status, 201);
+    await until("it has expired", () => Date.now() > Date.parse(item.heldUntil));
+    assertProblem(await api.post("/api/seats", item, key), 410, "deleted");
+    const another = { ...key, "idempotency-key": "another" };
+    assertProblem(await api.post("/api/seats", item, another), 422, "invalid-item", ["/heldUntil"]);
+  });
+
   it("leaves conditions to settlement within a minute of the expiry", async () => {
     const none = { "if-none-match": "*" };
     const settle = async (answer: Awaited<ReturnType<typeof api.put>>) => {
@@ -131,6 +143,13 @@ describe("a collection whose items expire", () => {
       api.put(`/api/seats/${id}`, ITEM, { "if-match": etag });
     assert.equal(await settle(await put("near-2", near)), "applied");
     assert.equal(await settle(await put("just-2", just)), "conflict");
+    await putExpiring("since", 50);
+    const read = await api.get("/api/seats/since");
+    const since = { "if-unmodified-since": read.headers.get("last-modified") ?? "" };
+    const expire =
+      "UPDATE seats SET held_until = UTC_TIMESTAMP(3) - INTERVAL 5 SECOND WHERE id = ?";
+    await query(environment.pool, expire, ["since"]);
+    assert.equal(await settle(await api.put("/api/seats/since", ITEM, since)), "conflict");
   });
 
   it("answers 412 at once far from the expiry", async () => {

@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { data } from "../../collections/data.ts";
 import { query } from "../../common/database.ts";
 import { fromDateTime } from "../../common/date-times.ts";
+import { FOLLOWING_WRITES } from "../../common/limits.ts";
 import { encodeWrite, type Write } from "../../common/write.ts";
 import { deriveExpireId, getWriteTime } from "../../common/write-id.ts";
 import { berths, cabins } from "../collections/berths.ts";
@@ -22,7 +23,7 @@ describe("what is held by one of several subjects", () => {
   const { environment, api } = startApi({
     collections: [data, berths, cabins],
     subscriber: true,
-    env: { API_KEYS: formatKeys({ ana: "write", berta: "write" }) },
+    env: { API_KEYS: formatKeys({ ana: "write", berta: "write", carla: "write" }) },
   });
 
   /** Has ana's berth expire so many seconds from now, by MySQL's clock. */
@@ -89,6 +90,19 @@ describe("what is held by one of several subjects", () => {
     await query(environment.pool, sql, ["released"]);
     const taken = await put("released", { ...BERTA, ...IF_NONE });
     assert.deepEqual([taken.status, taken.body.user], [201, "key:berta"]);
+  });
+
+  it("is to a DELETE not there a while after its end, whosever it was", async () => {
+    await hold("ended", -70);
+    for (const who of [ANA, BERTA])
+      assertProblem(await api.delete("/api/berths/ended", who), 404, "not-found");
+    // While clocks may differ, only settlement knows; such deletes are bounded as all that wait.
+    await hold("ending", -30);
+    const answers = [];
+    for (let index = 0; index <= FOLLOWING_WRITES.perCaller; index += 1)
+      answers.push(await api.delete("/api/berths/ending", showKey("carla")));
+    const statuses = answers.map(({ status }) => status);
+    assert.deepEqual(statuses, [...Array(FOLLOWING_WRITES.perCaller).fill(202), 503]);
   });
 
   it("is kept by a renewal with its version, and lost where another took it before", async () => {

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { describe, it } from "node:test";
 import { query } from "../../common/database.ts";
 import { FOLLOWING_WRITES } from "../../common/limits.ts";
@@ -7,7 +9,13 @@ import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { planReplay } from "../../ops/replay.ts";
 import { notes } from "../collections/notes.ts";
 import { startApi } from "../support/api.ts";
-import { type Answer, assertProblem, assertProblemBody, publishByHand } from "../support/http.ts";
+import {
+  type Answer,
+  assertProblem,
+  assertProblemBody,
+  createClient,
+  publishByHand,
+} from "../support/http.ts";
 import { formatKeys, showKey } from "../support/keys.ts";
 import { until } from "../support/until.ts";
 import { endWaits } from "../support/waits.ts";
@@ -317,5 +325,23 @@ describe("writes that name another one which may be in flight", () => {
     await endWaits(environment.pool);
     for (const receipt of receipts) assert.equal((await api.settled(receipt)).outcome, "conflict");
     await until("there is room again", async () => (await follow("later")).status === 202);
+  });
+
+  it("are not those that could not be published", async () => {
+    const broken = createServer((socket) => socket.destroy()).listen(0, "127.0.0.1");
+    await once(broken, "listening");
+    const { port } = broken.address() as AddressInfo;
+    const env = { API_KEYS, PUBSUB_EMULATOR_HOST: `127.0.0.1:${port}` };
+    const { url, stop } = await environment.startApi({ collections: [notes], env });
+    const away = createClient(url);
+    const follow = () =>
+      away.delete("/api/notes/away", { ...showKey("bruno"), "if-match": `"${mintWriteId()}"` });
+    const answers = await Promise.all(Array.from({ length: FOLLOWING_WRITES.perCaller }, follow));
+    for (const answer of [...answers, await follow()]) {
+      assertProblem(answer, 503, "unavailable");
+      assert.doesNotMatch(answer.body.detail, /wait for others/);
+    }
+    await stop();
+    broken.close();
   });
 });

@@ -4,7 +4,7 @@ import type { Collection } from "../../common/collection.ts";
 import { EXPIRY_GRACE_MS, SWEEP_AFTER_SECONDS } from "../../common/limits.ts";
 import type { RowState } from "../../common/tables.ts";
 import type { Write } from "../../common/write.ts";
-import { deriveExpireId } from "../../common/write-id.ts";
+import { deriveExpireId, deriveNextId } from "../../common/write-id.ts";
 import { versionAt } from "./schedules.ts";
 
 /**
@@ -22,6 +22,8 @@ export type PlannedHold = {
   forMs: number;
   /** It is published once more so much later: the first time, the answer was lost. */
   againMs?: number;
+  /** It was dead, and is replayed so much later. */
+  replayMs?: number;
   /** `If-Match` with the version of the write in that place, or with one that is this far ahead. */
   condition?: { place: number } | { aheadMs: number };
 };
@@ -30,7 +32,7 @@ export type PlannedHold = {
 const MAX_HOLDS = 10;
 const SKEWS_MS = [-60_000, -30_000, -5_000, 0, 0, 5_000, 30_000, 60_000];
 
-/** A `take` is a put with `If-None-Match: *`. With `again`, some are published twice. */
+/** A `take` is a put with `If-None-Match: *`. With `again`, some are published twice, or replayed. */
 export function anyHolds({ again = false } = {}): fc.Arbitrary<PlannedHold[]> {
   const hold = fc.record({
     kind: fc.constantFrom<PlannedHold["kind"]>("put", "put", "put", "take", "take", "delete"),
@@ -41,12 +43,19 @@ export function anyHolds({ again = false } = {}): fc.Arbitrary<PlannedHold[]> {
     againMs: again
       ? fc.constantFrom(undefined, undefined, undefined, undefined, 5, 4_000, 70_000)
       : fc.constant(undefined),
+    replayMs: again
+      ? fc.constantFrom(undefined, undefined, undefined, undefined, 500, 5_000, 70_000)
+      : fc.constant(undefined),
     condition: fc.constantFrom("none", "none", "none", "none", "version", "ahead"),
     named: fc.nat(MAX_HOLDS),
   });
   return fc.array(hold, { minLength: 2, maxLength: MAX_HOLDS, size: "max" }).map((all) =>
-    all.map(({ condition, named, againMs, ...rest }, place) => {
-      const planned: PlannedHold = { ...rest, ...(againMs !== undefined && { againMs }) };
+    all.map(({ condition, named, againMs, replayMs, ...rest }, place) => {
+      const planned: PlannedHold = {
+        ...rest,
+        ...(againMs !== undefined && { againMs }),
+        ...(replayMs !== undefined && againMs === undefined && { replayMs }),
+      };
       if (condition === "none" || planned.kind === "take" || place === 0) return planned;
       if (condition === "ahead") return { ...planned, condition: { aheadMs: 60_000 } };
       return { ...planned, condition: { place: named % place } };
@@ -102,10 +111,17 @@ export function makeHolds(
     if (ifMatch) write.ifMatch = ifMatch;
     writes.push(write);
   });
-  planned.forEach(({ againMs }, place) => {
+  planned.forEach(({ againMs, replayMs }, place) => {
     const write = writes[place] as Write;
-    if (againMs !== undefined)
-      writes.push({ ...write, publishedAt: (write.publishedAt as number) + againMs });
+    const firstPublishedAt = write.publishedAt as number;
+    if (againMs !== undefined) writes.push({ ...write, publishedAt: firstPublishedAt + againMs });
+    if (replayMs !== undefined)
+      writes[place] = {
+        ...write,
+        id: deriveNextId(write.id),
+        publishedAt: firstPublishedAt + replayMs,
+        firstPublishedAt,
+      };
   });
   return writes;
 }
@@ -141,13 +157,15 @@ type Hold = { write: string; subject: string; fromMs: number; toMs: number };
  * Asserts that no two subjects were told that they held the item at one time of Pub/Sub's clock, of
  * the writes that were applied. A hold lasts until its expiry, or until the same subject replaced or
  * released it by a newer version that was not published before it. A write is there more than once where it was published so and it is not known which message was settled: then a hold is
- * the shortest that it may have been.
+ * the shortest that it may have been. A replay has the dead write's place among the others.
  */
 export function assertNoOverlap(applied: readonly Write[]): void {
   const byId = [...Map.groupBy(applied, ({ id }) => id).values()];
   const all = byId.map((messages): Published => {
     const times = messages.map(({ publishedAt = 0 }) => publishedAt);
-    return { write: messages[0] as Write, firstMs: Math.min(...times), lastMs: Math.max(...times) };
+    const places = messages.map(({ firstPublishedAt }, index) => firstPublishedAt ?? times[index]);
+    const firstMs = Math.min(...(places as number[]));
+    return { write: messages[0] as Write, firstMs, lastMs: Math.max(...times) };
   });
   const holds = all.flatMap((one) => toHold(one, all) ?? []);
   for (const one of holds)
@@ -158,7 +176,7 @@ export function assertNoOverlap(applied: readonly Write[]): void {
       );
 }
 
-/** A write, and the first and the last time at which a message of it was published. */
+/** A write, its first place by publish time, and the last time at which a message of it was published. */
 type Published = { write: Write; firstMs: number; lastMs: number };
 
 function toHold({ write, firstMs, lastMs }: Published, all: readonly Published[]) {
