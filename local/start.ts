@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Backlog, settleBacklog } from "./backlog.ts";
+import { checkDeclarations } from "./declarations.ts";
 import type { LocalIssuer } from "./issuer.ts";
 import { startMysql } from "./mysql.ts";
 import { ENGINE_NAMES } from "./mysql-server.ts";
@@ -66,6 +67,7 @@ async function start(
 ): Promise<{ address: string; issuer?: LocalIssuer | undefined }> {
   if (options.issuer && given.OIDC_ISSUERS)
     throw new Error("--issuer sets OIDC_ISSUERS, which is set already");
+  await checkDeclarations(say);
   const ports = new PortFinder(say, [options.port]);
   const onStart = supervisor.add.bind(supervisor);
   const [mysqlUrl, pubsub] = await Promise.all([
