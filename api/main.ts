@@ -13,6 +13,7 @@ import { createApiMetrics } from "./metrics.ts";
 import { createPublisher } from "./publisher.ts";
 import { createReader } from "./reader.ts";
 import { assertOwnersKnown } from "./request/owner.ts";
+import { warnOfUnknownScopes } from "./request/scope-names.ts";
 import { answerUnhandled } from "./routes/route.ts";
 import { createSweep, startSweep } from "./sweep.ts";
 
@@ -29,6 +30,7 @@ export async function start(
   collections: readonly Collection[],
 ): Promise<Running> {
   assertOwnersKnown(config, collections);
+  warnOfUnknownScopes(config, collections, logger);
   const ending = new AbortController();
   const stop = ending.signal;
   const { MYSQL_URL: mysqlUrl, MYSQL_POOL_SIZE: poolSize } = config;

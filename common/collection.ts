@@ -1,7 +1,14 @@
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import { defineExpiry, type Expiry } from "./expiry-field.ts";
-import { declarationError, defineField, type Field, NAME, TRANSFORMS_VALUE } from "./fields.ts";
+import {
+  declarationError,
+  defineField,
+  describeNameFault,
+  type Field,
+  NAME,
+  TRANSFORMS_VALUE,
+} from "./fields.ts";
 import { checkItem, formatErrors, type Item } from "./item-check.ts";
 import { defineOwner } from "./owner-field.ts";
 
@@ -37,6 +44,17 @@ const RESERVED_NAMES = new Set([
   "waiting",
   "writes",
 ]);
+/** What a declaration may have. */
+const DECLARED: readonly string[] = [
+  "name",
+  "fields",
+  "filters",
+  "feed",
+  "example",
+  "owner",
+  "reads",
+  "expires",
+];
 /** Names of columns that only a collection with a feed has. */
 const FEED_FIELDS = new Set(["position", "createdPosition"]);
 
@@ -65,7 +83,13 @@ export function defineCollection<Shape extends Record<string, z.ZodType>>(declar
 }): Collection {
   const { name, example, owner, reads, feed = false } = declaration;
   if (!NAME.test(name) || RESERVED_NAMES.has(name.toLowerCase()) || name in Object.prototype)
-    throw declarationError(name, `the name is reserved or is not of the form ${NAME}`);
+    throw declarationError(name, describeNameFault(RESERVED_NAMES, name));
+  const unknown = Object.keys(declaration).find((key) => !DECLARED.includes(key));
+  if (unknown !== undefined)
+    throw declarationError(
+      name,
+      `${unknown} is none of what it may declare: ${DECLARED.join(", ")}`,
+    );
   const fields = Object.entries(declaration.fields).map(([field, schema]) =>
     defineField(name, field, schema),
   );

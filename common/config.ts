@@ -133,8 +133,8 @@ function decideAccess(config: Partial<Values>, env: NodeJS.ProcessEnv): string[]
   if (!env.ACCESS && !isDevelopment)
     faults.push("ACCESS is missing: public, public-reads or keys must say who may call the API.");
   config.ACCESS ??= isAnonymous ? "public" : "public-reads";
-  if (config.ACCESS === "keys" && isAnonymous)
-    faults.push("ACCESS is keys, which requires API_KEYS or OIDC_ISSUERS.");
+  if (config.ACCESS !== "public" && isAnonymous)
+    faults.push(`ACCESS is ${config.ACCESS}, which requires API_KEYS or OIDC_ISSUERS.`);
   config.RATE_LIMIT_PER_MINUTE ??= isDevelopment ? 0 : RATE_LIMIT_PER_MINUTE;
   if (config.RATE_LIMIT_PER_MINUTE === 0 && config.ACCESS !== "keys" && !isDevelopment)
     faults.push("RATE_LIMIT_PER_MINUTE may be 0 only with ACCESS=keys or PUBSUB_EMULATOR_HOST.");

@@ -51,10 +51,14 @@ export function defineField(collection: string, name: string, schema: z.ZodType)
   const fail = (fault: string) => declarationError(collection, fault, name);
   // Names such as toString would be found on every object.
   if (!NAME.test(name) || RESERVED_FIELDS.has(name) || name in Object.prototype)
-    throw fail(`the name is reserved or is not of the form ${NAME}`);
+    throw fail(describeNameFault(RESERVED_FIELDS, name));
   const jsonSchema = toJsonSchema(schema, "input");
   if (jsonSchema?.anyOf || Array.isArray(jsonSchema?.type))
-    throw fail("must have one type, not null");
+    throw fail(
+      schema.safeParse(null).success
+        ? "must not be null; it may be optional()"
+        : "must have one type, not one of several",
+    );
   const kinds: Record<string, FieldKind> = {
     string: jsonSchema?.format === "date-time" ? "dateTime" : "text",
     integer: "integer",
@@ -74,10 +78,22 @@ export function defineField(collection: string, name: string, schema: z.ZodType)
   return { name, column: toSnakeCase(name), kind, schema, jsonSchema, required };
 }
 
+/** Says what is wrong with a name that is not of the form {@link NAME}, or that is reserved. */
+export function describeNameFault(reserved: ReadonlySet<string>, name: string): string {
+  if (!NAME.test(name))
+    return `the name must be of the form ${NAME}: in camelCase, of at most 48 characters`;
+  return `the name is reserved, as these are: ${[...reserved].join(", ")}, and what every object has`;
+}
+
+/** A declaration is wrong; the message is a sentence that is enough to mend it. */
+export class DeclarationError extends Error {
+  override name = "DeclarationError";
+}
+
 /** The error of a wrong declaration, which names the collection, and the field if it is one's. */
 export function declarationError(collection: string, fault: string, field?: string): Error {
   const place = field === undefined ? "" : `, field "${field}"`;
-  return new Error(`Collection "${collection}"${place}: ${fault.replace(/\.$/, "")}.`);
+  return new DeclarationError(`Collection "${collection}"${place}: ${fault.replace(/\.$/, "")}.`);
 }
 
 function toSnakeCase(name: string): string {

@@ -60,6 +60,7 @@ describe("an item", () => {
     [{ legs: 10 }, ["/legs", "Must be <=9."]],
     [{ legs: "4" }, ["/legs", "Must be of type number, not string."]],
     [{ "a/b~c": 1 }, ["/a~1b~0c", "Is not a field of this collection."]],
+    [{ id: "x" }, ["/id", "Is not a field of this collection; use PUT to choose an id."]],
     [
       { x: 1, y: 2 },
       ["/x", "Is not a field of this collection."],

@@ -79,12 +79,19 @@ function explain(issue: z.core.$ZodIssue, body: object): FieldError[] {
   if (issue.code === "unrecognized_keys")
     return issue.keys.slice(0, LISTED_ERRORS.problem).map((key) => ({
       pointer: formatPointer([...issue.path, key]),
-      detail: `Is not a field of this ${issue.path.length === 0 ? "collection" : "object"}.`,
+      detail: explainUnknownKey(key, issue.path),
     }));
   // A custom check has its own words, also about what is absent.
   const missing = issue.code !== "custom" && lookUp(body, issue.path) === undefined;
   const detail = missing ? "Is required." : toSentence(issue);
   return [{ pointer: formatPointer(issue.path), detail }];
+}
+
+function explainUnknownKey(key: string, path: readonly PropertyKey[]): string {
+  if (path.length > 0) return "Is not a field of this object.";
+  // A PUT's id is no part of what is checked.
+  const hint = key === "id" ? "; use PUT to choose an id" : "";
+  return `Is not a field of this collection${hint}.`;
 }
 
 function explainDepth(body: object): FieldError[] {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline/promises";
+import { text } from "node:stream/consumers";
 import { describe, it } from "node:test";
 import { confusesEscapedKeys } from "./json.ts";
 import { STOP_DEADLINE_MS } from "./limits.ts";
@@ -13,9 +14,10 @@ const ENV = {
   GOOGLE_CLOUD_PROJECT: "some-project",
   MYSQL_URL: "mysql://user@127.0.0.1:1/database",
   METADATA_SERVER_DETECTION: "none",
+  ACCESS: "public",
 };
 
-/** Runs a process whose start is `start`; sends `signals` once it says so; returns its log and end. */
+/** Runs a process whose start is `start`; sends `signals` once it says so; returns its output and end. */
 async function run(start: string, signals: NodeJS.Signals[] = []) {
   const source = `
     const { prepareProcess, createStopHandler } = await import(${JSON.stringify(PROCESS)});
@@ -27,19 +29,20 @@ async function run(start: string, signals: NodeJS.Signals[] = []) {
     logger.info("ready");`;
   const child = spawn(process.execPath, ["--input-type=module", "--eval", source], {
     env: ENV,
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", "pipe"],
   });
   const exited = once(child, "exit");
+  const errors = text(child.stderr);
   const lines: Record<string, string>[] = [];
-  for await (const text of createInterface(child.stdout)) {
-    const line = JSON.parse(text);
+  for await (const row of createInterface(child.stdout)) {
+    const line = JSON.parse(row);
     if (line.message === "ready") for (const signal of signals) child.kill(signal);
     else if (line.message) lines.push(line);
   }
   const [code] = await exited;
   if (confusesEscapedKeys())
     assert.equal(lines.shift()?.message, "working around a bug in the JSON parser of this Node");
-  return { code, messages: lines.map(({ message }) => message), lines };
+  return { code, messages: lines.map(({ message }) => message), lines, errors: await errors };
 }
 
 describe("a process", () => {
@@ -66,6 +69,14 @@ describe("a process", () => {
         "the stop deadline has passed; exiting with work in progress",
       ]);
     }
+  });
+
+  it("says in a sentence, without a stack, what of its configuration the collections contradict", async () => {
+    const { code, lines, errors } = await run(`
+      const { ConfigError } = await import(${JSON.stringify(import.meta.resolve("./config.ts"))});
+      throw new ConfigError(["ACCESS must not be public."]);`);
+    assert.deepEqual([code, lines], [1, []]);
+    assert.equal(errors, "The configuration is invalid:\n  - ACCESS must not be public.\n");
   });
 
   it("logs an error that nothing caught, and exits with 1", async () => {

@@ -20,8 +20,9 @@ const FLUSH_DEADLINE_MS = 1_000;
 
 /**
  * What both processes do first: reads the configuration, or exits with 1 and one message that names
- * all that is wrong with it; creates the logger; warns where {@link parseJson} works around a fault
- * of this Node; and logs an uncaught error before the process exits with 1.
+ * all that is wrong with it; creates the logger; says where {@link parseJson} works around a fault
+ * of this Node; and logs an uncaught error before the process exits with 1. A {@link ConfigError} of a
+ * start is printed as one of the variables is, without a stack.
  */
 export async function prepareProcess(
   name: ProcessName,
@@ -36,9 +37,10 @@ export async function prepareProcess(
     level: config.LOG_LEVEL,
   });
   if (confusesEscapedKeys())
-    logger.warn("working around a bug in the JSON parser of this Node", { node: process.version });
+    logger.info("working around a bug in the JSON parser of this Node", { node: process.version });
   for (const event of ["uncaughtException", "unhandledRejection"] as const)
     process.on(event, (error: unknown) => {
+      if (error instanceof ConfigError) return exitWith(error);
       const stack = error instanceof Error ? error.stack : String(error);
       logger.error("uncaught error; the process exits", { stack });
       process.exitCode = 1;
@@ -79,7 +81,11 @@ async function loadConfigOrExit(name: ProcessName): Promise<Config> {
     return await loadConfig(name);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    process.stderr.write(`${error.message}\n`);
-    process.exit(1);
+    return exitWith(error);
   }
+}
+
+function exitWith({ message }: ConfigError): never {
+  process.stderr.write(`${message}\n`);
+  process.exit(1);
 }

@@ -35,6 +35,12 @@ export function updateSchemaNumbers(
   return updated;
 }
 
+/** The names of the collections whose declarations have changed since they were numbered. */
+export function listChanged(collections: readonly Collection[], numbers: SchemaNumbers): string[] {
+  const updated = updateSchemaNumbers(collections, numbers);
+  return Object.keys(updated).filter((name) => updated[name] !== numbers[name]);
+}
+
 /** The SHA-256 of what a message of the collection may contain; the order of fields does not count. */
 function hashDeclaration({ name, fields, expires }: Collection): string {
   const declared = fields.map(({ name: field, jsonSchema, required }) => [

@@ -29,6 +29,7 @@ export const NOWHERE = {
   PUSH_AUTH: "off",
   // Items may have owners, which a public API could not tell.
   ACCESS: "public-reads",
+  API_KEYS: `nobody ${"0".repeat(64)} operate`,
   PORT: "0",
 };
 const START_DEADLINE_MS = 60_000;

@@ -37,6 +37,6 @@ async function checkReadiness(address: string): Promise<string | undefined> {
   const faults = answer.faults.join(" ");
   if (answer.cause !== "schema") return faults;
   throw new Error(
-    `all migrations have run, but the tables do not match the collections; add a migration to migrations/. ${faults}`,
+    `all migrations have run, but the tables do not match the collections; add a migration to migrations/, or, where its items do not matter, start without .local/mysql and .local/pubsub. ${faults}`,
   );
 }

@@ -28,6 +28,11 @@ test("a second supervisor is refused with the first one's address", async () => 
     RunFile.claim(path, MARK, () => {}),
     (error) => error instanceof AlreadyRunning && /at http:\/\/localhost:8080/.test(error.message),
   );
+  first.recordStopping();
+  await assert.rejects(
+    RunFile.claim(path, MARK, () => {}),
+    /is stopping \(process \d+\); start it again once that has ended$/,
+  );
   first.release();
   assert.ok(!existsSync(path));
 });

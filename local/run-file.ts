@@ -6,16 +6,19 @@ type Run = {
   pid: number;
   mark: string;
   address?: string;
+  isStopping?: boolean;
   processes: Pick<LocalProcess, "name" | "pid" | "mark">[];
 };
 
 /** Another supervisor runs on the same file. */
 export class AlreadyRunning extends Error {
-  constructor({ pid, address }: Run) {
+  constructor({ pid, address, isStopping }: Run) {
     super(
-      address
-        ? `Constancia is already running at ${address} (process ${pid})`
-        : `Constancia is already starting (process ${pid})`,
+      isStopping
+        ? `Constancia is stopping (process ${pid}); start it again once that has ended`
+        : address
+          ? `Constancia is already running at ${address} (process ${pid})`
+          : `Constancia is already starting (process ${pid})`,
     );
   }
 }
@@ -51,6 +54,11 @@ export class RunFile {
 
   recordAddress(address: string): void {
     this.#run.address = address;
+    this.#write();
+  }
+
+  recordStopping(): void {
+    this.#run.isStopping = true;
     this.#write();
   }
 

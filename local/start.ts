@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Backlog, settleBacklog } from "./backlog.ts";
+import { checkDeclarations } from "./declarations.ts";
 import type { LocalIssuer } from "./issuer.ts";
 import { startMysql } from "./mysql.ts";
 import { ENGINE_NAMES } from "./mysql-server.ts";
@@ -39,8 +40,9 @@ async function main(): Promise<void> {
   }
   try {
     const { address, issuer } = await start(supervisor, options, settings);
+    const hasKeys = Boolean(settings.API_KEYS);
     runFile.recordAddress(address);
-    console.log(describeRunning(address, issuer));
+    console.log(describeRunning(address, issuer, hasKeys));
     throw new Error(`${await supervisor.firstEnd()}`);
   } catch (error) {
     const sentence = (error as Error).message.trim().replace(/\.$/, "");
@@ -66,6 +68,7 @@ async function start(
 ): Promise<{ address: string; issuer?: LocalIssuer | undefined }> {
   if (options.issuer && given.OIDC_ISSUERS)
     throw new Error("--issuer sets OIDC_ISSUERS, which is set already");
+  await checkDeclarations(say);
   const ports = new PortFinder(say, [options.port]);
   const onStart = supervisor.add.bind(supervisor);
   const [mysqlUrl, pubsub] = await Promise.all([
@@ -100,7 +103,9 @@ async function start(
   supervisor.add(subscriber);
   if (!given.PUBSUB_EMULATOR_HOST) {
     const backlog = describeBacklog(settings, options.pubsub === "local");
-    supervisor.addStep(() => settleBacklog(backlog, subscriber, say));
+    supervisor.addStep(() =>
+      withProgress(say, "settling what was accepted", settleBacklog(backlog, subscriber, say)),
+    );
   }
   const issuer = options.issuer ? await startOwnIssuer(supervisor, ports) : undefined;
   const port = await ports.find(options.port, "the API");
@@ -111,7 +116,11 @@ async function start(
   });
   supervisor.add(api);
 
-  say(`metrics: http://localhost:${port}/metrics and, of the subscriber, :${metricsPort}/metrics`);
+  const hasCallers = issuer || given.API_KEYS || given.OIDC_ISSUERS;
+  say(
+    `metrics: http://localhost:${port}/metrics${hasCallers ? " (with the scope operate)" : ""} and,` +
+      ` of the subscriber, :${metricsPort}/metrics`,
+  );
   const address = `http://localhost:${port}`;
   const end = supervisor.firstEnd().then((how) => {
     throw new Error(how);
@@ -188,11 +197,16 @@ async function startOwn(name: string, script: string, settings: Settings): Promi
   });
 }
 
-function describeRunning(address: string, issuer: LocalIssuer | undefined): string {
+function describeRunning(
+  address: string,
+  issuer: LocalIssuer | undefined,
+  hasKeys: boolean,
+): string {
   const login = issuer
     ? `\nLog in at ${issuer.url}; the code is printed here. Writes need the token: TOKEN=…\n`
     : "";
-  const authorization = issuer ? ' -H "Authorization: Bearer $TOKEN"' : "";
+  const credential = issuer ? "$TOKEN" : hasKeys ? "$KEY" : "";
+  const authorization = credential && ` -H "Authorization: Bearer ${credential}"`;
   return `
 Constancia is running at ${address} (Ctrl-C stops it). Try, in another terminal:
 ${login}

@@ -43,6 +43,7 @@ export class Supervisor {
   async stop(exitCode: number, message?: string): Promise<void> {
     if (this.#stoppingSince !== undefined) return;
     this.#stoppingSince = Date.now();
+    this.#runFile.recordStopping();
     for (const step of this.#steps.reverse()) {
       await step().catch((error: Error) => this.#say(error.message));
     }

@@ -16,7 +16,7 @@ import { CONNECT_TIMEOUT_MS, LOCK_WAIT_SECONDS, STATEMENT_TIMEOUT_MS } from "../
 import { logIn } from "../common/mysql-login.ts";
 import { parseOptions } from "./command-line.ts";
 import { explainDatabaseError } from "./database-error.ts";
-import { runMain, type Terminal } from "./terminal.ts";
+import { type Program, runMain, type Terminal } from "./terminal.ts";
 
 const FOLDER = new URL("../migrations/", import.meta.url);
 
@@ -35,7 +35,10 @@ Several at once are safe: one migrates, the others wait. MYSQL_URL names the dat
 Exit status: 0 done, 1 a migration failed, 2 wrong usage.
 `;
 
-if (import.meta.main) await runMain({ main, help: HELP });
+/** `npm run migrate`. */
+export const MIGRATE: Program = { main, help: HELP };
+
+if (import.meta.main) await runMain(MIGRATE);
 
 /**
  * Runs the numbered `.sql` files that have not run yet, in order, under a lock that the server
@@ -82,7 +85,11 @@ export async function migrate(
     if (error) {
       const failed = results?.find(({ status }) => status === "Error")?.migrationName;
       if (failed === undefined) throw error;
-      throw new Error(`The migration ${failed} failed: ${(error as Error).message}`);
+      throw new Error(
+        `The migration ${failed} failed: ${(error as Error).message.replace(/\.$/, "")}. MySQL keeps` +
+          " what its earlier statements have changed: undo that before you run it again" +
+          " (docs/operations.md, Migrations).",
+      );
     }
     return (results ?? []).map(({ migrationName }) => migrationName);
   } finally {

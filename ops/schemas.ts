@@ -1,7 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
-import { collections } from "../collections/collections.ts";
 import { parseJson } from "../common/json.ts";
-import { type SchemaNumbers, updateSchemaNumbers } from "../common/schema-numbers.ts";
+import { listChanged, type SchemaNumbers, updateSchemaNumbers } from "../common/schema-numbers.ts";
 import { parseOptions } from "./command-line.ts";
 import { type Program, runMain, type Terminal } from "./terminal.ts";
 
@@ -26,9 +25,10 @@ if (import.meta.main) await runMain(SCHEMAS);
 
 async function main(args: string[], { print, printError }: Terminal): Promise<number> {
   const { values } = parseOptions({ args, options: { check: { type: "boolean" } } });
+  // Loaded here, so that a declaration that is refused is a sentence and no stack.
+  const { collections } = await import("../collections/collections.ts");
   const numbers = parseJson(await readFile(FILE, "utf8")) as SchemaNumbers;
-  const updated = updateSchemaNumbers(collections, numbers);
-  const changed = Object.keys(updated).filter((name) => updated[name] !== numbers[name]);
+  const changed = listChanged(collections, numbers);
   if (changed.length === 0) return 0;
   if (values.check) {
     printError(
@@ -37,6 +37,7 @@ async function main(args: string[], { print, printError }: Terminal): Promise<nu
     );
     return 1;
   }
+  const updated = updateSchemaNumbers(collections, numbers);
   await writeFile(FILE, `${JSON.stringify(updated, null, 2)}\n`);
   for (const name of changed) print(`${name} is at schema ${updated[name]?.schema} now\n`);
   return 0;

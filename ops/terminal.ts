@@ -1,4 +1,5 @@
 import type { Readable, Writable } from "node:stream";
+import { ConfigError } from "../common/config.ts";
 import { UsageError } from "./command-line.ts";
 import { escapeControls } from "./escape-controls.ts";
 
@@ -18,6 +19,10 @@ export type Terminal = {
   /** Writes to standard error. */
   printError(text: string): void;
 };
+
+/** What `npm run migrate` and `npm run ops` need, a running start has written for them. */
+const START_FIRST =
+  "On your machine, run npm start in another terminal first: its servers are then used.\n";
 
 /** Runs a command with the arguments of this process, and sets its exit status. */
 export async function runMain(program: Program): Promise<void> {
@@ -48,6 +53,7 @@ export async function runInTerminal(
   } catch (error) {
     const isUsageError = error instanceof UsageError;
     printError(`${(error as Error).message}\n`);
+    if (error instanceof ConfigError) printError(START_FIRST);
     if (isUsageError) printError(`\n${help}`);
     return isUsageError ? 2 : failureStatus;
   }

@@ -1,6 +1,6 @@
 import type { Response } from "express";
 import type { Collection } from "../../common/collection.ts";
-import type { Config } from "../../common/config.ts";
+import { type Config, ConfigError } from "../../common/config.ts";
 import { isAnothers, mustFindItem, NOT_OWNER_REASON } from "../../common/owner.ts";
 import { PRINCIPAL } from "../../common/owner-field.ts";
 import type { Receipt } from "../../common/receipts.ts";
@@ -11,14 +11,17 @@ import { Problem } from "../answer/problem.ts";
 import { type Caller, hasRight } from "./caller.ts";
 import { isSurelyFree, mayBeFree } from "./expiry.ts";
 
-/** Throws where items have owners, and nobody who calls can be told from another. */
+/** Throws a {@link ConfigError} where items have owners, and nobody who calls can be told from another. */
 export function assertOwnersKnown(
   { ACCESS }: Pick<Config, "ACCESS">,
   collections: readonly Collection[],
 ): void {
   const owned = collections.find(({ owner }) => owner !== undefined);
   if (owned && ACCESS === "public")
-    throw new Error(`The items of "${owned.name}" have owners, so ACCESS must not be public.`);
+    throw new ConfigError([
+      `The items of "${owned.name}" have owners, so ACCESS must not be public: set API_KEYS or` +
+        " OIDC_ISSUERS (docs/identity.md), or on your machine run npm start -- --issuer.",
+    ]);
 }
 
 /** Who calls. Throws 401 where that is not known, or is no principal that can own an item. */

@@ -5,10 +5,10 @@ import { v7 } from "uuid";
 import type { Collection } from "../../common/collection.ts";
 import { CLOCK_SKEW_MS } from "../../common/limits.ts";
 import { assertThrowsProblem } from "../../test/support/problems.ts";
+import { readAfter } from "./after.ts";
 import {
   findCollection,
   isPossibleWrite,
-  readAfter,
   readIdempotencyKey,
   readItemId,
   readParameter,
@@ -55,12 +55,26 @@ describe("the query", () => {
     );
   });
 
-  it("may name a write to wait for", () => {
-    const read = (query: Record<string, string>) => readAfter(ask({}, { query }));
-    const after = v7();
-    assert.equal(read({ after }), after);
+  it("may name a write to wait for, by its id or by its receipt", () => {
+    const item = { collection: { name: "data" } as Collection, itemId: "valpo" };
+    const read = (query: Record<string, string>) => readAfter(ask({}, { query }), item);
+    const write = v7();
+    assert.equal(read({ after: write }), write);
+    assert.equal(read({ after: `/api/data/valpo/writes/${write}` }), write);
+    assert.equal(read({ after: `https://example.com/api/data/valpo/writes/${write}` }), write);
     assert.equal(read({}), undefined);
-    assertThrowsProblem(() => read({ after: "x" }), 400, /^The parameter after must be a write id/);
+    for (const after of ["x", "/api/data/valpo/writes/x", `/api/data/valpo/writes/${write}/x`])
+      assertThrowsProblem(
+        () => read({ after }),
+        400,
+        /^The parameter after must be a write id, or/,
+      );
+    for (const place of ["data/olmue", "visits/valpo"])
+      assertThrowsProblem(
+        () => read({ after: `/api/${place}/writes/${write}` }),
+        400,
+        /belongs to another item/,
+      );
   });
 
   it("has known parameters only", () => {

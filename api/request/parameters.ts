@@ -49,13 +49,6 @@ export function readParameter(request: Request, name: string): string | undefine
   throw malformed(`The parameter ${name} must not be repeated.`);
 }
 
-/** The write that the parameter `after` names. Throws 400 where it cannot be one. */
-export function readAfter(request: Request): string | undefined {
-  const after = readParameter(request, "after");
-  if (after === undefined || isPossibleWrite(after)) return after;
-  throw malformed("The parameter after must be a write id.");
-}
-
 /** Throws 400 where the query has a parameter that is not among the known ones. */
 export function refuseUnknownParameters(request: Request, known: readonly string[] = []): void {
   // Express parses the address each time that `request.query` is read.

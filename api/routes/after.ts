@@ -1,26 +1,16 @@
 import type { Request, Response } from "express";
 import type { Collection } from "../../common/collection.ts";
 import { DAY_MS } from "../../common/limits.ts";
-import type { ReceiptKey } from "../../common/receipts.ts";
 import { getWriteTime } from "../../common/write-id.ts";
-import { malformed, Problem } from "../answer/problem.ts";
+import { Problem } from "../answer/problem.ts";
 import { belongsToAnotherItem, type Reader } from "../reader.ts";
 import type { ReceiptWaits } from "../receipt-waits.ts";
+import { readAfter, readReceiptAddress, refuseOtherItem } from "../request/after.ts";
 import { isReceiptHidden } from "../request/owner.ts";
-import {
-  isPossibleWrite,
-  readAfter,
-  readParameter,
-  readPrefer,
-  setWaitApplied,
-} from "../request/parameters.ts";
-
-/** The end of a receipt's address, as the answers to writes give it. */
-const RECEIPT = /(?:^|\/)([^/]+)\/([^/]+)\/writes\/([^/]+)$/;
+import { readPrefer, setWaitApplied } from "../request/parameters.ts";
 
 /**
- * Read your own write: makes the wait of reads with the parameter `after`. The read of an item names the
- * write by its id, that of many items by the address of its receipt. Resolves once that write is settled;
+ * Read your own write: makes the wait of reads with the parameter `after`. Resolves once that write is settled;
  * throws 503 where it is not within `Prefer: wait`. Receipts are kept for `retentionDays`.
  */
 export function createAfterWait(
@@ -32,12 +22,8 @@ export function createAfterWait(
     response: Response,
     { collection, itemId }: { collection: Collection; itemId?: string },
   ): Promise<void> => {
-    const after = itemId === undefined ? readParameter(request, "after") : readAfter(request);
-    if (after === undefined) return;
-    const key =
-      itemId === undefined
-        ? readReceiptAddress(after, collection)
-        : { collection, itemId, write: after };
+    const key = readWrite(request, collection, itemId);
+    if (!key) return;
     // A write that is older than receipts are kept was settled long ago.
     if (Date.now() - getWriteTime(key.write) > retentionDays * DAY_MS) return;
     const prefer = readPrefer(request);
@@ -47,16 +33,13 @@ export function createAfterWait(
         ? await waits.wait(key, performance.now() + prefer.waitMs, response)
         : await reader.receipt(collection, key.itemId, key.write);
     if (settled?.receipt && !isReceiptHidden(settled.receipt, collection, response)) return;
-    if (await belongsToAnotherItem(reader, key))
-      throw malformed("The write in the parameter after belongs to another item.");
+    if (await belongsToAnotherItem(reader, key)) throw refuseOtherItem();
     throw new Problem("unavailable", "The write in the parameter after is not settled yet.");
   };
 }
 
-function readReceiptAddress(address: string, collection: Collection): ReceiptKey {
-  const [, name, itemId = "", write = ""] = RECEIPT.exec(address) ?? [];
-  if (name === collection.name && isPossibleWrite(write)) return { collection, itemId, write };
-  throw malformed(
-    `The parameter after must be the address of a receipt of ${collection.name}, as the answer to a write has it.`,
-  );
+function readWrite(request: Request, collection: Collection, itemId: string | undefined) {
+  if (itemId === undefined) return readReceiptAddress(request, collection);
+  const write = readAfter(request, { collection, itemId });
+  return write === undefined ? undefined : { collection, itemId, write };
 }

@@ -136,6 +136,8 @@ export const LIMIT = parameter(
   { type: "integer", minimum: 1, maximum: PAGE_ITEMS.max, default: PAGE_ITEMS.default },
   `The most items of the page, which also ends before it has more than ${PAGE_BYTES} bytes.`,
 );
+/** A write of an item, by its id or by the path of its receipt. */
+export const AFTER_SCHEMA = { type: "string", examples: [EXAMPLE_WRITE] };
 export const AFTER_RECEIPT = parameter(
   "query",
   "after",

@@ -3,6 +3,7 @@ import type { AnswerHeader } from "../answer/headers.ts";
 import { jsonResponse, problems, refHeaders } from "./openapi-answers.ts";
 import {
   AFTER_RECEIPT,
+  AFTER_SCHEMA,
   IF_MATCH,
   IF_MATCH_ANY,
   IF_NO_KNOWN_VERSION,
@@ -15,7 +16,6 @@ import {
   parameter,
   ref,
   toJsonSchema,
-  WRITE_SCHEMA,
 } from "./openapi-parts.ts";
 
 const VALIDATORS: AnswerHeader[] = ["ETag", "Last-Modified"];
@@ -62,7 +62,12 @@ export function describeGet(collection: Collection): Json {
   return {
     ...operation(collection, "get", "Retrieves an item."),
     parameters: [
-      parameter("query", "after", WRITE_SCHEMA, "Responds only after this write is settled."),
+      parameter(
+        "query",
+        "after",
+        AFTER_SCHEMA,
+        "The id of a write, or the path of its receipt. Responds only after that write is settled.",
+      ),
       PREFER,
       IF_MATCH,
       IF_NO_KNOWN_VERSION,

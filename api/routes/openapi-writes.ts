@@ -8,6 +8,7 @@ import {
   WRITE_HEADERS,
 } from "./openapi-answers.ts";
 import {
+  AFTER_SCHEMA,
   EXAMPLE_ITEM,
   IDEMPOTENCY_KEY,
   IF_MATCH,
@@ -18,15 +19,15 @@ import {
   PREFER,
   parameter,
   ref,
-  WRITE_SCHEMA,
 } from "./openapi-parts.ts";
 
 const CONDITIONS = [IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE];
 const AFTER_IN_FLIGHT = parameter(
   "query",
   "after",
-  WRITE_SCHEMA,
-  "The write in flight that creates the item: without it, a delete that finds no item is 404.",
+  AFTER_SCHEMA,
+  "The write in flight that creates the item, by its id or the path of its receipt: without it, a" +
+    " delete that finds no item is 404.",
 );
 
 /** POST of one item or many. */

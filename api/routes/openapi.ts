@@ -68,7 +68,11 @@ export function describeApi(
 
 function describeSchemas(collection: Collection): Json {
   const body = toJsonSchema(collection.schema);
-  const { properties, required = [] } = body as { properties: Json; required?: string[] };
+  const { properties, required = [] } = body as {
+    properties: Record<string, Json>;
+    required?: string[];
+  };
+  describeExpiry(collection, properties);
   const id = { ...ID_SCHEMA, description: "The item's id." };
   return {
     [collection.name]: body,
@@ -78,6 +82,15 @@ function describeSchemas(collection: Collection): Json {
       required: ["id", ...required, ...(collection.owner === undefined ? [] : [collection.owner])],
     },
   };
+}
+
+/** Says of the field of the expiry what it does, after what its declaration says of it. */
+function describeExpiry({ expires }: Collection, properties: Record<string, Json>): void {
+  const schema = expires && properties[expires.field.name];
+  if (!schema) return;
+  const own = schema.description ? [schema.description] : [];
+  const ours = `From then on the item is gone. At most ${expires.most} ahead; that where it is left out.`;
+  schema.description = [...own, ours].join(" ");
 }
 
 const READY = {

@@ -1,8 +1,9 @@
 import type { Request, RequestHandler } from "express";
+import { abbreviate } from "../../common/characters.ts";
 import type { Collection } from "../../common/collection.ts";
 import { parseNumber } from "../../common/decimal.ts";
 import type { Field } from "../../common/fields.ts";
-import { PAGE_ITEMS } from "../../common/limits.ts";
+import { ERROR_CHARACTERS, PAGE_ITEMS } from "../../common/limits.ts";
 import { getPlace } from "../../common/pages.ts";
 import type { Row } from "../../common/tables.ts";
 import { sendJson } from "../answer/json.ts";
@@ -114,9 +115,16 @@ function readFilter(field: Field, text: string): unknown {
   if (!parsed?.success || !isText)
     throw malformed(
       `The parameter ${field.name} is not a valid value of the field.` +
+        describeChoices(field) +
         (field.kind === "dateTime" && / \d\d:\d\d$/.test(text)
           ? " In an address, + must be written %2B."
           : ""),
     );
   return parsed.data;
+}
+
+/** The values of an enum, as the end of a sentence about a wrong one. */
+function describeChoices({ jsonSchema }: Field): string {
+  if (!jsonSchema.enum) return "";
+  return abbreviate(` It must be one of ${jsonSchema.enum.join(", ")}.`, ERROR_CHARACTERS);
 }

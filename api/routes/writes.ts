@@ -22,6 +22,7 @@ import type { Publisher } from "../publisher.ts";
 import type { Reader } from "../reader.ts";
 import type { ReceiptWaits } from "../receipt-waits.ts";
 import { mayRead } from "../request/access.ts";
+import { readAfter } from "../request/after.ts";
 import { getKeyHolder } from "../request/caller.ts";
 import { type Condition, readCondition } from "../request/condition-headers.ts";
 import {
@@ -38,7 +39,6 @@ import { checkOwner, isHidden, readReader, requirePrincipal, setOwner } from "..
 import {
   findCollection,
   type Prefer,
-  readAfter,
   readIdempotencyKey,
   readItemId,
   readPrefer,
@@ -100,7 +100,10 @@ export function createWrites(options: WritesOptions) {
     const untilMs = performance.now() + prefer.waitMs;
     const condition = kind === "create" ? undefined : readCondition(request);
     const key = kind === "create" ? readIdempotencyKey(request) : undefined;
-    const after = isOwned && kind === "delete" ? readAfter(request) : undefined;
+    const after =
+      isOwned && pathId !== undefined && kind === "delete"
+        ? readAfter(request, { collection, itemId: pathId })
+        : undefined;
     const common = { response, kind, collection, condition, key, pathId, after, untilMs };
     const readRecords = async () => {
       const body: Body = kind === "delete" ? { single: undefined } : parseBody(request);

@@ -21,6 +21,9 @@ const HEADERS = new Map([
   ["Referrer-Policy", "no-referrer"],
 ]);
 
+/** What the own login page proposes; the API gives the same to a token without a scope. */
+const DEFAULT_SCOPE = "*:read *:write";
+
 /**
  * A small OpenID Connect provider for development: discovery, keys, and the authorization code flow
  * with PKCE for public clients on this machine (RFC 6749, 7636, 8252; OpenID Connect Core). Whoever
@@ -48,7 +51,7 @@ export function createIssuer(options: {
   app.post("/email", (request, response) => {
     const { login, ...fields } = readFields(request.body);
     const email = fields.email?.trim().toLowerCase();
-    const code = email && logins.createCode(login ?? "", email);
+    const code = email && logins.createCode(login ?? "", email, fields.scope);
     if (!code) return endLogin(response);
     say(`the one-time code for ${email.replaceAll(/[^\x21-\x7e]/g, "?")} is ${code}`);
     response.send(showCodePage(login ?? ""));
@@ -77,7 +80,7 @@ export function createIssuer(options: {
     const challenge = deriveChallenge(verifier);
     const redirectUri = `${issuer}/done`;
     const login = { clientId: OWN_CLIENT, redirectUri, challenge, scope: "", state: verifier };
-    response.send(showEmailPage(logins.begin(login)));
+    response.send(showEmailPage(logins.begin(login), DEFAULT_SCOPE));
   });
   app.get("/done", async (request, response) => {
     const { code = "", state: verifier = "" } = readFields(request.query);

@@ -31,10 +31,14 @@ export class Logins {
     return keep(this.#logins, { ...request, endsMs: Date.now() + LOGIN_MS, attempts: 0 });
   }
 
-  /** Returns the one-time code for an e-mail; undefined where the login has ended. */
-  createCode(id: string, email: string): string | undefined {
+  /**
+   * Returns the one-time code for an e-mail; undefined where the login has ended. `scope`, where the
+   * page has asked for it, replaces that of the request.
+   */
+  createCode(id: string, email: string, scope?: string): string | undefined {
     const login = find(this.#logins, id);
     if (!login) return undefined;
+    if (scope !== undefined) login.scope = scope;
     login.email = email;
     login.code = String(randomInt(1_000_000)).padStart(6, "0");
     return login.code;

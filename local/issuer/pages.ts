@@ -11,8 +11,14 @@ input, textarea { box-sizing: border-box; width: 100%; padding: .5rem; margin: .
 button { padding: .5rem 1rem; font: inherit; }
 `;
 
-/** A page that asks for an e-mail address. */
-export function showEmailPage(login: string): string {
+/** A page that asks for an e-mail address and, where `scope` is proposed, for the scopes of the token. */
+export function showEmailPage(login: string, scope?: string): string {
+  const scopes =
+    scope === undefined
+      ? ""
+      : `<label for="scope">Scopes of the token</label>
+<input id="scope" name="scope" required maxlength="500" autocomplete="off" value="${escapeHtml(scope)}">
+`;
   return showPage(
     "Log in",
     `<p>For development. A one-time code is printed in the terminal of <code>npm start</code>.</p>
@@ -20,7 +26,7 @@ export function showEmailPage(login: string): string {
 <input type="hidden" name="login" value="${escapeHtml(login)}">
 <label for="email">E-mail</label>
 <input id="email" name="email" type="email" required maxlength="200" autocomplete="username" autofocus>
-<button>Send code</button>
+${scopes}<button>Send code</button>
 </form>`,
   );
 }

@@ -19,10 +19,15 @@ type Entry = { timestamp: string; insertId: string };
 /**
  * The accepted writes in Cloud Logging between two times, oldest first, read with the `gcloud` on
  * the PATH. Each page begins at the last timestamp of the page before, and leaves out what that
- * page had of this instant.
+ * page had of this instant. Where `isLocal`, an error says that a local start's log is in a file.
  */
 export async function* readCloudLogs(
-  { project, sinceMs, untilMs }: { project: string; sinceMs: number; untilMs: number },
+  {
+    project,
+    isLocal,
+    sinceMs,
+    untilMs,
+  }: { project: string; isLocal: boolean; sinceMs: number; untilMs: number },
   counts: ReadCounts,
 ): AsyncGenerator<AcceptedWrite[]> {
   let from = new Date(sinceMs).toISOString();
@@ -33,7 +38,7 @@ export async function* readCloudLogs(
       `timestamp>="${from}"`,
       `timestamp<"${new Date(untilMs).toISOString()}"`,
     ].join(" AND ");
-    const page = await readPage({ filter, limit, project });
+    const page = await readPage({ filter, limit, project, isLocal });
     const isNew = ({ timestamp, insertId }: Entry) =>
       timestamp !== from || !readAtFrom.has(insertId);
     yield page.filter(isNew).flatMap((entry) => parseEntry(entry, counts));
@@ -52,8 +57,9 @@ async function readPage(options: {
   filter: string;
   limit: number;
   project: string;
+  isLocal: boolean;
 }): Promise<Entry[]> {
-  const { filter, limit, project } = options;
+  const { filter, limit, project, isLocal } = options;
   const args = [
     "logging",
     "read",
@@ -68,7 +74,7 @@ async function readPage(options: {
     maxBuffer: MAX_PAGE_BYTES,
     timeout: GCLOUD_TIMEOUT_MS,
   }).catch((error) => {
-    throw explainGcloudError(error);
+    throw explainGcloudError(error, isLocal);
   });
   try {
     return parseJson(stdout) as Entry[];
@@ -79,13 +85,23 @@ async function readPage(options: {
 
 type GcloudError = Error & { code?: string | number; killed?: boolean; stderr?: string };
 
-function explainGcloudError({ code, killed, stderr = "", message }: GcloudError): Error {
+/** The log of a local start is not in Google Cloud. */
+const LOCAL_HINT =
+  " For the log of a local start, use --file (LOG_FORMAT=json npm start | tee -i start.log).";
+
+function explainGcloudError(
+  { code, killed, stderr = "", message }: GcloudError,
+  isLocal: boolean,
+): Error {
+  const hint = isLocal ? LOCAL_HINT : "";
   if (code === "ENOENT")
-    return new Error("gcloud is not on the PATH: install the Google Cloud CLI, then log in.");
+    return new Error(
+      `gcloud is not on the PATH: install the Google Cloud CLI, then log in.${hint}`,
+    );
   if (code === "ERR_CHILD_PROCESS_STDIO_MAXBUFFER")
     return new Error(`gcloud logging read printed more than ${MAX_PAGE_BYTES} bytes.`);
   if (killed)
     return new Error(`gcloud logging read took longer than ${GCLOUD_TIMEOUT_MS / 1_000} s.`);
   const reason = stderr.slice(-REASON_CHARACTERS).trim().replaceAll("\n", " ") || message;
-  return new Error(`gcloud logging read failed (status ${code}): ${reason}`);
+  return new Error(`gcloud logging read failed (status ${code}): ${reason}${hint}`);
 }

@@ -2,7 +2,7 @@ import { createReadStream } from "node:fs";
 import { access, constants, stat } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { collections } from "../../collections/collections.ts";
-import { loadVariables } from "../../common/config.ts";
+import { type Config, loadVariables } from "../../common/config.ts";
 import { closePool, openPool } from "../../common/database.ts";
 import { parseOptions, UsageError } from "../command-line.ts";
 import { explainDatabaseError } from "../database-error.ts";
@@ -25,7 +25,8 @@ Options:
   -h, --help              print this help
 
 A file holds log lines of the API (LOG_FORMAT=json), log entries as gcloud prints them (a JSON
-array, or one a line), or write ids, one a line. All other lines are skipped. MySQL is asked by
+array, or one a line), or write ids, one a line. All other lines are skipped, except that a line about
+accepted writes that cannot be read, as LOG_FORMAT=pretty prints it, is unreadable. MySQL is asked by
 key, except for bare ids that have no receipt in \`writes\` or \`dead_letters\`: to find these, every
 row of every collection is read once, in small steps.
 
@@ -52,6 +53,7 @@ async function main(args: string[], { stdin, print, printError }: Terminal): Pro
     "MYSQL_URL",
     "MYSQL_PASSWORD",
     "RECEIPT_RETENTION_DAYS",
+    "PUBSUB_EMULATOR_HOST",
     ...(options.file === undefined ? (["GOOGLE_CLOUD_PROJECT"] as const) : []),
   ]);
   const read: ReadCounts = { acceptedLines: 0, bareIds: 0, others: 0, unreadable: 0 };
@@ -62,7 +64,7 @@ async function main(args: string[], { stdin, print, printError }: Terminal): Pro
     await auditWrites({
       pool,
       collections,
-      source: openSource(options, { stdin, project: config.GOOGLE_CLOUD_PROJECT }, read),
+      source: openSource(options, { stdin, config }, read),
       graceMs: options.graceMs,
       retentionMs: config.RECEIPT_RETENTION_DAYS * UNIT_MS.d,
       findings,
@@ -77,7 +79,10 @@ async function main(args: string[], { stdin, print, printError }: Terminal): Pro
   }
   print((options.json ? formatJson : formatText)(read, findings));
   if (read.unreadable > 0)
-    printError("Some of the input is broken, so that accepted writes may be unknown here.\n");
+    printError(
+      "Some of the input is broken, so that accepted writes may be unknown here. A log must be one of" +
+        " LOG_FORMAT=json.\n",
+    );
   if (findings.missing > 0) return STATUS.someMissing;
   return read.unreadable > 0 ? STATUS.incomplete : STATUS.allSettled;
 }
@@ -134,12 +139,16 @@ async function assertReadable(file: string): Promise<void> {
   if ((await stat(file)).isDirectory()) throw new UsageError(`${file} is a folder, not a file.`);
 }
 
+type CloudConfig = Pick<Config, "GOOGLE_CLOUD_PROJECT" | "PUBSUB_EMULATOR_HOST">;
+
 function openSource(
   { file, sinceMs, untilMs }: Options,
-  { stdin, project }: { stdin: Readable; project: string },
+  { stdin, config }: { stdin: Readable; config: CloudConfig },
   counts: ReadCounts,
 ) {
-  if (file === undefined) return readCloudLogs({ project, sinceMs, untilMs }, counts);
+  const { GOOGLE_CLOUD_PROJECT: project, PUBSUB_EMULATOR_HOST } = config;
+  const isLocal = PUBSUB_EMULATOR_HOST !== "";
+  if (file === undefined) return readCloudLogs({ project, isLocal, sinceMs, untilMs }, counts);
   return readAcceptedWrites(file === "-" ? stdin : createReadStream(file), counts);
 }
 

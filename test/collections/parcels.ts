@@ -14,7 +14,7 @@ export const parcels = defineCollection({
     lines: z.array(z.object({ sku: text({ max: 20 }) })).optional(),
     labels: z.record(z.string(), z.unknown()).optional(),
   },
-  filters: ["nick", "count", "weight", "dueAt"],
+  filters: ["nick", "status", "count", "weight", "dueAt"],
   example: {
     nick: "Valpo",
     status: "open",

@@ -215,6 +215,16 @@ describe("a filter", () => {
     assert.doesNotMatch((await get("yesterday")).body.detail, /%2B/);
   });
 
+  it("on an enum says its values", async () => {
+    const wrong = await api.get("/api/parcels?status=lost");
+    assertProblem(wrong, 400, "malformed-request");
+    assert.equal(
+      wrong.body.detail,
+      "The parameter status is not a valid value of the field. It must be one of open, sent.",
+    );
+    assert.equal((await api.get("/api/parcels?status=sent")).status, 200);
+  });
+
   it("on a number finds that number, and no other that a double takes it for", async () => {
     const weights = ["9007199254740992", "0.1", "1e21"];
     for (const weight of weights) {

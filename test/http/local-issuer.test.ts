@@ -138,6 +138,18 @@ describe("the local issuer", () => {
     assert.equal((await api.get("/metrics", headers)).status, 200);
   });
 
+  it("gives the scopes that are typed into its own page", async () => {
+    const html = await (await fetch(issuer.url)).text();
+    assert.match(html, /name="scope" [^>]*value="\*:read \*:write"/);
+    const [, login = ""] = /name="login" value="([^"]+)"/.exec(html) ?? [];
+    await post("/email", { login, email: "op@example.com", scope: "*:write-any operate" });
+    const sent = await post("/code", { login, code: await findCode("op@example.com") });
+    const done = await (await fetch(sent.headers.get("location") ?? "")).text();
+    const [, token = ""] = /<textarea[^>]*>([^<]+)</.exec(done) ?? [];
+    assert.equal(readClaims(token).scope, "*:write-any operate");
+    assert.equal((await api.get("/metrics", show(token))).status, 200);
+  });
+
   it("redeems a code once, for the client that asked, with its verifier", async () => {
     for (const changes of [
       { client_id: "another" },

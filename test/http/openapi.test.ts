@@ -9,6 +9,7 @@ import { data } from "../../collections/data.ts";
 import { type Collection, dateTime, defineCollection, text } from "../../common/collection.ts";
 import { ITEM_ID } from "../../common/item-id.ts";
 import { courses } from "../collections/courses.ts";
+import { seats } from "../collections/seats.ts";
 import { teachers } from "../collections/teachers.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 import { type Client, createClient } from "../support/http.ts";
@@ -38,6 +39,17 @@ describe("the OpenAPI document of collections with the names of its own parts", 
   type Schemas = Record<string, { properties: Record<string, unknown> }>;
   const readSchemas = (of: readonly Collection[]) =>
     (describeApi(of).components as { schemas: Schemas }).schemas;
+
+  it("says of items that expire by which field, and how far ahead it may be", () => {
+    const schemas = readSchemas([seats]);
+    for (const name of ["seats", "seats-item"]) {
+      const field = schemas[name]?.properties?.heldUntil as { description: string };
+      assert.match(
+        field.description,
+        /the item is gone\. At most PT5M ahead; that where it is left out\.$/,
+      );
+    }
+  });
 
   it("has the schemas of each, and loses none of its own", async () => {
     const schemas = readSchemas(named);

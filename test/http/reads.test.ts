@@ -60,7 +60,9 @@ describe("an item that is read", () => {
     assert.equal(got.body.nombre, "x");
     assert.equal(got.headers.get("preference-applied"), "wait=30");
     assert.equal(got.headers.get("etag"), `"${body.write}"`);
-    assert.equal((await api.get(`/api/data/r-4?after=${body.write}`)).status, 200);
+    for (const after of [body.write, body.receipt, encodeURIComponent(api.url + body.receipt)])
+      assert.equal((await api.get(`/api/data/r-4?after=${after}`)).status, 200, after);
+    assertProblem(await api.get(`/api/data/r-5?after=${body.receipt}`), 400, "malformed-request");
     const gone = await api.delete("/api/data/r-4");
     assertProblem(await api.get(`/api/data/r-4?after=${gone.body.write}`, WAIT), 410, "deleted");
   });

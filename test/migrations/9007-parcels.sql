@@ -10,6 +10,7 @@ ALTER TABLE parcels
   ADD COLUMN `lines` JSON NULL,
   ADD COLUMN labels JSON NULL,
   ADD KEY by_nick (nick, deleted_at, created_at, id),
+  ADD KEY by_status (status, deleted_at, created_at, id),
   ADD KEY by_count (count, deleted_at, created_at, id),
   ADD KEY by_weight (weight, deleted_at, created_at, id),
   ADD KEY by_due_at (due_at, deleted_at, created_at, id);

@@ -344,7 +344,7 @@ describe("npm run ops -- audit", () => {
       assert.equal(counts.settled.applied, 1);
       assert.equal(counts.unreadable, 1, input.slice(-200));
       assert.equal(status, 3);
-      assert.match(err, /^Some of the input is broken, .*\n$/);
+      assert.match(err, /^Some of the input is broken, .* LOG_FORMAT=json\.\n$/);
     }
     assert.equal((await audit(formatLine(lost()) + whole.slice(0, -20))).status, 1);
     const long = `${"x".repeat(3_000_000)}\n${whole}`;
@@ -401,10 +401,16 @@ describe("npm run ops -- audit", () => {
   it("ends with 3, and says why, where gcloud or MySQL cannot be asked", async () => {
     const entries = [buildEntry(1, new Date().toISOString(), lost())];
     const faults: [Record<string, string>, RegExp][] = [
-      [{ FAULT: "fail" }, /^gcloud logging read failed \(status 1\): .*PERMISSION_DENIED.*\n$/],
+      [
+        { FAULT: "fail" },
+        /^gcloud logging read failed \(status 1\): .*PERMISSION_DENIED.* use --file .*\n$/,
+      ],
       [{ FAULT: "garbage" }, /^gcloud logging read printed something that is not JSON\.\n$/],
       [{ FAULT: "cut" }, /^gcloud logging read printed something that is not JSON\.\n$/],
-      [{ PATH: "/nowhere" }, /^gcloud is not on the PATH: install the Google Cloud CLI/],
+      [
+        { PATH: "/nowhere" },
+        /^gcloud is not on the PATH: install the Google Cloud CLI.* use --file /,
+      ],
       [{ GOOGLE_CLOUD_PROJECT: "" }, /^The configuration is invalid:\n.*GOOGLE_CLOUD_PROJECT/],
       [{ MYSQL_URL: "" }, /^The configuration is invalid:\n.*MYSQL_URL is missing/],
       [{ MYSQL_URL: "mysql://me:secret@127.0.0.1:1/db" }, /^MySQL cannot be reached at 127.*\n$/],

@@ -398,7 +398,10 @@ describe("npm run ops -- dead-letters", () => {
     const stranger = new URL(environment.env.MYSQL_URL as string);
     stranger.password = "wrong-password";
     const missing: [Record<string, string>, RegExp][] = [
-      [{ MYSQL_URL: "" }, /^The configuration is invalid:\n {2}- MYSQL_URL is missing: .*\n$/],
+      [
+        { MYSQL_URL: "" },
+        /^The configuration is invalid:\n {2}- MYSQL_URL is missing: .*\nOn your machine, run npm start .*\n$/,
+      ],
       [
         { MYSQL_URL: "mysql://me:wrong-password@127.0.0.1:1/db" },
         /^MySQL cannot be reached at 127\.0\.0\.1:1 \(ECONNREFUSED\)\.\n$/,

@@ -5,8 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
-import { migrate } from "../../ops/migrate.ts";
+import { query } from "../../common/database.ts";
+import { MIGRATE, migrate } from "../../ops/migrate.ts";
 import { TcpProxy } from "../../proof/support/tcp-proxy.ts";
+import { runInProcess } from "../support/commands.ts";
 import { createTestEnvironment, type TestEnvironment } from "../support/environment.ts";
 
 const TIMEOUT = { timeout: 120_000 };
@@ -59,6 +61,33 @@ test("a migration fails where MySQL goes silent, at whichever statement", TIMEOU
     [],
     "only the release of the lock failed",
   );
+});
+
+test("a migration that fails half-way says that its first statements stay", TIMEOUT, async () => {
+  const broken = pathToFileURL(`${await mkdtemp(join(tmpdir(), "migrations-"))}/`);
+  const file = new URL("9999-zhalf.sql", broken);
+  const url = new URL(environment.env.MYSQL_URL as string);
+  const run = () => migrate(url, [PROJECT, folder, broken]);
+  try {
+    await writeFile(file, "CREATE TABLE half (id INT); CREATE TABEL more (id INT)");
+    const kept = /MySQL keeps what its earlier statements have changed: undo that before/;
+    await assert.rejects(run, kept);
+    await writeFile(file, "CREATE TABLE half (id INT); CREATE TABLE more (id INT)");
+    await assert.rejects(
+      run,
+      /^Error: The migration 9999-zhalf failed: Table 'half' already exists\. /,
+    );
+    await query(environment.pool, "DROP TABLE half");
+    assert.deepEqual(await run(), ["9999-zhalf"]);
+  } finally {
+    await rm(broken, { recursive: true });
+  }
+});
+
+test("npm run migrate says what it needs where nothing runs", TIMEOUT, async () => {
+  const { status, err } = await runInProcess(MIGRATE, [], { env: {} });
+  assert.equal(status, 1);
+  assert.match(err, /MYSQL_URL is missing.*\n(.*\n)*.*run npm start in another terminal first/);
 });
 
 test("npm run migrate ends where MySQL goes silent, and says so", TIMEOUT, async () => {

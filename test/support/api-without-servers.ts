@@ -19,6 +19,12 @@ import { createTestLogger } from "./logger.ts";
 /** The item that the store of {@link createApi} has. */
 export const ITEM = { nombre: "x" };
 
+const LEAST_ENV = {
+  GOOGLE_CLOUD_PROJECT: "p",
+  MYSQL_URL: "mysql://u@h/d",
+  ACCESS: "public",
+};
+
 export const logger = await createTestLogger();
 
 /** The API on a store with one item, `a`; what is written is accepted, and goes nowhere. */
@@ -43,7 +49,7 @@ export function createApi(
   };
   const metrics = createMetrics();
   const api = createApp({
-    config: readConfig({ GOOGLE_CLOUD_PROJECT: "p", MYSQL_URL: "mysql://u@h/d", ...env }, "api"),
+    config: readConfig({ ...LEAST_ENV, ...env }, "api"),
     collections,
     publisher: { publish, warmUp() {}, stop: async () => {} },
     reader,
