@@ -55,27 +55,28 @@ test("any document is what an independent parser reads", () => {
 });
 
 test("a repeated key is marked wherever it is, however it is written, and written as the last one", () => {
-  const repeated: [text: string, path: string[]][] = [
-    ['{"a":1,"a":2}', ["a"]],
-    ['{"a":1,"a":1}', ["a"]],
-    ['{"a" :1,"a":2}', ["a"]],
-    ['{"a":1,"a"\n:2}', ["a"]],
-    ['{"a":":","a":":"}', ["a"]],
-    ['{"a":1,"\\u0061":2}', ["a"]],
-    ['{"a":[],"a":{}}', ["a"]],
-    ['{"a":{},"a":{"b":1}}', ["a"]],
-    ['{"a":1,"a":2,"a":3}', ["a"]],
-    ['{"":1,"":2}', [""]],
-    ['{"__proto__":1,"__proto__":2}', ["__proto__"]],
-    ['[{"a":1},{"a":[{"b":1,"b":2}]}]', ["1", "a", "0", "b"]],
+  const repeated: [text: string, path: string[], written: string][] = [
+    ['{"a":1,"a":2}', ["a"], '{"a":2}'],
+    ['{"a":1,"a":1}', ["a"], '{"a":1}'],
+    ['{"a" :1,"a":2}', ["a"], '{"a":2}'],
+    ['{"a":1,"a"\n:2}', ["a"], '{"a":2}'],
+    ['{"a":":","a":":"}', ["a"], '{"a":":"}'],
+    ['{"a":1,"\\u0061":2}', ["a"], '{"a":2}'],
+    ['{"a":[],"a":{}}', ["a"], '{"a":{}}'],
+    ['{"a":{},"a":{"b":1}}', ["a"], '{"a":{"b":1}}'],
+    ['{"a":1,"a":2,"a":3}', ["a"], '{"a":3}'],
+    ['{"":1,"":2}', [""], '{"":2}'],
+    ['{"__proto__":1,"__proto__":2}', ["__proto__"], '{"__proto__":2}'],
+    ['[{"a":1},{"a":[{"b":1,"b":2}]}]', ["1", "a", "0", "b"], '[{"a":1},{"a":[{"b":2}]}]'],
   ];
-  for (const [text, path] of repeated) {
+  // Not by JSON.parse, which the documents of the tests before may have confused.
+  for (const [text, path, written] of repeated) {
     const value = path.reduce<unknown>(
       (part, key) => (part as object)[key as never],
       parseJson(text),
     );
     assert.ok(value instanceof RepeatedKey, text);
-    assert.equal(JSON.stringify(parseJson(text)), JSON.stringify(JSON.parse(text)));
+    assert.equal(JSON.stringify(parseJson(text)), written);
   }
   assert.deepEqual(parseJson('[{"a":1},{"a":1}]'), [{ a: 1 }, { a: 1 }]);
 });

@@ -43,7 +43,11 @@ after(async () => {
 });
 
 test("without credentials for Pub/Sub the API logs it, refuses writes and keeps running", async () => {
-  const noneThere = { PUBSUB_EMULATOR_HOST: "", GOOGLE_APPLICATION_CREDENTIALS: "/nowhere.json" };
+  const noneThere = {
+    ACCESS: "public",
+    PUBSUB_EMULATOR_HOST: "",
+    GOOGLE_APPLICATION_CREDENTIALS: "/nowhere.json",
+  };
   const api = await environment.spawn("api", noneThere);
   for (let time = 1; time <= 2; time += 1) {
     const { status, headers } = await send("POST", `${api.url}/api/data`, '{"nombre":"x"}');

@@ -108,6 +108,7 @@ describe("a write over HTTP that is not published", () => {
 
   it("is not accepted where there are no credentials", async () => {
     const { details, lines } = await post({
+      ACCESS: "public",
       PUBSUB_EMULATOR_HOST: "",
       GOOGLE_APPLICATION_CREDENTIALS: "/nowhere/credentials.json",
     });
