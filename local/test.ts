@@ -215,8 +215,10 @@ async function runTests(options: TestOptions, signal: AbortSignal): Promise<bool
   });
   const summary = collectSummary(events, ROOT);
   const reporter = events.compose(spec);
-  events.on("test:summary", ({ success }) => {
+  events.on("test:summary", ({ success, file }) => {
     hasPassed &&= success;
+    // The reporter names no file of which only the process has failed.
+    if (!success && file) say(`${relative(ROOT, file)} has failed`);
   });
   // Comes as soon as a file has ended; the reports of its tests come in the order of the files.
   events.on("test:complete", ({ name, file, details }) => {
