@@ -274,6 +274,8 @@ describe("the owner of a collection", () => {
       assert.ok(cats.schema.safeParse({ title: "x", user }).success);
     for (const user of ["", "a b", "ñ", "x".repeat(256), null, 1])
       assert.ok(!cats.schema.safeParse({ title: "x", user }).success, String(user));
+    const { error } = cats.schema.safeParse({ title: "x", user: "a b" });
+    assert.equal(error?.issues[0]?.message, "Must have 1 to 255 visible ASCII characters.");
   });
 
   test("is none of the other fields, and no reserved name", () => {
@@ -323,6 +325,10 @@ describe("a collection whose items expire", () => {
   test("has a bound of a second to 366 days", () => {
     for (const most of ["PT1S", "P366D"]) assert.ok(declare("heldUntil", most).expires, most);
     for (const most of ["PT0S", "P367D", "P1Y", "5 minutes", ""])
-      assert.throws(() => declare("heldUntil", most), /must be a duration such as PT5M/, most);
+      assert.throws(() => declare("heldUntil", most), {
+        message:
+          'Collection "seats", field "heldUntil": the most that an expiry may be ahead must be a' +
+          ` duration such as PT5M, of a second to 366 days, not "${most}".`,
+      });
   });
 });

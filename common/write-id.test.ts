@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import {
+  deriveExpireId,
   deriveItemId,
   deriveNextId,
   getLowestIdAt,
@@ -131,6 +132,12 @@ test("a derived id has the next counter and bits of the SHA-256, today and next 
     ["01968b3e-7c00-7fff-bfff-ff23456789ab", "01968b3e-7c01-7000-8000-0242960cf5bd"],
   ] as const)
     assert.equal(deriveNextId(id), derived);
+});
+
+test("the id that ends a version has its next counter and bits of the SHA-256, with its expiry", () => {
+  const version = "01968b3e-7c00-7000-8000-0123456789ab";
+  assert.equal(deriveExpireId(version, 100_000), "01968b3e-7c00-7000-8000-0610c4e6d2e1");
+  assert.equal(deriveExpireId(version, 100_001), "01968b3e-7c00-7000-8000-051e0dc801ec");
 });
 
 test("ids keep increasing where a clock that has moved back outlasts the counter", (t) => {

@@ -1,15 +1,25 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
+import { berths } from "../test/collections/berths.ts";
 import { courses } from "../test/collections/courses.ts";
 import { notes } from "../test/collections/notes.ts";
 import { seats } from "../test/collections/seats.ts";
 import { teachers } from "../test/collections/teachers.ts";
 import { computeFingerprint } from "./fingerprint.ts";
 import type { Item } from "./item-check.ts";
-import { checkWrite, encodeWrite, type MessageContent, parseWrite, type Write } from "./write.ts";
+import {
+  ATTRIBUTES,
+  checkWrite,
+  encodeWrite,
+  isConditional,
+  listWriteIds,
+  type MessageContent,
+  parseWrite,
+  type Write,
+} from "./write.ts";
 import { InvalidWriteError, UnknownSchemaError } from "./write-errors.ts";
-import { getWriteTime, mintWriteId } from "./write-id.ts";
+import { deriveExpireId, getWriteTime, mintWriteId } from "./write-id.ts";
 
 const collections = [teachers, courses];
 
@@ -43,6 +53,16 @@ test("a message is a CloudEvent whose attributes Pub/Sub can carry", () => {
     traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
   });
   assert.deepEqual(JSON.parse(data.toString()), { name: "Gabriela" });
+});
+
+test("a message has no attribute but those that are listed, and only those that its write needs", () => {
+  const few = encodeWrite({ ...valid(), kind: "delete", item: undefined });
+  assert.deepEqual(Object.keys(few.attributes), [...ATTRIBUTES].slice(0, 8));
+  assert.equal(few.data.length, 0);
+  const more = { ifMatch: "*", ifNoneMatch: true, fingerprint: "f", traceparent: "t" };
+  const all = { ...valid(), ...more, subject: "key:ana", anyOwner: true, firstPublishedAt: 0 };
+  const { attributes } = encodeWrite(all);
+  assert.deepEqual(Object.keys(attributes).toSorted(), [...ATTRIBUTES].toSorted());
 });
 
 test("the acceptance time is the one inside the id, whatever ce-time says", () => {
@@ -79,6 +99,7 @@ const unknown: [string, Record<string, string>, RegExp][] = [
     { "if-unmodified-since": "0" },
     /"if-unmodified-since" is not/,
   ],
+  ["a prefix within an attribute", { "my-ce-id": "0" }, /attribute "my-ce-id" is not known/],
 ];
 for (const [what, attributes, reason] of unknown)
   test(`a message with ${what} may be known to a newer version`, () => {
@@ -124,6 +145,7 @@ const faults: [string, Partial<Record<string, string | undefined>>, RegExp][] = 
   ["an if-match that is no version", { "if-match": "W/1" }, /if-match "W\/1" is not a version/],
   ["an empty if-match", { "if-match": "" }, /if-match "" is not a version/],
   ["a short fingerprint", { fingerprint: "abc" }, /fingerprint is not a SHA-256/],
+  ["a long fingerprint", { fingerprint: "a".repeat(65) }, /fingerprint is not a SHA-256/],
   ["an upper-case fingerprint", { fingerprint: "A".repeat(64) }, /fingerprint is not a SHA-256/],
 ];
 for (const [what, attributes, reason] of faults)
@@ -217,6 +239,41 @@ test("where items expire, a replay has the time at which the dead write was publ
     assert.throws(() => read({ "first-published": wrong }), /first-published is not a time/);
   const elsewhere: Write = { ...common, collection: teachers, item: { name: "Gabriela" } };
   assert.equal(read({ "first-published": "1970-01-01T00:00:00Z" }, elsewhere), undefined);
+});
+
+test("an expire names the version that it ends, and is accepted when it is published", () => {
+  const version = "01968b3e-7c00-7000-8000-0123456789ab";
+  const id = deriveExpireId(version, 100_000);
+  const common = { id, itemId: "b", collection: berths, acceptedAt: getWriteTime(id) };
+  const read = (more: Partial<Write>, publishedAt?: number) => {
+    const message = encodeWrite({ kind: "expire", ...common, ifMatch: version, ...more });
+    return parseWrite({ ...message, publishedAt }, [berths]);
+  };
+  const { kind, acceptedAt, ifMatch, subject, item } = read({}, 170_000);
+  assert.deepEqual([kind, acceptedAt, ifMatch], ["expire", 170_000, version]);
+  assert.deepEqual([subject, item], [undefined, undefined], "it is nobody's, and has no item");
+  assert.equal(read({}).acceptedAt, getWriteTime(id));
+  const release = { kind: "delete", subject: "key:ana" } as const;
+  assert.equal(read(release, 170_000).acceptedAt, getWriteTime(id), "only an expire");
+  for (const wrong of [undefined, "*"])
+    assert.throws(() => read({ ifMatch: wrong }), {
+      name: "InvalidWriteError",
+      message: "The if-match of an expire is not a version.",
+    });
+});
+
+test("a write is conditional by a version, by any, or by there being no item", () => {
+  const named = mintWriteId();
+  for (const [more, conditional, names] of [
+    [{}, false, []],
+    [{ ifMatch: "*" }, true, []],
+    [{ ifMatch: named }, true, [named]],
+    [{ ifNoneMatch: true }, true, []],
+  ] as const) {
+    const write = { ...valid(), ...more };
+    assert.equal(isConditional(write), conditional);
+    assert.deepEqual(listWriteIds(write), [write.id, ...names]);
+  }
 });
 
 test("a write is checked before it is published as after it was delivered", () => {

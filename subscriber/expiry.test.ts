@@ -392,6 +392,8 @@ describe("the sweep's expire", () => {
 
   it("changes nothing where the row has not expired by its publish time", () => {
     assert.deepEqual(settle(HOLD, expire(99)).told, ["applied", "conflict"]);
+    const decision = decide(expire(99), settle(HOLD).row);
+    assert.equal(decision.kind === "settled" && decision.reason, "The item has not expired.");
   });
 
   it("comes too late where the item was renewed, released or taken", () => {

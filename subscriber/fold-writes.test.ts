@@ -33,8 +33,9 @@ test("a write that is refused twice in a batch has one receipt", () => {
 
 test("a chain of writes of one item in one batch is one insert and the receipts of the replaced", () => {
   const writes = [write("put", 3), write("create", 1), write("put", 2)];
-  const { decisions, inserts, updates, receipts } = fold(writes);
+  const { decisions, inserts, updates, receipts, applied, beginnings } = fold(writes);
   assert.deepEqual(words(decisions), ["applied", "applied", "applied"]);
+  assert.deepEqual([applied, beginnings], [[], new Map()], "there is no feed to number");
   assert.deepEqual(inserts, [
     {
       ...row(3),

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { applyMutant } from "./change.ts";
 import { listMutants } from "./mutate.ts";
-import { findReason } from "./survivors.ts";
+import { findReason, readSurvivors } from "./survivors.ts";
+import { PURE, ROOT } from "./targets.ts";
 
 const list = (source: string) => listMutants(source).map((mutant) => applyMutant(source, mutant));
 
@@ -64,4 +67,21 @@ it("a survivor is accepted by its file, its line and its change", () => {
   assert.equal(findReason(accepted, one), "They are never equal.");
   assert.equal(findReason(accepted, { ...one, becomes: "{}" }), undefined);
   assert.equal(findReason(accepted, { ...one, file: "b.ts" }), undefined);
+});
+
+it("the list of survivors names mutants of the present code, and each once", () => {
+  const listed = readSurvivors().flatMap(({ file, line, becomes }) =>
+    becomes.map((change) => [file, line, change].join("\n")),
+  );
+  const there = new Set(
+    Object.keys(PURE).flatMap((file) =>
+      listMutants(readFileSync(join(ROOT, file), "utf8")).map(({ lineText, becomes }) =>
+        [file, lineText, becomes].join("\n"),
+      ),
+    ),
+  );
+  assert.deepEqual(
+    listed.filter((one, index) => !there.has(one) || listed.indexOf(one) < index),
+    [],
+  );
 });
