@@ -109,7 +109,7 @@ describe("a replay of a hold that was dead", () => {
 
   it("has nothing behind it that was published while another held the item", () => {
     const taken = write({ at: 5, until: 60, by: "berta" });
-    const later = write({ at: 21, kind: "delete" });
+    const later = write({ at: 59.999, kind: "delete" });
     const { told, row } = settle(taken, replay(62), renewal, later);
     assert.deepEqual(told, ["applied", "applied", "superseded", "superseded"]);
     assert.equal(row?.expiresAt, 100_000);
