@@ -46,7 +46,7 @@ export const BREAKS: Record<string, Break> = {
   },
   "row-before-receipt": {
     means: "answers with the row from before its receipt was found: 410, of an item that exists",
-    file: "common/receipts.ts",
+    file: "common/write-search.ts",
     edits: [{ find: /^ *await readRows\(others\.filter.*\n/m, replace: "" }],
   },
   "guessed-created": {
@@ -67,7 +67,7 @@ export const BREAKS: Record<string, Break> = {
   "after-ignored": {
     means: "answers a read with ?after= before that write is settled",
     file: "api/routes/after.ts",
-    edits: [{ find: /if \(after === undefined\) return;/, replace: "if (after !== '') return;" }],
+    edits: [{ find: /if \(!key\) return;/, replace: "if (key !== null) return;" }],
   },
   "no-owner-guard": {
     means: "applies a write to an item of another owner",
