@@ -83,7 +83,6 @@ const MYSQL_ARGS: string[] = [
   "--innodb-doublewrite=0",
   "--skip-log-bin",
   "--innodb-flush-method=nosync",
-  "--performance-schema=OFF",
 ];
 
 /** After the tests nothing is printed, so that the runner's summary comes last. */
