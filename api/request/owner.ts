@@ -61,8 +61,13 @@ export function checkOwner(
   if (row === "unknown") return;
   if (row && isAnothers(row, write) && !mayBeFree(row))
     throw new Problem("not-owner", NOT_OWNER_REASON);
-  if ((!row || isSurelyFree(row)) && mustFindItem(write) && !mayFollow)
+  if (isMissing(row) && mustFindItem(write) && !mayFollow)
     throw new Problem("not-found", "The item does not exist.");
+}
+
+/** Whether it is known that there is no item for a write that is published now. */
+export function isMissing(row: RowState | undefined | "unknown"): boolean {
+  return row !== "unknown" && (!row || isSurelyFree(row));
 }
 
 /** Who reads what is only its owner's; undefined where everybody may. Throws 401 where that is not known. */

@@ -1,11 +1,10 @@
 import type { Request, RequestHandler, Response } from "express";
 import type { Collection } from "../../common/collection.ts";
 import type { Config } from "../../common/config.ts";
-import { computeFingerprint } from "../../common/fingerprint.ts";
 import { RECORD_BYTES } from "../../common/limits.ts";
 import type { Logger } from "../../common/telemetry/logger.ts";
 import { type ClientWriteKind, isVersionNamed, type Write } from "../../common/write.ts";
-import { deriveItemId, getWriteTime, mintWriteId } from "../../common/write-id.ts";
+import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { logInternalError } from "../answer/errors.ts";
 import { malformed } from "../answer/problem.ts";
 import {
@@ -23,7 +22,6 @@ import type { Reader } from "../reader.ts";
 import type { ReceiptWaits } from "../receipt-waits.ts";
 import { mayRead } from "../request/access.ts";
 import { readAfter } from "../request/after.ts";
-import { getKeyHolder } from "../request/caller.ts";
 import { type Condition, readCondition } from "../request/condition-headers.ts";
 import {
   applyCondition,
@@ -31,11 +29,11 @@ import {
   type KnownRow,
   readKnownRow,
 } from "../request/conditions.ts";
-import { isSurelyFree, mintAfterRow, refuseExpired, setExpiry } from "../request/expiry.ts";
+import { type Draft, draftWrite } from "../request/draft.ts";
+import { mintAfterRow, refuseExpired } from "../request/expiry.ts";
 import { FollowingWrites, mayWait } from "../request/following-writes.ts";
-import { takeItemId, validateItem } from "../request/item.ts";
 import { NOTHING_ACCEPTED } from "../request/memory-reservation.ts";
-import { checkOwner, isHidden, readReader, requirePrincipal, setOwner } from "../request/owner.ts";
+import { checkOwner, isHidden, isMissing, readReader, requirePrincipal } from "../request/owner.ts";
 import {
   findCollection,
   type Prefer,
@@ -165,11 +163,10 @@ export function createWrites(options: WritesOptions) {
     if (!condition && !fingerprint && !(isOwned && kind !== "create")) return "unknown";
     const row = await readKnownRow(reader, write);
     if (!isOwned) return row;
-    const isVersionNamed = condition && "ifMatch" in condition && condition.ifMatch !== "*";
+    const namesVersion = condition && "ifMatch" in condition && condition.ifMatch !== "*";
     const isInFlight = async () =>
       after !== undefined && !(await reader.receipt(collection, itemId, after)).receipt;
-    const isMissing = row !== "unknown" && (!row || isSurelyFree(row));
-    const mayFollow = isVersionNamed || (isMissing && (await isInFlight()));
+    const mayFollow = namesVersion || (isMissing(row) && (await isInFlight()));
     checkOwner(write, row, { mayFollow });
     return row;
   }
@@ -213,45 +210,4 @@ export function createWrites(options: WritesOptions) {
   ) {
     return waits.wait({ collection, itemId, write: id }, untilMs, response);
   }
-}
-
-type Draft = {
-  response: Response;
-  kind: ClientWriteKind;
-  collection: Collection;
-  value: unknown;
-  condition: Condition | undefined;
-  key: string | undefined;
-  pathId: string | undefined;
-  /** The write that a delete follows, which may be in flight. */
-  after: string | undefined;
-  /** When the client's wait is over, of `performance.now()`. */
-  untilMs: number;
-  /** The record's place in a bulk request. */
-  place?: number;
-};
-
-function draftWrite(draft: Draft): Write {
-  const { kind, collection, key } = draft;
-  const { traceparent, caller } = draft.response.locals;
-  const { itemId, value } =
-    kind === "put" ? takeItemId(draft) : { itemId: draft.pathId, value: draft.value };
-  const item = kind === "delete" ? undefined : validateItem(collection, value);
-  const id = mintWriteId();
-  const derived =
-    key && deriveItemId([collection.name, getKeyHolder(caller), key, draft.place ?? -1]);
-  const write: Write = {
-    id,
-    kind,
-    collection,
-    itemId: itemId ?? (derived || mintWriteId()),
-    acceptedAt: getWriteTime(id),
-    item,
-    // Of the body as it was sent: a retry may get another default, owner or expiry than the first.
-    fingerprint: key && item ? computeFingerprint(value) : undefined,
-    traceparent,
-  };
-  setOwner(write, caller);
-  setExpiry(write);
-  return write;
 }
