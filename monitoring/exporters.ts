@@ -1,10 +1,9 @@
-import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseMysqlUrl } from "../common/database.ts";
-import { hasPackages, type PackageSet, unpackPackages } from "../local/debian-packages.ts";
+import type { PackageSet } from "../local/debian-packages.ts";
 import type { Say } from "../local/processes.ts";
-import { findProgram } from "../local/programs.ts";
+import { findPrograms } from "./programs.ts";
 
 /** What stands beside the processes, and is scraped too: MySQL, and the machine. */
 export type ExporterName = "mysql" | "machine";
@@ -26,20 +25,15 @@ const NAMES: Record<ExporterName, string[]> = {
 
 /** Finds the programs on the PATH, or unpacks them from the machine's packages, once. */
 export async function prepareExporters(say: Say): Promise<ExporterPrograms> {
-  const installed = mapNames((names) => names.map((name) => findProgram(name)).find(Boolean));
-  if (installed) return installed;
-  if (!hasPackages())
-    throw new Error(
+  const { programs } = await findPrograms({
+    names: NAMES,
+    packages: PACKAGES,
+    folder: FOLDER,
+    missing:
       "no exporters could be found or fetched. Install mysqld_exporter and node_exporter, so that they are on the PATH.",
-    );
-  await unpackPackages(PACKAGES, FOLDER, say);
-  const folder = join(FOLDER, "usr", "bin");
-  const unpacked = mapNames(([name = ""]) => {
-    const file = join(folder, name);
-    return existsSync(file) ? file : undefined;
+    say,
   });
-  if (!unpacked) throw new Error(`${folder} lacks a program; delete ${FOLDER} and try again`);
-  return unpacked;
+  return programs;
 }
 
 /**
@@ -85,10 +79,4 @@ export function buildMachineExporter({ machine }: ExporterPrograms, address: str
     "--collector.disable-defaults",
     ...collectors.map((name) => `--collector.${name}`),
   ];
-}
-
-function mapNames(find: (names: string[]) => string | undefined): ExporterPrograms | undefined {
-  const entries = Object.entries(NAMES).map(([name, names]) => [name, find(names)] as const);
-  if (entries.some(([, file]) => file === undefined)) return undefined;
-  return Object.fromEntries(entries) as ExporterPrograms;
 }

@@ -30,24 +30,53 @@ export type MonitoringPrograms = Record<keyof typeof NAMES, string> & { cwd?: st
 
 /** Finds the programs on the PATH, or unpacks them from the machine's packages, once. */
 export async function prepareMonitoringPrograms(say: Say): Promise<MonitoringPrograms> {
-  const installed = mapNames((names) => names.map((name) => findProgram(name)).find(Boolean));
-  if (isComplete(installed)) return installed;
-  if (!hasPackages()) {
-    throw new Error(
+  const { programs, unpackedIn } = await findPrograms({
+    names: NAMES,
+    packages: PACKAGES,
+    folder: FOLDER,
+    missing:
       "no Prometheus could be found or fetched. Install Prometheus and Alertmanager, so that prometheus, promtool, alertmanager and amtool are on the PATH.",
-    );
-  }
-  await unpackPackages(PACKAGES, FOLDER, say);
-  const folder = join(FOLDER, "usr", "bin");
-  const unpacked = mapNames(([name = ""]) => {
-    const file = join(folder, name);
+    say,
+  });
+  if (unpackedIn === undefined) return programs;
+  const alertmanager = await relocate(programs.alertmanager, join(unpackedIn, "relocated"));
+  return { ...programs, alertmanager, cwd: join(FOLDER, "usr") };
+}
+
+/**
+ * Finds programs by their possible names on the PATH, or unpacks them from the machine's packages, once;
+ * of these the first name counts. Throws `missing` where there are no packages. Returns their files, and
+ * the folder where they were unpacked.
+ */
+export async function findPrograms<Name extends string>({
+  names,
+  packages,
+  folder,
+  missing,
+  say,
+}: {
+  names: Readonly<Record<Name, readonly string[]>>;
+  packages: PackageSet;
+  folder: string;
+  missing: string;
+  say: Say;
+}): Promise<{ programs: Record<Name, string>; unpackedIn?: string }> {
+  const mapNames = (find: (own: readonly string[]) => string | undefined) => {
+    const entries = Object.keys(names).map((name) => [name, find(names[name as Name])] as const);
+    if (entries.some(([, file]) => file === undefined)) return undefined;
+    return Object.fromEntries(entries) as Record<Name, string>;
+  };
+  const installed = mapNames((own) => own.map((name) => findProgram(name)).find(Boolean));
+  if (installed) return { programs: installed };
+  if (!hasPackages()) throw new Error(missing);
+  await unpackPackages(packages, folder, say);
+  const unpackedIn = join(folder, "usr", "bin");
+  const programs = mapNames(([name = ""]) => {
+    const file = join(unpackedIn, name);
     return existsSync(file) ? file : undefined;
   });
-  if (isComplete(unpacked)) {
-    const alertmanager = await relocate(unpacked.alertmanager, join(folder, "relocated"));
-    return { ...unpacked, alertmanager, cwd: join(FOLDER, "usr") };
-  }
-  throw new Error(`${folder} lacks a program; delete ${FOLDER} and try again`);
+  if (programs) return { programs, unpackedIn };
+  throw new Error(`${unpackedIn} lacks a program; delete ${folder} and try again`);
 }
 
 /**
@@ -65,15 +94,4 @@ async function relocate(program: string, copy: string): Promise<string> {
   });
   await rename(draft, copy);
   return copy;
-}
-
-function mapNames(find: (names: string[]) => string | undefined) {
-  const entries = Object.entries(NAMES).map(([program, names]) => [program, find(names)]);
-  return Object.fromEntries(entries) as Record<keyof typeof NAMES, string | undefined>;
-}
-
-function isComplete(
-  programs: Record<keyof typeof NAMES, string | undefined>,
-): programs is MonitoringPrograms {
-  return Object.values(programs).every((file) => file !== undefined);
 }
