@@ -1,8 +1,7 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { WORKER_POOL } from "../../iac/names.ts";
 import { listAlertRules } from "../../iac/observability/alert-rules.ts";
 import { KNOWN_METRICS } from "../../iac/observability/known-metrics.ts";
-import { type Ask, type Cloud, differs, type Finding, held, LOOKS, unknown } from "./cloud.ts";
+import { type Ask, type Cloud, differs, type Finding, held, unknown } from "./cloud.ts";
 
 type Listed = { id: string; service: string; traffic_split?: number };
 type Entry = {
@@ -63,13 +62,11 @@ export const askLogDelay: Ask = async (cloud) => {
 
 async function awaitLines(cloud: Cloud): Promise<{ lines: Entry[]; seconds: number }> {
   const { write, sentAt } = await cloud.sendWrite();
-  for (let look = 1; ; look += 1) {
-    const lines = await cloud.readLog<Entry>(`jsonPayload.metadata.writes.id="${write}"`);
-    const seconds = Math.round((Date.now() - sentAt) / 1_000);
-    const messages = new Set(lines.map(({ jsonPayload }) => jsonPayload?.message));
-    if (messages.size >= 2 || look === LOOKS) return { lines, seconds };
-    await sleep(cloud.pauseMs);
-  }
+  const lines = await cloud.readUntil(
+    () => cloud.readLog<Entry>(`jsonPayload.metadata.writes.id="${write}"`),
+    (found) => new Set(found.map(({ jsonPayload }) => jsonPayload?.message)).size >= 2,
+  );
+  return { lines, seconds: Math.round((Date.now() - sentAt) / 1_000) };
 }
 
 /** The fields of the request log by which a version is judged. */

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { parseJson } from "../../common/json.ts";
 import { type Api, readEtag } from "../../deploy/rollout/api.ts";
 import { readTarget, type Target } from "../../deploy/rollout/target.ts";
@@ -68,6 +69,19 @@ export class Cloud {
   /** Entries of Cloud Logging, newest first. */
   readLog<T>(filter: string, limit = 50): Promise<T[]> {
     return this.read("logging", "read", filter, "--freshness=1d", `--limit=${limit}`);
+  }
+
+  /** Reads until `isDone` holds of what was read, but at most so often, with a pause between two reads. */
+  async readUntil<T>(
+    read: () => Promise<T>,
+    isDone: (found: T) => boolean,
+    most = LOOKS,
+  ): Promise<T> {
+    for (let look = 1; ; look += 1) {
+      const found = await read();
+      if (look === most || isDone(found)) return found;
+      await sleep(this.pauseMs);
+    }
   }
 
   readTarget(): Promise<Target> {

@@ -53,13 +53,12 @@ export const askTraffic = disturbing(async (cloud) => {
     const path = 'protoPayload.resource="/health/live"';
     return (await cloud.readLog([...terms, path].join(" AND "), PROBES)).length;
   };
-  for (let look = 1; ; look += 1) {
-    const [own, others] = await Promise.all([count(live.id), count(before)]);
-    const evidence = `of ${PROBES} requests, ${own} and ${others} in the logs of the two versions`;
-    if (own > 0 && others > 0) return held(evidence);
-    if (look === LOOKS) return differs(evidence);
-    await sleep(cloud.pauseMs);
-  }
+  const [own = 0, others = 0] = await cloud.readUntil(
+    () => Promise.all([count(live.id), count(before)]),
+    (counts) => counts.every((requests) => requests > 0),
+  );
+  const evidence = `of ${PROBES} requests, ${own} and ${others} in the logs of the two versions`;
+  return own > 0 && others > 0 ? held(evidence) : differs(evidence);
 });
 
 /** Restarts MySQL while writes are sent; every accepted one must be applied. */
@@ -96,11 +95,12 @@ export const askRestart = disturbing(async (cloud) => {
 });
 
 async function awaitReceipt(cloud: Cloud, receipt: string): Promise<Record<string, unknown>> {
-  for (let look = 1; ; look += 1) {
-    const { body } = await cloud.api("GET", receipt);
-    if (body.status === "settled" || look === RECEIPT_LOOKS) return body;
-    await sleep(cloud.pauseMs);
-  }
+  const { body } = await cloud.readUntil(
+    () => cloud.api("GET", receipt),
+    (answer) => answer.body.status === "settled",
+    RECEIPT_LOOKS,
+  );
+  return body;
 }
 
 /** Ten thousand writes, an instance of the subscriber ended among them, then the audit. */
