@@ -6,6 +6,7 @@ import { encodeWrite, type Write } from "../../common/write.ts";
 import { deriveItemId, getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { planReplay } from "../../ops/replay.ts";
 import { startApi } from "../support/api.ts";
+import { buildLetter } from "../support/dead-letter.ts";
 import { type Answer, assertProblem, publishByHand } from "../support/http.ts";
 
 const WAIT = { prefer: "wait=20" };
@@ -97,16 +98,8 @@ describe("the answer to a write that waits", () => {
       ["unwaited", false],
       ["replayed", true],
     ] as const) {
-      const { attributes, data: bytes } = encodeWrite(makeWrite(itemId));
-      const letter = { messageId: "m", writeId: null, attributes, data: bytes, reason: "x" };
-      const times = {
-        firstSeen: "",
-        lastSeen: "",
-        replayedAt: null,
-        replayedAs: null,
-        publishedAt: null,
-      };
-      const planned = await planReplay(environment.pool, { ...letter, ...times }, [data], 30);
+      const letter = { ...buildLetter(makeWrite(itemId)), writeId: null };
+      const planned = await planReplay(environment.pool, letter, [data], 30);
       assert.ok("write" in planned);
       await publishByHand(environment, [encodeWrite(planned.write)]);
       const receipt = await api.settled(`/api/data/${itemId}/writes/${planned.write.id}`);

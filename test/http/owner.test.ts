@@ -9,6 +9,7 @@ import { getWriteTime, mintWriteId } from "../../common/write-id.ts";
 import { planReplay } from "../../ops/replay.ts";
 import { notes } from "../collections/notes.ts";
 import { startApi } from "../support/api.ts";
+import { buildLetter } from "../support/dead-letter.ts";
 import {
   type Answer,
   assertProblem,
@@ -206,18 +207,8 @@ describe("a collection with an owner, with a subscriber running", () => {
       makeWrite({ id: mintWriteId(), itemId, subject: "key:ana", anyOwner: undefined }),
     );
     const plans: Awaited<ReturnType<typeof planReplay>>[] = [];
-    for (const write of dead) {
-      const { attributes, data } = encodeWrite(write);
-      const letter = { messageId: "m", attributes, data, writeId: write.id, reason: "x" };
-      const times = {
-        firstSeen: "",
-        lastSeen: "",
-        replayedAt: null,
-        replayedAs: null,
-        publishedAt: null,
-      };
-      plans.push(await planReplay(environment.pool, { ...letter, ...times }, [notes], 30));
-    }
+    for (const write of dead)
+      plans.push(await planReplay(environment.pool, buildLetter(write), [notes], 30));
     const [planned, refused] = plans;
     assert.deepEqual(refused, { obstacle: "The item belongs to another." });
     assert.ok(planned && "write" in planned);
